@@ -1,0 +1,276 @@
+"""The public HTTP edge: limits, one route a source, and an answer to whatever is sent."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import web
+from xxhash import xxh3_64_intdigest
+
+from exporter.authentication import Authenticator
+from exporter.code_tables import OTHER
+from exporter.configuration import Configuration
+from exporter.errors import Refusal
+from exporter.payloads import decoding, mps, results
+from exporter.results import (
+    Batch,
+    ClassifiedResult,
+    Delivery,
+    PushResult,
+    Rejection,
+    Series,
+    Severity,
+)
+from exporter.service import Service
+
+STATUS = {
+    "malformed_body": 400,
+    "invalid_results": 400,
+    "missing_credentials": 401,
+    "bad_signature": 401,
+    "stale_timestamp": 401,
+    "method_not_allowed": 405,
+    "body_timeout": 408,
+    "too_large": 413,
+    "unsupported_encoding": 415,
+    "internal_error": 500,
+    "overloaded": 503,
+    "ledger_unavailable": 503,
+    "draining": 503,
+}
+"""The HTTP status of each reason for refusing a call."""
+
+MAX_LISTED_REJECTIONS = 1000
+
+_HEADERS = {
+    401: {"WWW-Authenticate": "Bearer"},
+    405: {"Allow": "POST"},
+    503: {"Retry-After": "2"},
+}
+_HANG_UP = {"too_large", "unsupported_encoding", "body_timeout", "draining"}  # body left unread
+_JSON = "application/json"
+_NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
+
+# Keys of different kinds never meet, because each kind hashes with a seed of its own.
+_BODY_SEED, _WEBHOOK_SEED, _RESULT_SEED = 1, 2, 3
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A kind of sender: where it calls, who it is, what it says, what makes a call unique."""
+
+    name: str
+    path: str
+    authenticator: Callable[[Configuration], Authenticator]
+    decode: Callable[[web.Request, bytes], Batch]
+    delivery_key: Callable[[web.Request, bytes], int | None]
+    """The key of the whole call, or None where each result has its own."""
+
+
+def _webhook_key(request: web.Request, body: bytes) -> int | None:
+    del body
+    identity = request.headers.get("webhook-id")
+    if not identity:
+        return None
+    return xxh3_64_intdigest(identity.encode("utf-8", "surrogateescape"), _WEBHOOK_SEED)
+
+
+SOURCES = (
+    Source(
+        "mps",
+        "/webhooks/mps",
+        lambda configuration: configuration.mps,
+        lambda request, body: mps.decode(body, request.query.get("channel")),
+        lambda _request, body: xxh3_64_intdigest(body, _BODY_SEED),
+    ),
+    Source(
+        "results",
+        "/webhooks/results",
+        lambda configuration: configuration.results,
+        lambda request, body: results.decode(body, lines=request.content_type in _NDJSON),
+        _webhook_key,
+    ),
+)
+
+
+class Webhook:
+    """One route: authenticate → decode → classify → record → count → answer."""
+
+    def __init__(self, source: Source, service: Service) -> None:
+        self._source = source
+        self._service = service
+        self._metrics = service.metrics.for_source(
+            source.name, ["accepted", *STATUS], decoding.REASONS
+        )
+        self._debug = service.settings.log_level == "debug"
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer one call; every outcome is counted, and none but our own fault is a 500."""
+        started = time.perf_counter()
+        self._service.in_flight += 1
+        try:
+            answer = await self._receive(request)
+            status, response = "accepted", _json_response(200, answer)
+        except Refusal as refusal:
+            status, response = refusal.reason, refuse(refusal)
+        except Exception:
+            log.exception("a call could not be answered", source=self._source.name)
+            status = "internal_error"
+            response = refuse(Refusal(status, "The exporter failed; its log says how."))
+        finally:
+            self._service.in_flight -= 1
+        self._metrics.requests[status].inc()
+        self._metrics.seconds.observe(time.perf_counter() - started)
+        if self._debug:
+            log.debug("request", source=self._source.name, status=status)
+        return response
+
+    async def _receive(self, request: web.Request) -> dict[str, Any]:
+        settings = self._service.settings
+        if request.method != "POST":
+            raise Refusal("method_not_allowed", "Results are posted.")
+        if self._service.draining:
+            raise Refusal("draining", "The exporter is stopping; send the results again.")
+        body = await read_body(request, settings.max_body_bytes, settings.body_timeout_seconds)
+        authenticate = self._source.authenticator(self._service.configuration)
+        authenticate(request.query, request.headers, body)
+        batch = self._source.decode(request, body)
+        key = self._source.delivery_key(request, body)
+        deliveries, message_ids = self._classify(batch.results, key)
+        accepted = await self._service.ledger.record(deliveries) if deliveries else 0
+        self._service.results.remember(message_ids)
+        return self._answer(batch, accepted)
+
+    def _classify(
+        self, results: list[PushResult], key: int | None
+    ) -> tuple[list[Delivery], dict[Series, str]]:
+        """Turn results into deliveries: one for a call with a key, else one a result.
+
+        Also returns the last message id of each series that is worth a look.
+        """
+        counts: dict[Series, int] = {}
+        deliveries = []
+        message_ids: dict[Series, str] = {}
+        for result in results:
+            meaning = self._meaning(result)
+            series = meaning.series
+            if result.id and meaning.severity is not Severity.INFO:
+                message_ids[series] = result.id
+            if key is None:
+                deliveries.append(Delivery(_result_key(result, meaning), {series: result.count}, 1))
+            else:
+                counts[series] = counts.get(series, 0) + result.count
+        if counts:
+            deliveries.append(Delivery(key, counts, len(results)))
+        return deliveries, message_ids
+
+    def _meaning(self, result: PushResult) -> ClassifiedResult:
+        meaning = self._service.configuration.classifier.classify(result)
+        if meaning.severity is Severity.UNKNOWN:
+            return self._service.unknown_codes.admit(meaning, result.message)
+        return meaning
+
+    def _answer(self, batch: Batch, accepted: int) -> dict[str, Any]:
+        duplicates = len(batch.results) - accepted
+        if duplicates:
+            self._metrics.duplicates.inc(duplicates)
+        for rejection in batch.rejected:
+            self._metrics.rejected[rejection.reason].inc()
+        answer = {
+            "accepted": accepted,
+            "duplicates": duplicates,
+            "rejected": batch.rejected[:MAX_LISTED_REJECTIONS],
+        }
+        if batch.rejected and not batch.results:
+            raise InvalidResults(batch.rejected, answer)
+        return answer
+
+
+class InvalidResults(Refusal):
+    """Nothing in the body was a result."""
+
+    def __init__(self, rejected: list[Rejection], answer: Mapping[str, Any]) -> None:
+        first = rejected[0]
+        super().__init__(
+            "invalid_results",
+            f"None of {len(rejected)} results is valid; at index {first.index}: {first.detail}",
+        )
+        self.answer = answer
+
+
+async def read_body(request: web.Request, limit: int, seconds: float) -> bytes:
+    """Read a body of at most `limit` bytes within so many seconds, or raise Refusal."""
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        raise Refusal("unsupported_encoding", "Send the body as it is, without Content-Encoding.")
+    too_large = Refusal("too_large", f"The body is larger than {limit} bytes.")
+    if (request.content_length or 0) > limit:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > limit:
+                    raise too_large
+    except TimeoutError:
+        raise Refusal("body_timeout", f"The body did not arrive in {seconds:g} s.") from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise Refusal(
+            "malformed_body", "The body broke off, or its chunks are malformed."
+        ) from None
+    return bytes(body)
+
+
+def refuse(refusal: Refusal) -> web.Response:
+    """Answer with an error; hang up where the rest of the body would be taken for a request."""
+    extra = refusal.answer if isinstance(refusal, InvalidResults) else {}
+    status = STATUS[refusal.reason]
+    answer = {"error": refusal.reason, "detail": refusal.detail, **extra}
+    response = _json_response(status, answer)
+    response.headers.update(_HEADERS.get(status, {}))
+    if refusal.reason in _HANG_UP:
+        response.force_close()
+    return response
+
+
+def make_ingest_app(service: Service) -> web.Application:
+    """Build the public application: the webhooks, and a 404 for the rest."""
+    app = web.Application()
+    for source in SOURCES:
+        app.router.add_route("*", source.path, Webhook(source, service).handle)
+    app.router.add_route("*", "/{path:.*}", _not_found(service))
+    return app
+
+
+def _not_found(service: Service) -> Callable[[web.Request], Any]:
+    requests = service.metrics.unrouted()
+
+    async def not_found(_request: web.Request) -> web.Response:
+        requests.inc()
+        detail = f"The webhooks are {' and '.join(source.path for source in SOURCES)}."
+        return _json_response(404, {"error": "not_found", "detail": detail})
+
+    return not_found
+
+
+def _result_key(result: PushResult, meaning: ClassifiedResult) -> int | None:
+    """Make a key of channel, code and id; the code as it was sent, not as it is labelled."""
+    if not result.id:
+        return None
+    channel = meaning.series.channel
+    # Channels that we do not know share a label, but their ids are not each other's.
+    sender = repr(result.hint) if channel == OTHER else channel
+    return xxh3_64_intdigest(f"{sender}\0{result.code}\0{result.id}".encode(), _RESULT_SEED)
+
+
+def _json_response(status: int, answer: Mapping[str, Any]) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(answer), headers={"Content-Type": _JSON}
+    )

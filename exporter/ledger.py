@@ -1,0 +1,264 @@
+"""Durable counts, each delivery once: what is recorded survives any crash.
+
+Requests hand over deliveries and wait. One writer takes all that has gathered and commits it
+in one transaction on a thread of its own; only then are the counts in memory raised and the
+requests answered. All state is touched by the event loop alone, the file by the thread alone.
+"""
+
+import asyncio
+import sqlite3
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, TypeVar, TypeVarTuple
+
+import msgspec
+import structlog
+
+from exporter.delivery_window import DeliveryWindow
+from exporter.errors import ConfigurationError, Refusal
+from exporter.ledger_file import Commit, LedgerFile, Sync
+from exporter.results import Delivery, Series
+
+MAX_COMMIT_RESULTS = 20_000
+"""Results of one commit, so that a full queue does not hold up the event loop."""
+
+_PROBE_EVERY = 1.0  # seconds between attempts to recover
+
+Answer = TypeVar("Answer")
+Arguments = TypeVarTuple("Arguments")
+
+log = structlog.get_logger()
+
+
+class Count(msgspec.Struct):
+    """How many results a series has, and when the last one came (Unix seconds)."""
+
+    total: int
+    last_at: float
+
+
+class _Entry(NamedTuple):
+    """The deliveries of one request, which waits to learn how many results were new."""
+
+    deliveries: list[Delivery]
+    results: int
+    accepted: "asyncio.Future[int]"
+
+
+class _Kept(NamedTuple):
+    """How many delivery keys a commit has on disk."""
+
+    number: int
+    at: float
+    size: int
+
+
+class Ledger:
+    """The counts of one exporter: `start`, any number of `record`, `close`."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sync: Sync = "full",
+        dedupe_seconds: float = 600,
+        max_pending: int = 100_000,
+        on_load: Callable[[], None] = lambda: None,
+        on_commit: Callable[[float], None] = lambda _seconds: None,
+        on_error: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.path = path
+        self.counts: dict[Series, Count] = {}
+        self.loaded = False
+        """False until the file could be read: the counts are not known before."""
+        self.problem: str | None = None
+        """Why nothing can be committed now, or None."""
+        self.pending = 0
+        """Results that wait for their commit."""
+        self._dedupe_seconds = dedupe_seconds
+        self._max_pending = max_pending
+        self._on_load, self._on_commit, self._on_error = on_load, on_commit, on_error
+        self._window = DeliveryWindow()
+        self._kept: deque[_Kept] = deque()
+        self._kept_keys = 0
+        self._number = 0
+        self._queue: deque[_Entry] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._file = LedgerFile(path, sync)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._writer: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the file, continue its counts and start the writer.
+
+        Raises ConfigurationError if the file cannot be a ledger. If it merely cannot be used
+        now (locked, read-only, disk full), the ledger starts with a `problem` and recovers.
+        """
+        await self._recover()
+        self._writer = asyncio.create_task(self._write())
+
+    async def close(self) -> None:
+        """Commit what is pending, then close the file."""
+        self._closing = True
+        self._wake.set()
+        if self._writer:
+            await self._writer
+        await self._run(self._file.close)
+        self._thread.shutdown()
+
+    async def record(self, deliveries: list[Delivery]) -> int:
+        """Count the deliveries that are new; return how many results that was, once durable.
+
+        Raises Refusal (`overloaded`, `ledger_unavailable`): then nothing was counted.
+        """
+        if self.problem or self._closing:
+            raise _unavailable()
+        results = sum(delivery.results for delivery in deliveries)
+        # A body larger than the whole bound must pass at some time: alone.
+        if self.pending and self.pending + results > self._max_pending:
+            raise Refusal("overloaded", "Too many results wait for their commit; slow down.")
+        entry = _Entry(deliveries, results, asyncio.get_running_loop().create_future())
+        self._queue.append(entry)
+        self.pending += results
+        self._wake.set()
+        return await entry.accepted
+
+    async def _write(self) -> None:
+        while self._queue or not self._closing:
+            if self._queue:
+                await asyncio.sleep(0)  # so that requests read together commit together
+                await self._commit_pending()
+            else:
+                await self._idle()
+
+    async def _idle(self) -> None:
+        """Wait for work; meanwhile look whether a problem has gone away."""
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(_PROBE_EVERY if self.problem else None):
+                await self._wake.wait()
+        except TimeoutError:
+            try:
+                await self._recover()
+            except ConfigurationError as error:  # it was replaced while it was out of reach
+                self._failed(error)
+
+    async def _recover(self) -> None:
+        try:
+            if self.loaded:
+                await self._run(self._file.probe)
+            else:
+                await self._load()
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)
+            return
+        if self.problem:
+            log.info("ledger works again", path=str(self.path))
+        self.problem = None
+
+    async def _load(self) -> None:
+        stored = await self._run(self._file.open)
+        self.counts = {series: Count(total, at) for series, total, at in stored.counts}
+        for number, at, keys in stored.keys:
+            for key in keys:
+                self._window.add(key, number)
+            self._keep(number, at, len(keys))
+        self.loaded = True
+        self._on_load()
+
+    async def _commit_pending(self) -> None:
+        entries = self._take()
+        commit, accepted = self._prepare(entries)
+        try:
+            if commit.counts:  # else all are duplicates, and durable already
+                started = time.perf_counter()
+                await self._run(self._file.commit, commit)
+                self._on_commit(time.perf_counter() - started)
+        except (sqlite3.Error, OSError) as error:
+            for key in commit.keys:
+                self._window.forget(key)
+            self._failed(error)
+            self._refuse([*entries, *self._queue])
+            self._queue.clear()
+            return
+        self._add(commit)
+        for entry, new in zip(entries, accepted, strict=True):
+            self.pending -= entry.results
+            if not entry.accepted.done():  # its request may have been cancelled
+                entry.accepted.set_result(new)
+
+    def _take(self) -> list[_Entry]:
+        entries = [self._queue.popleft()]
+        results = entries[0].results
+        while self._queue and results + self._queue[0].results <= MAX_COMMIT_RESULTS:
+            entries.append(self._queue.popleft())
+            results += entries[-1].results
+        return entries
+
+    def _prepare(self, entries: list[_Entry]) -> tuple[Commit, list[int]]:
+        """Leave out what was counted before and add up the rest."""
+        at = time.time()
+        number = self._number + 1
+        self._expire(at)
+        counts: dict[Series, int] = {}
+        keys: array[int] = array("Q")
+        accepted = []
+        for entry in entries:
+            new = 0
+            for key, delivered, results in entry.deliveries:
+                if key is not None and self._dedupe_seconds:
+                    if not self._window.add(key, number):
+                        continue
+                    keys.append(key)
+                new += results
+                for series, count in delivered.items():
+                    counts[series] = counts.get(series, 0) + count
+            accepted.append(new)
+        return Commit(number, at, counts, keys, self._window.oldest), accepted
+
+    def _expire(self, now: float) -> None:
+        """Let go of the oldest keys: past the window, or past the bound on their number."""
+        bound = 2 * self._window.capacity
+        while self._kept and (
+            self._kept[0].at <= now - self._dedupe_seconds or self._kept_keys > bound
+        ):
+            expired = self._kept.popleft()
+            self._kept_keys -= expired.size
+            self._window.oldest = expired.number + 1
+
+    def _add(self, commit: Commit) -> None:
+        for series, count in commit.counts.items():
+            total = self.counts.setdefault(series, Count(0, 0))
+            total.total += count
+            total.last_at = commit.at
+        self._keep(commit.number, commit.at, len(commit.keys))
+
+    def _keep(self, number: int, at: float, size: int) -> None:
+        self._number = number
+        if size:
+            self._kept.append(_Kept(number, at, size))
+            self._kept_keys += size
+
+    def _refuse(self, entries: list[_Entry]) -> None:
+        for entry in entries:
+            self.pending -= entry.results
+            if not entry.accepted.done():
+                entry.accepted.set_exception(_unavailable())
+
+    def _failed(self, error: Exception) -> None:
+        self._on_error()
+        if not self.problem:
+            log.error("ledger unavailable", path=str(self.path), problem=str(error))
+        self.problem = str(error)
+
+    async def _run(self, work: Callable[[*Arguments], Answer], *arguments: *Arguments) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+
+def _unavailable() -> Refusal:
+    return Refusal("ledger_unavailable", "The results cannot be stored now; send them again.")

@@ -1,0 +1,227 @@
+"""Every metric: its name, its help text, its labels. Counts are read from the ledger at scrape."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
+
+from exporter.classifier import Classifier
+from exporter.code_tables import OTHER
+from exporter.ledger import Count
+from exporter.results import ClassifiedResult, Series
+
+RESULTS = "push_results_total"
+CODE_INFO = "push_code_info"
+LAST_RECEIVED = "push_results_last_received_timestamp_seconds"
+
+_MAX_EXEMPLAR = 128 - len("msg_id")  # OpenMetrics 1.0 allows 128 characters in all
+_REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+# Otherwise each counter and histogram has a `_created` twin. The library has no other switch.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """The metrics of one exporter, in a registry of their own."""
+
+    def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._requests = Counter(
+            "push_webhook_requests",
+            "Webhook calls by source and outcome: accepted, or the reason of the error.",
+            ["source", "status"],
+            registry=self.registry,
+        )
+        self._request_seconds = Histogram(
+            "push_webhook_request_duration_seconds",
+            "Seconds from the head of a webhook call to its answer.",
+            ["source"],
+            buckets=_REQUEST_SECONDS,
+            registry=self.registry,
+        )
+        self.requests_in_flight = Gauge(
+            "push_webhook_requests_in_flight",
+            "Webhook calls that are being answered.",
+            registry=self.registry,
+        )
+        self._duplicates = Counter(
+            "push_results_duplicate",
+            "Results that had been counted before and were not counted again.",
+            ["source"],
+            registry=self.registry,
+        )
+        self._rejected = Counter(
+            "push_results_rejected",
+            "Items of accepted calls that were not results, by reason.",
+            ["source", "reason"],
+            registry=self.registry,
+        )
+        self.commit_seconds = Histogram(
+            "push_ledger_commit_duration_seconds",
+            "Seconds to commit a group of results to the ledger.",
+            buckets=_COMMIT_SECONDS,
+            registry=self.registry,
+        )
+        self.commit_errors = Counter(
+            "push_ledger_commit_errors",
+            "Failed attempts to write to the ledger.",
+            registry=self.registry,
+        )
+        self.pending_results = Gauge(
+            "push_ledger_pending_results",
+            "Results that wait for their commit.",
+            registry=self.registry,
+        )
+        self.reload_successful = Gauge(
+            "push_exporter_config_last_reload_successful",
+            "Whether the last load of keys, tokens and code tables succeeded.",
+            registry=self.registry,
+        )
+        build = Gauge(
+            "push_exporter_build_info",
+            "The version of the exporter; the value is always 1.",
+            ["version"],
+            registry=self.registry,
+        )
+        build.labels(version).set(1)
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+
+    def for_source(
+        self, source: str, statuses: Iterable[str], reasons: Iterable[str]
+    ) -> "SourceMetrics":
+        """Create the series of one webhook, all at 0."""
+        return SourceMetrics(
+            requests={status: self._requests.labels(source, status) for status in statuses},
+            seconds=self._request_seconds.labels(source),
+            duplicates=self._duplicates.labels(source),
+            rejected={reason: self._rejected.labels(source, reason) for reason in reasons},
+        )
+
+    def unrouted(self) -> Counter:
+        """Return the counter of calls to paths that do not exist."""
+        return self._requests.labels("unknown", "not_found")
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics and their content type, in the format that the scraper accepts."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+
+class SourceMetrics:
+    """The children of one webhook, resolved once."""
+
+    def __init__(
+        self,
+        requests: Mapping[str, Counter],
+        seconds: Histogram,
+        duplicates: Counter,
+        rejected: Mapping[str, Counter],
+    ) -> None:
+        self.requests = requests
+        self.seconds = seconds
+        self.duplicates = duplicates
+        self.rejected = rejected
+
+
+class ResultsCollector(Collector):
+    """Shows the ledger's counts by today's code tables, so the two can never disagree."""
+
+    def __init__(
+        self,
+        counts: Callable[[], Mapping[Series, Count] | None],
+        classifier: Callable[[], Classifier],
+    ) -> None:
+        self._counts = counts
+        self._classifier = classifier
+        self._exemplars: dict[Series, Exemplar] = {}
+
+    def remember(self, message_ids: Mapping[Series, str]) -> None:
+        """Keep the latest message id of each series as its exemplar."""
+        now = time.time()
+        for series, message_id in message_ids.items():
+            if len(message_id) <= _MAX_EXEMPLAR:
+                self._exemplars[series] = Exemplar({"msg_id": message_id}, 1, now)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield nothing while the ledger is not read: a 0 would look like a reset counter."""
+        counts = self._counts()
+        if counts is None:
+            return
+        classifier = self._classifier()
+        meanings = {series: classifier.current(series) for series in counts}
+        yield self._results(classifier, counts, meanings)
+        yield _code_info([*classifier.known(), *meanings.values()])
+        yield _last_received(counts)
+
+    def _results(
+        self,
+        classifier: Classifier,
+        counts: Mapping[Series, Count],
+        meanings: Mapping[Series, ClassifiedResult],
+    ) -> Metric:
+        known = (meaning for meaning in classifier.known())
+        overflow = (ClassifiedResult.unknown(channel, OTHER) for channel in classifier.channels())
+        totals = {_labels(meaning): 0 for group in (known, overflow) for meaning in group}
+        exemplars: dict[tuple[str, str, str], Exemplar] = {}
+        for series, count in counts.items():
+            labels = _labels(meanings[series])
+            totals[labels] = totals.get(labels, 0) + count.total
+            if exemplar := self._exemplars.get(series):
+                exemplars[labels] = exemplar
+        family = CounterMetricFamily(
+            RESULTS.removesuffix("_total"),
+            "Push results by channel, status code and severity.",
+            labels=["channel", "code", "severity"],
+        )
+        for labels, total in totals.items():
+            family.add_metric(labels, total, exemplar=exemplars.get(labels))
+        return family
+
+
+def _labels(meaning: ClassifiedResult) -> tuple[str, str, str]:
+    return meaning.series.channel, meaning.series.code, meaning.severity
+
+
+def _code_info(meanings: Iterable[ClassifiedResult]) -> Metric:
+    family = GaugeMetricFamily(
+        CODE_INFO,
+        "What a code means, to join with push_results_total; the value is always 1.",
+        labels=["channel", "code", "name", "category", "severity", "retry"],
+    )
+    # One row for each set of labels of push_results_total, or the join would be ambiguous.
+    rows: dict[tuple[str, str, str], ClassifiedResult] = {}
+    for meaning in meanings:
+        rows.setdefault(_labels(meaning), meaning)
+    for (channel, code, severity), meaning in rows.items():
+        labels = (channel, code, meaning.name, meaning.category, severity, meaning.retry)
+        family.add_metric(labels, 1)
+    return family
+
+
+def _last_received(counts: Mapping[Series, Count]) -> Metric:
+    family = GaugeMetricFamily(
+        LAST_RECEIVED,
+        "Unix time at which the last result of a channel was counted.",
+        labels=["channel"],
+    )
+    latest: dict[str, float] = {}
+    for series, count in counts.items():
+        latest[series.channel] = max(count.last_at, latest.get(series.channel, 0))
+    for channel, at in latest.items():
+        family.add_metric((channel,), at)
+    return family

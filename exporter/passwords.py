@@ -1,0 +1,64 @@
+"""Basic authentication of the admin listener, from a file of `user:bcrypt-hash` lines."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from pathlib import Path
+
+import bcrypt
+
+from exporter.errors import ConfigurationError
+
+
+class Passwords:
+    """Users and the bcrypt hashes of their passwords."""
+
+    def __init__(self, hashes: dict[str, bytes]) -> None:
+        self._hashes = hashes
+        # bcrypt is slow by design, and Prometheus sends the same header at every scrape.
+        self._proven: dict[str, bytes] = {}
+
+    async def allow(self, authorization: str) -> bool:
+        """Say whether an Authorization header names a user and the right password."""
+        scheme, _, encoded = authorization.partition(" ")
+        try:
+            given = base64.b64decode(encoded.strip(), validate=True)
+            user, separator, password = given.decode().partition(":")
+        except ValueError:
+            return False
+        if scheme.lower() != "basic" or not separator or user not in self._hashes:
+            return False
+        digest = hashlib.sha256(given).digest()
+        if hmac.compare_digest(self._proven.get(user, b""), digest):
+            return True
+        # bcrypt reads 72 bytes and refuses more.
+        secret = password.encode()[:72]
+        proven = await asyncio.to_thread(bcrypt.checkpw, secret, self._hashes[user])
+        if proven:
+            self._proven[user] = digest
+        return proven
+
+
+def load_passwords(path: Path) -> Passwords:
+    """Read the file; ConfigurationError names a line that is not `user:bcrypt-hash`."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigurationError(f"password file {path}: {problem}") from None
+    hashes = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        user, _, hashed = line.strip().partition(":")
+        try:
+            bcrypt.checkpw(b"", hashed.encode())
+        except ValueError:
+            user = ""
+        if not user:
+            raise ConfigurationError(f"password file {path}: line {number} is not user:bcrypt-hash")
+        hashes[user] = hashed.encode()
+    if not hashes:
+        raise ConfigurationError(f"password file {path}: it names no user")
+    return Passwords(hashes)

@@ -1,0 +1,1 @@
+"""Bodies of webhook calls, decoded into results; one module a format."""

@@ -1,0 +1,125 @@
+"""What the formats share: a body becomes typed items at once, or, if one is bad, one by one."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from exporter.canonical import canonical_code
+from exporter.errors import Refusal
+from exporter.results import Batch, PushResult, Rejection
+
+REASONS = (
+    "code_missing",
+    "code_invalid",
+    "channel_invalid",
+    "count_invalid",
+    "id_invalid",
+    "message_invalid",
+    "not_an_object",
+    "malformed_json",
+)
+"""Why an item of a batch can be refused."""
+
+Wire = TypeVar("Wire", bound=msgspec.Struct)
+
+# RecursionError: JSON nested deeper than the decoder goes.
+_MALFORMED = (msgspec.DecodeError, RecursionError)
+_FIELD = re.compile(r"at `\$\.(\w+)")
+
+
+class ItemError(ValueError):
+    """An item is not a result: `reason` is one of REASONS."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class ItemDecoder(Generic[Wire]):
+    """Reads items of one type from an object, an array or lines."""
+
+    def __init__(self, wire: type[Wire]) -> None:
+        self._item = msgspec.json.Decoder(wire)
+        self._array = msgspec.json.Decoder(list[wire])  # type: ignore[valid-type]
+
+    def single(self, body: str) -> Iterable[Wire | ItemError]:
+        """Read a body that is one item; Refusal if it is not even an object."""
+        item = self._one(body)
+        if isinstance(item, ItemError) and item.reason in ("not_an_object", "malformed_json"):
+            raise malformed(item)
+        return [item]
+
+    def array(self, body: str) -> Iterable[Wire | ItemError]:
+        """Read a body that is an array: at once, unless an item has another shape."""
+        try:
+            return self._array.decode(body)
+        except msgspec.ValidationError:
+            return self.each(_raw_array(body))
+        except _MALFORMED as error:
+            raise malformed(error) from None
+
+    def each(self, raws: Iterable[msgspec.Raw | str]) -> Iterable[Wire | ItemError]:
+        """Read items one by one."""
+        return map(self._one, raws)
+
+    def _one(self, raw: msgspec.Raw | str) -> Wire | ItemError:
+        try:
+            return self._item.decode(raw)
+        except msgspec.ValidationError as error:
+            field = _FIELD.search(str(error))
+            reason = f"{field.group(1)}_invalid" if field else "not_an_object"
+            return ItemError(reason, str(error))
+        except _MALFORMED as error:
+            return ItemError("malformed_json", _problem(error))
+
+
+def text_of(body: bytes) -> str:
+    """Return the body as text; JSON is UTF-8, even in the fields that nobody reads."""
+    try:
+        return body.decode().strip()
+    except UnicodeDecodeError as error:
+        raise Refusal("malformed_body", f"The body is not UTF-8 at byte {error.start}.") from None
+
+
+def collect(items: Iterable[Wire | ItemError], to_result: Callable[[Wire], PushResult]) -> Batch:
+    """Turn items into results, and what is none into rejections."""
+    results = []
+    rejected = []
+    for index, item in enumerate(items):
+        try:
+            if isinstance(item, ItemError):
+                raise item
+            results.append(to_result(item))
+        except ItemError as error:
+            rejected.append(Rejection(index, error.reason, str(error)))
+    return Batch(results, rejected)
+
+
+def code_of(code: Any) -> str:
+    """Return the canonical code, or say what is wrong with it."""
+    canonical = canonical_code(code)
+    if canonical is None:
+        if code is None or code == "":
+            raise ItemError("code_missing", "There is no status code.")
+        raise ItemError(
+            "code_invalid", "A code is an integer or a name of 1 to 64 of [A-Za-z0-9_.-]."
+        )
+    return canonical
+
+
+def malformed(error: Exception) -> Refusal:
+    """Say that a body is not JSON, without repeating it."""
+    return Refusal("malformed_body", f"The body is not what this webhook takes: {_problem(error)}.")
+
+
+def _problem(error: Exception) -> str:
+    return "it nests too deep" if isinstance(error, RecursionError) else str(error)
+
+
+def _raw_array(body: str) -> list[msgspec.Raw]:
+    try:
+        return msgspec.json.decode(body, type=list[msgspec.Raw])
+    except _MALFORMED as error:
+        raise malformed(error) from None

@@ -1,0 +1,119 @@
+"""What a gateway says of one push, before and after classification."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+
+class Severity(StrEnum):
+    """How far the damage reaches, least first; `unknown` stands for a code in no table."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+    UNKNOWN = "unknown"
+
+
+class Category(StrEnum):
+    """What kind of outcome a code stands for."""
+
+    ACCEPTED = "accepted"
+    PENDING = "pending"
+    UNREACHABLE = "unreachable"
+    UNREGISTERED = "unregistered"
+    TOKEN_INVALID = "token_invalid"  # noqa: S105 - a category, not a credential
+    TARGET = "target"
+    AUTH = "auth"
+    PERMISSION = "permission"
+    CONFIG = "config"
+    PAYLOAD = "payload"
+    POLICY = "policy"
+    THROTTLED = "throttled"
+    QUOTA = "quota"
+    VENDOR_OUTAGE = "vendor_outage"
+    CONNECTION = "connection"
+    UNKNOWN = "unknown"
+
+
+class Retry(StrEnum):
+    """Whether sending again can help, and when."""
+
+    NO = "no"
+    BACKOFF = "backoff"
+    AFTER_REFRESH = "after_refresh"
+    NEXT_WINDOW = "next_window"
+    AUTO = "auto"
+
+
+class PushResult(msgspec.Struct, frozen=True, gc=False):
+    """One result as the gateway reported it, with its code in canonical form."""
+
+    code: str
+    hint: str | None = None
+    """The channel in the sender's own word, if it gave one."""
+    message: str | None = None
+    id: str | None = None
+    """The message id; never a token or a target id."""
+    count: int = 1
+    ios: bool = False
+
+
+class Series(NamedTuple):
+    """What the ledger counts by.
+
+    `table` is the channel of the table whose row matched, empty for an unknown code.
+    It tells apart the two meanings of `-1` under OPPO without storing a severity.
+    """
+
+    channel: str
+    code: str
+    table: str
+
+
+class ClassifiedResult(msgspec.Struct, frozen=True):
+    """What a result means: one shared instance for each known series."""
+
+    series: Series
+    name: str
+    severity: Severity
+    category: Category
+    retry: Retry
+
+    @property
+    def known(self) -> bool:
+        """Whether a table has the code."""
+        return bool(self.series.table)
+
+    @classmethod
+    def unknown(cls, channel: str, code: str) -> "ClassifiedResult":
+        """Stand for a code that no table has on this channel."""
+        return cls(
+            Series(channel, code, ""), "Unknown", Severity.UNKNOWN, Category.UNKNOWN, Retry.NO
+        )
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """One item of a batch that is not a result, by its position from 0."""
+
+    index: int
+    reason: str
+    detail: str
+
+
+class Batch(NamedTuple):
+    """What one body holds: the good results and the bad items."""
+
+    results: list[PushResult]
+    rejected: list[Rejection]
+
+
+class Delivery(NamedTuple):
+    """The unit that is counted once: all of it, or, when its key was seen before, none."""
+
+    key: int | None
+    """64-bit delivery key, or None for a result that nothing identifies."""
+    counts: dict[Series, int]
+    results: int
+    """How many results the delivery holds."""

@@ -1,0 +1,1 @@
+"""Tests of push-result-exporter; one module a module of the exporter."""
