@@ -14,6 +14,7 @@ from xxhash import xxh3_64_intdigest
 from exporter.authentication import Authenticator
 from exporter.code_tables import OTHER
 from exporter.configuration import Configuration
+from exporter.connections import IngestServer
 from exporter.errors import Refusal
 from exporter.payloads import decoding, mps, results
 from exporter.results import (
@@ -52,7 +53,8 @@ _HEADERS = {
     503: {"Retry-After": "2"},
 }
 _HANG_UP = {"too_large", "unsupported_encoding", "body_timeout", "draining"}  # body left unread
-_JSON = "application/json"
+# Without a name of our own the answer would tell the versions of Python and aiohttp.
+_ANSWER_HEADERS = {"Content-Type": "application/json", "Server": "push-result-exporter"}
 _NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
 
 # Keys of different kinds never meet, because each kind hashes with a seed of its own.
@@ -68,12 +70,12 @@ class Source:
     name: str
     path: str
     authenticator: Callable[[Configuration], Authenticator]
-    decode: Callable[[web.Request, bytes], Batch]
-    delivery_key: Callable[[web.Request, bytes], int | None]
+    decode: Callable[[web.BaseRequest, bytes], Batch]
+    delivery_key: Callable[[web.BaseRequest, bytes], int | None]
     """The key of the whole call, or None where each result has its own."""
 
 
-def _webhook_key(request: web.Request, body: bytes) -> int | None:
+def _webhook_key(request: web.BaseRequest, body: bytes) -> int | None:
     del body
     identity = request.headers.get("webhook-id")
     if not identity:
@@ -110,7 +112,7 @@ class Webhook:
         )
         self._debug = service.settings.log_level == "debug"
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one call; every outcome is counted, and none but our own fault is a 500."""
         started = time.perf_counter()
         self._service.in_flight += 1
@@ -131,7 +133,7 @@ class Webhook:
             log.debug("request", source=self._source.name, status=status)
         return response
 
-    async def _receive(self, request: web.Request) -> dict[str, Any]:
+    async def _receive(self, request: web.BaseRequest) -> dict[str, Any]:
         settings = self._service.settings
         if request.method != "POST":
             raise Refusal("method_not_allowed", "Results are posted.")
@@ -195,7 +197,7 @@ class Webhook:
 class InvalidResults(Refusal):
     """Nothing in the body was a result."""
 
-    def __init__(self, rejected: list[Rejection], answer: Mapping[str, Any]) -> None:
+    def __init__(self, rejected: list[Rejection], answer: dict[str, Any]) -> None:
         first = rejected[0]
         super().__init__(
             "invalid_results",
@@ -204,7 +206,7 @@ class InvalidResults(Refusal):
         self.answer = answer
 
 
-async def read_body(request: web.Request, limit: int, seconds: float) -> bytes:
+async def read_body(request: web.BaseRequest, limit: int, seconds: float) -> bytes:
     """Read a body of at most `limit` bytes within so many seconds, or raise Refusal."""
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding.strip().lower() != "identity":
@@ -232,32 +234,35 @@ def refuse(refusal: Refusal) -> web.Response:
     """Answer with an error; hang up where the rest of the body would be taken for a request."""
     extra = refusal.answer if isinstance(refusal, InvalidResults) else {}
     status = STATUS[refusal.reason]
-    answer = {"error": refusal.reason, "detail": refusal.detail, **extra}
-    response = _json_response(status, answer)
+    response = _json_response(status, _error(refusal.reason, refusal.detail) | extra)
     response.headers.update(_HEADERS.get(status, {}))
     if refusal.reason in _HANG_UP:
         response.force_close()
     return response
 
 
-def make_ingest_app(service: Service) -> web.Application:
-    """Build the public application: the webhooks, and a 404 for the rest."""
-    app = web.Application()
-    for source in SOURCES:
-        app.router.add_route("*", source.path, Webhook(source, service).handle)
-    app.router.add_route("*", "/{path:.*}", _not_found(service))
-    return app
+def make_ingest_server(service: Service) -> IngestServer:
+    """Build the public listener: the webhooks, and an answer to everything else."""
+    not_found = service.metrics.unrouted("not_found")
+    malformed = service.metrics.unrouted("malformed_request")
+    paths = " and ".join(source.path for source in SOURCES)
 
+    async def answer_not_found(_request: web.BaseRequest) -> web.Response:
+        not_found.inc()
+        return _json_response(404, _error("not_found", f"The webhooks are {paths}."))
 
-def _not_found(service: Service) -> Callable[[web.Request], Any]:
-    requests = service.metrics.unrouted()
+    def answer_malformed(status: int) -> web.Response:
+        malformed.inc()
+        response = _json_response(status, _error("malformed_request", "This is not HTTP/1.1."))
+        response.force_close()
+        return response
 
-    async def not_found(_request: web.Request) -> web.Response:
-        requests.inc()
-        detail = f"The webhooks are {' and '.join(source.path for source in SOURCES)}."
-        return _json_response(404, {"error": "not_found", "detail": detail})
-
-    return not_found
+    return IngestServer(
+        {source.path: Webhook(source, service).handle for source in SOURCES},
+        not_found=answer_not_found,
+        malformed=answer_malformed,
+        max_connections=service.settings.max_connections,
+    )
 
 
 def _result_key(result: PushResult, meaning: ClassifiedResult) -> int | None:
@@ -270,7 +275,9 @@ def _result_key(result: PushResult, meaning: ClassifiedResult) -> int | None:
     return xxh3_64_intdigest(f"{sender}\0{result.code}\0{result.id}".encode(), _RESULT_SEED)
 
 
+def _error(reason: str, detail: str) -> dict[str, Any]:
+    return {"error": reason, "detail": detail}
+
+
 def _json_response(status: int, answer: Mapping[str, Any]) -> web.Response:
-    return web.Response(
-        status=status, body=msgspec.json.encode(answer), headers={"Content-Type": _JSON}
-    )
+    return web.Response(status=status, body=msgspec.json.encode(answer), headers=_ANSWER_HEADERS)

@@ -112,9 +112,9 @@ class Metrics:
             rejected={reason: self._rejected.labels(source, reason) for reason in reasons},
         )
 
-    def unrouted(self) -> Counter:
-        """Return the counter of calls to paths that do not exist."""
-        return self._requests.labels("unknown", "not_found")
+    def unrouted(self, status: str) -> Counter:
+        """Return a counter of calls that reach no webhook."""
+        return self._requests.labels("unknown", status)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return the metrics and their content type, in the format that the scraper accepts."""

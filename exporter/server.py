@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
@@ -12,8 +11,9 @@ from aiohttp import web
 
 from exporter import tls
 from exporter.admin import make_admin_app
+from exporter.connections import IDLE_SECONDS
 from exporter.errors import ConfigurationError
-from exporter.ingest import make_ingest_app
+from exporter.ingest import make_ingest_server
 from exporter.service import VERSION, Service
 from exporter.settings import Settings
 
@@ -50,8 +50,10 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Service, Ports]]:
     """Run an exporter inside the block; at its end finish what was begun, commit, close."""
     service = Service.load(settings)
     await service.ledger.start()
-    ingest = _runner(make_ingest_app(service))
-    admin = _runner(make_admin_app(service))
+    ingest = web.ServerRunner(make_ingest_server(service), shutdown_timeout=DRAIN_SECONDS)
+    admin = web.AppRunner(
+        make_admin_app(service), access_log=None, shutdown_timeout=1, keepalive_timeout=IDLE_SECONDS
+    )
     try:
         ports = Ports(
             await _listen(ingest, service, settings.ingest_host, settings.ingest_port,
@@ -68,19 +70,8 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Service, Ports]]:
         log.info("stopped")
 
 
-def _runner(app: web.Application) -> web.AppRunner:
-    return web.AppRunner(
-        app,
-        access_log=None,
-        handle_signals=False,
-        shutdown_timeout=DRAIN_SECONDS,
-        auto_decompress=False,  # a small gzip can hold gigabytes
-        logger=logging.getLogger("aiohttp.server"),
-    )
-
-
 async def _listen(
-    runner: web.AppRunner, service: Service, host: str, port: int, *, reuse_port: bool = False
+    runner: web.BaseRunner, service: Service, host: str, port: int, *, reuse_port: bool = False
 ) -> int:
     context = service.configuration.tls
     if context:
@@ -97,7 +88,7 @@ async def _listen(
     return int(address[1])
 
 
-async def _finish(runner: web.AppRunner, idle: Callable[[], bool]) -> None:
+async def _finish(runner: web.BaseRunner, idle: Callable[[], bool]) -> None:
     """Stop listening, and let the calls that are under way end.
 
     aiohttp's own clean-up drops what still arrives, and so the rest of a body: it comes last.

@@ -1,0 +1,69 @@
+# One way to do each thing. `make` alone lists what there is.
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV ?= .venv
+BIN = $(VENV)/bin
+VERSIONS = 3.11 3.12 3.13
+
+# The stages that every result goes through: covered by branch, to the last one.
+PIPELINE = exporter/authentication.py,exporter/canonical.py,exporter/classifier.py,exporter/code_tables.py,$\
+	exporter/delivery_window.py,exporter/ingest.py,exporter/ledger.py,exporter/ledger_file.py,$\
+	exporter/metrics.py,exporter/payloads/*.py,exporter/results.py,exporter/unknown_codes.py
+
+.DEFAULT_GOAL = help
+.PHONY: help demo run test test-all lint types imports check format clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/installed ## exporter and simulated signed traffic: open http://127.0.0.1:10988
+	@$(BIN)/push-result-exporter demo
+
+run: $(VENV)/installed ## run the exporter; settings come from the environment
+	@$(BIN)/push-result-exporter serve
+
+test: $(VENV)/developer ## all tests, with coverage
+	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/coverage report --include='$(PIPELINE)' --fail-under=100
+
+test-all: ## all tests on each Python that is installed
+	@for version in $(VERSIONS); do \
+		python=$$(ls -d $$(command -v python$$version) $$HOME/.pyenv/versions/$$version.*/bin/python 2>/dev/null | \
+			while read path; do $$path -c '' 2>/dev/null && echo $$path && break; done); \
+		if [ -z "$$python" ]; then echo "Python $$version is not installed: not tested"; continue; fi; \
+		echo "== Python $$version"; \
+		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || exit 1; \
+	done
+
+lint: $(VENV)/developer ## style and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/developer ## static types, strict
+	$(BIN)/mypy
+
+imports: $(VENV)/developer ## imports go one way
+	$(BIN)/lint-imports
+
+check: lint types imports test ## what CI runs
+
+format: $(VENV)/developer ## format the code
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+clean: ## remove what was built
+	rm -rf .venv* .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/developer: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@

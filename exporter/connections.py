@@ -1,0 +1,121 @@
+"""Connections of the public listener: how many, how long they may idle, what bad HTTP gets."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+IDLE_SECONDS = 60.0
+"""How long a connection may wait between two calls."""
+
+HEAD_SECONDS = 10.0
+"""How long a new connection may take to send the head of a call."""
+
+LINGER_SECONDS = 2.0
+"""How long the rest of a refused body is read, so that the answer gets through."""
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Error = Callable[[int], web.StreamResponse]
+
+
+class IngestServer(web.Server):
+    """Sends each call to the handler of its path, and keeps connections within bounds."""
+
+    def __init__(
+        self,
+        routes: Mapping[str, Handler],
+        *,
+        not_found: Handler,
+        malformed: Error,
+        max_connections: int,
+    ) -> None:
+        super().__init__(self._dispatch)
+        self.malformed = malformed
+        self._routes = routes
+        self._not_found = not_found
+        self._max_connections = max_connections
+
+    def __call__(self) -> asyncio.Protocol:  # type: ignore[override]
+        """Make the protocol of a new connection; at the bound an idle one has to go for it."""
+        if len(self._connections) >= self._max_connections:
+            victim = self._victim()
+            if victim is None:
+                return _Refused()
+            victim.end()
+        return Connection(self)
+
+    def _victim(self) -> "Connection | None":
+        """Choose the oldest connection without any call, else the oldest between two calls."""
+        idle = [one for one in self.connections if isinstance(one, Connection) and one.idle]
+        return next((one for one in idle if not one.called), idle[0] if idle else None)
+
+    async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, Connection)  # noqa: S101 - `__call__` makes no other
+        connection.called = True
+        connection.idle = False
+        try:
+            return await self._routes.get(request.path, self._not_found)(request)
+        finally:
+            connection.idle = True
+
+
+class Connection(web.RequestHandler):
+    """One client's connection."""
+
+    __slots__ = ("_head_timer", "_malformed", "called", "idle")
+
+    def __init__(self, server: IngestServer) -> None:
+        super().__init__(
+            server,
+            loop=server._loop,  # noqa: SLF001 - as web.Server itself does
+            keepalive_timeout=IDLE_SECONDS,
+            lingering_time=LINGER_SECONDS,
+            access_log=None,  # type: ignore[arg-type]
+            auto_decompress=False,  # a small gzip can hold gigabytes
+            logger=logging.getLogger("exporter.http"),
+        )
+        self._malformed = server.malformed
+        self.called = False
+        """Whether the head of a call has arrived."""
+        self.idle = True
+        """Whether no call is being answered."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the clock for the head of the first call."""
+        super().connection_made(transport)
+        loop = asyncio.get_running_loop()
+        self._head_timer = loop.call_later(HEAD_SECONDS, self._end_uncalled)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Stop the clock."""
+        self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    def end(self) -> None:
+        """Hang up at once."""
+        self.idle = False  # so that nobody chooses it again before it is gone
+        self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is not HTTP; no log line and no echo, for it may hold a credential."""
+        del request, exc, message
+        return self._malformed(status)
+
+    def _end_uncalled(self) -> None:
+        if not self.called:
+            self.end()
+
+
+class _Refused(asyncio.Protocol):
+    """A connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()

@@ -1,0 +1,99 @@
+"""From an openssl signature to PromQL: the real process, scraped by the real Prometheus."""
+
+import json
+import random
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote
+
+from exporter.code_tables import GATEWAY, load_tables
+from tests.conftest import KeyPair, url_sign
+from tests.system.programs import ExporterProcess, exporter_process, fetch, prometheus, wait_for
+
+SCRAPE = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: push-result-exporter
+    static_configs: [{{targets: ["{target}"]}}]
+"""
+QUERY = "sum by (channel, code, severity) (push_results_total)"
+
+Series = tuple[str, str, str]
+
+
+def ask(url: str, query: str) -> dict[Series, float]:
+    """Evaluate a query by channel, code and severity, without what is 0."""
+    answer = json.loads(fetch(f"{url}/api/v1/query?query={quote(query)}"))
+    found = {}
+    for sample in answer["data"]["result"]:
+        labels = sample["metric"]
+        value = float(sample["value"][1])
+        if value:
+            found[labels["channel"], labels["code"], labels["severity"]] = value
+    return found
+
+
+def post(exporter: ExporterProcess, keys: KeyPair, body: bytes) -> int:
+    """Post a callback signed by openssl; return how many results were new."""
+    answer = fetch(f"{exporter.ingest}/webhooks/mps?sign={url_sign(keys.sign(body))}", body)
+    accepted: int = json.loads(answer)["accepted"]
+    return accepted
+
+
+def traffic() -> tuple[list[bytes], Counter[Series]]:
+    """Make callbacks for every code of every channel, each a few times, and what they add up to."""
+    dice = random.Random(20261123)
+    tables = load_tables()
+    bodies: list[bytes] = []
+    expected: Counter[Series] = Counter()
+    for channel, table in tables.items():
+        for code, row in {**tables[GATEWAY].codes, **table.codes}.items():
+            for _ in range(dice.randrange(1, 4)):
+                expected[channel, code, row.severity.value] += 1
+                callback = {
+                    "msgId": f"m{len(bodies)}",
+                    "channel": channel.upper(),
+                    "statusCode": code,
+                    "statusDesc": row.name,
+                    "targetId": f"target-{dice.getrandbits(64)}",
+                }
+                bodies.append(json.dumps(callback).encode())
+    dice.shuffle(bodies)
+    return bodies, expected
+
+
+def test_prometheus_counts_exactly_what_was_sent(tmp_path: Path, keys: KeyPair) -> None:
+    """PromQL returns each series with the number that was acknowledged, over a restart too."""
+    bodies, expected = traffic()
+    half = len(bodies) // 2
+    settings = {"mps_public_key_files": keys.public}
+    with exporter_process(tmp_path, **settings) as exporter, ThreadPoolExecutor(4) as senders:
+        config = SCRAPE.format(target=exporter.admin.removeprefix("http://"))
+        new = senders.map(lambda body: post(exporter, keys, body), bodies[:half])
+        assert sum(new) == half
+        exporter.process.terminate()
+        assert exporter.process.wait(20) == 0
+    with (
+        exporter_process(tmp_path, admin_port=port_of(exporter.admin), **settings) as exporter,
+        prometheus(tmp_path, config) as url,
+        ThreadPoolExecutor(4) as senders,
+    ):
+        again = bodies[half - 20 :]  # the first twenty are retries
+        new = senders.map(lambda body: post(exporter, keys, body), again)
+        assert sum(new) == len(bodies) - half
+        wait_for(lambda: ask(url, QUERY) == expected, "Prometheus has every result")
+        known = json.loads(fetch(f"{url}/api/v1/query?query=count(push_code_info)"))
+        assert float(known["data"]["result"][0]["value"][1]) >= len(expected)
+        # A series that exists before its first failure is what makes `increase` see that failure.
+        idle = f"{url}/api/v1/query?query={quote('push_results_total == 0')}"
+        assert not any(
+            sample["metric"]["code"] != "other"
+            for sample in json.loads(fetch(idle))["data"]["result"]
+            if (sample["metric"]["channel"], sample["metric"]["code"]) != ("oppo", "-1")
+        )
+
+
+def port_of(url: str) -> int:
+    """Return the port of a URL."""
+    return int(url.rpartition(":")[2])

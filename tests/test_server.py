@@ -1,0 +1,165 @@
+"""The process: start, signals, errors at start; run as a real process."""
+
+import http.client
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TOKEN, KeyPair
+from tests.system.programs import (
+    ExporterProcess,
+    answers,
+    exporter_process,
+    fetch,
+    free_port,
+    wait_for,
+)
+
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    """Give the file of a bearer token."""
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    return file
+
+
+@pytest.fixture
+def process(tmp_path: Path, token: Path) -> Iterator[ExporterProcess]:
+    """Run an exporter process."""
+    with exporter_process(tmp_path, results_token_files=token) as running:
+        yield running
+
+
+def post(exporter: ExporterProcess, body: bytes) -> int:
+    """Post results; return how many were new."""
+    accepted: int = json.loads(fetch(exporter.ingest + "/webhooks/results", body, HEADERS))[
+        "accepted"
+    ]
+    return accepted
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_well(process: ExporterProcess, number: signal.Signals) -> None:
+    """SIGTERM and SIGINT end the process with status 0 and everything in the ledger."""
+    assert post(process, b'[{"code": 2}, {"code": 2}]') == 2
+    process.process.send_signal(number)
+    assert process.process.wait(20) == 0
+    with closing(sqlite3.connect(process.log.parent / "ledger.sqlite3")) as ledger:
+        assert ledger.execute("SELECT channel, code, count FROM counts").fetchall() == [
+            ("mps", "2", 2)
+        ]
+
+
+def test_call_under_way_is_answered(process: ExporterProcess) -> None:
+    """A call whose body is still arriving at SIGTERM is finished and counted."""
+    address = process.ingest.removeprefix("http://")
+    with closing(http.client.HTTPConnection(address, timeout=20)) as connection:
+        connection.putrequest("POST", "/webhooks/results")
+        for name, value in {**HEADERS, "Content-Length": "11"}.items():
+            connection.putheader(name, value)
+        connection.endheaders(b'{"cod')
+        samples = process.admin + "/metrics"
+        wait_for(lambda: b"requests_in_flight 1.0" in fetch(samples), "the call is under way")
+        process.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not answers(process.admin + "/-/ready"), "the exporter is draining")
+        connection.send(b'e": 2}')
+        assert connection.getresponse().status == 200
+    assert process.process.wait(20) == 0
+
+
+def test_hangup_reloads(process: ExporterProcess, token: Path) -> None:
+    """SIGHUP reads the tokens again, and a bad file leaves the old ones in force."""
+    metric = b"push_exporter_config_last_reload_successful %d.0"
+    token.write_text("")
+    process.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: metric % 0 in fetch(process.admin + "/metrics"), "the reload failed")
+    assert post(process, b'{"code": 2}') == 1
+    token.write_text("another token")
+    process.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: metric % 1 in fetch(process.admin + "/metrics"), "the reload succeeded")
+    with pytest.raises(OSError, match="401"):
+        post(process, b'{"code": 2}')
+
+
+def test_second_exporter_waits_for_the_ledger(
+    process: ExporterProcess, tmp_path: Path, token: Path
+) -> None:
+    """A second process on the same ledger is not ready until the first has stopped."""
+    folder = tmp_path / "second"
+    folder.mkdir()
+    settings = {"results_token_files": token, "ledger_path": tmp_path / "ledger.sqlite3"}
+    post(process, b'{"code": 2}')
+    admin = free_port()
+    stopper = threading.Thread(target=stop_when_seen, args=(process, admin))
+    stopper.start()
+    with exporter_process(folder, admin_port=admin, **settings) as second:
+        stopper.join()
+        assert process.process.returncode == 0
+        assert post(second, b'{"code": 2}') == 1
+        assert b'{channel="mps",code="2",severity="info"} 2.0' in fetch(second.admin + "/metrics")
+
+
+def stop_when_seen(first: ExporterProcess, admin: int) -> None:
+    """Stop the first exporter once the second one answers that it is not ready."""
+    wait_for(lambda: answers(f"http://127.0.0.1:{admin}/-/healthy"), "the second one runs")
+    text = fetch(f"http://127.0.0.1:{admin}/metrics")
+    assert b"push_results_total{" not in text  # not known yet, and 0 would be a lie
+    time.sleep(0.5)
+    first.process.terminate()
+    first.process.wait(20)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that ends by itself."""
+    command = [sys.executable, "-m", "exporter", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_not_a_ledger_is_refused(tmp_path: Path) -> None:
+    """A file that is no ledger ends the start with a message that names it."""
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database, " * 1000)
+    done = run("serve", "--allow-unsigned", "--ledger-path", str(file))
+    assert done.returncode == 2
+    assert str(file) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert file.read_text().startswith("not a database")
+
+
+def test_taken_port_is_named(process: ExporterProcess, tmp_path: Path) -> None:
+    """A port that is in use ends the start with a message that names it."""
+    port = process.ingest.rpartition(":")[2]
+    ledger = str(tmp_path / "other.sqlite3")
+    done = run("serve", "--allow-unsigned", "--ledger-path", ledger, "--ingest-port", port)
+    assert done.returncode == 2
+    assert f":{port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_log_lines(tmp_path: Path, token: Path, keys: KeyPair, form: str) -> None:
+    """Requests are logged at debug only, as the chosen form, without tokens or target ids."""
+    settings = {"results_token_files": token, "mps_public_key_files": keys.public}
+    with exporter_process(tmp_path, log_level="debug", log_format=form, **settings) as exporter:
+        body = b'{"code": 2, "id": "m", "targetId": "a-target-id", "message": "a message"}'
+        post(exporter, body)
+        with pytest.raises(OSError, match="401"):
+            fetch(exporter.ingest + "/webhooks/mps?sign=c2VjcmV0LXNpZ24", body)
+    log = exporter.log.read_text()
+    for secret in (TOKEN, "a-target-id", "c2VjcmV0LXNpZ24"):
+        assert secret not in log
+    assert log.count("request") >= 2
+    if form == "json":
+        assert {json.loads(line)["level"] for line in log.splitlines()} >= {"debug", "info"}
