@@ -1,6 +1,7 @@
 """Who may report results: one class a scheme, each over the raw body, before it is parsed."""
 
 import base64
+import binascii
 import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from exporter.errors import ConfigurationError, Refusal
 _PKCS1 = padding.PKCS1v15()
 _SHA256 = SHA256()
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
-_STANDARD_ALPHABET = str.maketrans("-_ ", "+/+")  # a `+` in a query may arrive as a space
+_STANDARD_ALPHABET = bytes.maketrans(b"-_ ", b"+/+")  # a `+` in a query may arrive as a space
 
 
 class Authenticator(Protocol):
@@ -128,8 +129,8 @@ _WEBHOOK_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 def _decode_base64(text: str) -> bytes:
     """Read base64 in either alphabet, padded or not; ValueError if it is neither."""
-    text = text.translate(_STANDARD_ALPHABET).rstrip("=")
-    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    data = text.encode("ascii").translate(_STANDARD_ALPHABET).rstrip(b"=")
+    return binascii.a2b_base64(data + b"=" * (-len(data) % 4), strict_mode=True)
 
 
 def load_rsa_signature(files: Iterable[Path]) -> RsaSignature:

@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-import msgspec
 import structlog
 from aiohttp import web
 from xxhash import xxh3_64_intdigest
 
+from exporter.answers import Answer
 from exporter.authentication import Authenticator
 from exporter.code_tables import OTHER
 from exporter.configuration import Configuration
@@ -48,17 +48,17 @@ STATUS = {
 MAX_LISTED_REJECTIONS = 1000
 
 _HEADERS = {
-    401: {"WWW-Authenticate": "Bearer"},
-    405: {"Allow": "POST"},
-    503: {"Retry-After": "2"},
+    401: b"\r\nWWW-Authenticate: Bearer",
+    405: b"\r\nAllow: POST",
+    503: b"\r\nRetry-After: 2",
 }
 _HANG_UP = {"too_large", "unsupported_encoding", "body_timeout", "draining"}  # body left unread
-# Without a name of our own the answer would tell the versions of Python and aiohttp.
-_ANSWER_HEADERS = {"Content-Type": "application/json", "Server": "push-result-exporter"}
 _NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
 
 # Keys of different kinds never meet, because each kind hashes with a seed of its own.
 _BODY_SEED, _WEBHOOK_SEED, _RESULT_SEED = 1, 2, 3
+
+Body = TypeVar("Body", bytes, bytearray)
 
 log = structlog.get_logger()
 
@@ -112,13 +112,13 @@ class Webhook:
         )
         self._debug = service.settings.log_level == "debug"
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> Answer:
         """Answer one call; every outcome is counted, and none but our own fault is a 500."""
         started = time.perf_counter()
         self._service.in_flight += 1
         try:
             answer = await self._receive(request)
-            status, response = "accepted", _json_response(200, answer)
+            status, response = "accepted", Answer(200, answer)
         except Refusal as refusal:
             status, response = refusal.reason, refuse(refusal)
         except Exception:
@@ -211,16 +211,18 @@ async def read_body(request: web.BaseRequest, limit: int, seconds: float) -> byt
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding.strip().lower() != "identity":
         raise Refusal("unsupported_encoding", "Send the body as it is, without Content-Encoding.")
-    too_large = Refusal("too_large", f"The body is larger than {limit} bytes.")
-    if (request.content_length or 0) > limit:
-        raise too_large
+    declared = request.content_length
+    if declared is not None and declared > limit:
+        raise _too_large(limit)
+    content = request.content
+    if content.is_eof():  # most bodies come with their head, and need neither a clock nor a loop
+        return _within(limit, content.read_nowait())
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in request.content.iter_any():
+            async for chunk in content.iter_any():
                 body += chunk
-                if len(body) > limit:
-                    raise too_large
+                _within(limit, body)
     except TimeoutError:
         raise Refusal("body_timeout", f"The body did not arrive in {seconds:g} s.") from None
     except (web.RequestPayloadError, ConnectionError):
@@ -230,15 +232,26 @@ async def read_body(request: web.BaseRequest, limit: int, seconds: float) -> byt
     return bytes(body)
 
 
-def refuse(refusal: Refusal) -> web.Response:
+def _within(limit: int, body: Body) -> Body:
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal("too_large", f"The body is larger than {limit} bytes.")
+
+
+def refuse(refusal: Refusal) -> Answer:
     """Answer with an error; hang up where the rest of the body would be taken for a request."""
     extra = refusal.answer if isinstance(refusal, InvalidResults) else {}
     status = STATUS[refusal.reason]
-    response = _json_response(status, _error(refusal.reason, refusal.detail) | extra)
-    response.headers.update(_HEADERS.get(status, {}))
-    if refusal.reason in _HANG_UP:
-        response.force_close()
-    return response
+    return Answer(
+        status,
+        _error(refusal.reason, refusal.detail) | extra,
+        headers=_HEADERS.get(status, b""),
+        hang_up=refusal.reason in _HANG_UP,
+    )
 
 
 def make_ingest_server(service: Service) -> IngestServer:
@@ -247,15 +260,13 @@ def make_ingest_server(service: Service) -> IngestServer:
     malformed = service.metrics.unrouted("malformed_request")
     paths = " and ".join(source.path for source in SOURCES)
 
-    async def answer_not_found(_request: web.BaseRequest) -> web.Response:
+    async def answer_not_found(_request: web.BaseRequest) -> Answer:
         not_found.inc()
-        return _json_response(404, _error("not_found", f"The webhooks are {paths}."))
+        return Answer(404, _error("not_found", f"The webhooks are {paths}."))
 
-    def answer_malformed(status: int) -> web.Response:
+    def answer_malformed(status: int) -> Answer:
         malformed.inc()
-        response = _json_response(status, _error("malformed_request", "This is not HTTP/1.1."))
-        response.force_close()
-        return response
+        return Answer(status, _error("malformed_request", "This is not HTTP/1.1."), hang_up=True)
 
     return IngestServer(
         {source.path: Webhook(source, service).handle for source in SOURCES},
@@ -277,7 +288,3 @@ def _result_key(result: PushResult, meaning: ClassifiedResult) -> int | None:
 
 def _error(reason: str, detail: str) -> dict[str, Any]:
     return {"error": reason, "detail": detail}
-
-
-def _json_response(status: int, answer: Mapping[str, Any]) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(answer), headers=_ANSWER_HEADERS)

@@ -1,0 +1,148 @@
+"""Connections within bounds: how many, how long, and what bad HTTP gets."""
+
+import asyncio
+import json
+import re
+
+import pytest
+
+from exporter import connections
+from tests.conftest import TOKEN, Exporter, MakeSettings, started
+
+CALL = (
+    f"POST /webhooks/results HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+    'Content-Length: 11\r\n\r\n{"code": 2}'
+).encode()
+
+
+async def connect(exporter: Exporter) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a connection to the public listener."""
+    return await asyncio.open_connection("127.0.0.1", int(exporter.ingest.rpartition(":")[2]))
+
+
+async def exchange(exporter: Exporter, request: bytes) -> bytes:
+    """Send bytes and read until the exporter hangs up."""
+    reader, writer = await connect(exporter)
+    try:
+        writer.write(request)
+        return await asyncio.wait_for(reader.read(), 20)
+    finally:
+        writer.close()
+
+
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """Whether the exporter hangs up before long."""
+    try:
+        return await asyncio.wait_for(reader.read(1), 5) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
+        b"nonsense\r\n\r\n",
+        b"POST /webhooks/mps HTTP/9.9\r\n\r\n",
+        b"POST /webhooks/mps HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"POST /webhooks/mps HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST /webhooks/mps HTTP/1.1\r\nno colon\r\n\r\n",
+        b"POST /webhooks/mps HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
+        b"POST /webhooks/mps HTTP/1.1\r\n" + b"X: y\r\n" * 2000 + b"\r\n",
+        b"POST /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=["tls", "text", "version", "length", "lengths", "colon", "field", "fields", "target"],
+)
+async def test_what_is_not_http_gets_a_400(
+    exporter: Exporter, request_bytes: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Malformed requests get a 400 as JSON, are counted, and leave no log line."""
+    answer = await exchange(exporter, request_bytes)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b" 400 " in head.splitlines()[0]
+    assert json.loads(body)["error"] == "malformed_request"
+    requests = (await exporter.samples())["push_webhook_requests_total"]
+    assert requests["unknown", "malformed_request"] == 1
+    assert not [record for record in caplog.records if record.name.startswith("aiohttp")]
+    assert (await exporter.results(b'{"code": 2}'))[0] == 200
+
+
+async def test_pipelined_calls_are_answered_in_order(exporter: Exporter) -> None:
+    """Calls on one connection are answered one after the other, the last one closes it."""
+    last = CALL.replace(b"Host: x", b"Host: x\r\nConnection: close")
+    answer = await exchange(exporter, CALL * 3 + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + last)
+    statuses = re.findall(rb"HTTP/1\.1 (\d+) ", answer)
+    assert statuses == [b"200", b"200", b"200", b"404", b"200"]
+    assert await exporter.counted() == {("mps", "2", "info"): 4}
+
+
+async def test_old_http_is_answered(exporter: Exporter) -> None:
+    """HTTP/1.0 is answered and the connection closed, unless the client asks to keep it."""
+    old = CALL.replace(b"HTTP/1.1", b"HTTP/1.0")
+    answer = await exchange(exporter, old)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    kept = old.replace(b"Host: x", b"Host: x\r\nConnection: keep-alive")
+    answer = await exchange(exporter, kept + old)
+    assert b"Connection: keep-alive" in answer
+    assert answer.count(b"200 OK") == 2
+
+
+async def test_head_request_has_no_body(exporter: Exporter) -> None:
+    """HEAD gets the headers of a 405 alone."""
+    request = b"HEAD /webhooks/mps HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answer = await exchange(exporter, request)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 405 ")
+    assert b"\r\nDate: " in head
+    assert body == b""
+
+
+async def test_idle_connections_make_room(make_settings: MakeSettings) -> None:
+    """At the bound the oldest connection without a call goes; those that called are kept."""
+    async with started(make_settings(max_connections=3)) as exporter:
+        used_reader, used = await connect(exporter)
+        used.write(CALL)
+        await used_reader.readuntil(b"}")
+        silent = [await connect(exporter) for _ in range(5)]
+        try:
+            assert await ended(silent[0][0])
+            used.write(CALL)
+            assert b" 200 " in await used_reader.readuntil(b"}")
+            assert (await exporter.results(b'{"code": 2}'))[0] == 200
+        finally:
+            for _, writer in silent:
+                writer.close()
+            used.close()
+
+
+async def test_connection_too_many_is_refused(make_settings: MakeSettings) -> None:
+    """Where every connection is in a call, a further one is closed and the others go on."""
+    async with started(make_settings(max_connections=1)) as exporter:
+        reader, writer = await connect(exporter)
+        writer.write(CALL[:-3])
+        while not exporter.service.in_flight:  # noqa: ASYNC110 - as a client would look
+            await asyncio.sleep(0.01)
+        extra, other = await connect(exporter)
+        assert await ended(extra)
+        writer.write(CALL[-3:])
+        assert b" 200 " in await reader.readuntil(b"}")
+        other.close()
+        writer.close()
+
+
+async def test_head_has_to_arrive(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that dribbles its first head is closed, while one that called stays open."""
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    async with started(make_settings()) as exporter:
+        slow_reader, slow = await connect(exporter)
+        used_reader, used = await connect(exporter)
+        used.write(CALL)
+        await used_reader.readuntil(b"}")
+        slow.write(b"POST /webhooks/mps HTTP/1.1\r\nX: ")
+        assert await ended(slow_reader)
+        used.write(CALL)
+        assert b" 200 " in await used_reader.readuntil(b"}")
+        slow.close()
+        used.close()
