@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from standardwebhooks import Webhook, WebhookVerificationError
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from exporter.errors import ConfigurationError, Refusal
 
@@ -102,6 +103,8 @@ class BearerToken:
 class AnyOf:
     """Several schemes on one webhook; the most telling refusal is the one that is reported."""
 
+    _TELLING = ("missing_credentials", "bad_signature", "stale_timestamp")
+
     def __init__(self, schemes: Sequence[Authenticator]) -> None:
         self._schemes = schemes
 
@@ -112,8 +115,7 @@ class AnyOf:
             try:
                 scheme(query, headers, body)
             except Refusal as error:
-                if refusal.reason == "missing_credentials":
-                    refusal = error
+                refusal = max(refusal, error, key=lambda one: self._TELLING.index(one.reason))
             else:
                 return
         raise refusal
@@ -144,8 +146,9 @@ def load_standard_webhooks(files: Iterable[Path]) -> StandardWebhooks:
     for path in files:
         for line in _lines(path):
             try:
-                secrets.append(Webhook(line))
-            except Exception:  # noqa: BLE001 - the library has no common base for these
+                # The library skips what is not base64, and so takes any text for a secret.
+                secrets.append(Webhook(_decode_base64(line.removeprefix("whsec_"))))
+            except (ValueError, EmptyWebhookSecretError):
                 raise ConfigurationError(
                     f"secret file {path}: a line is not a Standard Webhooks secret "
                     "(whsec_ and base64)"
@@ -170,6 +173,8 @@ def _public_keys(path: Path) -> list[rsa.RSAPublicKey]:
     except Exception:  # noqa: BLE001 - never repeat what the file holds
         what = "a private key, give the public one" if b"PRIVATE KEY" in data else "no public key"
         raise ConfigurationError(f"key file {path}: this is {what}") from None
+    if data.count(b"-----BEGIN") > len(blocks):
+        raise ConfigurationError(f"key file {path}: one of several is no public key, but cut off")
     rsa_keys = [key for key in keys if isinstance(key, rsa.RSAPublicKey)]
     if len(rsa_keys) < len(keys):
         raise ConfigurationError(f"key file {path}: MPS signs with RSA, and this key is not RSA")

@@ -49,7 +49,9 @@ class Classifier:
 
     def channel(self, word: str) -> str | None:
         """Return the channel that a table lists under this name or alias."""
-        return self._channels.get(fold(word)) if len(word) <= _MAX_HINT else None
+        if len(word) > _MAX_HINT:
+            return None
+        return self._channels.get(word) or self._channels.get(fold(word))
 
     def current(self, series: Series) -> ClassifiedResult:
         """Say what a series of the ledger means by the tables of today."""

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import csv
+import gc
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ import uvloop
 from pydantic import TypeAdapter
 
 from exporter.classifier import Classifier
-from exporter.code_tables import load_tables
+from exporter.code_tables import Tables, load_tables
 from exporter.configuration import load_configuration
 from exporter.demo import demo
 from exporter.errors import ConfigurationError, Refusal
@@ -35,9 +36,10 @@ Result = TypeVar("Result")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 1 for a failure, 2 for bad usage."""
-    options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        options = _parser().parse_args(arguments)
+        status = int(options.run(options))
+        sys.stdout.flush()  # here, where a reader that has gone is expected
     except ConfigurationError as error:
         print(f"push-result-exporter: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -49,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILURE
     except KeyboardInterrupt:
         return 130
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace) -> int:
     settings = load_settings(options.flags, options)
     configure_logs(settings.log_level, settings.log_format)
+    gc.freeze()  # what is loaded by now stays: the collector need not look at it again
+    gc.set_threshold(20_000)  # a batch is thousands of short-lived objects without cycles
     _run(serve(settings))
     return 0
 
@@ -100,7 +105,7 @@ def _add_codes(parser: argparse.ArgumentParser) -> None:
 
 
 def _codes(options: argparse.Namespace) -> int:
-    rows = code_rows(load_tables(options.code_table_files))
+    rows = code_rows(_tables(options))
     if options.format == "json":
         json.dump(rows, sys.stdout, ensure_ascii=False, indent=1)
         print()
@@ -130,7 +135,7 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    classifier = Classifier(load_tables(options.code_table_files))
+    classifier = Classifier(_tables(options))
     if options.payload:
         if options.words:
             raise ConfigurationError("give a code or a payload, not both")
@@ -153,18 +158,20 @@ def _read(file: str) -> bytes:
 
 
 def _add_tables(parser: argparse.ArgumentParser) -> None:
-    variable = os.environ.get(f"{ENV_PREFIX}CODE_TABLE_FILES", "")
     parser.add_argument(
         "--code-table-files",
-        type=_paths,
-        default=_paths(variable),
+        default=os.environ.get(f"{ENV_PREFIX}CODE_TABLE_FILES", ""),
         metavar="FILE[,FILE]",
         help="your own code tables, as for serve",
     )
 
 
-def _paths(words: str) -> list[Path]:
-    return [Path(word) for word in TypeAdapter(list[str]).validate_python(split_list(words))]
+def _tables(options: argparse.Namespace) -> Tables:
+    try:
+        files = TypeAdapter(list[Path]).validate_python(split_list(options.code_table_files))
+    except ValueError:
+        raise ConfigurationError("CODE_TABLE_FILES: this is no list of files") from None
+    return load_tables(files)
 
 
 def _add_traffic(parser: argparse.ArgumentParser) -> None:
@@ -216,7 +223,7 @@ def _demo(options: argparse.Namespace) -> int:
         return settings
 
     def ready(ports: Ports) -> None:
-        print(f"Signed results are being sent. Open http://127.0.0.1:{ports.admin}", flush=True)
+        print(f"Signed results are being sent. Open {ports.admin_url}", flush=True)
         print("Ctrl-C ends the demo.", flush=True)
 
     summary = _run(

@@ -77,14 +77,14 @@ def load_tables(operator_files: Iterable[Path] = ()) -> Tables:
         base = tables.get(str(data.get("channel")))
         table = _validate(path, _overlay(base, data, path))
         tables[table.channel] = table
-    _check_names(tables)
+        _check_names(tables, path)
     return tables
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         msg = f"code table {path}: {getattr(error, 'strerror', None) or error}"
         raise ConfigurationError(msg) from error
 
@@ -104,6 +104,9 @@ def _overlay(base: CodeTable | None, data: dict[str, Any], path: Path) -> dict[s
     if base:
         table = base.model_dump()
         merged = dict(table["codes"])
+        if isinstance(given := data.get("aliases"), list):
+            new = [alias for alias in given if alias not in base.aliases]
+            data = {**data, "aliases": [*base.aliases, *new]}
     for code, row in codes.items():
         known = merged.get(code, {})
         merged[code] = {**known, **defaults, **row} if isinstance(row, dict) else row
@@ -119,9 +122,7 @@ def _validate(path: Path, data: dict[str, Any]) -> CodeTable:
         )
         msg = f"code table {path}: {problems}"
         raise ConfigurationError(msg) from None
-    if table.channel == OTHER:
-        msg = f"code table {path}: channel: {OTHER!r} is reserved for results of no channel"
-        raise ConfigurationError(msg)
+    _keep_other_free(path, table)
     names: dict[str, str] = {}
     for code, row in table.codes.items():
         if (canonical := canonical_code(code)) != code:
@@ -134,19 +135,28 @@ def _validate(path: Path, data: dict[str, Any]) -> CodeTable:
     return table
 
 
+def _keep_other_free(path: Path, table: CodeTable) -> None:
+    """Refuse the word that stands for channels and codes without a table."""
+    used = {"channel": [table.channel], "aliases": map(fold, table.aliases), "codes": table.codes}
+    for field, words in used.items():
+        if OTHER in words:
+            msg = f"code table {path}: {field}: {OTHER!r} stands for what no table has"
+            raise ConfigurationError(msg)
+
+
 def _where(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location)
 
 
-def _check_names(tables: Tables) -> None:
-    """Refuse a word that two tables claim as the name of their channel."""
+def _check_names(tables: Tables, path: Path) -> None:
+    """Refuse a file by which two tables claim a word as the name of their channel."""
     owners: dict[str, str] = {}
     for table in tables.values():
         for word in (table.channel, *table.aliases):
             owner = owners.setdefault(fold(word), table.channel)
             if owner != table.channel:
-                msg = f"code tables: {owner} and {table.channel} both claim the name {word!r}"
-                raise ConfigurationError(msg)
+                claim = f"{owner} and {table.channel} both claim the name {word!r}"
+                raise ConfigurationError(f"code table {path}: aliases: {claim}")
 
 
 def fold(word: str) -> str:

@@ -42,10 +42,9 @@ async def demo(
         settings = load(public, Path(folder, "ledger.sqlite3"))
         async with running(settings) as (_service, ports):
             ready(ports)
-            url = f"{'https' if settings.tls_cert_file else 'http'}://127.0.0.1:{ports.ingest}"
             traffic = asyncio.create_task(
                 simulate(
-                    f"{url}/webhooks/mps",
+                    f"{ports.ingest_url}/webhooks/mps",
                     key,
                     scenario=scenario,
                     rate=rate,

@@ -5,10 +5,10 @@ from typing import Any
 
 from exporter.canonical import canonical_code
 from exporter.classifier import Classifier
-from exporter.code_tables import CHANNELS, GATEWAY
+from exporter.code_tables import GATEWAY, OTHER
 from exporter.errors import ConfigurationError, Refusal
 from exporter.payloads import mps, results
-from exporter.results import Batch, ClassifiedResult, PushResult
+from exporter.results import Batch, ClassifiedResult, PushResult, ResultGroup
 
 _RETRY = {
     "no": "Sending again does not help.",
@@ -33,7 +33,7 @@ def explain_code(classifier: Classifier, code: str, channel: str | None = None) 
             return f"{canonical}: no table has this code."
         return "\n\n".join(_describe(classifier, meaning) for meaning in meanings)
     if classifier.channel(channel) is None:
-        known = ", ".join(CHANNELS)
+        known = ", ".join(name for name in classifier.channels() if name != OTHER)
         raise ConfigurationError(
             f"unknown channel {channel!r}; known are {known} and their aliases"
         )
@@ -41,14 +41,14 @@ def explain_code(classifier: Classifier, code: str, channel: str | None = None) 
 
 
 def explain_payload(classifier: Classifier, body: bytes, channel: str | None = None) -> str:
-    """Describe each result of a body in either format; Refusal if it is neither."""
+    """Describe each thing that a body says, in either format; Refusal if it is neither."""
     batch = _decode(body, channel)
-    lines = [_classified(classifier, result) for result in batch.results]
-    lines += [
+    parts = [_classified(classifier, group) for group in batch.groups]
+    parts += [
         f"item {rejection.index} is not a result: {rejection.reason}: {rejection.detail}"
         for rejection in batch.rejected
     ]
-    return "\n\n".join(lines) or "The body holds no result."
+    return "\n\n".join(parts) or "The body holds no result."
 
 
 def _decode(body: bytes, channel: str | None) -> Batch:
@@ -58,10 +58,14 @@ def _decode(body: bytes, channel: str | None) -> Batch:
     try:
         return results.decode(body)
     except Refusal:
-        return results.decode(body, lines=True)
+        batch = results.decode(body, lines=True)
+        if batch.rejected and not batch.groups:
+            raise
+        return batch
 
 
-def _classified(classifier: Classifier, result: PushResult) -> str:
+def _classified(classifier: Classifier, group: ResultGroup) -> str:
+    result = group.result
     meaning = classifier.classify(result)
     channel = meaning.series.channel
     if result.hint and result.hint.strip():
@@ -77,7 +81,8 @@ def _classified(classifier: Classifier, result: PushResult) -> str:
         why = "no hint, and only this table's words are in the message"
     else:
         why = "no hint, and only this table has the code"
-    return f"Channel {channel}, by {why}.\n{_describe(classifier, meaning)}"
+    times = f" ({group.items} results)" if group.items > 1 else ""
+    return f"Channel {channel}, by {why}{times}.\n{_describe(classifier, meaning)}"
 
 
 def _describe(classifier: Classifier, meaning: ClassifiedResult) -> str:

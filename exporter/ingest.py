@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from exporter.results import (
     Delivery,
     PushResult,
     Rejection,
+    ResultGroup,
     Series,
     Severity,
 )
@@ -57,6 +58,8 @@ _NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
 
 # Keys of different kinds never meet, because each kind hashes with a seed of its own.
 _BODY_SEED, _WEBHOOK_SEED, _RESULT_SEED = 1, 2, 3
+
+Classified = list[tuple[ResultGroup, ClassifiedResult]]
 
 Body = TypeVar("Body", bytes, bytearray)
 
@@ -143,43 +146,21 @@ class Webhook:
         authenticate = self._source.authenticator(self._service.configuration)
         authenticate(request.query, request.headers, body)
         batch = self._source.decode(request, body)
-        key = self._source.delivery_key(request, body)
-        deliveries, message_ids = self._classify(batch.results, key)
+        classified = [(group, self._classify(group.result)) for group in batch.groups]
+        deliveries = make_deliveries(classified, self._source.delivery_key(request, body))
         accepted = await self._service.ledger.record(deliveries) if deliveries else 0
-        self._service.results.remember(message_ids)
+        self._service.results.remember(_message_ids(classified))
         return self._answer(batch, accepted)
 
-    def _classify(
-        self, results: list[PushResult], key: int | None
-    ) -> tuple[list[Delivery], dict[Series, str]]:
-        """Turn results into deliveries: one for a call with a key, else one a result.
-
-        Also returns the last message id of each series that is worth a look.
-        """
-        counts: dict[Series, int] = {}
-        deliveries = []
-        message_ids: dict[Series, str] = {}
-        for result in results:
-            meaning = self._meaning(result)
-            series = meaning.series
-            if result.id and meaning.severity is not Severity.INFO:
-                message_ids[series] = result.id
-            if key is None:
-                deliveries.append(Delivery(_result_key(result, meaning), {series: result.count}, 1))
-            else:
-                counts[series] = counts.get(series, 0) + result.count
-        if counts:
-            deliveries.append(Delivery(key, counts, len(results)))
-        return deliveries, message_ids
-
-    def _meaning(self, result: PushResult) -> ClassifiedResult:
+    def _classify(self, result: PushResult) -> ClassifiedResult:
         meaning = self._service.configuration.classifier.classify(result)
         if meaning.severity is Severity.UNKNOWN:
             return self._service.unknown_codes.admit(meaning, result.message)
         return meaning
 
     def _answer(self, batch: Batch, accepted: int) -> dict[str, Any]:
-        duplicates = len(batch.results) - accepted
+        results = sum(group.items for group in batch.groups)
+        duplicates = results - accepted
         if duplicates:
             self._metrics.duplicates.inc(duplicates)
         for rejection in batch.rejected:
@@ -189,7 +170,7 @@ class Webhook:
             "duplicates": duplicates,
             "rejected": batch.rejected[:MAX_LISTED_REJECTIONS],
         }
-        if batch.rejected and not batch.results:
+        if batch.rejected and not results:
             raise InvalidResults(batch.rejected, answer)
         return answer
 
@@ -276,14 +257,45 @@ def make_ingest_server(service: Service) -> IngestServer:
     )
 
 
-def _result_key(result: PushResult, meaning: ClassifiedResult) -> int | None:
-    """Make a key of channel, code and id; the code as it was sent, not as it is labelled."""
-    if not result.id:
-        return None
-    channel = meaning.series.channel
-    # Channels that we do not know share a label, but their ids are not each other's.
-    sender = repr(result.hint) if channel == OTHER else channel
-    return xxh3_64_intdigest(f"{sender}\0{result.code}\0{result.id}".encode(), _RESULT_SEED)
+def make_deliveries(classified: Classified, key: int | None) -> list[Delivery]:
+    """Make one delivery of a call with a key; else one of each result that has an id."""
+    if key is not None:
+        counts: dict[Series, int] = {}
+        for group, meaning in classified:
+            pushes = group.count + sum(item.count or 1 for item in group.identified)
+            counts[meaning.series] = counts.get(meaning.series, 0) + pushes
+        results = sum(group.items for group, _ in classified)
+        return [Delivery([key], counts, results)] if counts else []
+    deliveries = []
+    for group, meaning in classified:
+        series = meaning.series
+        if group.anonymous:
+            deliveries.append(Delivery([], {series: group.count}, group.anonymous))
+        for count, keys in _keys_by_count(group, series).items():
+            deliveries.append(Delivery(keys, {series: count}, 1))
+    return deliveries
+
+
+def _keys_by_count(group: ResultGroup, series: Series) -> dict[int, list[int]]:
+    """Make a key of channel, code and id for each result that has an id."""
+    # The code as it was sent, not as it is labelled; and channels that we do not know share a
+    # label, but their ids are not each other's.
+    sender = repr(group.result.hint) if series.channel == OTHER else series.channel
+    prefix = f"{sender}\0{group.result.code}\0"
+    keys: dict[int, list[int]] = {}
+    for item in group.identified:
+        key = xxh3_64_intdigest(f"{prefix}{item.id}".encode(), _RESULT_SEED)
+        keys.setdefault(item.count or 1, []).append(key)
+    return keys
+
+
+def _message_ids(classified: Classified) -> dict[Series, str]:
+    """Return the last message id of each series that is worth a look: warning and worse."""
+    return {
+        meaning.series: str(group.identified[-1].id)
+        for group, meaning in classified
+        if meaning.severity is not Severity.INFO and group.identified
+    }
 
 
 def _error(reason: str, detail: str) -> dict[str, Any]:

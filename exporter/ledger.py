@@ -118,7 +118,7 @@ class Ledger:
         """
         if self.problem or self._closing:
             raise _unavailable()
-        results = sum(delivery.results for delivery in deliveries)
+        results = sum(delivery.size for delivery in deliveries)
         # A body larger than the whole bound must pass at some time: alone.
         if self.pending and self.pending + results > self._max_pending:
             raise Refusal("overloaded", "Too many results wait for their commit; slow down.")
@@ -165,8 +165,7 @@ class Ledger:
         stored = await self._run(self._file.open)
         self.counts = {series: Count(total, at) for series, total, at in stored.counts}
         for number, at, keys in stored.keys:
-            for key in keys:
-                self._window.add(key, number)
+            self._window.add(keys, number)
             self._keep(number, at, len(keys))
         self.loaded = True
         self._on_load()
@@ -180,8 +179,7 @@ class Ledger:
                 await self._run(self._file.commit, commit)
                 self._on_commit(time.perf_counter() - started)
         except (sqlite3.Error, OSError) as error:
-            for key in commit.keys:
-                self._window.forget(key)
+            self._window.forget(commit.keys)
             self._failed(error)
             self._refuse([*entries, *self._queue])
             self._queue.clear()
@@ -210,14 +208,16 @@ class Ledger:
         accepted = []
         for entry in entries:
             new = 0
-            for key, delivered, results in entry.deliveries:
-                if key is not None and self._dedupe_seconds:
-                    if not self._window.add(key, number):
-                        continue
-                    keys.append(key)
-                new += results
-                for series, count in delivered.items():
-                    counts[series] = counts.get(series, 0) + count
+            for delivery in entry.deliveries:
+                times = len(delivery.keys) or 1
+                if delivery.keys and self._dedupe_seconds:
+                    fresh = self._window.add(delivery.keys, number)
+                    keys.extend(fresh)
+                    times = len(fresh)
+                if times:
+                    new += delivery.results * times
+                    for series, count in delivery.counts.items():
+                        counts[series] = counts.get(series, 0) + count * times
             accepted.append(new)
         return Commit(number, at, counts, keys, self._window.oldest), accepted
 

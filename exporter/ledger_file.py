@@ -113,6 +113,9 @@ class LedgerFile:
     def close(self) -> None:
         """Close the file and let another process have it."""
         if self._database:
+            # If the file was replaced, SQLite would leave a log that spoils the new one.
+            with suppress(sqlite3.Error):
+                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._database.close()
             self._database = None
         if self._lock:
@@ -201,7 +204,9 @@ def _read(database: sqlite3.Connection) -> Stored:
 
 
 def _is_damage(error: BaseException) -> bool:
-    damage = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    return isinstance(error, sqlite3.Error) and (
-        getattr(error, "sqlite_errorcode", 0) & 0xFF in damage
+    """Whether reading failed for good: SQLITE_ERROR is a table that is not there."""
+    damage = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    return code in damage or (
+        isinstance(error, ValueError) and not isinstance(error, ConfigurationError)
     )

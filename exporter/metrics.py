@@ -66,7 +66,7 @@ class Metrics:
         )
         self._rejected = Counter(
             "push_results_rejected",
-            "Items of accepted calls that were not results, by reason.",
+            "Items that were not results, by reason.",
             ["source", "reason"],
             registry=self.registry,
         )
@@ -118,7 +118,10 @@ class Metrics:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return the metrics and their content type, in the format that the scraper accepts."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # what a version number without numbers ends in
+            encode, content_type = choose_encoder("")
         return encode(self.registry), content_type
 
 

@@ -1,7 +1,7 @@
 """What a gateway says of one push, before and after classification."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -48,16 +48,45 @@ class Retry(StrEnum):
 
 
 class PushResult(msgspec.Struct, frozen=True, gc=False):
-    """One result as the gateway reported it, with its code in canonical form."""
+    """What a gateway said of a push, with its code in canonical form."""
 
     code: str
     hint: str | None = None
     """The channel in the sender's own word, if it gave one."""
     message: str | None = None
-    id: str | None = None
-    """The message id; never a token or a target id."""
-    count: int = 1
     ios: bool = False
+
+
+class Reported(Protocol):
+    """One item of a body, as a format decodes it."""
+
+    @property
+    def id(self) -> str | int | None:
+        """The message id; never a token or a target id."""
+
+    @property
+    def count(self) -> int | None:
+        """How many pushes the item stands for; None for one."""
+
+
+class ResultGroup(msgspec.Struct):
+    """The items of a body that say the same, so that it is looked up once.
+
+    Bodies of a hundred results seldom say more than a dozen different things.
+    """
+
+    result: PushResult
+    anonymous: int = 0
+    """How many items have no id, and …"""
+    count: int = 0
+    """… how many pushes they stand for."""
+    identified: list[Reported] = []
+    """The items that have an id."""
+
+    @property
+    def items(self) -> int:
+        """How many results the group holds."""
+        return self.anonymous + len(self.identified)
 
 
 class Series(NamedTuple):
@@ -105,15 +134,21 @@ class Rejection(msgspec.Struct, frozen=True):
 class Batch(NamedTuple):
     """What one body holds: the good results and the bad items."""
 
-    results: list[PushResult]
+    groups: list[ResultGroup]
     rejected: list[Rejection]
 
 
-class Delivery(NamedTuple):
-    """The unit that is counted once: all of it, or, when its key was seen before, none."""
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """The unit that is counted once, or several that count the same, each with a key."""
 
-    key: int | None
-    """64-bit delivery key, or None for a result that nothing identifies."""
+    keys: list[int]
+    """64-bit delivery keys; none for results that nothing identifies."""
     counts: dict[Series, int]
+    """What each new key counts; without keys, what is counted."""
     results: int
-    """How many results the delivery holds."""
+    """How many results each new key stands for; without keys, how many there are."""
+
+    @property
+    def size(self) -> int:
+        """How many results the delivery holds, new or not."""
+        return self.results * (len(self.keys) or 1)

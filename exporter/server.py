@@ -28,6 +28,17 @@ class Ports(NamedTuple):
 
     ingest: int
     admin: int
+    scheme: str
+
+    @property
+    def ingest_url(self) -> str:
+        """The public listener, from this host."""
+        return f"{self.scheme}://127.0.0.1:{self.ingest}"
+
+    @property
+    def admin_url(self) -> str:
+        """The private listener, from this host."""
+        return f"{self.scheme}://127.0.0.1:{self.admin}"
 
 
 async def serve(settings: Settings) -> None:
@@ -59,6 +70,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Service, Ports]]:
             await _listen(ingest, service, settings.ingest_host, settings.ingest_port,
                           reuse_port=settings.reuse_port),
             await _listen(admin, service, settings.admin_host, settings.admin_port),
+            "https" if settings.tls_cert_file else "http",
         )  # fmt: skip
         log.info("listening", version=VERSION, ingest=ports.ingest, admin=ports.admin)
         yield service, ports

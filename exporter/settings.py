@@ -137,7 +137,7 @@ def add_flags(parser: argparse.ArgumentParser) -> CliSettingsSource[Settings]:
     parser.add_argument(
         "--config",
         type=Path,
-        default=os.environ.get(CONFIG_VARIABLE),
+        default=os.environ.get(CONFIG_VARIABLE) or None,
         metavar="FILE",
         help=f"TOML file of settings, names in lower case (environment: {CONFIG_VARIABLE})",
     )
@@ -209,7 +209,7 @@ def load_settings(
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         data = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         problem = getattr(error, "strerror", None) or error
         raise ConfigurationError(f"config file {path}: {problem}") from error
     return {name.lower(): value for name, value in data.items()}
@@ -237,7 +237,7 @@ def _explain(
     name = str(location[0])
     variable = f"{ENV_PREFIX}{name.upper()}"
     place = places.get(name)
-    if not place and os.environ.get(variable):
+    if not place and any(one.upper() == variable for one in os.environ):
         place = f"environment {variable}"
     if not place and name in from_file:
         place = f"config file {config}"

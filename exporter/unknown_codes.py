@@ -45,8 +45,11 @@ class UnknownCodes:
             if len(seen) >= MAX_PER_CHANNEL:
                 return ClassifiedResult.unknown(channel, OTHER)
             log.warning("unknown code", channel=channel, code=code)
-        message = message[:_MAX_MESSAGE] if message else None
-        seen[code] = UnknownCode(channel, code, message, time.time())
+        before = seen.get(code)
+        said = message[:_MAX_MESSAGE] if message else None
+        if before and not said:
+            said = before.message
+        seen[code] = UnknownCode(channel, code, said, time.time())
         return result
 
     def forget(self, known: Iterable[Series]) -> None:

@@ -147,8 +147,7 @@ class Exporter:
 async def started(settings: Settings) -> AsyncIterator[Exporter]:
     """Run an exporter inside the block."""
     async with running(settings) as (service, ports), aiohttp.ClientSession() as client:
-        ingest, admin = (f"http://127.0.0.1:{port}" for port in ports)
-        yield Exporter(service, ingest, admin, client)
+        yield Exporter(service, ports.ingest_url, ports.admin_url, client)
 
 
 @pytest.fixture

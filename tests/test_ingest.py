@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.code_tables import GATEWAY, load_tables
 from exporter.ingest import MAX_LISTED_REJECTIONS, STATUS
@@ -117,6 +118,18 @@ async def test_spellings_of_a_code_are_one(exporter: Exporter, keys: KeyPair, co
     assert await exporter.counted() == {("mps", "2", "info"): 1}
 
 
+@pytest.mark.parametrize("code", [True, [2], {"a": 1}, 1.5, "two words", "x" * 65, 10**70])
+async def test_callback_with_an_impossible_code(
+    exporter: Exporter, keys: KeyPair, code: object
+) -> None:
+    """What cannot be a code is refused by name, and not mistaken for one that it equals."""
+    body = json.dumps([json.loads(callback(1)), json.loads(callback(code))]).encode()
+    status, answer = await call(exporter, keys, body)
+    assert (status, answer["accepted"]) == (200, 1)
+    assert [one["reason"] for one in answer["rejected"]] == ["code_invalid"]
+    assert await exporter.counted() == {("mps", "1", "warning"): 1}
+
+
 async def test_same_body_is_counted_once(exporter: Exporter, keys: KeyPair) -> None:
     """A retry of a callback is answered 200 and counted as a duplicate."""
     body = callback("2")
@@ -201,6 +214,7 @@ MALFORMED = [
     b"[" * 100_000,
     b'{"a":' * 50_000,
     b'{"statusCode": 2} trailing',
+    b'[{"statusCode": 2, "code": 2},',
 ]
 
 
@@ -476,6 +490,36 @@ async def test_broken_chunks_are_refused(exporter: Exporter) -> None:
     assert b"ZZZ" not in answer
 
 
+@pytest.mark.parametrize("rest", [b"ZZZ\r\n", None], ids=["bad-chunk", "hung-up"])
+async def test_body_that_breaks_off(exporter: Exporter, rest: bytes | None) -> None:
+    """A body that breaks off under way is refused and counted, and nothing of it is taken."""
+    port = int(exporter.ingest.rpartition(":")[2])
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST {RESULTS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+    writer.write(head.encode() + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"cod\r\n')
+    while not exporter.service.in_flight:  # noqa: ASYNC110 - as a client would look
+        await asyncio.sleep(0.01)
+    if rest:
+        writer.write(rest)
+        await writer.drain()
+        await asyncio.sleep(0.1)
+    writer.close()
+    while exporter.service.in_flight:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert await outcome(exporter, "results", "malformed_body") == 1
+    assert await exporter.counted() == {}
+
+
+async def test_debug_logs_one_line_a_request(make_settings: MakeSettings) -> None:
+    """At level debug, and only there, each request has one line with its outcome."""
+    for level, lines in (("debug", 2), ("info", 0)):
+        with capture_logs() as logs:
+            async with started(make_settings(log_level=level)) as exporter:
+                await exporter.results(b'{"code": 2}')
+                await exporter.post(MPS, b"")
+            assert len([line for line in logs if line["event"] == "request"]) == lines
+
+
 async def test_overload_is_told_apart(make_settings: MakeSettings, keys: KeyPair) -> None:
     """Past the bound on pending results calls get 503 and Retry-After; the others count."""
     settings = make_settings(max_pending_results=2)
@@ -512,7 +556,7 @@ async def test_locked_ledger_acknowledges_nothing(
             async with exporter.client.get(exporter.admin + "/-/healthy") as answer:
                 assert answer.status == 200
             lock.execute("ROLLBACK")
-        while exporter.service.ledger.problem:
+        while exporter.service.ledger.problem:  # noqa: ASYNC110 - as a load balancer would look
             await asyncio.sleep(0.05)
         assert (await call(exporter, keys, body))[1]["accepted"] == 1
         assert await exporter.counted() == {("mps", "2", "info"): 1}

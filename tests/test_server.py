@@ -148,6 +148,29 @@ def test_taken_port_is_named(process: ExporterProcess, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("scenario", ["healthy", "certificate-expired"])
+def test_demo_counts_signed_traffic(scenario: str) -> None:
+    """The demo signs, sends and counts, says where to look, and ends with success."""
+    flags = ["--ingest-port", "0", "--admin-port", "0", "--seconds", "2", "--rate", "50"]
+    done = run("demo", "--scenario", scenario, *flags)
+    assert done.returncode == 0, done.stderr
+    assert "Open http://127.0.0.1:" in done.stdout
+    assert "answers 200: 1" in done.stderr
+
+
+def test_demo_ends_at_a_signal() -> None:
+    """SIGINT ends the demo with success."""
+    ports = ["--ingest-port", str(free_port()), "--admin-port", str(admin := free_port())]
+    command = [sys.executable, "-m", "exporter", "demo", *ports]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
+        counted = f"http://127.0.0.1:{admin}/metrics"
+        wait_for(
+            lambda: answers(counted) and b'"2",severity="info"} 1' in fetch(counted), "traffic"
+        )
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(20) == 0
+
+
 @pytest.mark.parametrize("form", ["console", "json"])
 def test_log_lines(tmp_path: Path, token: Path, keys: KeyPair, form: str) -> None:
     """Requests are logged at debug only, as the chosen form, without tokens or target ids."""

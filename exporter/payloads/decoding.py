@@ -8,7 +8,7 @@ import msgspec
 
 from exporter.canonical import canonical_code
 from exporter.errors import Refusal
-from exporter.results import Batch, PushResult, Rejection
+from exporter.results import Batch, PushResult, Rejection, Reported, ResultGroup
 
 REASONS = (
     "code_missing",
@@ -22,7 +22,7 @@ REASONS = (
 )
 """Why an item of a batch can be refused."""
 
-Wire = TypeVar("Wire", bound=msgspec.Struct)
+Wire = TypeVar("Wire", bound=Reported)
 
 # RecursionError: JSON nested deeper than the decoder goes.
 _MALFORMED = (msgspec.DecodeError, RecursionError)
@@ -83,30 +83,40 @@ def text_of(body: bytes) -> str:
         raise Refusal("malformed_body", f"The body is not UTF-8 at byte {error.start}.") from None
 
 
-def collect(items: Iterable[Wire | ItemError], to_result: Callable[[Wire], PushResult]) -> Batch:
-    """Turn items into results, and what is none into rejections."""
-    results = []
+def collect(items: Iterable[Wire | ItemError], said: Callable[[Wire], tuple[Any, ...]]) -> Batch:
+    """Group the results that say the same, and list what is no result.
+
+    `said` gives the arguments of `_group`: what an item says, without its id and count.
+    """
+    groups: dict[tuple[Any, ...], ResultGroup | ItemError] = {}
     rejected = []
     for index, item in enumerate(items):
-        try:
-            if isinstance(item, ItemError):
-                raise item
-            results.append(to_result(item))
-        except ItemError as error:
-            rejected.append(Rejection(index, error.reason, str(error)))
-    return Batch(results, rejected)
+        if isinstance(item, ItemError):
+            rejected.append(Rejection(index, item.reason, str(item)))
+            continue
+        key = said(item)
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _group(*key)
+        if isinstance(group, ItemError):
+            rejected.append(Rejection(index, group.reason, str(group)))
+        elif item.id is None or item.id == "":
+            group.anonymous += 1
+            group.count += item.count or 1
+        else:
+            group.identified.append(item)
+    return Batch([one for one in groups.values() if isinstance(one, ResultGroup)], rejected)
 
 
-def code_of(code: Any) -> str:
-    """Return the canonical code, or say what is wrong with it."""
+def _group(
+    code: object, hint: str | None, message: str | None, ios: bool = False
+) -> ResultGroup | ItemError:
     canonical = canonical_code(code)
-    if canonical is None:
-        if code is None or code == "":
-            raise ItemError("code_missing", "There is no status code.")
-        raise ItemError(
-            "code_invalid", "A code is an integer or a name of 1 to 64 of [A-Za-z0-9_.-]."
-        )
-    return canonical
+    if canonical is not None:
+        return ResultGroup(PushResult(canonical, hint, message, ios))
+    if code is None or code == "":
+        return ItemError("code_missing", "There is no status code.")
+    return ItemError("code_invalid", "A code is an integer or a name of 1 to 64 of [A-Za-z0-9_.-].")
 
 
 def malformed(error: Exception) -> Refusal:

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from exporter.payloads.decoding import ItemDecoder, code_of, collect, text_of
-from exporter.results import Batch, PushResult
+from exporter.payloads.decoding import ItemDecoder, collect, text_of
+from exporter.results import Batch
 
 
 class Callback(msgspec.Struct, rename="camel"):
@@ -17,9 +17,13 @@ class Callback(msgspec.Struct, rename="camel"):
 
     status_code: Any = None
     status_desc: Any = None
-    msg_id: Any = None
+    id: Any = msgspec.field(default=None, name="msgId")
     channel: Any = None
     ext_info: Any = None
+
+    @property
+    def count(self) -> None:
+        """Say that a callback stands for one push."""
 
 
 _DECODER = ItemDecoder(Callback)
@@ -32,19 +36,26 @@ def decode(body: bytes, channel: str | None = None) -> Batch:
     """
     text = text_of(body)
     items = _DECODER.array(text) if text.startswith("[") else _DECODER.single(text)
-    return collect(items, lambda callback: _result(callback, channel))
+    return collect(items, lambda callback: _said(callback, channel))
 
 
-def _result(callback: Callback, channel: str | None) -> PushResult:
+def _said(callback: Callback, channel: str | None) -> tuple[object, str | None, str | None, bool]:
+    """Return code, hint, message and whether the device runs iOS."""
     extra = callback.ext_info if isinstance(callback.ext_info, dict) else {}
     system = _text(extra.get("osType"))
-    return PushResult(
-        code=code_of(callback.status_code),
-        hint=channel or _text(callback.channel) or _text(extra.get("channel")),
-        message=_text(callback.status_desc),
-        id=_text(callback.msg_id),
-        ios=system is not None and system.strip().lower() == "ios",
+    return (
+        _code(callback.status_code),
+        channel or _text(callback.channel) or _text(extra.get("channel")),
+        _text(callback.status_desc),
+        system is not None and system.strip().lower() == "ios",
     )
+
+
+def _code(value: object) -> object:
+    """Return what may be a code; `True`, which equals 1, and lists are not even looked up."""
+    if value is None or (isinstance(value, str | int | float) and not isinstance(value, bool)):
+        return value
+    return "?"
 
 
 def _text(value: object) -> str | None:

@@ -1,18 +1,13 @@
 """The generic format, for any other gateway: an object, an array, `{"results": […]}` or NDJSON."""
 
 from collections.abc import Iterable
+from operator import attrgetter
+from typing import Annotated
 
 import msgspec
 
-from exporter.payloads.decoding import (
-    ItemDecoder,
-    ItemError,
-    code_of,
-    collect,
-    malformed,
-    text_of,
-)
-from exporter.results import Batch, PushResult
+from exporter.payloads.decoding import ItemDecoder, ItemError, collect, malformed, text_of
+from exporter.results import Batch
 
 MAX_COUNT = 1_000_000_000
 """Keeps a total exact in a 64-bit float for longer than a service lives."""
@@ -20,14 +15,14 @@ MAX_COUNT = 1_000_000_000
 MAX_ID_LENGTH = 256
 
 
-class Result(msgspec.Struct):
+class Result(msgspec.Struct, gc=False):
     """One result on the wire."""
 
     code: int | float | str | None = None
     channel: str | None = None
     message: str | None = None
-    id: int | str | None = None
-    count: int | None = None
+    id: Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)] | int | None = None
+    count: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)] | None = None
 
 
 class _Envelope(msgspec.Struct):
@@ -35,6 +30,7 @@ class _Envelope(msgspec.Struct):
 
 
 _DECODER = ItemDecoder(Result)
+_SAID = attrgetter("code", "channel", "message")
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 
 
@@ -50,7 +46,7 @@ def decode(body: bytes, *, lines: bool = False) -> Batch:
         items = _DECODER.array(text)
     else:
         items = _object(text)
-    return collect(items, _result)
+    return collect(items, _SAID)
 
 
 def _object(text: str) -> Iterable[Result | ItemError]:
@@ -60,13 +56,3 @@ def _object(text: str) -> Iterable[Result | ItemError]:
     except (msgspec.DecodeError, RecursionError) as error:
         raise malformed(error) from None
     return _DECODER.single(text) if inside is msgspec.UNSET else _DECODER.each(inside)
-
-
-def _result(wire: Result) -> PushResult:
-    count = 1 if wire.count is None else wire.count
-    if not 1 <= count <= MAX_COUNT:
-        raise ItemError("count_invalid", f"'count' must be from 1 to {MAX_COUNT}.")
-    identity = None if wire.id is None else str(wire.id)
-    if identity is not None and len(identity) > MAX_ID_LENGTH:
-        raise ItemError("id_invalid", f"'id' is longer than {MAX_ID_LENGTH} characters.")
-    return PushResult(code_of(wire.code), wire.channel, wire.message, identity or None, count)

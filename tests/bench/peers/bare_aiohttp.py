@@ -1,0 +1,27 @@
+"""The ceiling of the framework: reads the body, answers 204."""
+
+import sys
+
+import uvloop
+from aiohttp import web
+
+
+async def receive(request: web.Request) -> web.Response:
+    """Read and forget."""
+    await request.read()
+    return web.Response(status=204)
+
+
+def main() -> None:
+    """Listen on the port that is given."""
+    app = web.Application()
+    app.router.add_post("/webhooks/mps", receive)
+    app.router.add_post("/webhooks/results", receive)
+    loop = uvloop.new_event_loop()
+    web.run_app(
+        app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, loop=loop, print=None
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+-- Sends the requests of the file REQUESTS, one after the other: path, headers and body a line.
+local requests, position = {}, 0
+
+function init(_arguments)
+  for line in io.lines(os.getenv("REQUESTS")) do
+    local path, headers, body = line:match("^([^\t]*)\t([^\t]*)\t(.*)$")
+    local fields = { ["Content-Type"] = "application/json" }
+    for name, value in headers:gmatch("([^:|]+):([^|]+)") do fields[name] = value end
+    requests[#requests + 1] = wrk.format("POST", path, fields, body)
+  end
+end
+
+function request()
+  position = position % #requests + 1
+  return requests[position]
+end
+
+function done(summary, latency, _requests)
+  local errors = summary.errors
+  io.write(string.format("RESULT %d %d %d %d %d %d\n", summary.requests, summary.duration,
+    errors.status, errors.connect + errors.read + errors.write + errors.timeout,
+    latency:percentile(50), latency:percentile(99)))
+end

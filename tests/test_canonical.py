@@ -1,0 +1,137 @@
+"""One spelling for each code, and nothing that is not one."""
+
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.canonical import canonical_code
+
+CANONICAL = re.compile(r"-?[0-9]+|[A-Za-z0-9_.-]{1,64}", re.ASCII)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+near_codes = st.text(alphabet="0123456789+-._ \t\nAZaz\0\u0664\u00b2\uff12", max_size=70)
+big_integers = st.integers(min_value=-(10**70), max_value=10**70)
+
+
+@pytest.mark.parametrize(
+    ("code", "canonical"),
+    [
+        (2, "2"),
+        ("2", "2"),
+        (2.0, "2"),
+        (" 2 ", "2"),
+        ("\t2\n", "2"),
+        ("+2", "2"),
+        ("2.0", "2"),
+        ("2.000", "2"),
+        ("007", "7"),
+        ("0", "0"),
+        ("-0", "0"),
+        ("+0", "0"),
+        ("-0.0", "0"),
+        (-0.0, "0"),
+        (-1, "-1"),
+        ("-1", "-1"),
+        (-1.0, "-1"),
+        ("-01", "-1"),
+        (1e22, "10000000000000000000000"),
+        (10**63, "1" + "0" * 63),
+        ("9" * 64, "9" * 64),
+        ("0" * 63 + "2", "2"),
+        (1 - 10**63, "-" + "9" * 63),
+    ],
+)
+def test_integers_have_one_spelling(code: object, canonical: str) -> None:
+    """An integer becomes plain decimal digits, however it was written."""
+    assert canonical_code(code) == canonical
+
+
+@pytest.mark.parametrize(
+    "name", ["UNREGISTERED", "Unregistered", "x", "a.b_c-d", "E2", "1e5", "a" * 64]
+)
+def test_names_keep_their_spelling(name: str) -> None:
+    """A name of up to 64 letters, digits, `_`, `.` and `-` stays as it is, its case included."""
+    assert canonical_code(name) == name
+    assert canonical_code(f" {name}\n") == name
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        False,
+        1.5,
+        math.nan,
+        math.inf,
+        -math.inf,
+        1e300,
+        10**64,
+        -(10**63),
+        pytest.param(10**5000, id="5001 digits"),
+        pytest.param("9" * 1_000_000, id="a million digits"),
+        "9" * 65,
+        "a" * 65,
+        "",
+        " ",
+        "\n\t",
+        "a b",
+        "1 2",
+        "+",
+        "+-2",
+        "2\x00",
+        "\x002",
+        "\x1b[31m2",
+        "2\u200b",
+        "\u0662",
+        "\uff12",
+        "\u00b2",
+        "\u00e9",
+        "\ud800",
+        '2"',
+        "a/b",
+        "a{b}",
+        [],
+        [2],
+        {},
+        {"code": 2},
+        b"2",
+    ],
+    ids=repr,
+)
+def test_what_is_no_code(value: object) -> None:
+    """Booleans, fractions, other alphabets, control characters and what is too long are none."""
+    assert canonical_code(value) is None
+
+
+@given(json_values | near_codes | big_integers)
+def test_every_value_has_an_answer(value: object) -> None:
+    """Any JSON value at all gives a canonical code or None, never an exception."""
+    code = canonical_code(value)
+    assert code is None or CANONICAL.fullmatch(code)
+    assert code is None or len(code) <= 64
+
+
+@given(json_values | near_codes | big_integers)
+def test_canonical_is_final(value: object) -> None:
+    """What is canonical stays as it is."""
+    code = canonical_code(value)
+    assert code is None or canonical_code(code) == code
+
+
+@given(st.integers(min_value=1 - 10**63, max_value=10**64 - 1))
+def test_an_integer_and_its_text_are_the_same(code: int) -> None:
+    """An integer counts the same as a number, as text, padded, signed, and with a `.0`."""
+    text = str(code)
+    signed = text if code < 0 else f"+{text}"
+    spellings: list[int | str] = [code, text]
+    if len(text) <= 60:
+        spellings += [f" {text}\n", signed, f"{text}.0"]
+    assert {canonical_code(spelling) for spelling in spellings} == {text}

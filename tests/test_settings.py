@@ -1,0 +1,441 @@
+"""Settings from flags, environment and file: which one counts, and what is said of a bad one."""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from exporter.errors import ConfigurationError
+from exporter.settings import Settings, add_flags, load_settings
+
+DEFAULTS: dict[str, object] = {
+    "INGEST_HOST": "0.0.0.0",
+    "INGEST_PORT": 10987,
+    "ADMIN_HOST": "127.0.0.1",
+    "ADMIN_PORT": 10988,
+    "MPS_PUBLIC_KEY_FILES": (),
+    "RESULTS_TOKEN_FILES": (),
+    "RESULTS_SECRET_FILES": (),
+    "ALLOW_UNSIGNED": False,
+    "LEDGER_PATH": Path("data/ledger.sqlite3"),
+    "LEDGER_SYNC": "full",
+    "DEDUPE_WINDOW_SECONDS": 600,
+    "MAX_BODY_BYTES": 1048576,
+    "MAX_PENDING_RESULTS": 100000,
+    "MAX_CONNECTIONS": 10000,
+    "BODY_TIMEOUT_SECONDS": 10,
+    "CODE_TABLE_FILES": (),
+    "LOG_LEVEL": "info",
+    "LOG_FORMAT": "console",
+    "TLS_CERT_FILE": None,
+    "TLS_KEY_FILE": None,
+    "ADMIN_PASSWORD_FILE": None,
+    "REUSE_PORT": False,
+}
+"""Every setting of the contract."""
+
+LISTS = [name for name, value in DEFAULTS.items() if value == ()]
+SWITCHES = [name for name, value in DEFAULTS.items() if value is False]
+
+SAMPLES: dict[str, tuple[str, object]] = {
+    "INGEST_HOST": ("::1", "::1"),
+    "INGEST_PORT": ("0", 0),
+    "ADMIN_HOST": ("0.0.0.0", "0.0.0.0"),
+    "ADMIN_PORT": ("65535", 65535),
+    "MPS_PUBLIC_KEY_FILES": ("a.pem", (Path("a.pem"),)),
+    "RESULTS_TOKEN_FILES": ("a,b", (Path("a"), Path("b"))),
+    "RESULTS_SECRET_FILES": ('["a"]', (Path("a"),)),
+    "ALLOW_UNSIGNED": ("true", True),
+    "LEDGER_PATH": ("/srv/ledger", Path("/srv/ledger")),
+    "LEDGER_SYNC": ("normal", "normal"),
+    "DEDUPE_WINDOW_SECONDS": ("0.5", 0.5),
+    "MAX_BODY_BYTES": ("1", 1),
+    "MAX_PENDING_RESULTS": ("5", 5),
+    "MAX_CONNECTIONS": ("7", 7),
+    "BODY_TIMEOUT_SECONDS": ("2.5", 2.5),
+    "CODE_TABLE_FILES": ("a.toml, b.toml", (Path("a.toml"), Path("b.toml"))),
+    "LOG_LEVEL": ("DEBUG", "debug"),
+    "LOG_FORMAT": ("json", "json"),
+    "TLS_CERT_FILE": ("cert", Path("cert")),
+    "TLS_KEY_FILE": ("key", Path("key")),
+    "ADMIN_PASSWORD_FILE": ("users", Path("users")),
+    "REUSE_PORT": ("true", True),
+}
+"""A value for each setting as text, and what it is read as."""
+
+BAD = [
+    ("INGEST_PORT", "http"),
+    ("INGEST_PORT", "65536"),
+    ("ADMIN_PORT", "-1"),
+    ("LEDGER_SYNC", "extra"),
+    ("DEDUPE_WINDOW_SECONDS", "-1"),
+    ("DEDUPE_WINDOW_SECONDS", "nan"),
+    ("DEDUPE_WINDOW_SECONDS", "inf"),
+    ("BODY_TIMEOUT_SECONDS", "0"),
+    ("BODY_TIMEOUT_SECONDS", "ten"),
+    ("MAX_BODY_BYTES", "0"),
+    ("MAX_BODY_BYTES", "1e999"),
+    ("MAX_PENDING_RESULTS", "0"),
+    ("MAX_CONNECTIONS", "1.5"),
+    ("LOG_LEVEL", "loud"),
+    ("LOG_FORMAT", "xml"),
+    ("REUSE_PORT", "perhaps"),
+    ("RESULTS_TOKEN_FILES", '["a"'),
+    ("RESULTS_TOKEN_FILES", "[1]"),
+    ("CODE_TABLE_FILES", "[[]]"),
+]
+
+Write = Callable[[str], str]
+
+
+def flag(name: str) -> str:
+    """Give the flag of a setting."""
+    return "--" + name.lower().replace("_", "-")
+
+
+def load(*words: str, **given: Any) -> Settings:
+    """Load settings with these words on the command line."""
+    parser = argparse.ArgumentParser()
+    flags = add_flags(parser)
+    return load_settings(flags, parser.parse_args(words), **given)
+
+
+def value(settings: Settings, name: str) -> object:
+    """Read a setting by the contract's name."""
+    found: object = getattr(settings, name.lower())
+    return found
+
+
+def context(name: str) -> dict[str, Any]:
+    """Give what the rest of a configuration needs when one setting is under test."""
+    needed: dict[str, Any] = {} if name == "ALLOW_UNSIGNED" else {"allow_unsigned": True}
+    pair = {"TLS_CERT_FILE": "tls_key_file", "TLS_KEY_FILE": "tls_cert_file"}
+    return needed | ({pair[name]: "other"} if name in pair else {})
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Write:
+    """Give a function that writes a settings file and returns its path."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "settings.toml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def env(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    """Set settings in the environment."""
+    for name, text in values.items():
+        monkeypatch.setenv(f"PUSH_EXPORTER_{name}", text)
+
+
+def test_every_setting_has_the_contracts_default() -> None:
+    """The settings are those of the contract, no more and no less, with its defaults."""
+    fields = {name.upper(): field.default for name, field in Settings.model_fields.items()}
+    assert fields == DEFAULTS
+
+
+def test_defaults_hold_where_nothing_is_given() -> None:
+    """With nothing but permission to start unsigned, every other setting has its default."""
+    found = load(allow_unsigned=True).model_dump()
+    assert {name.upper(): one for name, one in found.items()} == DEFAULTS | {"ALLOW_UNSIGNED": True}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_flag_sets_each_setting(name: str) -> None:
+    """Each setting has a flag of the same name."""
+    text, expected = SAMPLES[name]
+    assert value(load(flag(name), text, **context(name)), name) == expected
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_variable_sets_each_setting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Each setting has an environment variable of the same name."""
+    text, expected = SAMPLES[name]
+    env(monkeypatch, **{name: text})
+    assert value(load(**context(name)), name) == expected
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("case", [str.lower, str.upper])
+def test_a_file_sets_each_setting(config: Write, name: str, case: Callable[[str], str]) -> None:
+    """Each setting can stand in the file, in either case."""
+    text, expected = SAMPLES[name]
+    path = config(f"{case(name)} = {json.dumps(text)}\n")
+    assert value(load("--config", path, **context(name)), name) == expected
+
+
+def test_a_file_may_use_tomls_own_types(config: Write) -> None:
+    """Numbers, booleans and arrays of the file need no quotes."""
+    path = config('ingest_port = 1\nallow_unsigned = true\nresults_token_files = ["a", "b"]\n')
+    settings = load("--config", path)
+    assert (settings.ingest_port, settings.allow_unsigned) == (1, True)
+    assert settings.results_token_files == (Path("a"), Path("b"))
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "line", "expected"),
+    [
+        (("--ingest-port", "1"), "2", "ingest_port = 3", 1),
+        ((), "2", "ingest_port = 3", 2),
+        ((), "", "ingest_port = 3", 3),
+        ((), None, "ingest_port = 3", 3),
+        ((), None, "", 10987),
+        (("--ingest-port", "1"), None, "ingest_port = 3", 1),
+        (("--ingest-port", "1"), "2", "", 1),
+        (("--ingest-port", "1"), "not a port", 'ingest_port = "nor this"', 1),
+    ],
+)
+def test_flags_go_before_environment_before_file(
+    monkeypatch: pytest.MonkeyPatch,
+    config: Write,
+    *,
+    words: tuple[str, ...],
+    variable: str | None,
+    line: str,
+    expected: int,
+) -> None:
+    """A flag hides the variable, which hides the file, which hides the default."""
+    if variable is not None:
+        env(monkeypatch, INGEST_PORT=variable)
+    settings = load("--config", config(line), *words, allow_unsigned=True)
+    assert settings.ingest_port == expected
+
+
+def test_lists_replace_each_other(monkeypatch: pytest.MonkeyPatch, config: Write) -> None:
+    """A list from a stronger source replaces the weaker one's; the two are not joined."""
+    path = config('results_token_files = ["from-file", "too"]')
+    assert load("--config", path).results_token_files == (Path("from-file"), Path("too"))
+    env(monkeypatch, RESULTS_TOKEN_FILES="from-environment")
+    assert load("--config", path).results_token_files == (Path("from-environment"),)
+    found = load("--config", path, "--results-token-files", "from-flag").results_token_files
+    assert found == (Path("from-flag"),)
+
+
+def test_the_environment_names_the_file(monkeypatch: pytest.MonkeyPatch, config: Write) -> None:
+    """The file can be named by a variable, and the flag `--config` goes before it."""
+    env(monkeypatch, CONFIG=config("ingest_port = 3"))
+    assert load(allow_unsigned=True).ingest_port == 3
+    other = Path(config("")).with_name("other.toml")
+    other.write_text("ingest_port = 4")
+    assert load("--config", str(other), allow_unsigned=True).ingest_port == 4
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("one", ["one"]),
+        ("one,two", ["one", "two"]),
+        (" one , two ,", ["one", "two"]),
+        ('["one", "two"]', ["one", "two"]),
+        (' ["a,b"]', ["a,b"]),
+        ("[]", []),
+        (" ", []),
+        (",", []),
+    ],
+)
+def test_lists_are_json_or_words_between_commas(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, expected: list[str]
+) -> None:
+    """A list in the environment is a JSON array, or words between commas."""
+    env(monkeypatch, **{name: text})
+    assert value(load(allow_unsigned=True), name) == tuple(map(Path, expected))
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["one", "two"], ["one", "two"]),
+        (["one,two", "three"], ["one", "two", "three"]),
+        (['["one", "two"]'], ["one", "two"]),
+        (["one,two"], ["one", "two"]),
+    ],
+)
+def test_flags_of_a_list_add_up(name: str, texts: list[str], expected: list[str]) -> None:
+    """A flag of a list can be given several times, and each time hold several words."""
+    words = [word for text in texts for word in (flag(name), text)]
+    assert value(load(*words, allow_unsigned=True), name) == tuple(map(Path, expected))
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.parametrize(
+    ("words", "expected"), [([], True), (["true"], True), (["false"], False), (["1"], True)]
+)
+def test_a_switch_may_stand_alone(name: str, words: list[str], expected: bool) -> None:
+    """The flag of a boolean means true by itself and takes true or false."""
+    settings = load(flag(name), *words, "--results-token-files", "token")
+    assert value(settings, name) is expected
+
+
+@pytest.mark.parametrize(("name", "text"), BAD)
+def test_a_bad_flag_is_named(name: str, text: str) -> None:
+    """An error names the setting and the flag that it came from."""
+    with pytest.raises(ConfigurationError, match=f"^{name}: .*flag {flag(name)}"):
+        load(f"{flag(name)}={text}", allow_unsigned=True)
+
+
+@pytest.mark.parametrize(("name", "text"), BAD)
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    """An error names the setting and the variable that it came from."""
+    env(monkeypatch, **{name: text})
+    with pytest.raises(ConfigurationError, match=f"^{name}: .*PUSH_EXPORTER_{name}"):
+        load(allow_unsigned=True)
+
+
+@pytest.mark.parametrize(("name", "text"), BAD)
+def test_a_bad_line_of_the_file_is_named(config: Write, name: str, text: str) -> None:
+    """An error names the setting and the file that it came from."""
+    path = config(f"{name.lower()} = {json.dumps(text)}")
+    with pytest.raises(ConfigurationError, match=f"^{name}: .*{path}"):
+        load("--config", path, allow_unsigned=True)
+
+
+def test_all_bad_settings_are_named_at_once(config: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several bad settings make one error, each with where it stands."""
+    env(monkeypatch, ADMIN_PORT="x")
+    path = config('max_body_bytes = "x"')
+    with pytest.raises(ConfigurationError) as caught:
+        load("--config", path, "--ingest-port", "x", allow_unsigned=True)
+    places = {
+        "INGEST_PORT": "(flag --ingest-port)",
+        "ADMIN_PORT": "(environment PUSH_EXPORTER_ADMIN_PORT)",
+        "MAX_BODY_BYTES": f"(config file {path})",
+    }
+    problems = {part.split(":")[0]: part for part in str(caught.value).split("; ")}
+    assert problems.keys() == places.keys()
+    assert all(problems[name].endswith(place) for name, place in places.items())
+
+
+@pytest.mark.parametrize(
+    "name", ["COLOUR", "INGEST_PROT", "INGEST__PORT", "MPS_PUBLIC_KEY_FILE", "RESULTS_TOKEN"]
+)
+def test_an_unknown_variable_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A variable with our prefix that is no setting is refused by name, so that typos show."""
+    env(monkeypatch, **{name: "x"})
+    with pytest.raises(ConfigurationError, match=f"environment.*PUSH_EXPORTER_{name}"):
+        load(allow_unsigned=True)
+
+
+@pytest.mark.parametrize("line", ["colour = 1", "COLOUR = 1", "[colour]\ningest_port = 1"])
+def test_an_unknown_key_of_the_file_is_an_error(config: Write, line: str) -> None:
+    """A key of the file that is no setting is refused by name, with the file's."""
+    path = config(line)
+    with pytest.raises(ConfigurationError, match=f"COLOUR: unknown setting.*{path}"):
+        load("--config", path, allow_unsigned=True)
+
+
+def test_an_unknown_flag_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """A flag that is no setting ends the program with its name."""
+    with pytest.raises(SystemExit):
+        load("--colour", "red")
+    assert "--colour" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"ingest_port = ",
+        b"ingest_port = 1\ningest_port = 2",
+        b'ingest_host = "\xff"',
+        b'{"ingest_port": 1}',
+        pytest.param(b"max_body_bytes = " + b"1" * 5000, id="integer of 5000 digits"),
+    ],
+)
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    """A file that cannot be parsed is an error that names it."""
+    path = tmp_path / "settings.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=str(path)):
+        load("--config", str(path), allow_unsigned=True)
+
+
+@pytest.mark.parametrize("name", ["absent.toml", "."])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    """A missing file, or a folder in its place, is an error that names it."""
+    path = tmp_path / name
+    with pytest.raises(ConfigurationError, match=str(path)):
+        load("--config", str(path), allow_unsigned=True)
+
+
+def test_it_refuses_to_start_without_credentials() -> None:
+    """With no key, token or secret the error names every setting that would mend it."""
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    names = ["MPS_PUBLIC_KEY_FILES", "RESULTS_TOKEN_FILES", "RESULTS_SECRET_FILES"]
+    missing = [name for name in [*names, "ALLOW_UNSIGNED"] if name not in str(caught.value)]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--mps-public-key-files", "a"),
+        ("--results-token-files", "a"),
+        ("--results-secret-files", "a"),
+        ("--allow-unsigned",),
+    ],
+)
+def test_one_credential_is_enough(words: tuple[str, ...]) -> None:
+    """Any one scheme's file, or the permission to do without, lets it start."""
+    settings = load(*words)
+    assert settings.has_credentials == (words[0] != "--allow-unsigned")
+
+
+@pytest.mark.parametrize("words", [("--allow-unsigned", "false"), ("--results-token-files", "")])
+def test_a_credential_that_is_none_is_not_enough(words: tuple[str, ...]) -> None:
+    """A refusal written out, or an empty list, does not let it start."""
+    with pytest.raises(ConfigurationError, match="nothing authenticates callers"):
+        load(*words)
+
+
+@pytest.mark.parametrize("name", ["TLS_CERT_FILE", "TLS_KEY_FILE"])
+def test_one_half_of_the_tls_pair_is_an_error(name: str) -> None:
+    """A certificate without its key, or a key alone, is refused; the error names both."""
+    with pytest.raises(ConfigurationError, match="TLS_CERT_FILE and TLS_KEY_FILE"):
+        load(flag(name), "file", allow_unsigned=True)
+
+
+def test_both_halves_of_the_tls_pair_are_good() -> None:
+    """A certificate with its key is taken."""
+    settings = load("--tls-cert-file", "c", "--tls-key-file", "k", allow_unsigned=True)
+    assert (settings.tls_cert_file, settings.tls_key_file) == (Path("c"), Path("k"))
+
+
+@pytest.mark.parametrize("name", [*DEFAULTS, "CONFIG"])
+def test_an_empty_variable_counts_as_absent(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A variable that is set to nothing, as compose files do, leaves the default."""
+    env(monkeypatch, **{name: ""})
+    settings = load("--results-token-files", "token")
+    given = {"RESULTS_TOKEN_FILES": (Path("token"),)}
+    found = {key.upper(): one for key, one in settings.model_dump().items()}
+    assert found == DEFAULTS | given
+
+
+def test_settings_are_frozen() -> None:
+    """A loaded setting cannot be changed."""
+    settings = load(allow_unsigned=True)
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.ingest_port = 1  # type: ignore[misc]
+
+
+def test_an_unknown_name_in_code_is_an_error() -> None:
+    """A setting given by a caller that is none is refused by name."""
+    with pytest.raises(ConfigurationError, match="COLOUR: unknown setting"):
+        load_settings(allow_unsigned=True, colour="red")
+
+
+def test_the_help_shows_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each setting's flag is in the help, with a description."""
+    with pytest.raises(SystemExit):
+        load("--help")
+    shown = capsys.readouterr().out
+    assert [name for name in DEFAULTS if f"{flag(name)} " not in shown] == []
+    assert all(field.description for field in Settings.model_fields.values())
