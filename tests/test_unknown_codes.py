@@ -118,9 +118,9 @@ def test_what_is_known_of_a_code() -> None:
 def test_a_long_message_is_cut(length: int, kept: int | None) -> None:
     """At most 200 characters of a message are remembered, and an empty one is none."""
     unknown = UnknownCodes()
-    admit(unknown, "4242", message="x" * length)
+    admit(unknown, "4242", message=("word " * length)[:length])
     (one,) = unknown
-    assert one.message == (None if kept is None else "x" * kept)
+    assert one.message == (None if kept is None else ("word " * kept)[:kept])
 
 
 def test_a_code_is_logged_once_without_its_message() -> None:
@@ -176,3 +176,20 @@ def test_labels_are_bounded_whatever_is_sent(
         labels.setdefault(channel, set()).add(label)
     assert all(len(found) <= 21 for found in labels.values())
     assert len(list(unknown)) <= 20 * len(labels)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "0123456789abcdef" * 4,
+        "CN_" + "a1" * 16,
+        "15513410784181118114099",
+        "dK:APA91b" + "x-_" * 30,
+    ],
+)
+def test_a_token_in_a_message_is_not_kept(token: str) -> None:
+    """What may be a device token is left out of the message that the status page shows."""
+    unknown = UnknownCodes()
+    admit(unknown, "4242", message=f"device {token} is not registered")
+    (one,) = unknown
+    assert one.message == "device … is not registered"
