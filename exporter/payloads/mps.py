@@ -26,6 +26,7 @@ class Callback(msgspec.Struct, rename="camel"):
         """Say that a callback stands for one push."""
 
 
+_CODES = (str, int, float)
 _DECODER = ItemDecoder(Callback)
 
 
@@ -53,12 +54,10 @@ def _said(callback: Callback, channel: str | None) -> tuple[object, str | None, 
 
 def _code(value: object) -> object:
     """Return what may be a code; `True`, which equals 1, and lists are not even looked up."""
-    if value is None or (isinstance(value, str | int | float) and not isinstance(value, bool)):
-        return value
-    return "?"
+    return value if value is None or type(value) in _CODES else "?"
 
 
 def _text(value: object) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) and value else None
+    if isinstance(value, str):
+        return value or None
+    return str(value) if type(value) is int else None
