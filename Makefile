@@ -12,7 +12,7 @@ PIPELINE = exporter/authentication.py,exporter/canonical.py,exporter/classifier.
 	exporter/metrics.py,exporter/payloads/*.py,exporter/results.py,exporter/unknown_codes.py
 
 .DEFAULT_GOAL = help
-.PHONY: help demo run test test-all lint types imports check format clean
+.PHONY: help demo run test test-all fuzz bench lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,12 @@ test-all: ## all tests on each Python that is installed
 		echo "== Python $$version"; \
 		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || exit 1; \
 	done
+
+fuzz: $(VENV)/developer ## both endpoints against random input, for minutes
+	FUZZ=long $(BIN)/pytest tests/fuzz $(ARGS)
+
+bench: $(VENV)/developer ## ours beside its peers; needs wrk and node; takes about ten minutes
+	$(BIN)/python -m tests.bench $(ARGS)
 
 lint: $(VENV)/developer ## style and formatting
 	$(BIN)/ruff check

@@ -168,7 +168,7 @@ class ResultsCollector(Collector):
         classifier = self._classifier()
         meanings = {series: classifier.current(series) for series in counts}
         yield self._results(classifier, counts, meanings)
-        yield _code_info([*classifier.known(), *meanings.values()])
+        yield _code_info([*classifier.known(), *_overflow(classifier), *meanings.values()])
         yield _last_received(counts)
 
     def _results(
@@ -177,9 +177,8 @@ class ResultsCollector(Collector):
         counts: Mapping[Series, Count],
         meanings: Mapping[Series, ClassifiedResult],
     ) -> Metric:
-        known = (meaning for meaning in classifier.known())
-        overflow = (ClassifiedResult.unknown(channel, OTHER) for channel in classifier.channels())
-        totals = {_labels(meaning): 0 for group in (known, overflow) for meaning in group}
+        start = [*classifier.known(), *_overflow(classifier)]
+        totals = {_labels(meaning): 0 for meaning in start}
         exemplars: dict[tuple[str, str, str], Exemplar] = {}
         for series, count in counts.items():
             labels = _labels(meanings[series])
@@ -194,6 +193,11 @@ class ResultsCollector(Collector):
         for labels, total in totals.items():
             family.add_metric(labels, total, exemplar=exemplars.get(labels))
         return family
+
+
+def _overflow(classifier: Classifier) -> list[ClassifiedResult]:
+    """List what counts the unknown codes past the bound, for each channel."""
+    return [ClassifiedResult.unknown(channel, OTHER) for channel in classifier.channels()]
 
 
 def _labels(meaning: ClassifiedResult) -> tuple[str, str, str]:

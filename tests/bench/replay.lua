@@ -1,5 +1,7 @@
 -- Sends the requests of the file REQUESTS, one after the other: path, headers and body a line.
+-- Each connection waits PAUSE_MS, give or take a half, between an answer and its next request.
 local requests, position = {}, 0
+local pause = tonumber(os.getenv("PAUSE_MS") or "0")
 
 function init(_arguments)
   for line in io.lines(os.getenv("REQUESTS")) do
@@ -13,6 +15,10 @@ end
 function request()
   position = position % #requests + 1
   return requests[position]
+end
+
+if pause > 0 then
+  function delay() return math.floor(pause * (0.5 + math.random())) end
 end
 
 function done(summary, latency, _requests)

@@ -4,30 +4,35 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 import pytest
 
 DEADLINE = 60
 """Seconds to wait for a condition before a test fails; the machine may be slow."""
 
+Settings = dict[str, object]
+"""Settings by name, for the environment of a process."""
+
 Found = TypeVar("Found")
 
 
 def program(name: str, package: str) -> str:
     """Return the path of a program; where it is missing skip the test, but fail it in CI."""
-    path = shutil.which(name)
-    if path:
-        return path
-    message = f"{name} is not installed (Debian package {package})"
+    return shutil.which(name) or unavailable(f"{name} is not installed (Debian package {package})")
+
+
+def unavailable(message: str) -> NoReturn:
+    """Skip a test for lack of something, but fail it in CI."""
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
@@ -50,18 +55,25 @@ def wait_for(condition: Callable[[], Found | None], what: str) -> Found:
     pytest.fail(f"waited {DEADLINE} s in vain: {what}")
 
 
-def fetch(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
+def fetch(
+    url: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    trust: ssl.SSLContext | None = None,
+) -> bytes:
     """Get or post; OSError if there is no answer or an error."""
     request = urllib.request.Request(url, body, headers or {})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
         data: bytes = answer.read()
         return data
 
 
-def answers(url: str) -> bool:
+def answers(
+    url: str, headers: dict[str, str] | None = None, trust: ssl.SSLContext | None = None
+) -> bool:
     """Whether a URL is answered with success."""
     try:
-        fetch(url)
+        fetch(url, headers=headers, trust=trust)
     except OSError:
         return False
     return True
@@ -95,9 +107,22 @@ class ExporterProcess(NamedTuple):
     log: Path
 
 
+class Launch(NamedTuple):
+    """How an exporter is started, and what it takes to reach its admin listener."""
+
+    command: Sequence[str] = (sys.executable, "-m", "exporter", "serve")
+    headers: dict[str, str] | None = None
+    trust: ssl.SSLContext | None = None
+
+
+PLAIN = Launch()
+
+
 @contextmanager
-def exporter_process(folder: Path, **settings: object) -> Iterator[ExporterProcess]:
-    """Run `push-result-exporter serve` with settings from the environment, until ready."""
+def exporter_starting(
+    folder: Path, launch: Launch = PLAIN, /, **settings: object
+) -> Iterator[ExporterProcess]:
+    """Run `push-result-exporter serve` with settings from the environment, ready or not."""
     values = {
         "ingest_host": "127.0.0.1",
         "ingest_port": free_port(),
@@ -106,18 +131,61 @@ def exporter_process(folder: Path, **settings: object) -> Iterator[ExporterProce
         **settings,
     }
     environment = {f"PUSH_EXPORTER_{name.upper()}": str(value) for name, value in values.items()}
-    ingest, admin = (f"http://127.0.0.1:{values[f'{one}_port']}" for one in ("ingest", "admin"))
+    scheme = "https" if "tls_cert_file" in values else "http"
+    ingest, admin = (f"{scheme}://127.0.0.1:{values[f'{one}_port']}" for one in ("ingest", "admin"))
     log = folder / "exporter.log"
-    command = [sys.executable, "-m", "exporter", "serve"]
-    with started(command, log, **environment) as process:
-
-        def ready() -> bool:
-            if process.poll() is not None:
-                pytest.fail(f"the exporter ended:\n{log.read_text()}")
-            return answers(f"{admin}/-/ready")
-
-        wait_for(ready, "the exporter is ready")
+    with started([*launch.command], log, **environment) as process:
         yield ExporterProcess(process, ingest, admin, log)
+
+
+@contextmanager
+def exporter_process(
+    folder: Path, launch: Launch = PLAIN, /, **settings: object
+) -> Iterator[ExporterProcess]:
+    """Run `push-result-exporter serve` with settings from the environment, until ready."""
+    with exporter_starting(folder, launch, **settings) as exporter:
+        wait_for(lambda: serves(exporter, "ready", launch), "the exporter is ready")
+        yield exporter
+
+
+def serves(exporter: ExporterProcess, what: str, launch: Launch = PLAIN) -> bool:
+    """Whether the process answers `/-/ready` or `/-/healthy` with success; it must not end."""
+    if exporter.process.poll() is not None:
+        pytest.fail(f"the exporter ended:\n{exporter.log.read_text()}")
+    return answers(f"{exporter.admin}/-/{what}", launch.headers, launch.trust)
+
+
+@contextmanager
+def frozen(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Stop a process inside the block, between two system calls of each of its threads."""
+    tasks = Path(f"/proc/{process.pid}/task")
+
+    def stopped() -> bool:
+        states = [
+            (task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()
+        ]
+        return set(states) == {"T"}
+
+    process.send_signal(signal.SIGSTOP)
+    try:
+        wait_for(stopped, "the process has stopped")
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def mounted(source: str | Path, folder: Path, *flags: str) -> Iterator[Path]:
+    """Mount inside the block; where that is not permitted skip the test, but fail it in CI."""
+    folder.mkdir(exist_ok=True)
+    command = [program("mount", "mount"), *flags, str(source), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        unavailable(f"mounting is not permitted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 @contextmanager

@@ -13,11 +13,11 @@ async def receive(request: web.Request) -> web.Response:
 
 
 def main() -> None:
-    """Listen on the port that is given."""
+    """Listen on the port that is given, with asyncio's own loop or with uvloop."""
     app = web.Application()
     app.router.add_post("/webhooks/mps", receive)
     app.router.add_post("/webhooks/results", receive)
-    loop = uvloop.new_event_loop()
+    loop = uvloop.new_event_loop() if "uvloop" in sys.argv else None
     web.run_app(
         app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, loop=loop, print=None
     )

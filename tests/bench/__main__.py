@@ -1,0 +1,372 @@
+"""`make bench`: ours beside its peers in one run; figures to quote are the ratios.
+
+Needs wrk and node; the peers' libraries are installed into a folder of their own, outside the
+checkout. Prints Markdown for README.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+import venv
+from array import array
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from exporter.ledger_file import Commit, LedgerFile
+from exporter.results import Series
+from tests.bench import traffic
+from tests.system.programs import answers, fetch, free_port, started, wait_for
+
+HERE = Path(__file__).parent
+PEERS = HERE / "peers"
+CONNECTIONS = 64
+PEER_PACKAGES = ["aiohttp", "fastapi", "httptools", "prometheus-client", "uvicorn", "uvloop"]
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Run(NamedTuple):
+    """What one run of wrk against one server showed."""
+
+    rate: float
+    """Answered requests a second."""
+    cpu: float
+    """Microseconds of user and system time of the server, a request."""
+    p50: float
+    """Milliseconds."""
+    p99: float
+    errors: int
+    resident: float
+    """Megabytes at the end."""
+
+
+class Server(NamedTuple):
+    """A server under test: its process, where it listens, where it is scraped."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    admin: str
+
+
+class Bench:
+    """Servers and traffic in one temporary folder."""
+
+    def __init__(self, folder: Path, peers: Path) -> None:
+        self.folder = folder
+        self.python = peers / "venv/bin/python"
+        self.node_folder = peers / "node"
+        self.log = folder / "servers.log"
+
+    @contextmanager
+    def ours(self, **settings: object) -> Iterator[Server]:
+        """Run the exporter as in production, on an empty ledger, scraped every second."""
+        shutil.rmtree(self.folder / "ledger", ignore_errors=True)
+        port, admin = free_port(), free_port()
+        values = {
+            "ingest_host": "127.0.0.1",
+            "ingest_port": port,
+            "admin_port": admin,
+            "ledger_path": self.folder / "ledger/ledger.sqlite3",
+            "mps_public_key_files": self.folder / "public.pem",
+            "results_token_files": self.folder / "token",
+            **settings,
+        }
+        environment = {f"PUSH_EXPORTER_{name.upper()}": str(v) for name, v in values.items()}
+        command = [sys.executable, "-m", "exporter", "serve"]
+        url = f"http://127.0.0.1:{values['admin_port']}"
+        with started(command, self.log, **environment) as process:
+            wait_for(lambda: answers(f"{url}/-/ready"), "the exporter is ready")
+            with scraped(url):
+                yield Server(process, int(str(values["ingest_port"])), url)
+
+    @contextmanager
+    def peer(self, name: str) -> Iterator[Server]:
+        """Run one of the peers."""
+        port = free_port()
+        command = {
+            "bare aiohttp": [str(self.python), str(PEERS / "bare_aiohttp.py"), str(port)],
+            "bare aiohttp, uvloop": [
+                *(str(self.python), str(PEERS / "bare_aiohttp.py"), str(port), "uvloop")
+            ],
+            "FastAPI": [str(self.python), str(PEERS / "fastapi_peer.py"), str(port)],
+            "fastify": ["node", str(self.node_folder / "fastify_peer.mjs"), str(port)],
+        }[name]
+        with started(command, self.log) as process:
+            wait_for(lambda: listens(port), f"{name} listens")
+            yield Server(process, port, "")
+
+    def server(self, name: str) -> AbstractContextManager[Server]:
+        """Run a server by name."""
+        return self.ours() if name == "ours" else self.peer(name)
+
+    def load(self, server: Server, requests: str, seconds: float, rate: float | None = None) -> Run:
+        """Let wrk send a file of requests, as fast as answers come or at about a rate a second."""
+        before = cpu_seconds(server.process.pid)
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--timeout", "10s"]
+        command += ["-s", str(HERE / "replay.lua"), f"http://127.0.0.1:{server.port}"]
+        pause = CONNECTIONS / rate * 1000 if rate else 0
+        environment = {
+            **os.environ,
+            "REQUESTS": str(self.folder / requests),
+            "PAUSE_MS": f"{pause:.3f}",
+        }
+        output = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        used = cpu_seconds(server.process.pid) - before
+        [line] = [line for line in output.splitlines() if line.startswith("RESULT")]
+        sent, micros, status, network, p50, p99 = map(int, line.split()[1:])
+        return Run(
+            rate=sent / micros * 1e6,
+            cpu=used / sent * 1e6,
+            p50=p50 / 1000,
+            p99=p99 / 1000,
+            errors=status + network,
+            resident=resident(server.process.pid),
+        )
+
+
+def cpu_seconds(process: int) -> float:
+    """Read user and system time of a process and its threads."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident(process: int) -> float:
+    """Read the resident memory of a process, in MB."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE / 1e6
+
+
+def listens(port: int) -> bool:
+    """Whether somebody answers on a port, whatever it is."""
+    try:
+        fetch(f"http://127.0.0.1:{port}/")
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def scraped(url: str) -> Iterator[list[float]]:
+    """Scrape as Prometheus does, once a second; give the seconds that each scrape took."""
+    stop = threading.Event()
+    took: list[float] = []
+
+    def scrape() -> None:
+        while not stop.wait(1 - (took[-1] if took else 0)):
+            began = time.perf_counter()
+            fetch(
+                f"{url}/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"}
+            )
+            took.append(time.perf_counter() - began)
+
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    try:
+        yield took
+    finally:
+        stop.set()
+        thread.join()
+
+
+def compare(
+    bench: Bench, title: str, requests: str, names: list[str], args: argparse.Namespace
+) -> None:
+    """Run the servers in turn, several rounds; print medians and ratios."""
+    runs: dict[str, list[Run]] = {name: [] for name in names}
+    for _ in range(args.rounds):
+        for name in names:
+            with bench.server(name) as server:
+                bench.load(server, requests, 1)  # warm up
+                runs[name].append(bench.load(server, requests, args.seconds))
+    print(f"\n### {title}\n")
+    print("| server | requests/s | ours is | CPU µs a request | p50 ms | p99 ms | errors |")
+    print("|---|---|---|---|---|---|---|")
+    ours = statistics.median(run.rate for run in runs["ours"])
+    for name, each in runs.items():
+        middle = Run(*(statistics.median(column) for column in zip(*each, strict=True)))
+        print(
+            f"| {name} | {middle.rate:,.0f} | {ours / middle.rate:.2f} × | {middle.cpu:.0f} "
+            f"| {middle.p50:.1f} | {middle.p99:.1f} | {middle.errors:.0f} |",
+            flush=True,
+        )
+
+
+def half_load(bench: Bench, args: argparse.Namespace) -> None:
+    """Print the latency of an acknowledgement at half the maximum rate."""
+    with bench.ours() as server:
+        full = bench.load(server, "callbacks", args.seconds)
+    with bench.ours() as server:
+        run = bench.load(server, "callbacks", args.seconds, rate=full.rate / 2)
+    print(
+        f"\nAcknowledgement at {run.rate / full.rate:.0%} of the maximum rate: "
+        f"p50 {run.p50:.1f} ms, p99 {run.p99:.1f} ms."
+    )
+
+
+def endurance(bench: Bench, args: argparse.Namespace) -> None:
+    """Send millions of distinct results; print memory, scrape times and the ledger's size."""
+    print(f"\n### After {args.results:,} distinct results\n")
+    with bench.ours() as server, scraped(server.admin) as scrapes:
+        sent = 0
+        began = time.monotonic()
+        memory = []
+        while sent < args.results:
+            run = send_distinct(server, sent, min(500_000, args.results - sent))
+            sent += run
+            memory.append(resident(server.process.pid))
+        rate = sent / (time.monotonic() - began)
+        size = sum(file.stat().st_size for file in (bench.folder / "ledger").iterdir())
+    print(f"- resident memory after each tenth, MB: {', '.join(f'{m:.0f}' for m in memory)}")
+    print(f"- {rate:,.0f} results a second, each with an id, in batches of 100")
+    ordered = sorted(scrapes)
+    print(
+        f"- scrape of the full matrix under that load: p50 {ordered[len(ordered) // 2] * 1e3:.1f} "
+        f"ms, p99 {ordered[int(len(ordered) * 0.99)] * 1e3:.1f} ms ({len(ordered)} scrapes)"
+    )
+    print(f"- ledger with its log: {size / 1e6:.1f} MB")
+
+
+def send_distinct(server: Server, start: int, count: int) -> int:
+    """Post batches of results that were never sent before."""
+    url = f"http://127.0.0.1:{server.port}/webhooks/results"
+    headers = {"Authorization": f"Bearer {traffic.TOKEN}", "Content-Type": "application/json"}
+
+    def post(first: int) -> None:
+        for at in range(first, start + count, 100 * 4):
+            items = [{"channel": "vivo", "code": 2, "id": f"d-{at + n}"} for n in range(100)]
+            fetch(url, json.dumps(items).encode(), headers)
+
+    threads = [threading.Thread(target=post, args=(start + 100 * n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return count
+
+
+def day_of_keys(bench: Bench) -> None:
+    """Print the ledger's size after a day's worth of keys, written without the network."""
+    path = bench.folder / "day/ledger.sqlite3"
+    file = LedgerFile(path, "off")
+    file.open()
+    keys = array("Q", range(2000))
+    for second in range(1, 86_400 + 1):
+        counts = {Series("mps", "2", "mps"): len(keys)}
+        file.commit(Commit(second, float(second), counts, keys, max(1, second - 600)))
+    file.close()
+    size = sum(one.stat().st_size for one in path.parent.iterdir()) / 1e6
+    print(f"- ledger after a day of {len(keys):,} keys a second, 600 s of them kept: {size:.1f} MB")
+
+
+def replicas(bench: Bench, args: argparse.Namespace) -> None:
+    """Print how throughput grows with two replicas that share a port, by CPU time."""
+    port = free_port()
+    with bench.ours(ingest_port=port, reuse_port=True) as first:
+        alone = bench.load(first, "callbacks", args.seconds)
+    with (
+        bench.ours(ingest_port=port, reuse_port=True) as first,
+        second_replica(bench, port) as second,
+    ):
+        before = [cpu_seconds(one.process.pid) for one in (first, second)]
+        both = bench.load(first, "callbacks", args.seconds)
+        used = [
+            cpu_seconds(one.process.pid) - was
+            for one, was in zip((first, second), before, strict=True)
+        ]
+    work = both.rate * args.seconds
+    print("\n### Two replicas on one port (REUSE_PORT)\n")
+    print(f"- one: {alone.rate:,.0f} requests/s, {alone.cpu:.0f} µs CPU a request")
+    print(
+        f"- two: {both.rate:,.0f} requests/s, {sum(used) / work * 1e6:.0f} µs CPU a request; "
+        f"shares of the CPU time {used[0] / sum(used):.0%} and {used[1] / sum(used):.0%}"
+    )
+
+
+@contextmanager
+def second_replica(bench: Bench, port: int) -> Iterator[Server]:
+    """Run one more exporter with a ledger of its own."""
+    other = bench.folder / "second"
+    other.mkdir(exist_ok=True)
+    second = Bench(other, bench.python.parents[2])
+    for name in ("public.pem", "token"):
+        shutil.copy(bench.folder / name, other / name)
+    with second.ours(ingest_port=port, reuse_port=True) as server:
+        yield server
+
+
+def install_peers(peers: Path) -> None:
+    """Install the peers' libraries once."""
+    if not (peers / "venv/bin/uvicorn").exists():
+        venv.create(peers / "venv", with_pip=True)
+        pip = [str(peers / "venv/bin/pip"), "install", "--quiet"]
+        subprocess.run([*pip, *PEER_PACKAGES], check=True)
+    node = peers / "node"
+    if not (node / "node_modules").exists():
+        node.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PEERS / "package.json", node)
+        subprocess.run(["npm", "install", "--silent", "--no-audit"], cwd=node, check=True)
+    shutil.copy(PEERS / "fastify_peer.mjs", node)
+
+
+def main() -> None:
+    """Measure everything, or the parts that are named."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=6, help="a run of wrk")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each server")
+    parser.add_argument("--results", type=int, default=5_000_000, help="for the endurance run")
+    parser.add_argument("--peers", type=Path, default=Path.home() / ".cache/push-result-exporter")
+    parser.add_argument("parts", nargs="*", default=["compare", "latency", "endurance", "replicas"])
+    args = parser.parse_args()
+    for program in ("wrk", "node", "npm"):
+        if not shutil.which(program):
+            sys.exit(f"the benchmark needs {program}")
+    install_peers(args.peers)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        bench = Bench(Path(name), args.peers)
+        private = traffic.write_keys(bench.folder)
+        traffic.write_callbacks(
+            bench.folder / "callbacks", private, int(15_000 * (args.seconds + 1))
+        )
+        if "compare" in args.parts:
+            traffic.write_batches(bench.folder / "batches", 40_000, ids=False)
+            traffic.write_batches(bench.folder / "identified", 20_000, ids=True)
+            peers = ["bare aiohttp", "bare aiohttp, uvloop", "FastAPI", "fastify"]
+            compare(bench, "Signed callbacks, one result each", "callbacks", ["ours", *peers], args)
+            compare(
+                bench,
+                "Batches of 100, one key a call",
+                "batches",
+                ["ours", "FastAPI", "fastify"],
+                args,
+            )
+            compare(
+                bench,
+                "Batches of 100, an id on every result",
+                "identified",
+                ["ours", "FastAPI", "fastify"],
+                args,
+            )
+        if "latency" in args.parts:
+            half_load(bench, args)
+        if "endurance" in args.parts:
+            endurance(bench, args)
+            day_of_keys(bench)
+        if "replicas" in args.parts:
+            replicas(bench, args)
+
+
+if __name__ == "__main__":
+    main()
