@@ -285,7 +285,11 @@ def _keys_by_count(group: ResultGroup, series: Series) -> dict[int, list[int]]:
     keys: dict[int, list[int]] = {}
     for item in group.identified:
         key = xxh3_64_intdigest(f"{prefix}{item.id}".encode(), _RESULT_SEED)
-        keys.setdefault(item.count or 1, []).append(key)
+        count = item.count or 1
+        if count in keys:
+            keys[count].append(key)
+        else:
+            keys[count] = [key]
     return keys
 
 

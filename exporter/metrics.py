@@ -26,10 +26,20 @@ from exporter.results import ClassifiedResult, Series
 RESULTS = "push_results_total"
 CODE_INFO = "push_code_info"
 LAST_RECEIVED = "push_results_last_received_timestamp_seconds"
+DUPLICATES = "push_results_duplicate_total"
+REJECTED = "push_results_rejected_total"
+REQUESTS = "push_webhook_requests_total"
+REQUEST_SECONDS = "push_webhook_request_duration_seconds"
+IN_FLIGHT = "push_webhook_requests_in_flight"
+COMMIT_SECONDS = "push_ledger_commit_duration_seconds"
+COMMIT_ERRORS = "push_ledger_commit_errors_total"
+PENDING = "push_ledger_pending_results"
+BUILD_INFO = "push_exporter_build_info"
+RELOAD_SUCCESSFUL = "push_exporter_config_last_reload_successful"
 
 _MAX_EXEMPLAR = 128 - len("msg_id")  # OpenMetrics 1.0 allows 128 characters in all
-_REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_COMMIT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 # Otherwise each counter and histogram has a `_created` twin. The library has no other switch.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -41,58 +51,58 @@ class Metrics:
     def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self._requests = Counter(
-            "push_webhook_requests",
+            REQUESTS,
             "Webhook calls by source and outcome: accepted, or the reason of the error.",
             ["source", "status"],
             registry=self.registry,
         )
         self._request_seconds = Histogram(
-            "push_webhook_request_duration_seconds",
+            REQUEST_SECONDS,
             "Seconds from the head of a webhook call to its answer.",
             ["source"],
-            buckets=_REQUEST_SECONDS,
+            buckets=_REQUEST_BUCKETS,
             registry=self.registry,
         )
         self.requests_in_flight = Gauge(
-            "push_webhook_requests_in_flight",
+            IN_FLIGHT,
             "Webhook calls that are being answered.",
             registry=self.registry,
         )
         self._duplicates = Counter(
-            "push_results_duplicate",
+            DUPLICATES,
             "Results that had been counted before and were not counted again.",
             ["source"],
             registry=self.registry,
         )
         self._rejected = Counter(
-            "push_results_rejected",
+            REJECTED,
             "Items that were not results, by reason.",
             ["source", "reason"],
             registry=self.registry,
         )
         self.commit_seconds = Histogram(
-            "push_ledger_commit_duration_seconds",
+            COMMIT_SECONDS,
             "Seconds to commit a group of results to the ledger.",
-            buckets=_COMMIT_SECONDS,
+            buckets=_COMMIT_BUCKETS,
             registry=self.registry,
         )
         self.commit_errors = Counter(
-            "push_ledger_commit_errors",
+            COMMIT_ERRORS,
             "Failed attempts to write to the ledger.",
             registry=self.registry,
         )
         self.pending_results = Gauge(
-            "push_ledger_pending_results",
+            PENDING,
             "Results that wait for their commit.",
             registry=self.registry,
         )
         self.reload_successful = Gauge(
-            "push_exporter_config_last_reload_successful",
+            RELOAD_SUCCESSFUL,
             "Whether the last load of keys, tokens and code tables succeeded.",
             registry=self.registry,
         )
         build = Gauge(
-            "push_exporter_build_info",
+            BUILD_INFO,
             "The version of the exporter; the value is always 1.",
             ["version"],
             registry=self.registry,
