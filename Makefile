@@ -7,8 +7,8 @@ BIN = $(VENV)/bin
 VERSIONS = 3.11 3.12 3.13
 
 # The stages that every result goes through: covered by branch, to the last one.
-PIPELINE = exporter/authentication.py,exporter/canonical.py,exporter/classifier.py,exporter/code_tables.py,$\
-	exporter/delivery_window.py,exporter/ingest.py,exporter/ledger.py,exporter/ledger_file.py,$\
+PIPELINE = exporter/authentication.py,exporter/bodies.py,exporter/canonical.py,exporter/classifier.py,exporter/code_tables.py,$\
+	exporter/deliveries.py,exporter/delivery_window.py,exporter/ingest.py,exporter/ledger.py,exporter/ledger_file.py,$\
 	exporter/metrics.py,exporter/payloads/*.py,exporter/results.py,exporter/unknown_codes.py
 
 .DEFAULT_GOAL = help

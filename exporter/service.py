@@ -8,6 +8,7 @@ from typing import Self
 
 import structlog
 
+from exporter.bodies import Bodies
 from exporter.configuration import Configuration, load_configuration
 from exporter.errors import ConfigurationError
 from exporter.ledger import Count, Ledger
@@ -34,6 +35,7 @@ class Service:
         """Set when the exporter stops: results are refused, so that a sender goes elsewhere."""
         self.in_flight = 0
         """Webhook calls that are being answered."""
+        self.bodies = Bodies()
         self.unknown_codes = UnknownCodes()
         self.metrics = Metrics(VERSION)
         self.ledger = Ledger(

@@ -1,0 +1,69 @@
+"""What is counted once: the keys by which a call or a result is known when it comes again."""
+
+from xxhash import xxh3_64_intdigest
+
+from exporter.code_tables import OTHER
+from exporter.results import ClassifiedResult, Delivery, ResultGroup, Series, Severity
+
+# Keys of different kinds never meet, because each kind hashes with a seed of its own.
+_BODY_SEED, _WEBHOOK_SEED, _RESULT_SEED = 1, 2, 3
+
+Classified = list[tuple[ResultGroup, ClassifiedResult]]
+"""The groups of a body, each with what it means."""
+
+
+def body_key(body: bytes) -> int:
+    """Make the key of a call whose body says it all: the same bytes are the same result."""
+    return xxh3_64_intdigest(body, _BODY_SEED)
+
+
+def webhook_key(identity: str | None) -> int | None:
+    """Make the key of a call that has a `webhook-id`."""
+    if not identity:
+        return None
+    return xxh3_64_intdigest(identity.encode("utf-8", "surrogateescape"), _WEBHOOK_SEED)
+
+
+def make_deliveries(classified: Classified, key: int | None) -> list[Delivery]:
+    """Make one delivery of a call with a key; else one of each result that has an id."""
+    if key is not None:
+        counts: dict[Series, int] = {}
+        for group, meaning in classified:
+            pushes = group.count + sum(item.count or 1 for item in group.identified)
+            counts[meaning.series] = counts.get(meaning.series, 0) + pushes
+        results = sum(group.items for group, _ in classified)
+        return [Delivery([key], counts, results)] if counts else []
+    deliveries = []
+    for group, meaning in classified:
+        series = meaning.series
+        if group.anonymous:
+            deliveries.append(Delivery([], {series: group.count}, group.anonymous))
+        for count, keys in _keys_by_count(group, series).items():
+            deliveries.append(Delivery(keys, {series: count}, 1))
+    return deliveries
+
+
+def _keys_by_count(group: ResultGroup, series: Series) -> dict[int, list[int]]:
+    """Make a key of channel, code and id for each result that has an id."""
+    # The code as it was sent, not as it is labelled; and channels that we do not know share a
+    # label, but their ids are not each other's.
+    sender = repr(group.result.hint) if series.channel == OTHER else series.channel
+    prefix = f"{sender}\0{group.result.code}\0"
+    keys: dict[int, list[int]] = {}
+    for item in group.identified:
+        key = xxh3_64_intdigest(f"{prefix}{item.id}".encode(), _RESULT_SEED)
+        count = item.count or 1
+        if count in keys:
+            keys[count].append(key)
+        else:
+            keys[count] = [key]
+    return keys
+
+
+def message_ids(classified: Classified) -> dict[Series, str]:
+    """Return the last message id of each series that is worth a look: warning and worse."""
+    return {
+        meaning.series: str(group.identified[-1].id)
+        for group, meaning in classified
+        if meaning.severity is not Severity.INFO and group.identified
+    }
