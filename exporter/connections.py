@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 
 from aiohttp import web
 
@@ -35,67 +36,69 @@ class IngestServer(web.Server):
         self._routes = routes
         self._not_found = not_found
         self._max_connections = max_connections
+        # Both in the order of waiting, so that the one that waits longest is found at once.
+        self.uncalled: dict[Connection, None] = {}
+        """Connections on which no call has arrived yet."""
+        self.waiting: dict[Connection, None] = {}
+        """Connections between two calls."""
 
     def __call__(self) -> asyncio.Protocol:  # type: ignore[override]
         """Make the protocol of a new connection; at the bound an idle one has to go for it."""
         if len(self._connections) >= self._max_connections:
-            victim = self._victim()
+            victim = next(iter(self.uncalled or self.waiting), None)
             if victim is None:
                 return _Refused()
             victim.end()
         return Connection(self)
 
-    def _victim(self) -> "Connection | None":
-        """Choose the oldest connection without any call, else the oldest between two calls."""
-        idle = [one for one in self.connections if isinstance(one, Connection) and one.idle]
-        return next((one for one in idle if not one.called), idle[0] if idle else None)
-
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.protocol
-        assert isinstance(connection, Connection)  # noqa: S101 - `__call__` makes no other
-        connection.called = True
-        connection.idle = False
+        connection = cast("Connection", request.protocol)
+        self.forget(connection)
         try:
             return await self._routes.get(request.path, self._not_found)(request)
         finally:
-            connection.idle = True
+            if connection.transport:  # else the client has gone meanwhile
+                self.waiting[connection] = None
+
+    def forget(self, connection: "Connection") -> None:
+        """Note that a connection is idle no more, or gone."""
+        self.uncalled.pop(connection, None)
+        self.waiting.pop(connection, None)
 
 
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_head_timer", "_malformed", "called", "idle")
+    __slots__ = ("_head_timer", "_server")
 
     def __init__(self, server: IngestServer) -> None:
         super().__init__(
             server,
-            loop=server._loop,  # noqa: SLF001 - as web.Server itself does
+            loop=asyncio.get_running_loop(),
             keepalive_timeout=IDLE_SECONDS,
             lingering_time=LINGER_SECONDS,
             access_log=None,  # type: ignore[arg-type]
             auto_decompress=False,  # a small gzip can hold gigabytes
             logger=logging.getLogger("exporter.http"),
         )
-        self._malformed = server.malformed
-        self.called = False
-        """Whether the head of a call has arrived."""
-        self.idle = True
-        """Whether no call is being answered."""
+        self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock for the head of the first call."""
         super().connection_made(transport)
+        self._server.uncalled[self] = None
         loop = asyncio.get_running_loop()
         self._head_timer = loop.call_later(HEAD_SECONDS, self._end_uncalled)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Stop the clock."""
         self._head_timer.cancel()
+        self._server.forget(self)
         super().connection_lost(exc)
 
     def end(self) -> None:
         """Hang up at once."""
-        self.idle = False  # so that nobody chooses it again before it is gone
+        self._server.forget(self)
         self.force_close()
 
     def handle_error(
@@ -107,10 +110,10 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer what is not HTTP; no log line and no echo, for it may hold a credential."""
         del request, exc, message
-        return self._malformed(status)
+        return self._server.malformed(status)
 
     def _end_uncalled(self) -> None:
-        if not self.called:
+        if self in self._server.uncalled:
             self.end()
 
 

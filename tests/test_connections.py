@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from aiohttp import web
 
 from exporter import connections
 from tests.conftest import TOKEN, Exporter, MakeSettings, started
@@ -146,3 +147,34 @@ async def test_head_has_to_arrive(
         assert b" 200 " in await used_reader.readuntil(b"}")
         slow.close()
         used.close()
+
+
+async def test_connections_leave_nothing_behind() -> None:
+    """A client that goes, before, in or after a call, is forgotten altogether."""
+    called = asyncio.Event()
+
+    async def answer(_request: web.BaseRequest) -> web.Response:
+        called.set()
+        await asyncio.sleep(0.05)
+        return web.Response()
+
+    server = connections.IngestServer(
+        {}, not_found=answer, malformed=lambda _status: web.Response(), max_connections=10
+    )
+    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    for request, wait in ((b"", False), (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", True)):
+        for read in (False, True):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request)
+            if wait:
+                await called.wait()
+                called.clear()
+                if read:
+                    await reader.readuntil(b"\r\n\r\n")
+            writer.transport.abort()
+    async with asyncio.timeout(10):
+        while server.connections or server.uncalled or server.waiting:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    listener.close()
+    await listener.wait_closed()
