@@ -1,0 +1,110 @@
+"""The two listeners: sockets, TLS, and an end that leaves no call without an answer."""
+
+import asyncio
+import resource
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from exporter import tls
+from exporter.admin import make_admin_app
+from exporter.connections import HEAD_SECONDS, IDLE_SECONDS
+from exporter.errors import ConfigurationError
+from exporter.ingest import make_ingest_server
+from exporter.service import Service
+
+DRAIN_SECONDS = 8.0
+"""How long calls that are under way may take to end after SIGTERM."""
+
+FAREWELL_SECONDS = 1.0
+"""How long a connection between two calls is kept open after SIGTERM."""
+
+BACKLOG = 1024
+
+log = structlog.get_logger()
+
+
+def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """Take an address; ConfigurationError names one that cannot be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(
+            address[:2],
+            family=family,
+            backlog=BACKLOG,
+            reuse_port=reuse_port,
+            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+        )
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+@asynccontextmanager
+async def ingest_listener(service: Service, public: socket.socket) -> AsyncIterator[None]:
+    """Take webhook calls on a socket; at the end give each connection an answer before it goes.
+
+    Calls that are under way are finished. Connections between two calls stay for a moment, since
+    a call may be on its way already: it gets a 503 and the connection's end.
+    """
+    _allow_open_files(service.settings.max_connections)
+    server = make_ingest_server(service)
+    context = _tls(service)
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(
+        server,
+        sock=public,
+        backlog=BACKLOG,
+        ssl=context,
+        ssl_handshake_timeout=HEAD_SECONDS if context else None,
+    )
+    try:
+        yield
+    finally:
+        service.draining = True
+        public.listen(0)  # the kernel takes no further connection; those it has are accepted
+        await asyncio.sleep(0.05)
+        listening.close()
+        start = loop.time()
+        while loop.time() < start + DRAIN_SECONDS and (  # noqa: ASYNC110 - only a stop waits here
+            service.in_flight or (server.connections and loop.time() < start + FAREWELL_SECONDS)
+        ):
+            await asyncio.sleep(0.01)
+        # It drops what still arrives, and so the rest of a body: it comes last.
+        server.pre_shutdown()
+        await server.shutdown(1)
+
+
+@asynccontextmanager
+async def admin_listener(service: Service, private: socket.socket) -> AsyncIterator[None]:
+    """Answer scrapers and people on a socket."""
+    runner = web.AppRunner(
+        make_admin_app(service), access_log=None, shutdown_timeout=1, keepalive_timeout=IDLE_SECONDS
+    )
+    await runner.setup()
+    await web.SockSite(runner, private, ssl_context=_tls(service), backlog=BACKLOG).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _tls(service: Service) -> ssl.SSLContext | None:
+    first = service.configuration.tls
+    return tls.follow(first, lambda: service.configuration.tls) if first else None
+
+
+def _allow_open_files(connections: int) -> None:
+    """Raise the soft limit on open files, often 1,024, to what the connections need."""
+    wanted = connections + 200
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        if allowed < wanted:
+            log.warning("fewer open files than MAX_CONNECTIONS needs", allowed=allowed)
