@@ -315,6 +315,8 @@ async def test_ids_make_results_unique(exporter: Exporter) -> None:
     batch = [
         {"channel": "vivo", "code": 10072, "id": "m-1"},
         {"channel": "VIVO", "code": "10072", "id": "m-1"},
+        {"channel": "vivo", "code": 10072, "id": "m-2"},
+        {"channel": "vivo", "code": 10072, "id": "m-3", "count": 5},
         {"channel": "vivo", "code": 2, "id": "m-1"},
         {"channel": "oppo", "code": 2, "id": "m-1"},
         {"channel": "smoke", "code": 2, "id": "m-1"},
@@ -323,9 +325,9 @@ async def test_ids_make_results_unique(exporter: Exporter) -> None:
         {"channel": "vivo", "code": 10072},
     ]
     _, answer = await exporter.results(json.dumps(batch).encode())
-    assert (answer["accepted"], answer["duplicates"]) == (7, 1)
+    assert (answer["accepted"], answer["duplicates"]) == (9, 1)
     _, answer = await exporter.results(json.dumps(batch).encode())
-    assert (answer["accepted"], answer["duplicates"]) == (2, 6)
+    assert (answer["accepted"], answer["duplicates"]) == (2, 8)
 
 
 async def test_webhook_id_makes_a_call_unique(exporter: Exporter) -> None:

@@ -128,27 +128,27 @@ class Gateway:
 
 
 @contextmanager
-def unread(exporter: ExporterProcess, connections: int) -> Iterator[list[socket.socket]]:
-    """Hold connections that ask and ask and never read, each until the exporter stops listening."""
+def unread(exporter: ExporterProcess, connections: int) -> Iterator[None]:
+    """Hold connections that call on and on and read no answer, until the exporter reads no more."""
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
-        opened = []
         for _ in range(connections):
             client = stack.enter_context(socket.socket())
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
             client.connect(address(exporter))
-            client.setblocking(False)
+            client.sendall(NOWHERE)
+            client.recv(1)
             selector.register(client, selectors.EVENT_WRITE)
-            opened.append(client)
-        while ready := selector.select(timeout=1):
+            client.setblocking(False)
+        while ready := selector.select(timeout=0.5):
             for key, _ in ready:
+                assert isinstance(key.fileobj, socket.socket)
                 try:
-                    key.fileobj.send(NOWHERE * 100)  # type: ignore[union-attr]
+                    key.fileobj.send(NOWHERE * 500)
                 except BlockingIOError:
                     continue
                 except OSError:  # hung up on
                     selector.unregister(key.fileobj)
-        yield opened
+        yield
 
 
 def resident(exporter: ExporterProcess) -> float:
