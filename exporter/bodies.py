@@ -20,6 +20,21 @@ class Bodies:
     def __init__(self, limit: int = MAX_BYTES_HELD) -> None:
         self.limit = limit
         self.held = 0
+        self.arriving: set[asyncio.Timeout] = set()
+        """The clocks of the bodies that have not arrived."""
+        self._hurried = False
+
+    def hurry(self) -> None:
+        """Wait for no body any more: those that have not arrived are refused as `draining`."""
+        self._hurried = True
+        for clock in self.arriving:
+            clock.reschedule(0)
+
+    def late(self, seconds: float) -> Refusal:
+        """Say why a body is waited for no longer."""
+        if self._hurried:
+            return Refusal("draining", "The exporter is stopping; send the results again.")
+        return Refusal("body_timeout", f"The body did not arrive in {seconds:g} s.")
 
     def hold(self) -> "Held":
         """Account for one body inside a `with` block."""
@@ -30,15 +45,15 @@ class Held:
     """What one body takes, given back at the end of the block."""
 
     def __init__(self, bodies: Bodies) -> None:
-        self._bodies = bodies
+        self.bodies = bodies
         self._size = 0
 
     def take(self, data: bytes) -> bytes:
         """Account for bytes that have arrived; Refusal (`overloaded`) if there are too many."""
         self._size += len(data)
-        self._bodies.held += len(data)
+        self.bodies.held += len(data)
         # A body larger than the whole bound must pass at some time: alone.
-        if self._bodies.held > self._bodies.limit and self._bodies.held > self._size:
+        if self.bodies.held > self.bodies.limit and self.bodies.held > self._size:
             raise Refusal("overloaded", "Too many bytes of other calls are being read; slow down.")
         return data
 
@@ -51,7 +66,7 @@ class Held:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        self._bodies.held -= self._size
+        self.bodies.held -= self._size
 
 
 async def read_body(request: web.BaseRequest, held: "Held", limit: int, seconds: float) -> bytes:
@@ -67,12 +82,16 @@ async def read_body(request: web.BaseRequest, held: "Held", limit: int, seconds:
         return held.take(_within(limit, content.read_nowait()))
     body = bytearray()
     try:
-        async with asyncio.timeout(seconds):
-            async for chunk in content.iter_any():
-                body += held.take(chunk)
-                _within(limit, body)
+        async with asyncio.timeout(seconds) as clock:
+            held.bodies.arriving.add(clock)
+            try:
+                async for chunk in content.iter_any():
+                    body += held.take(chunk)
+                    _within(limit, body)
+            finally:
+                held.bodies.arriving.discard(clock)
     except TimeoutError:
-        raise Refusal("body_timeout", f"The body did not arrive in {seconds:g} s.") from None
+        raise held.bodies.late(seconds) from None
     except (web.RequestPayloadError, ConnectionError):
         raise Refusal(
             "malformed_body", "The body broke off, or its chunks are malformed."

@@ -150,10 +150,9 @@ class Ledger:
 
     async def _recover(self) -> None:
         try:
-            if self.loaded:
-                await self._run(self._file.probe)
-            else:
+            if not self.loaded:
                 await self._load()
+            await self._run(self._file.probe)
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
             return

@@ -5,7 +5,7 @@ import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from aiohttp import web
@@ -67,17 +67,43 @@ async def ingest_listener(service: Service, public: socket.socket) -> AsyncItera
         yield
     finally:
         service.draining = True
-        public.listen(0)  # the kernel takes no further connection; those it has are accepted
-        await asyncio.sleep(0.05)
-        listening.close()
+        patience = FAREWELL_SECONDS if context else None
+        adopted = (
+            loop.connect_accepted_socket(
+                server, connection, ssl=context, ssl_handshake_timeout=patience
+            )
+            for connection in await _stop_listening(public, listening)
+        )
+        await asyncio.gather(*adopted, return_exceptions=True)  # some may be gone by now
         start = loop.time()
         while loop.time() < start + DRAIN_SECONDS and (  # noqa: ASYNC110 - only a stop waits here
             service.in_flight or (server.connections and loop.time() < start + FAREWELL_SECONDS)
         ):
             await asyncio.sleep(0.01)
+        service.bodies.hurry()
         # It drops what still arrives, and so the rest of a body: it comes last.
         server.pre_shutdown()
         await server.shutdown(1)
+
+
+async def _stop_listening(
+    listener: socket.socket, listening: asyncio.AbstractServer
+) -> list[socket.socket]:
+    """Close a listening socket; return the connections that nobody has accepted yet.
+
+    The kernel would reset them, though their calls may have been sent already.
+    """
+    with listener.dup() as last:
+        last.listen(0)  # hardly any connection can come from now on
+        await asyncio.sleep(0.05)
+        listening.close()
+        listener.close()
+        last.setblocking(False)
+        waiting = []
+        with suppress(BlockingIOError):
+            while True:
+                waiting.append(last.accept()[0])
+    return waiting
 
 
 @asynccontextmanager
