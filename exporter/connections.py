@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import socket
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
@@ -15,6 +17,9 @@ HEAD_SECONDS = 10.0
 
 LINGER_SECONDS = 2.0
 """How long the rest of a refused body is read, so that the answer gets through."""
+
+UNREAD_MILLISECONDS = 10_000
+"""How long an answer may stay unread."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Error = Callable[[int], web.StreamResponse]
@@ -86,6 +91,7 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock for the head of the first call."""
         super().connection_made(transport)
+        _hang_up_on_those_who_do_not_read(transport)
         self._server.uncalled[self] = None
         loop = asyncio.get_running_loop()
         self._head_timer = loop.call_later(HEAD_SECONDS, self._end_uncalled)
@@ -99,6 +105,8 @@ class Connection(web.RequestHandler):
     def end(self) -> None:
         """Hang up at once."""
         self._server.forget(self)
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()  # `close` would wait until the client has read its answers
         self.force_close()
 
     def handle_error(
@@ -115,6 +123,13 @@ class Connection(web.RequestHandler):
     def _end_uncalled(self) -> None:
         if self in self._server.uncalled:
             self.end()
+
+
+def _hang_up_on_those_who_do_not_read(transport: asyncio.BaseTransport) -> None:
+    """Let the kernel end a connection whose answers stay unread; neither aiohttp nor asyncio do."""
+    if sys.platform == "linux":
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)
 
 
 class _Refused(asyncio.Protocol):

@@ -183,7 +183,7 @@ def refuse(refusal: Refusal) -> Answer:
     )
 
 
-def make_ingest_server(service: Service) -> IngestServer:
+def make_ingest_server(service: Service, max_connections: int) -> IngestServer:
     """Build the public listener: the webhooks, and an answer to everything else."""
     not_found = service.metrics.unrouted("not_found")
     malformed = service.metrics.unrouted("malformed_request")
@@ -201,7 +201,7 @@ def make_ingest_server(service: Service) -> IngestServer:
         {source.path: Webhook(source, service).handle for source in SOURCES},
         not_found=answer_not_found,
         malformed=answer_malformed,
-        max_connections=service.settings.max_connections,
+        max_connections=max_connections,
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import resource
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -24,6 +25,9 @@ FAREWELL_SECONDS = 1.0
 """How long a connection between two calls is kept open after SIGTERM."""
 
 BACKLOG = 1024
+
+SPARE_FILES = 100
+"""Open files that are no connections of the public listener."""
 
 log = structlog.get_logger()
 
@@ -52,8 +56,8 @@ async def ingest_listener(service: Service, public: socket.socket) -> AsyncItera
     Calls that are under way are finished. Connections between two calls stay for a moment, since
     a call may be on its way already: it gets a 503 and the connection's end.
     """
-    _allow_open_files(service.settings.max_connections)
-    server = make_ingest_server(service)
+    connections = allow_connections(service.settings.max_connections)
+    server = make_ingest_server(service, connections)
     context = _tls(service)
     loop = asyncio.get_running_loop()
     listening = await loop.create_server(
@@ -125,12 +129,16 @@ def _tls(service: Service) -> ssl.SSLContext | None:
     return tls.follow(first, lambda: service.configuration.tls) if first else None
 
 
-def _allow_open_files(connections: int) -> None:
-    """Raise the soft limit on open files, often 1,024, to what the connections need."""
-    wanted = connections + 200
+def allow_connections(wanted: int) -> int:
+    """Raise the soft limit on open files, often 1,024; return how many connections it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-        if allowed < wanted:
-            log.warning("fewer open files than MAX_CONNECTIONS needs", allowed=allowed)
+    soft, hard = (
+        limit if limit != resource.RLIM_INFINITY else sys.maxsize for limit in (soft, hard)
+    )
+    needed = wanted + SPARE_FILES
+    if soft < needed:
+        soft = min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard if hard < sys.maxsize else -1))
+    if soft < needed:
+        log.warning("the limit on open files allows fewer connections", open_files=soft)
+    return max(1, min(wanted, soft - SPARE_FILES))

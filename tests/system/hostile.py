@@ -85,7 +85,15 @@ class Gateway:
 
     def call(self) -> None:
         """Make a call that has to be accepted; OSError if it is not."""
-        body = json.dumps({"statusCode": "2", "msgId": f"m{len(self.seconds)}"}).encode()
+        callback = {
+            "extInfo": {"adToken": "a" * 64, "osType": "android"},
+            "msgId": f"m{len(self.seconds)}",
+            "pushSuccess": True,
+            "statusCode": "2",
+            "statusDesc": "Acked",
+            "targetId": "b" * 64,
+        }
+        body = json.dumps(callback).encode()
         url = f"{self._exporter.ingest}/webhooks/mps?sign={url_sign(self._keys.sign(body))}"
         begun = time.monotonic()
         answer = json.loads(fetch(url, body))

@@ -1,0 +1,1 @@
+"""Property-based tests: whatever is sent, the promises hold."""
