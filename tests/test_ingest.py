@@ -130,6 +130,23 @@ async def test_callback_with_an_impossible_code(
     assert await exporter.counted() == {("mps", "1", "warning"): 1}
 
 
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ('{"statusCode": 1e999}', "code_invalid"),
+        ('{"statusCode": 2, "statusDesc": 1e999}', "malformed_json"),
+        ('{"statusCode": 2, "extInfo": {"x": [-1e999]}}', "malformed_json"),
+    ],
+)
+async def test_callback_with_a_number_out_of_range(
+    exporter: Exporter, keys: KeyPair, item: str, reason: str
+) -> None:
+    """A number that no float holds is refused with its callback, and the others are counted."""
+    status, answer = await call(exporter, keys, f'[{item}, {{"statusCode": 2}}]'.encode())
+    assert (status, answer["accepted"]) == (200, 1)
+    assert [one["reason"] for one in answer["rejected"]] == [reason]
+
+
 async def test_same_body_is_counted_once(exporter: Exporter, keys: KeyPair) -> None:
     """A retry of a callback is answered 200 and counted as a duplicate."""
     body = callback("2")

@@ -68,9 +68,7 @@ class ItemDecoder(Generic[Wire]):
         try:
             return self._item.decode(raw)
         except msgspec.ValidationError as error:
-            field = _FIELD.search(str(error))
-            reason = f"{field.group(1)}_invalid" if field else "not_an_object"
-            return ItemError(reason, str(error))
+            return ItemError(_reason(str(error)), str(error))
         except _MALFORMED as error:
             return ItemError("malformed_json", _problem(error))
 
@@ -117,6 +115,16 @@ def _group(
     if code is None or code == "":
         return ItemError("code_missing", "There is no status code.")
     return ItemError("code_invalid", "A code is an integer or a name of 1 to 64 of [A-Za-z0-9_.-].")
+
+
+def _reason(problem: str) -> str:
+    """Find the reason in the decoder's words: they end with the path of the field."""
+    field = _FIELD.search(problem)
+    if field is None:
+        return "not_an_object"
+    name = "code" if field.group(1) == "statusCode" else field.group(1)
+    # MPS's other fields may hold anything but numbers that are out of range.
+    return f"{name}_invalid" if f"{name}_invalid" in REASONS else "malformed_json"
 
 
 def malformed(error: Exception) -> Refusal:

@@ -88,8 +88,13 @@ class Fuzzed:
         self.run = runner.run
         self._key = load_private_key(keys.private)
         self._logs = logs
-        self.expected = self.counted()
-        """What the counters have to add up to."""
+        self._before = 0
+        self._expected = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a test: what was counted before it is right."""
+        self._before = self._expected = self.counted()
 
     def counted(self) -> int:
         """Add up the ledger's counts."""
@@ -113,8 +118,14 @@ class Fuzzed:
         authorization = {"Authorization": f"Bearer {TOKEN}"}
         return self.post("/webhooks/results", body, authorization | (headers or {}))
 
+    def expect(self, more: int) -> None:
+        """Check that the last call has been counted as so many pushes."""
+        assert self.counted() - self._before == more
+        self._expected += more
+
     def post(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
         """Post, check the answer, and that nothing of it was a fault of ours."""
+        self._before = self.counted()
         return self.run(self._post(path, body, headers))
 
     async def _post(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
@@ -128,6 +139,7 @@ class Fuzzed:
 
     def raw(self, sent: bytes, seconds: float) -> list[Reply]:
         """Send bytes as they are; wait so long for answers, then hang up; check what came."""
+        self._before = self.counted()
         received = self.run(self._exchange_and_settle(sent, seconds))
         self.check_logs()
         return check_stream(received)
@@ -163,8 +175,8 @@ class Fuzzed:
 
     def check_total(self) -> None:
         """Check that what Prometheus sees is what was acknowledged."""
-        assert self.counted() == self.expected
-        assert self.scraped() == self.expected
+        assert self.counted() == self._expected
+        assert self.scraped() == self._expected
 
 
 def _connections() -> int:
