@@ -160,7 +160,7 @@ class LedgerFile:
         elif version > VERSION:
             raise self._refusal(f"it has version {version}, and this exporter knows {VERSION}")
         elif (finding := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise self._refusal(f"it is corrupt ({finding})")
+            raise self._refusal(f"it is corrupt ({' '.join(finding.split())})")
 
     def _refusal(self, problem: str) -> ConfigurationError:
         return ConfigurationError(

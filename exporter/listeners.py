@@ -1,9 +1,11 @@
 """The two listeners: sockets, TLS, and an end that leaves no call without an answer."""
 
 import asyncio
+import ctypes
 import resource
 import socket
 import ssl
+import struct
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -18,7 +20,7 @@ from exporter.errors import ConfigurationError
 from exporter.ingest import make_ingest_server
 from exporter.service import Service
 
-DRAIN_SECONDS = 8.0
+DRAIN_SECONDS = 7.0
 """How long calls that are under way may take to end after SIGTERM."""
 
 FAREWELL_SECONDS = 1.0
@@ -98,7 +100,7 @@ async def _stop_listening(
     The kernel would reset them, though their calls may have been sent already.
     """
     with listener.dup() as last:
-        last.listen(0)  # hardly any connection can come from now on
+        _admit_no_more(last)
         await asyncio.sleep(0.05)
         listening.close()
         listener.close()
@@ -108,6 +110,31 @@ async def _stop_listening(
             while True:
                 waiting.append(last.accept()[0])
     return waiting
+
+
+_SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
+
+
+def _admit_no_more(listener: socket.socket) -> None:
+    """Have the kernel take no further connection; those that it has begun come through.
+
+    `listen(0)` still lets in one at a time. So on Linux a BPF program, which sees the TCP header,
+    drops SYN without ACK: the client's kernel tries again a second later, and is refused then, or
+    reaches another exporter.
+    """
+    listener.listen(0)
+    steps = (
+        (0x30, 0, 0, 13),  # load the byte of flags
+        (0x54, 0, 0, 0x12),  # keep SYN and ACK
+        (0x15, 0, 1, 0x02),  # SYN alone?
+        (0x06, 0, 0, 0),  # drop
+        (0x06, 0, 0, 0xFFFFFFFF),  # pass
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    program = struct.pack("HP", len(steps), ctypes.addressof(code))
+    if sys.platform == "linux":
+        with suppress(OSError):  # a sandbox may not allow it
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
 @asynccontextmanager
