@@ -12,7 +12,7 @@ PIPELINE = exporter/authentication.py,exporter/bodies.py,exporter/canonical.py,e
 	exporter/metrics.py,exporter/payloads/*.py,exporter/results.py,exporter/unknown_codes.py
 
 .DEFAULT_GOAL = help
-.PHONY: help demo run test test-all fuzz bench lint types imports check format clean
+.PHONY: help demo run test test-all fuzz bench dashboards lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ fuzz: $(VENV)/developer ## both endpoints against random input, for minutes
 
 bench: $(VENV)/developer ## ours beside its peers; needs wrk and node; takes about ten minutes
 	$(BIN)/python -m tests.bench $(ARGS)
+
+dashboards: $(VENV)/developer ## build deploy/grafana from dashboards/ and rules.yml
+	$(BIN)/python -m dashboards
 
 lint: $(VENV)/developer ## style and formatting
 	$(BIN)/ruff check

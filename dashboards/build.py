@@ -1,0 +1,49 @@
+"""From Python to the files that Grafana reads."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from dashboards import alerting, channel, exporter, overview, rules
+
+GRAFANA = rules.DEPLOY / "grafana"
+
+_UNASKED = {"auto", "auto_count", "auto_min", "footer"}
+
+
+def files() -> Mapping[Path, str]:
+    """Build every file, by its path; the same input gives the same text."""
+    boards = [module.build() for module in (overview, channel, exporter)]
+    return {
+        **{GRAFANA / "dashboards" / f"{board.uid}.json": _text(board) for board in boards},
+        GRAFANA / "provisioning" / "alerting" / "rules.yaml": alerting.text(boards),
+    }
+
+
+def write() -> None:
+    """Write every file."""
+    for path, text in files().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _text(board: Dashboard) -> str:
+    plain = _mended(json.loads(JSONEncoder().encode(board)))
+    return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _mended(value: Any) -> Any:
+    """Drop what the SDK sets without being asked: links in a menu, and fields that are gone."""
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _mended(item)
+        for key, item in value.items()
+        if (key, item) != ("placement", "inControlsMenu") and key not in _UNASKED
+    }

@@ -1,0 +1,142 @@
+"""One channel in depth: what came, which codes, of what kind, and a message to look at."""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from dashboards import health, layout, queries
+from dashboards.panels import (
+    COUNT,
+    PER_SECOND,
+    SECONDS,
+    SHARE,
+    SMOOTH,
+    ZERO_IS_GOOD,
+    Line,
+    Panel,
+    lines,
+    number,
+    rows,
+    to_runbook,
+)
+from dashboards.queries import FAILED, NOT_INFO, NOW, PAST, TOKEN_INVALID
+
+
+def build() -> Dashboard:
+    """Build the dashboard of one channel."""
+    return layout.dashboard(
+        layout.CHANNEL,
+        "One channel in depth: its codes by name, their categories and severities.",
+        {
+            "Now": _now(),
+            f"Last {NOW}": health.shares(),
+            "Failing codes": [_failing_codes(), health.severities()],
+            "All codes": [_codes(), _categories(), _table()],
+            "Against the day before": [_failures(), _invalid_tokens()],
+        },
+        variables=[layout.channel("apns")],
+        alerts=queries.alerts(queries.FIRING, queries.CHANNEL),
+    )
+
+
+def _now() -> list[Panel]:
+    return [
+        number(
+            "Last result, age",
+            "Time since the channel's last result was counted.",
+            SECONDS,
+            queries.last_received_age(),
+            no_value="No result yet",
+        ),
+        number(
+            "Critical results",
+            f"Results in the last {NOW} that say the channel is probably dead until someone acts.",
+            COUNT,
+            queries.critical(),
+            steps=ZERO_IS_GOOD,
+            link=to_runbook("PushChannelRejected"),
+        ),
+        health.unknown_codes(),
+    ]
+
+
+def _failing_codes() -> Panel:
+    per_code = queries.total(queries.results(NOT_INFO), *queries.CODE)
+    named = queries.joined(f"({queries.some(per_code)})", "name", "category")
+    return lines(
+        "Failing codes",
+        "Results a second that are not info: in all, and by code. The points are exemplars: "
+        "messages that had such a result, with their id in msg_id, drawn at 1. Prometheus keeps "
+        "them with --enable-feature=exemplar-storage.",
+        PER_SECOND,
+        Line(queries.total(queries.results(NOT_INFO)), "All", exemplar=True),
+        Line(named, "{{name}} ({{code}})"),
+    )
+
+
+def _codes() -> Panel:
+    per_code = queries.total(queries.results(), *queries.CODE)
+    named = queries.joined(f"({queries.some(per_code)})", "name")
+    return lines(
+        "Codes",
+        "Results a second by code, those that went well included.",
+        PER_SECOND,
+        Line(named, "{{name}} ({{code}})"),
+        stacked=True,
+        no_value="No results in this time range",
+    )
+
+
+def _categories() -> Panel:
+    per_code = queries.total(queries.results(), *queries.CODE)
+    per_category = queries.total(queries.joined(per_code, "category"), "category")
+    whole = queries.total(queries.results())
+    return lines(
+        "Categories",
+        "Share of the channel's results by category.",
+        SHARE,
+        Line(f"({queries.some(per_category)}) / on () group_left () {whole}", "{{category}}"),
+        stacked=True,
+        no_value="No results in this time range",
+    )
+
+
+def _table() -> Panel:
+    return rows(
+        "Codes of the time range",
+        "Every code that came, and its share of the channel's results. What to do: the runbook, or "
+        "the code's action in the table behind its name (for your own codes: "
+        "push-result-exporter explain).",
+        health.CODE_COLUMNS,
+        queries.codes_in_range(),
+        queries.codes_share(),
+        sort_by="Results",
+        no_value="No results in this time range",
+    )
+
+
+def _failures() -> Panel:
+    return lines(
+        "Failures",
+        "Share of results with severity error or critical, and what it was a day earlier.",
+        SHARE,
+        Line(queries.severity_share(FAILED), "Share"),
+        Line(queries.severity_share(FAILED, past=PAST), "A day earlier"),
+        dashed="/earlier/",
+        link=to_runbook("PushFailureRatioHigh"),
+        least_interval=SMOOTH,
+        no_value="No results",
+    )
+
+
+def _invalid_tokens() -> Panel:
+    return lines(
+        "Invalid tokens",
+        "Share of results that say the token is invalid, and what it was a day earlier. A spike is "
+        "far above its own past; a steady share is not one.",
+        SHARE,
+        Line(queries.category_share(TOKEN_INVALID), "Share"),
+        Line(queries.category_share(TOKEN_INVALID, past=PAST), "A day earlier"),
+        dashed="/earlier/",
+        link=to_runbook("PushInvalidTokenRatioHigh"),
+        least_interval=SMOOTH,
+        no_value="No results",
+    )

@@ -1,0 +1,124 @@
+"""Panels that the overview shows for `$channel` of many and the channel's dashboard for one."""
+
+from dashboards import layout, queries
+from dashboards.panels import (
+    CODES,
+    COUNT,
+    PER_SECOND,
+    RUNBOOKS,
+    SEVERITY_COLORS,
+    SHARE,
+    ZERO_IS_USUAL,
+    Column,
+    Line,
+    Panel,
+    lines,
+    number,
+    to_dashboard,
+    to_runbook,
+    up_to,
+)
+from dashboards.queries import FAILED, NOT_INFO, NOW, OUTAGE, THROTTLED, TOKEN_INVALID
+
+CHANNEL_OF_CELL = (
+    "Open the channel",
+    to_dashboard(layout.CHANNEL, "var-channel=${__value.raw}", "${__url_time_range}"),
+)
+CODE_COLUMNS = [
+    Column("channel", "Channel", link=CHANNEL_OF_CELL, width=110),
+    Column(
+        "name",
+        "Name",
+        link=("The channel's codes, with actions", f"{CODES}/${{__data.fields.Channel}}.toml"),
+    ),
+    Column("code", "Code", width=110),
+    Column("severity", "Severity", width=110),
+    Column("category", "Category", width=140),
+    Column("retry", "Retry", width=120),
+    Column("Value #A", "Results", COUNT, width=110),
+    Column("Value #B", "Share", SHARE, width=110),
+    Column(
+        queries.RUNBOOK,
+        "Runbook",
+        link=("Open the runbook", f"{RUNBOOKS}/${{__value.raw}}.md"),
+        width=230,
+    ),
+]
+"""The columns of a table of codes, for queries.codes_in_range and codes_share."""
+
+
+def shares() -> list[Panel]:
+    """Show the results of now and what shares of them went wrong in which way."""
+    return [
+        number(
+            "Results",
+            f"Results a second, over the last {NOW}.",
+            PER_SECOND,
+            queries.total(queries.results(window=NOW)),
+        ),
+        _share(
+            "Failures",
+            "Share of results with severity error or critical",
+            queries.severity_share(FAILED, window=NOW),
+            "PushFailureRatioHigh",
+            "failure_share",
+        ),
+        _share(
+            "Invalid tokens",
+            "Share of results that say the token is invalid",
+            queries.category_share(TOKEN_INVALID, window=NOW),
+            "PushInvalidTokenRatioHigh",
+            "token_invalid_share",
+        ),
+        _share(
+            "Throttled",
+            "Share of results that a rate limit or quota refused",
+            queries.category_share(THROTTLED, window=NOW),
+            "PushThrottled",
+            "throttled_share",
+        ),
+        _share(
+            "Vendor outage",
+            "Share of results that failed at the vendor or on the way",
+            queries.category_share(OUTAGE, window=NOW),
+            "PushVendorOutage",
+            "outage_share",
+        ),
+    ]
+
+
+def unknown_codes() -> Panel:
+    """Count the results whose code is in no table."""
+    return number(
+        "Unknown codes",
+        "Results in the time range whose code is in no table.",
+        COUNT,
+        queries.unknown_in_range(),
+        steps=ZERO_IS_USUAL,
+        link=to_runbook("PushUnknownCode"),
+    )
+
+
+def severities() -> Panel:
+    """Draw the results that are not info by severity."""
+    return lines(
+        "Results that are not info",
+        "Results a second by severity: warning is one recipient or passes by itself, error is one "
+        "message, critical is the channel, unknown is a code that no table has.",
+        PER_SECOND,
+        Line(queries.total(queries.results(NOT_INFO), "severity"), "{{severity}}"),
+        stacked=True,
+        colors=SEVERITY_COLORS,
+    )
+
+
+def _share(title: str, of: str, expression: str, runbook: str, threshold: str) -> Panel:
+    return number(
+        title,
+        f"{of}, over the last {NOW}.",
+        SHARE,
+        expression,
+        steps=up_to(threshold),
+        link=to_runbook(runbook),
+        no_value=f"No results in {NOW}",
+    )

@@ -1,0 +1,141 @@
+"""What the dashboards have in common: variables, links to each other, alert annotations, rows."""
+
+from collections.abc import Mapping, Sequence
+
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.builders import stat
+from grafana_foundation_sdk.models.dashboard import (
+    Dashboard,
+    DashboardCursorSync,
+    DashboardLinkType,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
+
+from dashboards import panels, queries
+from dashboards.panels import DATASOURCE, REPOSITORY, Panel, to_dashboard
+from exporter import metrics
+
+SCHEMA_VERSION = 42
+"""Of Grafana 12; newer ones migrate it when they load it."""
+
+OVERVIEW = "push-overview"
+CHANNEL = "push-channel"
+EXPORTER = "push-exporter"
+TITLES = {OVERVIEW: "Push overview", CHANNEL: "Push channel", EXPORTER: "Push exporter"}
+
+_WIDTH = 24  # of Grafana's grid
+_ALL = VariableOption(text="All", value="$__all", selected=True)
+
+
+def dashboard(
+    uid: str,
+    description: str,
+    rows: Mapping[str, Sequence[Panel]],
+    *,
+    variables: Sequence[builders.QueryVariable] = (),
+    alerts: str,
+) -> Dashboard:
+    """Put panels into rows, numbered in order, and add what every dashboard has."""
+    board = (
+        builders.Dashboard(TITLES[uid])
+        .uid(uid)
+        .description(description)
+        .tags(["push-result-exporter"])
+        .editable()
+        .time("now-6h", "now")
+        .refresh("1m")
+        .timezone("browser")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .variables([_datasource(), job(), *variables])
+        .annotation(_annotation(alerts))
+        .links([*(_link(other) for other in TITLES if other != uid), _runbooks()])
+    )
+    number = 0
+    for title, row in rows.items():
+        number += 1
+        board.with_row(builders.Row(title).id(number))
+        _spread(row)
+        for panel in row:
+            number += 1
+            board.with_panel(panel.id(number))
+    built = board.build()
+    built.schema_version = SCHEMA_VERSION
+    return built
+
+
+def _spread(row: Sequence[Panel]) -> None:
+    """Give the numbers of a row the width of the page between them."""
+    if all(isinstance(panel, stat.Panel) for panel in row):
+        for place, panel in enumerate(row):
+            panel.span(_WIDTH // len(row) + (place < _WIDTH % len(row)))
+
+
+def job() -> builders.QueryVariable:
+    """Let the user choose among the scrape jobs that have exporters."""
+    return (
+        _query_variable("job", "Job", metrics.BUILD_INFO)
+        .multi(True)
+        .include_all(True)
+        .current(_ALL)
+    )
+
+
+def channels() -> builders.QueryVariable:
+    """Let the user choose channels; all at first."""
+    selector = queries.select(metrics.RESULTS)
+    variable = _query_variable("channel", "Channel", selector)
+    return variable.multi(True).include_all(True).current(_ALL)
+
+
+def channel(first: str) -> builders.QueryVariable:
+    """Let the user choose one channel."""
+    option = VariableOption(text=first, value=first, selected=True)
+    variable = _query_variable("channel", "Channel", queries.select(metrics.RESULTS))
+    return variable.multi(False).include_all(False).current(option)
+
+
+def _datasource() -> builders.DatasourceVariable:
+    variable = builders.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    return variable.current(VariableOption(text="Prometheus", value="prometheus", selected=True))
+
+
+def _query_variable(name: str, label: str, selector: str) -> builders.QueryVariable:
+    query = f"label_values({selector}, {name})"
+    return (
+        builders.QueryVariable(name)
+        .label(label)
+        .datasource(DATASOURCE)
+        .query(
+            {"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"}
+        )
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.ALPHABETICAL_ASC)
+    )
+
+
+def _annotation(expression: str) -> builders.AnnotationQuery:
+    """Mark when an alert of Prometheus fired."""
+    query = panels.query("Anno", expression).range().interval("1m")
+    return (
+        builders.AnnotationQuery()
+        .name("Alerts")
+        .datasource(DATASOURCE)
+        .enable(True)
+        .icon_color("red")
+        .target(query)
+        .title_format("{{alertname}}")
+        .text_format("{{severity}} {{channel}}")
+        .tag_keys("alertname,channel,severity")
+    )
+
+
+def _link(uid: str) -> builders.DashboardLink:
+    link = builders.DashboardLink(TITLES[uid]).type(DashboardLinkType.LINK).icon("dashboard")
+    return link.url(to_dashboard(uid)).keep_time(True)
+
+
+def _runbooks() -> builders.DashboardLink:
+    link = builders.DashboardLink("Runbooks").type(DashboardLinkType.LINK).icon("doc")
+    return link.url(f"{REPOSITORY}/tree/main/deploy/runbooks").target_blank(True)

@@ -1,0 +1,246 @@
+"""Is push healthy now, on which channel is it not, and which codes say so."""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from dashboards import health, layout, queries
+from dashboards.panels import (
+    COUNT,
+    PER_SECOND,
+    RUNBOOKS,
+    SECONDS,
+    SHARE,
+    SMOOTH,
+    ZERO_IS_GOOD,
+    Column,
+    Line,
+    Panel,
+    lines,
+    number,
+    rows,
+    to_dashboard,
+    to_runbook,
+    up_to,
+)
+from dashboards.queries import FAILED, NOT_INFO, NOW, THROTTLED, TOKEN_INVALID
+from exporter import metrics
+
+_OPEN_CHANNEL = (
+    "Open the channel",
+    to_dashboard(layout.CHANNEL, "var-channel=${__field.labels.channel}", "${__url_time_range}"),
+)
+
+
+def build() -> Dashboard:
+    """Build the overview."""
+    return layout.dashboard(
+        layout.OVERVIEW,
+        "Results of mobile push by channel: volume, failures, spikes, throttling, unknown codes.",
+        {
+            "Now": _now(),
+            f"Last {NOW}": health.shares(),
+            "Channels": [_channels(), _volume(), _failures()],
+            "Codes": [_top_codes(), health.severities(), _unknown_codes()],
+            "Spikes, throttling, outages": [
+                _bad_device_tokens(),
+                _invalid_tokens(),
+                _throttling(),
+                _outages(),
+            ],
+            "Alerts": [_alerts()],
+        },
+        variables=[layout.channels()],
+        alerts=queries.alerts(queries.FIRING),
+    )
+
+
+def _now() -> list[Panel]:
+    rejected = queries.total(f"{queries.critical('channel')} > bool 0")
+    return [
+        number(
+            "Exporter",
+            "Whether Prometheus reaches every replica of the exporter.",
+            "none",
+            f"min({queries.select('up')})",
+            words={"0": ("Replica down", "red"), "1": ("Up", "green")},
+            link=("Open the exporter", to_dashboard(layout.EXPORTER, "${__url_time_range}")),
+            no_value="Not scraped",
+        ),
+        number(
+            "Firing alerts",
+            "Push alerts that fire in Prometheus. Grafana's own alerts are on its Alerting page.",
+            COUNT,
+            queries.firing(),
+            steps=ZERO_IS_GOOD,
+            no_value="Rules not loaded",
+        ),
+        number(
+            "Channels rejected",
+            f"Channels with a critical code in the last {NOW}: certificate, key, permission or "
+            "configuration. They are probably dead until someone acts.",
+            COUNT,
+            rejected,
+            steps=ZERO_IS_GOOD,
+            link=to_runbook("PushChannelRejected"),
+        ),
+        health.unknown_codes(),
+    ]
+
+
+def _channels() -> Panel:
+    return rows(
+        "Channels",
+        f"Each channel that ever had a result. Rates and shares are over the last {NOW}; "
+        "they are empty where no result came.",
+        [
+            Column("channel", "Channel", link=health.CHANNEL_OF_CELL),
+            Column("Value #A", "Last result, age", SECONDS),
+            Column("Value #B", "Results", PER_SECOND),
+            Column("Value #C", "Failures", SHARE, steps=up_to("failure_share")),
+            Column("Value #D", "Invalid tokens", SHARE, steps=up_to("token_invalid_share")),
+            Column("Value #E", "Throttled", SHARE, steps=up_to("throttled_share")),
+            Column("Value #F", "Vendor outage", SHARE, steps=up_to("outage_share")),
+            Column("Value #G", "Critical results", COUNT, steps=ZERO_IS_GOOD),
+        ],
+        queries.last_received_age(),
+        queries.in_use(queries.total(queries.results(window=NOW), "channel")),
+        queries.in_use(queries.severity_share(FAILED, "channel", window=NOW)),
+        queries.in_use(queries.category_share(TOKEN_INVALID, "channel", window=NOW)),
+        queries.in_use(queries.category_share(THROTTLED, "channel", window=NOW)),
+        queries.in_use(queries.category_share(queries.OUTAGE, "channel", window=NOW)),
+        queries.in_use(queries.critical("channel")),
+        sort_by="Results",
+        no_value="No result yet",
+    )
+
+
+def _volume() -> Panel:
+    return lines(
+        "Results by channel",
+        "Push results a second.",
+        PER_SECOND,
+        Line(queries.in_use(queries.total(queries.results(), "channel")), "{{channel}}"),
+        stacked=True,
+        link=_OPEN_CHANNEL,
+        no_value="No result yet",
+    )
+
+
+def _failures() -> Panel:
+    share = queries.in_use(queries.severity_share(FAILED, "channel"))
+    return lines(
+        "Failures by channel",
+        "Share of each channel's results with severity error or critical.",
+        SHARE,
+        Line(share, "{{channel}}"),
+        link=_OPEN_CHANNEL,
+        least_interval=SMOOTH,
+        no_value="No results",
+    )
+
+
+def _top_codes() -> Panel:
+    return rows(
+        "Top failing codes",
+        "The 20 most frequent codes of the time range that are not info, and their share of the "
+        "channel's results. What to do: the runbook, or the code's action in the table behind its "
+        "name (for your own codes: push-result-exporter explain).",
+        health.CODE_COLUMNS,
+        queries.codes_in_range(NOT_INFO),
+        queries.codes_share(NOT_INFO),
+        sort_by="Results",
+        limit=20,
+        no_value="No failing code in this time range",
+    )
+
+
+def _unknown_codes() -> Panel:
+    ever = queries.select(metrics.RESULTS, queries.CHANNEL, queries.UNKNOWN)
+    seen = f"count by (channel) ({queries.total(ever, 'channel', 'code')} > 0)"
+    none = f"0 * {queries.total(ever, 'channel')}"
+    return lines(
+        "Unknown codes seen",
+        "How many different codes of each channel are in no table, since the ledger began. A step "
+        "up is a new code; the exporter's status page shows its message.",
+        COUNT,
+        Line(f"{seen} or {none}", "{{channel}}"),
+        link=to_runbook("PushUnknownCode"),
+    )
+
+
+def _bad_device_tokens() -> Panel:
+    return lines(
+        "BadDeviceToken on APNs",
+        f"Share of APNs results that are BadDeviceToken (2009), over {NOW}, and what it was a day "
+        "earlier. A spike is far above its own past; a steady share is not one.",
+        SHARE,
+        Line(queries.bad_device_token_share(), "Share"),
+        Line(queries.bad_device_token_share(past=queries.PAST), "A day earlier"),
+        dashed="/earlier/",
+        link=to_runbook("PushBadDeviceTokenSpike"),
+        no_value="No APNs results",
+    )
+
+
+def _invalid_tokens() -> Panel:
+    share = queries.in_use(queries.category_share(TOKEN_INVALID, "channel"))
+    return lines(
+        "Invalid tokens by channel",
+        "Share of each channel's results that say the token is invalid.",
+        SHARE,
+        Line(share, "{{channel}}"),
+        link=to_runbook("PushInvalidTokenRatioHigh"),
+        least_interval=SMOOTH,
+        no_value="No results",
+    )
+
+
+def _throttling() -> Panel:
+    return _by_name(
+        "Throttling and quotas",
+        "Results a second that a rate limit or quota refused: in all, and by channel and code.",
+        THROTTLED,
+        "PushThrottled",
+    )
+
+
+def _outages() -> Panel:
+    return _by_name(
+        "Vendor outages and connections",
+        "Results a second that failed at the vendor or on the way: in all, and by channel and "
+        "code.",
+        queries.OUTAGE,
+        "PushVendorOutage",
+    )
+
+
+def _by_name(title: str, description: str, category: str, runbook: str) -> Panel:
+    per_code = queries.total(queries.results(), *queries.CODE)
+    named = queries.joined(f"({queries.some(per_code)})", "name", "category", info=(category,))
+    return lines(
+        title,
+        description,
+        PER_SECOND,
+        Line(
+            queries.or_zero(queries.of_category(category), queries.total(queries.results())), "All"
+        ),
+        Line(named, "{{channel}} {{name}} ({{code}})"),
+        link=to_runbook(runbook),
+    )
+
+
+def _alerts() -> Panel:
+    where = f"{RUNBOOKS}/${{__value.raw}}.md"
+    labels = "alertname, channel, severity, alertstate"
+    return rows(
+        "Alerts",
+        "Push alerts that are pending or firing in Prometheus. Grafana's own alerts are on its "
+        "Alerting page.",
+        [
+            Column("alertname", "Alert", link=("Open the runbook", where)),
+            Column("channel", "Channel"),
+            Column("severity", "Severity"),
+            Column("alertstate", "State"),
+        ],
+        f"max by ({labels}) ({queries.alerts()})",
+        no_value="No alert is pending or firing",
+    )

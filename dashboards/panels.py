@@ -1,0 +1,330 @@
+"""The house style: each kind of panel, with its unit, thresholds, legend and what no data means."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from grafana_foundation_sdk.builders import common as common_builders
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.builders import heatmap, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.models import common, units
+from grafana_foundation_sdk.models import heatmap as heatmap_models
+from grafana_foundation_sdk.models import prometheus as prometheus_models
+from grafana_foundation_sdk.models.dashboard import (
+    DataTransformerConfig,
+    DynamicConfigValue,
+    FieldColorModeId,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMapping,
+    ValueMappingResult,
+)
+
+from dashboards import rules
+
+REPOSITORY = "https://github.com/push-result-exporter/push-result-exporter"
+RUNBOOKS = f"{REPOSITORY}/blob/main/deploy/runbooks"
+CODES = f"{REPOSITORY}/blob/main/codes"
+
+DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+PER_SECOND = units.CountsPerSecond
+CALLS_PER_SECOND = units.RequestsPerSecond
+SHARE = units.PercentUnit
+SECONDS = units.Seconds
+COUNT = units.Short
+BYTES = units.BytesIEC
+
+SMOOTH = "5m"
+"""The least interval of shares over time: on a quiet channel one failure is soon half of all."""
+
+SEVERITY_COLORS = {
+    "info": "green",
+    "warning": "yellow",
+    "error": "orange",
+    "critical": "red",
+    "unknown": "purple",
+}
+
+Steps = Sequence[tuple[float | None, str]]
+"""Threshold steps: from which value, which color; None stands for the lowest."""
+
+NEUTRAL: Steps = [(None, "text")]
+ZERO_IS_GOOD: Steps = [(None, "green"), (1, "red")]
+ZERO_IS_USUAL: Steps = [(None, "green"), (1, "yellow")]
+
+
+def up_to(threshold: str) -> Steps:
+    """Turn orange where the alert of a threshold of rules.yml may fire."""
+    return [(None, "green"), (rules.threshold(threshold), "orange")]
+
+
+class Line(NamedTuple):
+    """A query and the name of what it draws."""
+
+    expression: str
+    legend: str
+    exemplar: bool = False
+
+
+class Column(NamedTuple):
+    """A column of a table: its field, its title, and how its values look."""
+
+    field: str
+    title: str
+    unit: str = ""
+    link: tuple[str, str] | None = None
+    """The title and the URL behind each value."""
+    steps: Steps = ()
+    width: int = 0
+
+
+Panel = timeseries.Panel | stat.Panel | table.Panel | heatmap.Panel
+
+
+def lines(
+    title: str,
+    description: str,
+    unit: str,
+    *drawn: Line,
+    stacked: bool = False,
+    colors: Mapping[str, str] | None = None,
+    dashed: str = "",
+    link: tuple[str, str] | None = None,
+    least_interval: str = "",
+    no_value: str = "No data",
+) -> timeseries.Panel:
+    """Draw values over time; series whose name matches `dashed` are drawn so."""
+    panel = (
+        timeseries.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(unit)
+        .min(0)
+        .no_value(no_value)
+        .line_width(1)
+        .fill_opacity(40 if stacked else 8)
+        .show_points(common.VisibilityMode.AUTO)
+        .legend(_legend())
+        .tooltip(_tooltip())
+        .span(12)
+        .height(9)
+    )
+    if stacked:
+        panel.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
+    if unit == SHARE:
+        panel.axis_soft_max(0.01)
+    for name, color in (colors or {}).items():
+        fixed = {"mode": FieldColorModeId.FIXED, "fixedColor": color}
+        panel.override_by_name(name, [DynamicConfigValue("color", fixed)])
+    if dashed:
+        style = {"fill": "dash", "dash": [8, 8]}
+        faint = [DynamicConfigValue("custom.lineStyle", style)]
+        panel.override_by_regexp(dashed, [*faint, DynamicConfigValue("custom.fillOpacity", 0)])
+    if link:
+        panel.data_links([_data_link(*link)])
+    if least_interval:
+        panel.interval(least_interval)
+    for ref, line in zip(_refs(), drawn, strict=False):
+        target = query(ref, line.expression).range().legend_format(line.legend)
+        panel.with_target(target.exemplar(line.exemplar))
+    return panel
+
+
+def number(
+    title: str,
+    description: str,
+    unit: str,
+    expression: str,
+    *,
+    steps: Steps = NEUTRAL,
+    words: Mapping[str, tuple[str, str]] | None = None,
+    link: tuple[str, str] | None = None,
+    no_value: str = "No data",
+) -> stat.Panel:
+    """Show one value of now; `words` gives values a text and a color."""
+    panel = (
+        stat.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(unit)
+        .no_value(no_value)
+        .thresholds(_thresholds(steps))
+        .color_scheme(builders.FieldColor().mode(FieldColorModeId.THRESHOLDS))
+        .graph_mode(common.BigValueGraphMode.NONE)
+        .color_mode(common.BigValueColorMode.VALUE)
+        .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
+        .text_mode(common.BigValueTextMode.VALUE)
+        .span(4)
+        .height(4)
+    )
+    if unit == COUNT:
+        panel.decimals(0)
+    if words:
+        panel.mappings([_words(words)])
+    if link:
+        panel.data_links([_data_link(*link)])
+    target = query("A", expression).instant().legend_format(title)
+    return panel.with_target(target)
+
+
+def rows(
+    title: str,
+    description: str,
+    columns: Sequence[Column],
+    *expressions: str,
+    sort_by: str = "",
+    limit: int = 0,
+    width: int = 24,
+    no_value: str = "No data",
+) -> table.Panel:
+    """Show instant values side by side: queries with the same labels share a row."""
+    panel = (
+        table.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(COUNT)
+        .no_value(no_value)
+        .thresholds(_thresholds(NEUTRAL))
+        .cell_options(common.TableAutoCellOptions())
+        .span(width)
+        .height(9)
+        .with_transformation(DataTransformerConfig(id_val="merge", options={}))
+        .with_transformation(_organized(columns, expressions))
+    )
+    if sort_by:
+        order = {"fields": {}, "sort": [{"field": sort_by, "desc": True}]}
+        panel.with_transformation(DataTransformerConfig(id_val="sortBy", options=order))
+    if limit:
+        most = {"limitField": limit}
+        panel.with_transformation(DataTransformerConfig(id_val="limit", options=most))
+    for column in columns:
+        panel.override_by_name(column.title, list(_look(column)))
+    for ref, expression in zip(_refs(), expressions, strict=False):
+        target = query(ref, expression).instant()
+        panel.with_target(target.format(prometheus_models.PromQueryFormat.TABLE))
+    return panel
+
+
+def distribution(
+    title: str, description: str, expression: str, *, no_value: str = "No data"
+) -> heatmap.Panel:
+    """Show the buckets of a histogram of seconds over time."""
+    target = query("A", expression).range().legend_format("{{le}}")
+    color = heatmap.HeatmapColorOptions()
+    color.mode(heatmap_models.HeatmapColorMode.SCHEME).scheme("Blues").steps(64).exponent(0.5)
+    return (
+        heatmap.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(COUNT)
+        .no_value(no_value)
+        .color(color.fill("dark-blue").scale(heatmap_models.HeatmapColorScale.EXPONENTIAL))
+        .y_axis(heatmap.YAxisConfig().unit(SECONDS).axis_placement(common.AxisPlacement.LEFT))
+        .cell_values(heatmap.CellValues().unit(COUNT).decimals(0))
+        .cell_gap(1)
+        .show_legend()
+        .tooltip(
+            heatmap.HeatmapTooltip().mode(common.TooltipDisplayMode.SINGLE).show_color_scale(True)
+        )
+        .with_target(target.format(prometheus_models.PromQueryFormat.HEATMAP))
+        .span(12)
+        .height(9)
+    )
+
+
+def to_dashboard(uid: str, *variables: str) -> str:
+    """Give the address of a dashboard, with the same data source, job and other variables."""
+    kept = "&".join(["${datasource:queryparam}", "${job:queryparam}", *variables])
+    return f"/d/{uid}?{kept}"
+
+
+def to_runbook(alert: str) -> tuple[str, str]:
+    """Link to the runbook of an alert."""
+    return (f"Runbook: {alert}", f"{RUNBOOKS}/{alert}.md")
+
+
+def query(ref: str, expression: str) -> prometheus.Dataquery:
+    """Ask Prometheus, in the form that most panels need."""
+    return (
+        prometheus.Dataquery()
+        .ref_id(ref)
+        .datasource(DATASOURCE)
+        .editor_mode(prometheus_models.QueryEditorMode.CODE)
+        .expr(expression)
+        .format(prometheus_models.PromQueryFormat.TIME_SERIES)
+    )
+
+
+def _refs() -> Iterable[str]:
+    return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _legend() -> common_builders.VizLegendOptions:
+    return (
+        common_builders.VizLegendOptions()
+        .display_mode(common.LegendDisplayMode.TABLE)
+        .placement(common.LegendPlacement.BOTTOM)
+        .calcs(["lastNotNull", "max"])
+        .show_legend(True)
+        .sort_by("Max")
+        .sort_desc(True)
+    )
+
+
+def _tooltip() -> common_builders.VizTooltipOptions:
+    tooltip = common_builders.VizTooltipOptions()
+    return tooltip.mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
+
+
+def _thresholds(steps: Steps) -> builders.ThresholdsConfig:
+    return (
+        builders.ThresholdsConfig()
+        .mode(ThresholdsMode.ABSOLUTE)
+        .steps([Threshold(color=color, value=value) for value, color in steps])
+    )
+
+
+def _words(words: Mapping[str, tuple[str, str]]) -> ValueMapping:
+    options = {
+        value: ValueMappingResult(text=text, color=color, index=index)
+        for index, (value, (text, color)) in enumerate(words.items())
+    }
+    return ValueMap(options=options)
+
+
+def _data_link(title: str, url: str) -> builders.DashboardLink:
+    return builders.DashboardLink(title).url(url).target_blank(url.startswith("https:"))
+
+
+def _organized(columns: Sequence[Column], expressions: Sequence[str]) -> DataTransformerConfig:
+    """Order and name the columns, and hide what is none of them."""
+    values = [f"Value #{ref}" for ref, _ in zip(_refs(), expressions, strict=False)]
+    fields = [column.field for column in columns]
+    hidden = ["Time", *(value for value in (*values, "Value") if value not in fields)]
+    options = {
+        "excludeByName": dict.fromkeys(hidden, True),
+        "indexByName": {field: index for index, field in enumerate(fields)},
+        "renameByName": {column.field: column.title for column in columns},
+    }
+    return DataTransformerConfig(id_val="organize", options=options)
+
+
+def _look(column: Column) -> Iterable[DynamicConfigValue]:
+    if column.unit:
+        yield DynamicConfigValue("unit", column.unit)
+    if column.unit == COUNT:
+        yield DynamicConfigValue("decimals", 0)
+    if column.width:
+        yield DynamicConfigValue("custom.width", column.width)
+    if column.link:
+        title, url = column.link
+        outside = url.startswith("https:")
+        yield DynamicConfigValue("links", [{"title": title, "url": url, "targetBlank": outside}])
+    if column.steps:
+        yield DynamicConfigValue("thresholds", _thresholds(column.steps).build())
+        yield DynamicConfigValue("custom.cellOptions", {"type": "color-text"})

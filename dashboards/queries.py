@@ -1,0 +1,208 @@
+"""PromQL in pieces: every query of every dashboard is put together here.
+
+Three rules hold in all of them. Aggregate before dividing and before joining, so that replicas
+add up. Take `rate` and `increase` of each series first, so that a restart is no drop. Where a
+channel has results but none of the kind asked for, the answer is 0 and not nothing.
+"""
+
+from exporter import metrics
+
+JOB = 'job=~"$job"'
+CHANNEL = 'channel=~"$channel"'
+APNS = 'channel="apns"'
+BAD_DEVICE_TOKEN = 'code="2009"'  # noqa: S105 - a status code
+
+FAILED = 'severity=~"error|critical"'
+CRITICAL = 'severity="critical"'
+UNKNOWN = 'severity="unknown"'
+NOT_INFO = 'severity!="info"'
+
+OURS = 'alertname=~"Push.+"'
+"""Our alerts; they need not carry the exporter's job."""
+FIRING = 'alertstate="firing"'
+EVALUATED = "push:min_results:threshold"
+"""A series that is there wherever Prometheus evaluates deploy/prometheus/rules.yml."""
+
+TOKEN_INVALID = 'category="token_invalid"'  # noqa: S105 - a category
+THROTTLED = 'category=~"throttled|quota"'
+OUTAGE = 'category=~"vendor_outage|connection"'
+
+INTERVAL = "$__rate_interval"
+RANGE = "$__range"
+NOW = "15m"
+"""What "now" means for a share: long enough for a few results on a quiet channel."""
+PAST = "1d"
+"""The past that a spike is compared with: the same hour of the day before."""
+
+CODE = ("channel", "code", "severity")
+"""The labels by which push_results_total and push_code_info are joined."""
+
+RUNBOOK = "runbook"
+_RUNBOOKS = (
+    ("category", "token_invalid|unregistered", "PushInvalidTokenRatioHigh"),
+    ("category", "throttled|quota", "PushThrottled"),
+    ("category", "vendor_outage|connection", "PushVendorOutage"),
+    ("severity", "critical", "PushChannelRejected"),
+    ("severity", "unknown", "PushUnknownCode"),
+    ("severity", "info", ""),
+)
+_OTHER_RUNBOOK = "PushFailureRatioHigh"
+
+
+def select(metric: str, *matchers: str) -> str:
+    """Select a metric of the exporters of `$job`."""
+    return f"{metric}{{{', '.join((JOB, *matchers))}}}"
+
+
+def total(expression: str, *labels: str) -> str:
+    """Sum over replicas and whatever else is not asked for."""
+    return f"sum by ({', '.join(labels)}) ({expression})" if labels else f"sum({expression})"
+
+
+def rate(metric: str, *matchers: str, window: str = INTERVAL) -> str:
+    """Give the increase a second of each series."""
+    return f"rate({select(metric, *matchers)}[{window}])"
+
+
+def increase(metric: str, *matchers: str, window: str = RANGE) -> str:
+    """Give the increase of each series over a window."""
+    return f"increase({select(metric, *matchers)}[{window}])"
+
+
+def quantile(of: float, metric: str) -> str:
+    """Estimate a quantile of a histogram over all replicas."""
+    return f"histogram_quantile({of}, {total(rate(f'{metric}_bucket'), 'le')})"
+
+
+def results(*matchers: str, window: str = INTERVAL, past: str = "") -> str:
+    """Give the results a second of each series of `$channel`, now or in the past."""
+    offset = f" offset {past}" if past else ""
+    return f"rate({select(metrics.RESULTS, CHANNEL, *matchers)}[{window}]{offset})"
+
+
+def joined(per_code: str, *labels: str, info: tuple[str, ...] = (), window: str = INTERVAL) -> str:
+    """Join what a code means to an expression that is aggregated by CODE.
+
+    `topk(1)` leaves one meaning of a code where replicas differ for a moment, as in a reload; two
+    would be an error. The window holds the meanings while an exporter restarts.
+    """
+    meaning = ", ".join((*CODE, *(label for label in labels if label not in CODE)))
+    rows = f"last_over_time({select(metrics.CODE_INFO, CHANNEL, *info)}[{window}])"
+    group_left = ", ".join(labels)
+    return (
+        f"{per_code} * on ({', '.join(CODE)}) group_left ({group_left}) "
+        f"topk by ({', '.join(CODE)}) (1, max by ({meaning}) ({rows}))"
+    )
+
+
+def of_category(category: str, *by: str, window: str = INTERVAL, past: str = "") -> str:
+    """Give the results a second whose code is of a category."""
+    per_code = total(results(window=window, past=past), *CODE)
+    # What a code means is asked of today for the past, too: one meaning on both sides.
+    return total(joined(per_code, "category", info=(category,), window=window), *by)
+
+
+def share(part: str, whole: str) -> str:
+    """Divide two aggregates: 0 where there is no such part, nothing where there are no results."""
+    return f"{or_zero(part, whole)} / ({whole} > 0)"
+
+
+def or_zero(part: str, whole: str) -> str:
+    """Give 0 where there is no such part, but what it is a part of."""
+    return f"({part} or 0 * {whole})"
+
+
+def severity_share(severity: str, *by: str, window: str = INTERVAL, past: str = "") -> str:
+    """Give the share of results that have a severity."""
+    part = total(results(severity, window=window, past=past), *by)
+    return share(part, total(results(window=window, past=past), *by))
+
+
+def category_share(category: str, *by: str, window: str = INTERVAL, past: str = "") -> str:
+    """Give the share of results whose code is of a category."""
+    part = of_category(category, *by, window=window, past=past)
+    return share(part, total(results(window=window, past=past), *by))
+
+
+def bad_device_token_share(past: str = "") -> str:
+    """Give the share of APNs results that are BadDeviceToken, over the window of "now"."""
+    part, whole = (
+        total(f"rate({select(metrics.RESULTS, APNS, *code)}[{NOW}]{offset})")
+        for offset in [f" offset {past}" if past else ""]
+        for code in ([BAD_DEVICE_TOKEN], [])
+    )
+    return share(part, whole)
+
+
+def per_code(*matchers: str) -> str:
+    """Count the results of each code over the time range.
+
+    A code that no table has starts with its first result, which `increase` does not see: where
+    its series was not there before, its total is what came.
+    """
+    unknown = select(metrics.RESULTS, CHANNEL, UNKNOWN)
+    before = total(f"last_over_time({unknown}[1h] offset {RANGE})", *CODE)
+    grown = total(increase(metrics.RESULTS, CHANNEL, *matchers), *CODE)
+    return f"(({total(unknown, *CODE)} unless {before}) or {grown})"
+
+
+def codes_in_range(*matchers: str) -> str:
+    """Count the results of each code over the time range, with what the codes mean."""
+    counted = f"({per_code(*matchers)} > 0)"
+    return with_runbook(joined(counted, "name", "category", "retry", window=RANGE))
+
+
+def codes_share(*matchers: str) -> str:
+    """Give what codes_in_range counts as a share of each channel's results."""
+    whole = total(increase(metrics.RESULTS, CHANNEL), "channel")
+    return f"{codes_in_range(*matchers)} / on (channel) group_left () ({whole} > 0)"
+
+
+def with_runbook(expression: str) -> str:
+    """Name the runbook for a code's category or severity in a label."""
+    named = f'label_replace({expression}, "{RUNBOOK}", "{_OTHER_RUNBOOK}", "", "")'
+    for label, value, runbook in _RUNBOOKS:
+        named = f'label_replace({named}, "{RUNBOOK}", "{runbook}", "{label}", "{value}")'
+    return named
+
+
+def unknown_in_range() -> str:
+    """Count the results of the time range whose code is in no table."""
+    return total(per_code(UNKNOWN))
+
+
+def in_use(expression: str) -> str:
+    """Keep the channels that ever had a result."""
+    seen = (
+        f"max by (channel) (last_over_time({select(metrics.LAST_RECEIVED, CHANNEL)}[{INTERVAL}]))"
+    )
+    return f"{expression} and on (channel) {seen}"
+
+
+def last_received_age() -> str:
+    """Give the seconds since each channel's last result."""
+    return f"time() - max by (channel) ({select(metrics.LAST_RECEIVED, CHANNEL)})"
+
+
+def critical(*by: str) -> str:
+    """Count the results of now that say a channel is probably dead."""
+    part, whole = (
+        total(increase(metrics.RESULTS, CHANNEL, *severity, window=NOW), *by)
+        for severity in ([CRITICAL], [])
+    )
+    return or_zero(part, whole)
+
+
+def some(expression: str) -> str:
+    """Drop what is 0, so that only what happened has a line."""
+    return f"{expression} > 0"
+
+
+def firing() -> str:
+    """Count the alerts that fire: 0 if none does, nothing if our rules are not loaded."""
+    return f"count({alerts(FIRING)}) or 0 * max({EVALUATED})"
+
+
+def alerts(*matchers: str) -> str:
+    """Select the alerts that Prometheus evaluates from our rules."""
+    return f"ALERTS{{{', '.join((OURS, *matchers))}}}"
