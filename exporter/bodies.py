@@ -95,18 +95,24 @@ async def read_body(request: web.BaseRequest, held: Held, limit: int, seconds: f
     content = request.content
     if content.is_eof():  # most bodies come with their head, and need neither a clock nor a loop
         return held.take(_within(limit, content.read_nowait()))
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     try:
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         async with asyncio.timeout(seconds) as clock:
             return await _arrive(content, held, limit, clock)
     except TimeoutError:
         late = Refusal("body_timeout", f"The body did not arrive in {seconds:g} s.")
         raise held.refusal or late from None
     except (web.RequestPayloadError, ConnectionError):
-        raise Refusal(
-            "malformed_body", "The body broke off, or its chunks are malformed."
-        ) from None
+        raise _broken() from None
+    except RuntimeError:  # what aiohttp raises if the client was gone before we began to read
+        if request.transport is None:
+            raise _broken() from None
+        raise
+
+
+def _broken() -> Refusal:
+    return Refusal("malformed_body", "The body broke off, or its chunks are malformed.")
 
 
 async def _arrive(content: StreamReader, held: Held, limit: int, clock: asyncio.Timeout) -> bytes:

@@ -172,10 +172,12 @@ def descriptors(exporter: ExporterProcess) -> int:
     return len(list(Path(f"/proc/{exporter.process.pid}/fd").iterdir()))
 
 
-def complaints(exporter: ExporterProcess) -> list[str]:
-    """Return the log lines that only a fault of ours would leave."""
-    words = ("Traceback", "[error", "[critical", "Exception")
-    return [line for line in exporter.log.read_text().splitlines() if any(w in line for w in words)]
+def complaints(exporter: ExporterProcess) -> str:
+    """Return the log from the first line on that only a fault of ours would leave."""
+    found = re.search(
+        r".*(Traceback|\[error|\[critical|Exception)(.|\n)*", exporter.log.read_text()
+    )
+    return found.group() if found else ""
 
 
 def patiently(call: Callable[[], None], seconds: float) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -72,7 +73,7 @@ def attacked(
         yield exporter, gateway
         assert answers(f"{exporter.admin}/-/ready")
         patiently(gateway.call, SLACK)
-        assert complaints(exporter) == []
+        assert complaints(exporter) == ""
 
 
 async def test_two_thousand_hostile_connections(tmp_path: Path, keys: KeyPair) -> None:
@@ -98,6 +99,7 @@ async def test_two_thousand_hostile_connections(tmp_path: Path, keys: KeyPair) -
         await give_up(idle)
     report = gateway.report("2,000 hostile connections")
     assert len(gateway.seconds) > 50, report
+    assert median(gateway.seconds) < 0.1, report
     assert max(gateway.seconds) < 1, report
 
 
@@ -145,7 +147,8 @@ def test_slowhttptest(tmp_path: Path, keys: KeyPair) -> None:
             assert "NO" not in report.rpartition("service available:")[2].split("\n")[0]
         grown = resident(exporter) - before
         line = f"{gateway.report('slowhttptest')}, memory {before:.0f} MiB + {grown:.0f}"
-        assert max(gateway.seconds) < 1, line
+        assert median(gateway.seconds) < 0.1, line
+        assert max(gateway.seconds) < 2, line
         assert grown < 50, line
 
 
@@ -174,6 +177,17 @@ async def test_new_connection_gets_through_at_the_bound(
         await give_up(attacks)
 
 
+@pytest.mark.parametrize("field", [b"", b"Expect: 100-continue\r\n"], ids=["plain", "expecting"])
+def test_clients_that_leave_before_their_body(tmp_path: Path, keys: KeyPair, field: bytes) -> None:
+    """Who announces a body and hangs up at once is no fault of ours, and leaves no traceback."""
+    with attacked(tmp_path, keys) as (exporter, _gateway):
+        for _ in range(300):
+            with socket.create_connection(address(exporter)) as client:
+                client.sendall(HEAD + field + b"Content-Length: 9999\r\n\r\n")
+        metrics = fetch(f"{exporter.admin}/metrics").decode()
+        assert 'push_webhook_requests_total{source="mps",status="internal_error"} 0.0' in metrics
+
+
 def test_clients_that_never_read_make_room(tmp_path: Path, keys: KeyPair) -> None:
     """Connections whose answers nobody reads keep neither their place nor a gateway out."""
     with attacked(tmp_path, keys, max_connections=5) as (exporter, gateway):
@@ -196,7 +210,7 @@ def test_stop_does_not_wait_for_clients_that_never_read(tmp_path: Path, keys: Ke
             assert exporter.process.wait(60) == 0
             seconds = time.monotonic() - begun
         assert seconds < STOP_SECONDS + 1
-        assert complaints(exporter) == []
+        assert complaints(exporter) == ""
 
 
 @pytest.mark.parametrize("limit", ["soft", "hard"])
