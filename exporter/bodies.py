@@ -31,9 +31,7 @@ class Bodies:
         """Give up the bodies that are waited for longest; Refusal if that is not enough."""
         reason = Refusal("overloaded", "Too many bytes of other calls are being read; slow down.")
         for held in list(self.arriving):
-            if self.held <= self.limit:
-                return
-            if held is not newcomer:
+            if self.held > self.limit and held is not newcomer:
                 held.give_up(reason)
         # A body larger than the whole bound must pass at some time: alone.
         if self.held > self.limit and self.held > newcomer.size:
@@ -103,16 +101,11 @@ async def read_body(request: web.BaseRequest, held: Held, limit: int, seconds: f
     except TimeoutError:
         late = Refusal("body_timeout", f"The body did not arrive in {seconds:g} s.")
         raise held.refusal or late from None
-    except (web.RequestPayloadError, ConnectionError):
-        raise _broken() from None
-    except RuntimeError:  # what aiohttp raises if the client was gone before we began to read
-        if request.transport is None:
-            raise _broken() from None
-        raise
-
-
-def _broken() -> Refusal:
-    return Refusal("malformed_body", "The body broke off, or its chunks are malformed.")
+    except (web.RequestPayloadError, ConnectionError, RuntimeError):
+        # RuntimeError is aiohttp's word for a client that was gone before we began to read.
+        raise Refusal(
+            "malformed_body", "The body broke off, or its chunks are malformed."
+        ) from None
 
 
 async def _arrive(content: StreamReader, held: Held, limit: int, clock: asyncio.Timeout) -> bytes:

@@ -49,3 +49,43 @@ async def test_bodies_held_back_make_room(exporter: Exporter) -> None:
         writer.close()
     assert exporter.service.bodies.held == 0
     assert await outcome(exporter, "results", "overloaded") == 1
+
+
+async def test_body_does_not_make_room_for_itself() -> None:
+    """A body that arrives is refused if all that could go for it is itself; others go in turn."""
+    bodies = Bodies(limit=10)
+    async with asyncio.timeout(60) as clock:  # noqa: ASYNC100 - its clock is what is needed
+        with bodies.hold() as complete, bodies.hold() as first, bodies.hold() as second:
+            complete.take(b"12345678")
+            bodies.arriving[first] = bodies.arriving[second] = clock
+            with pytest.raises(Refusal, match="slow down"):
+                first.take(b"1234")
+            assert second.refusal is not None
+            assert first.refusal is None
+    assert bodies.held == 0
+
+
+async def test_room_is_made_for_no_more_than_needed() -> None:
+    """The bodies that are waited for longest go first, and only as many as have to."""
+    bodies = Bodies(limit=10)
+    with bodies.hold() as first, bodies.hold() as second, bodies.hold() as third:
+        with pytest.raises(TimeoutError):  # noqa: PT012
+            async with asyncio.timeout(60) as clock:
+                for held in (first, second, third):
+                    bodies.arriving[held] = clock
+                    held.take(b"1234")
+                await asyncio.sleep(60)  # ended by the clock of the body that had to go
+        assert [held.refusal is None for held in (first, second, third)] == [False, True, True]
+        assert bodies.held == 8
+
+
+async def test_client_that_waits_for_leave_to_send(exporter: Exporter) -> None:
+    """`Expect: 100-continue` is answered before the body is waited for."""
+    port = int(exporter.ingest.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST {RESULTS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+    writer.write(f"{head}Expect: 100-continue\r\nContent-Length: 11\r\n\r\n".encode())
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b'{"code": 2}')
+    assert b" 200 OK" in await reader.readuntil(b"}")
+    writer.close()
