@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from exporter import listeners
 from exporter.bodies import Bodies
 from exporter.errors import Refusal
-from tests.conftest import TOKEN, Exporter
+from tests.conftest import TOKEN, Exporter, MakeSettings, started
 from tests.test_ingest import RESULTS, outcome
 
 
@@ -88,4 +89,19 @@ async def test_client_that_waits_for_leave_to_send(exporter: Exporter) -> None:
     assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
     writer.write(b'{"code": 2}')
     assert b" 200 OK" in await reader.readuntil(b"}")
+    writer.close()
+
+
+async def test_stop_gives_up_what_never_arrives(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A body that does not arrive before the end of the drain is answered as `draining`."""
+    monkeypatch.setattr(listeners, "DRAIN_SECONDS", 0.3)
+    async with started(make_settings()) as exporter:
+        port = int(exporter.ingest.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"POST {RESULTS} HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n{{".encode())
+        while not exporter.service.bodies.arriving:  # noqa: ASYNC110 - until the head is there
+            await asyncio.sleep(0.01)
+    assert b'"draining"' in await reader.readuntil(b"}")
     writer.close()
