@@ -105,7 +105,7 @@ class Connection(web.RequestHandler):
     def end(self) -> None:
         """Hang up at once."""
         self._server.forget(self)
-        if isinstance(self.transport, asyncio.Transport):
+        if self.transport is not None:
             self.transport.abort()  # `close` would wait until the client has read its answers
         self.force_close()
 

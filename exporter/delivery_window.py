@@ -6,6 +6,7 @@ size: when the younger is full it becomes the elder, and the elder is dropped. S
 `capacity` keys are always remembered, at most twice as many, and memory is flat.
 """
 
+import ctypes
 from array import array
 from collections.abc import Iterable
 
@@ -25,9 +26,8 @@ class DeliveryWindow:
         self.oldest = 1
         """The number of the oldest commit whose keys still count."""
         self.capacity = int(slots * _LOAD)
-        self._slots = slots
         self._young = _table(slots)
-        self._elder = _table(1)
+        self._elder = _table(slots)
         self._size = 0  # places taken in the younger table
 
     def add(self, keys: Iterable[int], number: int) -> list[int]:
@@ -37,7 +37,7 @@ class DeliveryWindow:
         for key in keys:
             key = key or 1  # noqa: PLW2901 - 0 marks a free place
             if self._size >= self.capacity:
-                self._elder, self._young, self._size = self._young, _table(self._slots), 0
+                self._turn()
             elder, young = self._elder, self._young
             if elder[_place(elder, key) + 1] >= oldest:
                 continue
@@ -50,6 +50,12 @@ class DeliveryWindow:
             young[place + 1] = number
             new.append(key)
         return new
+
+    def _turn(self) -> None:
+        """Make the younger table the elder, and the elder, cleared where it lies, the younger."""
+        self._elder, self._young, self._size = self._young, self._elder, 0
+        address, items = self._young.buffer_info()
+        ctypes.memset(address, 0, items * self._young.itemsize)
 
     def forget(self, keys: Iterable[int]) -> None:
         """Take back an `add` whose commit failed."""
