@@ -6,7 +6,7 @@ from typing import Self, TypeVar
 
 from aiohttp import StreamReader, web
 
-from exporter.errors import Refusal
+from exporter.errors import Refusal, draining
 
 MAX_BYTES_HELD = 64 * 1024 * 1024
 """Bytes of all bodies that are arriving or being answered."""
@@ -40,7 +40,7 @@ class Bodies:
     def hurry(self) -> None:
         """Wait for no body any more, since the exporter stops."""
         for held in list(self.arriving):
-            held.give_up(Refusal("draining", "The exporter is stopping; send the results again."))
+            held.give_up(draining())
 
 
 class Held:

@@ -18,9 +18,10 @@ class Classifier:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._channels = {
-            fold(word): table.channel
+            spelling: table.channel
             for table in tables.values()
             for word in (table.channel, *table.aliases)
+            for spelling in (word, fold(word))  # the usual one needs no folding
         }
         self._own: dict[str, Meanings] = {
             channel: {code: _meaning(channel, code, channel, row) for code, row in rows.items()}

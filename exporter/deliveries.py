@@ -29,7 +29,7 @@ def make_deliveries(classified: Classified, key: int | None) -> list[Delivery]:
     if key is not None:
         counts: dict[Series, int] = {}
         for group, meaning in classified:
-            pushes = group.count + sum(item.count or 1 for item in group.identified)
+            pushes = group.count * group.items
             counts[meaning.series] = counts.get(meaning.series, 0) + pushes
         results = sum(group.items for group, _ in classified)
         return [Delivery([key], counts, results)] if counts else []
@@ -37,33 +37,26 @@ def make_deliveries(classified: Classified, key: int | None) -> list[Delivery]:
     for group, meaning in classified:
         series = meaning.series
         if group.anonymous:
-            deliveries.append(Delivery([], {series: group.count}, group.anonymous))
-        for count, keys in _keys_by_count(group, series).items():
-            deliveries.append(Delivery(keys, {series: count}, 1))
+            pushes = group.count * group.anonymous
+            deliveries.append(Delivery([], {series: pushes}, group.anonymous))
+        if group.ids:
+            deliveries.append(Delivery(_keys(group, series), {series: group.count}, 1))
     return deliveries
 
 
-def _keys_by_count(group: ResultGroup, series: Series) -> dict[int, list[int]]:
+def _keys(group: ResultGroup, series: Series) -> list[int]:
     """Make a key of channel, code and id for each result that has an id."""
     # The code as it was sent, not as it is labelled; and channels that we do not know share a
     # label, but their ids are not each other's.
     sender = repr(group.result.hint) if series.channel == OTHER else series.channel
     prefix = f"{sender}\0{group.result.code}\0"
-    keys: dict[int, list[int]] = {}
-    for item in group.identified:
-        key = xxh3_64_intdigest(f"{prefix}{item.id}".encode(), _RESULT_SEED)
-        count = item.count or 1
-        if count in keys:
-            keys[count].append(key)
-        else:
-            keys[count] = [key]
-    return keys
+    return [xxh3_64_intdigest(f"{prefix}{one}".encode(), _RESULT_SEED) for one in group.ids]
 
 
 def message_ids(classified: Classified) -> dict[Series, str]:
     """Return the last message id of each series that is worth a look: warning and worse."""
     return {
-        meaning.series: str(group.identified[-1].id)
+        meaning.series: str(group.ids[-1])
         for group, meaning in classified
-        if meaning.severity is not Severity.INFO and group.identified
+        if meaning.severity is not Severity.INFO and group.ids
     }

@@ -16,3 +16,8 @@ class Refusal(Exception):  # noqa: N818 - an answer to the sender, not a fault o
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+def draining() -> Refusal:
+    """Refuse what comes while the exporter stops."""
+    return Refusal("draining", "The exporter is stopping; send the results again.")

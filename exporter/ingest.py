@@ -14,7 +14,7 @@ from exporter.bodies import read_body
 from exporter.configuration import Configuration
 from exporter.connections import IngestServer
 from exporter.deliveries import body_key, make_deliveries, message_ids, webhook_key
-from exporter.errors import Refusal
+from exporter.errors import Refusal, draining
 from exporter.payloads import decoding, mps, results
 from exporter.results import (
     Batch,
@@ -122,7 +122,7 @@ class Webhook:
         if request.method != "POST":
             raise Refusal("method_not_allowed", "Results are posted.")
         if self._service.draining:
-            raise Refusal("draining", "The exporter is stopping; send the results again.")
+            raise draining()
         with self._service.bodies.hold() as held:
             body = await read_body(
                 request, held, settings.max_body_bytes, settings.body_timeout_seconds

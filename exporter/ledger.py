@@ -89,6 +89,7 @@ class Ledger:
         self._queue: deque[_Entry] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self._loop = asyncio.get_running_loop()
         self._file = LedgerFile(path, sync)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._writer: asyncio.Task[None] | None = None
@@ -122,7 +123,8 @@ class Ledger:
         # A body larger than the whole bound must pass at some time: alone.
         if self.pending and self.pending + results > self._max_pending:
             raise Refusal("overloaded", "Too many results wait for their commit; slow down.")
-        entry = _Entry(deliveries, results, asyncio.get_running_loop().create_future())
+        # `get_running_loop` asks the kernel for our process id each time.
+        entry = _Entry(deliveries, results, self._loop.create_future())
         self._queue.append(entry)
         self.pending += results
         self._wake.set()
@@ -256,7 +258,7 @@ class Ledger:
         self.problem = str(error)
 
     async def _run(self, work: Callable[[*Arguments], Answer], *arguments: *Arguments) -> Answer:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        return await self._loop.run_in_executor(self._thread, work, *arguments)
 
 
 def _unavailable() -> Refusal:

@@ -1,7 +1,7 @@
 """What a gateway says of one push, before and after classification."""
 
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -57,18 +57,6 @@ class PushResult(msgspec.Struct, frozen=True, gc=False):
     ios: bool = False
 
 
-class Reported(Protocol):
-    """One item of a body, as a format decodes it."""
-
-    @property
-    def id(self) -> str | int | None:
-        """The message id; never a token or a target id."""
-
-    @property
-    def count(self) -> int | None:
-        """How many pushes the item stands for; None for one."""
-
-
 class ResultGroup(msgspec.Struct):
     """The items of a body that say the same, so that it is looked up once.
 
@@ -76,17 +64,17 @@ class ResultGroup(msgspec.Struct):
     """
 
     result: PushResult
+    count: int = 1
+    """How many pushes each item stands for."""
     anonymous: int = 0
-    """How many items have no id, and …"""
-    count: int = 0
-    """… how many pushes they stand for."""
-    identified: list[Reported] = []
-    """The items that have an id."""
+    """How many items have no message id."""
+    ids: list[str | int] = []
+    """The message ids of the others; never tokens or target ids."""
 
     @property
     def items(self) -> int:
         """How many results the group holds."""
-        return self.anonymous + len(self.identified)
+        return self.anonymous + len(self.ids)
 
 
 class Series(NamedTuple):

@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from _pytest.monkeypatch import MonkeyPatch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import Refusal
 from exporter.payloads import mps, results
-from exporter.payloads.decoding import REASONS
+from exporter.payloads.decoding import MAX_REJECTED, REASONS, ItemDecoder
 from exporter.results import Batch, PushResult
 
 JSON = st.recursive(
@@ -54,7 +55,7 @@ def check(decode: Any, body: bytes) -> Batch | None:
     for group in batch.groups:
         assert 1 <= len(group.result.code) <= 64
         assert group.items >= 1
-        assert group.count >= group.anonymous
+        assert group.count >= 1
     return batch
 
 
@@ -64,7 +65,7 @@ def test_callback_in_full() -> None:
         "statusCode": "2009", "statusDesc": "BadDeviceToken", "targetId": "x"}"""
     [group] = mps.decode(body).groups
     assert group.result == PushResult("2009", None, "BadDeviceToken", ios=True)
-    assert [item.id for item in group.identified] == ["m"]
+    assert group.ids == ["m"]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +86,8 @@ def test_hint_of_a_callback(body: bytes, query: str | None, hint: str | None) ->
 
 def test_numbers_where_texts_are_usual() -> None:
     """Ids may be integers in both formats."""
-    assert mps.decode(b'{"statusCode": 2, "msgId": 17}').groups[0].identified[0].id == 17
-    assert results.decode(b'{"code": 2, "id": 17}').groups[0].identified[0].id == 17
+    assert mps.decode(b'{"statusCode": 2, "msgId": 17}').groups[0].ids == [17]
+    assert results.decode(b'{"code": 2, "id": 17}').groups[0].ids == [17]
 
 
 def test_generic_result_in_full() -> None:
@@ -94,18 +95,72 @@ def test_generic_result_in_full() -> None:
     body = b'{"channel": "vivo", "code": 10072, "message": "fast", "id": "m-17", "count": 4}'
     [group] = results.decode(body).groups
     assert group.result == PushResult("10072", "vivo", "fast")
-    assert [(item.id, item.count) for item in group.identified] == [("m-17", 4)]
+    assert (group.ids, group.count) == (["m-17"], 4)
 
 
 def test_equal_results_are_grouped() -> None:
-    """What says the same is one group, whatever its ids; another message is another group."""
+    """What says the same is one group, whatever its ids; another count or message is another."""
     body = b"""[{"code": 2, "channel": "fcm"}, {"code": 2.0, "channel": "fcm", "count": 5},
         {"code": 2, "channel": "fcm", "id": "a"}, {"code": 2, "channel": "fcm", "message": "x"}]"""
     groups = results.decode(body).groups
-    assert [(group.anonymous, group.count, group.items) for group in groups] == [
-        (2, 6, 3),
-        (1, 1, 1),
+    assert [(group.anonymous, group.ids, group.count) for group in groups] == [
+        (1, ["a"], 1),
+        (1, [], 5),
+        (1, [], 1),
     ]
+
+
+TRICKY = st.sampled_from(["}, {", "},{", '"}, {"', "}]", "[{", "é", "\n", ", ", ""]) | st.text(
+    max_size=3
+)
+ALIKE = st.fixed_dictionaries(
+    {"code": st.sampled_from([2, "2", "no code!", None, True])},
+    optional={"message": TRICKY, "channel": TRICKY, "count": st.integers(0, 3), "x": TRICKY,
+              "id": st.just("m"), "nested": st.fixed_dictionaries({"a": TRICKY})},
+)  # fmt: skip
+
+
+@given(
+    st.lists(ALIKE, min_size=1, max_size=3).flatmap(
+        lambda pool: st.lists(st.sampled_from(pool), max_size=12)
+    ),
+    st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", ":")]),
+    st.sampled_from(["array", "envelope", "lines"]),
+    st.binary(max_size=2),
+)
+def test_repeated_items_are_read_as_any_others(
+    items: list[Any], separators: tuple[str, str], shape: str, damage: bytes
+) -> None:
+    """Items that repeat to the letter take a shorter way, which leads to the same place."""
+    texts = [json.dumps(item, separators=separators) for item in items]
+    array = f"[{separators[0].join(texts)}]"
+    body = {
+        "array": array, "envelope": f'{{"results": {array}}}', "lines": "\n".join(texts)
+    }[shape].encode() + damage  # fmt: skip
+    with MonkeyPatch.context() as patch:
+        patch.setattr(ItemDecoder, "repeated", lambda *_: None)
+        expected = check(lambda body: results.decode(body, lines=shape == "lines"), body)
+    assert check(lambda body: results.decode(body, lines=shape == "lines"), body) == expected
+
+
+@pytest.mark.parametrize("between", [",", ", "])
+def test_items_to_the_letter_are_decoded_once(
+    between: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand items that say two things are two texts to decode."""
+    monkeypatch.setattr(ItemDecoder, "array", None)
+    body = between.join(['{"code":2}', '{"code":2009,"channel":"apns"}'] * 500)
+    groups = results.decode(f"[{body}]".encode()).groups
+    assert [(group.result.code, group.anonymous) for group in groups] == [("2", 500), ("2009", 500)]
+
+
+@pytest.mark.parametrize("bad", ["1", '{"code": "no code!"}'])
+def test_body_with_too_many_bad_items_is_refused(bad: str) -> None:
+    """Ten thousand items that are no results can be listed; one more refuses the body."""
+    body = ",".join(['{"code": 2}', *[bad] * MAX_REJECTED])
+    assert len(results.decode(f"[{body}]".encode()).rejected) == MAX_REJECTED
+    with pytest.raises(Refusal, match="10,000 items"):
+        results.decode(f"[{body},{bad}]".encode())
 
 
 @pytest.mark.parametrize("body", [b'{"results": 5}', b'{"results": {}}', b'{"results": null}'])
@@ -123,3 +178,10 @@ def test_details_do_not_repeat_the_body() -> None:
     with pytest.raises(Refusal) as caught:
         mps.decode(b'{"targetId": "s3cret", ')
     assert "s3cret" not in caught.value.detail
+
+
+@pytest.mark.parametrize("identity", ["[1]", '{"adToken": "s3cret"}', "true", "1.5", "null", '""'])
+def test_callback_with_an_impossible_id_has_none(identity: str) -> None:
+    """An id that is no text and no integer is not shown as an exemplar."""
+    [group] = mps.decode(f'{{"statusCode": 2009, "msgId": {identity}}}'.encode()).groups
+    assert (group.ids, group.anonymous) == ([], 1)

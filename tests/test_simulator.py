@@ -102,7 +102,7 @@ def test_bodies_are_callbacks(scenario: str) -> None:
     made = sent(scenario, 2000, seed=3)
     results = [mps.decode(body) for body in made]
     assert all(len(batch.groups) == 1 and not batch.rejected for batch in results)
-    ids = Counter(batch.groups[0].identified[0].id for batch in results)
+    ids = Counter(batch.groups[0].ids[0] for batch in results)
     repeated = sum(one == other for one, other in pairwise(made))
     assert None not in ids
     assert len(ids) == len(set(made)) == len(made) - repeated

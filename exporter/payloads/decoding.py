@@ -1,14 +1,15 @@
 """What the formats share: a body becomes typed items at once, or, if one is bad, one by one."""
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 
 from exporter.canonical import canonical_code
 from exporter.errors import Refusal
-from exporter.results import Batch, PushResult, Rejection, Reported, ResultGroup
+from exporter.results import Batch, PushResult, Rejection, ResultGroup
 
 REASONS = (
     "code_missing",
@@ -22,7 +23,25 @@ REASONS = (
 )
 """Why an item of a batch can be refused."""
 
-Wire = TypeVar("Wire", bound=Reported)
+MAX_REJECTED = 10_000
+"""Items of a body that may be no results: past that the whole body is refused."""
+
+
+class Identified(Protocol):
+    """An item as a format decodes it."""
+
+    @property
+    def id(self) -> str | int | None:
+        """The message id; never a token or a target id."""
+
+
+Wire = TypeVar("Wire", bound=Identified)
+
+Said = tuple[Any, ...]
+"""What an item says, all but its id: the arguments of `_result`."""
+
+Ids = dict[Said, list[str | int | None]]
+"""The id, or None, of each item that says the same."""
 
 # RecursionError: JSON nested deeper than the decoder goes.
 _MALFORMED = (msgspec.DecodeError, RecursionError)
@@ -37,32 +56,75 @@ class ItemError(ValueError):
         self.reason = reason
 
 
-class ItemDecoder(Generic[Wire]):
-    """Reads items of one type from an object, an array or lines."""
+class Items(NamedTuple, Generic[Wire]):
+    """The items of a body."""
 
-    def __init__(self, wire: type[Wire]) -> None:
+    good: list[Wire]
+    places: Sequence[int]
+    """Where in the body each good item stands, from 0."""
+    rejected: list[Rejection]
+
+
+class ItemDecoder(Generic[Wire]):
+    """Reads items of one type from an object, an array or lines.
+
+    `said` tells what an item says. More than MAX_REJECTED items that are no results are a Refusal
+    (`malformed_body`).
+    """
+
+    def __init__(self, wire: type[Wire], said: Callable[[Wire], Said]) -> None:
         self._item = msgspec.json.Decoder(wire)
         self._array = msgspec.json.Decoder(list[wire])  # type: ignore[valid-type]
+        self._said = said
 
-    def single(self, body: str) -> Iterable[Wire | ItemError]:
+    def single(self, body: str) -> Batch:
         """Read a body that is one item; Refusal if it is not even an object."""
-        item = self._one(body)
-        if isinstance(item, ItemError) and item.reason in ("not_an_object", "malformed_json"):
-            raise malformed(item)
-        return [item]
+        batch = self.each([body])
+        for rejection in batch.rejected:
+            if rejection.reason in ("not_an_object", "malformed_json"):
+                raise malformed(rejection.detail)
+        return batch
 
-    def array(self, body: str) -> Iterable[Wire | ItemError]:
+    def array(self, body: str) -> Batch:
         """Read a body that is an array: at once, unless an item has another shape."""
         try:
-            return self._array.decode(body)
+            items = self._array.decode(body)
         except msgspec.ValidationError:
             return self.each(_raw_array(body))
         except _MALFORMED as error:
-            raise malformed(error) from None
+            raise malformed(problem_of(error)) from None
+        return self._collect(Items(items, range(len(items)), []))
 
-    def each(self, raws: Iterable[msgspec.Raw | str]) -> Iterable[Wire | ItemError]:
+    def each(self, raws: Iterable[msgspec.Raw | str]) -> Batch:
         """Read items one by one."""
-        return map(self._one, raws)
+        items: Items[Wire] = Items([], places := [], [])
+        for place, raw in enumerate(raws):
+            item = self._one(raw)
+            if isinstance(item, ItemError):
+                _reject(items.rejected, place, item)
+            else:
+                items.good.append(item)
+                places.append(place)
+        return self._collect(items)
+
+    def repeated(self, raws: Iterable[str], item: str = "%s") -> Batch | None:
+        """Read items of which many are the same to the letter, each text once.
+
+        `item` makes an item of such a text. None if that saves nothing, or if one is no result:
+        then its place has to be found.
+        """
+        times = Counter(raws)
+        if 2 * len(times) >= times.total():
+            return None
+        ids: Ids = {}
+        try:
+            for raw, number in times.items():
+                one = self._item.decode(item % raw)
+                ids.setdefault(self._said(one), []).extend([one.id] * number)
+        except _MALFORMED:
+            return None
+        groups, bad = _groups(ids)
+        return None if bad else Batch(groups, [])
 
     def _one(self, raw: msgspec.Raw | str) -> Wire | ItemError:
         try:
@@ -70,7 +132,25 @@ class ItemDecoder(Generic[Wire]):
         except msgspec.ValidationError as error:
             return ItemError(_reason(str(error)), str(error))
         except _MALFORMED as error:
-            return ItemError("malformed_json", _problem(error))
+            return ItemError("malformed_json", problem_of(error))
+
+    def _collect(self, items: Items[Wire]) -> Batch:
+        """Group the results that say the same, and list what is no result."""
+        ids: Ids = {}
+        said = self._said
+        for item in items.good:
+            key = said(item)
+            try:
+                ids[key].append(item.id)
+            except KeyError:
+                ids[key] = [item.id]
+        groups, bad = _groups(ids)
+        if bad:
+            for place, item in zip(items.places, items.good, strict=True):
+                if error := bad.get(said(item)):
+                    _reject(items.rejected, place, error)
+            items.rejected.sort(key=lambda rejection: rejection.index)
+        return Batch(groups, items.rejected)
 
 
 def text_of(body: bytes) -> str:
@@ -81,40 +161,41 @@ def text_of(body: bytes) -> str:
         raise Refusal("malformed_body", f"The body is not UTF-8 at byte {error.start}.") from None
 
 
-def collect(items: Iterable[Wire | ItemError], said: Callable[[Wire], tuple[Any, ...]]) -> Batch:
-    """Group the results that say the same, and list what is no result.
+def _reject(rejected: list[Rejection], place: int, error: ItemError) -> None:
+    if len(rejected) >= MAX_REJECTED:
+        raise Refusal("malformed_body", f"More than {MAX_REJECTED:,} items are no results.")
+    rejected.append(Rejection(place, error.reason, str(error)))
 
-    `said` gives the arguments of `_group`: what an item says, without its id and count.
-    """
-    groups: dict[tuple[Any, ...], ResultGroup | ItemError] = {}
-    rejected = []
-    for index, item in enumerate(items):
-        if isinstance(item, ItemError):
-            rejected.append(Rejection(index, item.reason, str(item)))
+
+def _groups(ids: Ids) -> tuple[list[ResultGroup], dict[Said, ItemError]]:
+    """Make a group of the items that say the same, or an error if what they say is no result."""
+    groups: list[ResultGroup] = []
+    bad: dict[Said, ItemError] = {}
+    for said, members in ids.items():
+        result, count = _result(*said)
+        if isinstance(result, ItemError):
+            bad[said] = result
             continue
-        key = said(item)
-        group = groups.get(key)
-        if group is None:
-            group = groups[key] = _group(*key)
-        if isinstance(group, ItemError):
-            rejected.append(Rejection(index, group.reason, str(group)))
-        elif item.id is None or item.id == "":
-            group.anonymous += 1
-            group.count += item.count or 1
-        else:
-            group.identified.append(item)
-    return Batch([one for one in groups.values() if isinstance(one, ResultGroup)], rejected)
+        anonymous = members.count(None) + members.count("")
+        named = [one for one in members if one not in (None, "")] if anonymous else members
+        groups.append(ResultGroup(result, count, anonymous, cast("list[str | int]", named)))
+    return groups, bad
 
 
-def _group(
-    code: object, hint: str | None, message: str | None, ios: bool = False
-) -> ResultGroup | ItemError:
+def _result(
+    code: object, hint: str | None, message: str | None, count: int | None, ios: bool = False
+) -> tuple[PushResult | ItemError, int]:
     canonical = canonical_code(code)
+    result: PushResult | ItemError
     if canonical is not None:
-        return ResultGroup(PushResult(canonical, hint, message, ios))
-    if code is None or code == "":
-        return ItemError("code_missing", "There is no status code.")
-    return ItemError("code_invalid", "A code is an integer or a name of 1 to 64 of [A-Za-z0-9_.-].")
+        result = PushResult(canonical, hint, message, ios)
+    elif code is None or code == "":
+        result = ItemError("code_missing", "There is no status code.")
+    else:
+        result = ItemError(
+            "code_invalid", "A code is an integer or a name of 1 to 64 of [A-Za-z0-9_.-]."
+        )
+    return result, count or 1
 
 
 def _reason(problem: str) -> str:
@@ -127,12 +208,13 @@ def _reason(problem: str) -> str:
     return f"{name}_invalid" if f"{name}_invalid" in REASONS else "malformed_json"
 
 
-def malformed(error: Exception) -> Refusal:
+def malformed(problem: str) -> Refusal:
     """Say that a body is not JSON, without repeating it."""
-    return Refusal("malformed_body", f"The body is not what this webhook takes: {_problem(error)}.")
+    return Refusal("malformed_body", f"The body is not what this webhook takes: {problem}.")
 
 
-def _problem(error: Exception) -> str:
+def problem_of(error: Exception) -> str:
+    """Say why a text cannot be decoded."""
     return "it nests too deep" if isinstance(error, RecursionError) else str(error)
 
 
@@ -140,4 +222,4 @@ def _raw_array(body: str) -> list[msgspec.Raw]:
     try:
         return msgspec.json.decode(body, type=list[msgspec.Raw])
     except _MALFORMED as error:
-        raise malformed(error) from None
+        raise malformed(problem_of(error)) from None

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from exporter.payloads.decoding import ItemDecoder, collect, text_of
+from exporter.payloads.decoding import ItemDecoder, Said, text_of
 from exporter.results import Batch
 
 
@@ -21,13 +21,13 @@ class Callback(msgspec.Struct, rename="camel"):
     channel: Any = None
     ext_info: Any = None
 
-    @property
-    def count(self) -> None:
-        """Say that a callback stands for one push."""
+    def __post_init__(self) -> None:
+        """Take an id for absent that is of another type: it becomes an exemplar as it is."""
+        if type(self.id) not in (str, int):
+            self.id = None
 
 
 _CODES = (str, int, float)
-_DECODER = ItemDecoder(Callback)
 
 
 def decode(body: bytes, channel: str | None = None) -> Batch:
@@ -36,18 +36,22 @@ def decode(body: bytes, channel: str | None = None) -> Batch:
     Raises Refusal (`malformed_body`) if it is not an object or an array.
     """
     text = text_of(body)
-    items = _DECODER.array(text) if text.startswith("[") else _DECODER.single(text)
-    return collect(items, lambda callback: _said(callback, channel))
+    batch = _DECODER.array(text) if text.startswith("[") else _DECODER.single(text)
+    if channel:
+        for group in batch.groups:
+            group.result = msgspec.structs.replace(group.result, hint=channel)
+    return batch
 
 
-def _said(callback: Callback, channel: str | None) -> tuple[object, str | None, str | None, bool]:
-    """Return code, hint, message and whether the device runs iOS."""
+def _said(callback: Callback) -> Said:
+    """Return what a callback says; it stands for one push."""
     extra = callback.ext_info if isinstance(callback.ext_info, dict) else {}
     system = _text(extra.get("osType"))
     return (
         _code(callback.status_code),
-        channel or _text(callback.channel) or _text(extra.get("channel")),
+        _text(callback.channel) or _text(extra.get("channel")),
         _text(callback.status_desc),
+        1,
         system is not None and system.strip().lower() == "ios",
     )
 
@@ -61,3 +65,6 @@ def _text(value: object) -> str | None:
     if isinstance(value, str):
         return value or None
     return str(value) if type(value) is int else None
+
+
+_DECODER = ItemDecoder(Callback, _said)
