@@ -79,7 +79,10 @@ class DeliveryWindow:
     def _turn(self) -> int:
         """Make the younger table the elder, and the elder, cleared where it lies, the younger."""
         self._young, self._size = 2 - self._young, 0
-        free = array("Q", [0]) * (len(self._tables) // _WIDTH)
-        for column in (self._young, self._young + 1):
-            self._tables[column::_WIDTH] = free
+        length = len(self._tables)
+        step = min(length, _WIDTH << 12)  # bit by bit, or the zeros would take megabytes, too
+        free = array("Q", [0]) * (step // _WIDTH)
+        for start in range(0, length, step):
+            for column in (start + self._young, start + self._young + 1):
+                self._tables[column : start + step : _WIDTH] = free
         return self._young

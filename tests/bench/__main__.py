@@ -337,12 +337,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         bench = Bench(Path(name), args.peers)
         private = traffic.write_keys(bench.folder)
-        traffic.write_callbacks(
-            bench.folder / "callbacks", private, int(15_000 * (args.seconds + 1))
-        )
+        seconds = args.seconds + 1  # of wrk against one server, each request distinct
+        traffic.write_callbacks(bench.folder / "callbacks", private, int(15_000 * seconds))
         if "compare" in args.parts:
-            traffic.write_batches(bench.folder / "batches", 40_000, ids=False)
-            traffic.write_batches(bench.folder / "identified", 20_000, ids=True)
+            traffic.write_batches(bench.folder / "batches", int(13_000 * seconds), ids=False)
+            traffic.write_batches(bench.folder / "identified", int(8_000 * seconds), ids=True)
             peers = ["bare aiohttp", "bare aiohttp, uvloop", "FastAPI", "fastify"]
             compare(bench, "Signed callbacks, one result each", "callbacks", ["ours", *peers], args)
             compare(
