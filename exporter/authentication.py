@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import datetime as dt
 import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -81,6 +82,16 @@ class StandardWebhooks:
             return
         raise Refusal("bad_signature", "No configured secret verifies 'webhook-signature'.")
 
+    def signed(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether a secret made the signature, however long ago; of no worth against a replay."""
+        identity, timestamp, signatures = (headers.get(name, "") for name in _WEBHOOK_HEADERS)
+        try:
+            at = dt.datetime.fromtimestamp(float(timestamp), dt.UTC)
+            made = [secret.sign(identity, at, body.decode()) for secret in self._secrets]
+        except (ValueError, OverflowError, OSError):
+            return False
+        return any(one in made for one in signatures.split())
+
 
 class BearerToken:
     """`Authorization: Bearer …`, compared in constant time."""
@@ -142,6 +153,11 @@ def load_rsa_signature(files: Iterable[Path]) -> RsaSignature:
 
 def load_standard_webhooks(files: Iterable[Path]) -> StandardWebhooks:
     """Read Standard Webhooks secrets; ConfigurationError names a file with a bad one."""
+    return StandardWebhooks(load_secrets(files))
+
+
+def load_secrets(files: Iterable[Path]) -> list[Webhook]:
+    """Read the secrets themselves, which sign as well as verify."""
     secrets = []
     for path in files:
         for line in _lines(path):
@@ -153,12 +169,17 @@ def load_standard_webhooks(files: Iterable[Path]) -> StandardWebhooks:
                     f"secret file {path}: a line is not a Standard Webhooks secret "
                     "(whsec_ and base64)"
                 ) from None
-    return StandardWebhooks(secrets)
+    return secrets
 
 
 def load_bearer_token(files: Iterable[Path]) -> BearerToken:
     """Read bearer tokens; ConfigurationError names a file without one."""
-    return BearerToken([line for path in files for line in _lines(path)])
+    return BearerToken(load_tokens(files))
+
+
+def load_tokens(files: Iterable[Path]) -> list[str]:
+    """Read the tokens themselves."""
+    return [line for path in files for line in _lines(path)]
 
 
 def _public_keys(path: Path) -> list[rsa.RSAPublicKey]:

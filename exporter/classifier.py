@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import Literal
 
 from exporter.code_tables import GATEWAY, OTHER, CodeRow, Tables, fold
 from exporter.results import ClassifiedResult, PushResult, Series
@@ -10,6 +11,17 @@ _MAX_HINT = 64
 _MAX_MESSAGE = 1000  # more than any vendor's message; bounds the work on a hostile one
 
 Meanings = dict[str, ClassifiedResult]  # by code
+
+ChannelRule = Literal[
+    "hint", "unknown_hint", "ios", "common_code", "only_table", "message", "nothing"
+]
+"""By which rule a result got its channel."""
+
+RowRule = Literal["one_row", "message", "own_row"]
+"""By which rule it got its row: the only one, or one of the channel's own and a common one."""
+
+Decision = tuple[ClassifiedResult, ChannelRule, RowRule]
+"""What a result means, and why; a bare tuple of constants, since every result pays for it."""
 
 
 class Classifier:
@@ -38,14 +50,20 @@ class Classifier:
 
     def classify(self, result: PushResult) -> ClassifiedResult:
         """Find what the result means; a code that no table has is a result too."""
+        return self.decide(result)[0]
+
+    def decide(self, result: PushResult) -> Decision:
+        """Find what the result means, and by which rules."""
         if result.hint and (hint := result.hint.strip()):
             channel = self.channel(hint)
             if channel is None:
-                return ClassifiedResult.unknown(OTHER, result.code)
-            return self._on_channel(channel, result)
+                unknown = ClassifiedResult.unknown(OTHER, result.code)
+                return unknown, "unknown_hint", "one_row"
+            return self._on_channel(channel, result, "hint")
         if result.code in self._own[GATEWAY]:
-            # MPS reaches iOS through APNs alone.
-            return self._on_channel("apns" if result.ios else GATEWAY, result)
+            if result.ios:  # MPS reaches iOS through APNs alone.
+                return self._on_channel("apns", result, "ios")
+            return self._on_channel(GATEWAY, result, "common_code")
         return self._inferred(result)
 
     def channel(self, word: str) -> str | None:
@@ -86,19 +104,22 @@ class Classifier:
         own = self._own.get(channel, {}).get(code)
         return own or self._common.get(channel, {}).get(code)
 
-    def _on_channel(self, channel: str, result: PushResult) -> ClassifiedResult:
+    def _on_channel(self, channel: str, result: PushResult, rule: ChannelRule) -> Decision:
         own = self._own[channel].get(result.code)
         common = self._common[channel].get(result.code)
         if own and common and channel != GATEWAY:
-            return self._mentioned(result.message, [own, common]) or own
-        return own or common or ClassifiedResult.unknown(channel, result.code)
+            said = self._mentioned(result.message, [own, common])
+            return (said, rule, "message") if said else (own, rule, "own_row")
+        meaning = own or common or ClassifiedResult.unknown(channel, result.code)
+        return meaning, rule, "one_row"
 
-    def _inferred(self, result: PushResult) -> ClassifiedResult:
+    def _inferred(self, result: PushResult) -> Decision:
         owners = self._owners.get(result.code, [])
         if len(owners) == 1:
-            return owners[0]
-        matching = self._mentioned(result.message, owners)
-        return matching or ClassifiedResult.unknown(OTHER, result.code)
+            return owners[0], "only_table", "one_row"
+        if matching := self._mentioned(result.message, owners):
+            return matching, "message", "one_row"
+        return ClassifiedResult.unknown(OTHER, result.code), "nothing", "one_row"
 
     def _mentioned(
         self, message: str | None, candidates: list[ClassifiedResult]

@@ -10,9 +10,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from exporter.sender import Progress, Summary
 from exporter.server import Ports, running
 from exporter.settings import Settings
-from exporter.simulator import Summary, simulate
+from exporter.simulator import simulate
 
 
 async def demo(
@@ -22,7 +23,7 @@ async def demo(
     rate: float,
     seconds: float | None,
     ready: Callable[[Ports], None],
-    progress: Callable[[Summary], None],
+    progress: Progress,
 ) -> Summary | None:
     """Run until `seconds` are over, or SIGINT or SIGTERM (then None).
 

@@ -1,26 +1,101 @@
-"""Say in words what a code, or each result of a payload, means."""
+"""Work out what a code, or each result of a payload, means: which channel and why, what to do."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Mapping
 
+import msgspec
+
+from exporter.alerts import alerts_for, runbook_url
+from exporter.authentication import Authenticator, StandardWebhooks
 from exporter.canonical import canonical_code
-from exporter.classifier import Classifier
-from exporter.code_tables import GATEWAY, OTHER
+from exporter.classifier import ChannelRule, Classifier, RowRule
+from exporter.code_tables import OTHER
 from exporter.errors import ConfigurationError, Refusal
 from exporter.payloads import mps, results
-from exporter.results import Batch, ClassifiedResult, PushResult, ResultGroup
+from exporter.records import Captured, SourceName, as_record
+from exporter.redaction import redact_text
+from exporter.results import Batch, ClassifiedResult, PushResult, Rejection, ResultGroup, Series
 
-_RETRY = {
+_MAX_HINT = 100
+
+RETRY = {
     "no": "Sending again does not help.",
     "backoff": "Send again later, and slower.",
     "after_refresh": "Send again after the credential is renewed.",
     "next_window": "Send again in the next window (day or allowed hours).",
     "auto": "The gateway sends again by itself.",
 }
+"""Whether sending again can help, in words."""
 
 
-def explain_code(classifier: Classifier, code: str, channel: str | None = None) -> str:
-    """Describe a code on a channel, or everywhere it exists.
+class Alert(msgspec.Struct, frozen=True):
+    """An alert that a code can raise."""
+
+    name: str
+    runbook: str
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What a table says of a code."""
+
+    table: str
+    """The channel of the table; `mps` for a common code, valid on every channel."""
+    description: str
+    category: str
+    retry: str
+    retry_means: str
+    action: str
+    source: str
+    origin: str
+
+
+class Why(msgspec.Struct, frozen=True):
+    """By which rules of the classifier a result got its channel and its row."""
+
+    channel_by: ChannelRule
+    row_by: RowRule
+    hint: str | None
+    results: int
+    """How many results of the payload say this."""
+
+
+class Meaning(msgspec.Struct, frozen=True):
+    """What one code means on one channel."""
+
+    channel: str
+    code: str
+    name: str
+    severity: str
+    row: Row | None
+    """None for a code that no table has here."""
+    alerts: list[Alert]
+    why: Why | None = None
+    """None where the channel was given by whoever asks."""
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """Whether the credentials that came with a payload fit it."""
+
+    verifies: bool
+    detail: str
+    reason: str | None = None
+    """The error that the exporter would answer."""
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """The answer to a question about a code or a payload."""
+
+    meanings: list[Meaning]
+    code: str | None = None
+    """The code that was asked for, in its one spelling; None for a payload."""
+    source: SourceName | None = None
+    """The format of the payload."""
+    rejected: list[Rejection] = []
+    signature: Signature | None = None
+    """None if no signature was given."""
+
+
+def explain_code(classifier: Classifier, code: str, channel: str | None = None) -> Explanation:
+    """Explain a code on a channel, or everywhere it exists.
 
     Raises ConfigurationError for a channel or a code that cannot be one.
     """
@@ -28,33 +103,84 @@ def explain_code(classifier: Classifier, code: str, channel: str | None = None) 
     if canonical is None:
         raise ConfigurationError(f"{code!r} cannot be a code: an integer, or 1 to 64 letters")
     if channel is None:
-        meanings = classifier.meanings(canonical)
-        if not meanings:
-            return f"{canonical}: no table has this code."
-        return "\n\n".join(_describe(classifier, meaning) for meaning in meanings)
-    if classifier.channel(channel) is None:
+        found = classifier.meanings(canonical)
+    elif classifier.channel(channel) is None:
         known = ", ".join(name for name in classifier.channels() if name != OTHER)
         raise ConfigurationError(
             f"unknown channel {channel!r}; known are {known} and their aliases"
         )
-    return _describe(classifier, classifier.classify(PushResult(canonical, channel)))
+    else:
+        found = [classifier.classify(PushResult(canonical, channel))]
+    return Explanation([_meaning(classifier, one) for one in found], code=canonical)
 
 
-def explain_payload(classifier: Classifier, body: bytes, channel: str | None = None) -> str:
-    """Describe each thing that a body says, in either format; Refusal if it is neither."""
-    batch = _decode(body, channel)
-    parts = [_classified(classifier, group) for group in batch.groups]
-    parts += [
-        f"item {rejection.index} is not a result: {rejection.reason}: {rejection.detail}"
-        for rejection in batch.rejected
-    ]
-    return "\n\n".join(parts) or "The body holds no result."
+def explain_payload(
+    classifier: Classifier,
+    body: bytes,
+    channel: str | None = None,
+    signature: Signature | None = None,
+) -> Explanation:
+    """Explain each thing that a body or a record says; Refusal if it is in neither format.
+
+    `channel` is the hint that a gateway would give in the URL.
+    """
+    captured = _records(body) or [Captured(body)]
+    batches = [_decode(one, channel) for one in captured]
+    return Explanation(
+        [
+            _meaning(classifier, *decision, group)
+            for batch in batches
+            for group in batch.groups
+            for decision in [classifier.decide(group.result)]
+        ],
+        source=captured[0].source,
+        rejected=[rejection for batch in batches for rejection in batch.rejected],
+        signature=signature,
+    )
 
 
-def _decode(body: bytes, channel: str | None) -> Batch:
-    """Take the format that finds results in the body."""
-    if b'"statusCode"' in body:
-        return mps.decode(body, channel)
+def verify(
+    scheme: Authenticator, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+) -> Signature:
+    """Check a body as the webhook would; a line end that an editor or a shell added is forgiven."""
+    refused = _verify(scheme, query, headers, body)
+    if refused.verifies or not body.endswith(b"\n"):
+        return refused
+    shorter = _verify(scheme, query, headers, body.rstrip(b"\r\n"))
+    return shorter if shorter.verifies else refused
+
+
+def _verify(
+    scheme: Authenticator, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+) -> Signature:
+    try:
+        scheme(query, headers, body)
+    except Refusal as refusal:
+        if refusal.reason == "stale_timestamp" and isinstance(scheme, StandardWebhooks):
+            # Whoever looks at a captured call is always late.
+            good = scheme.signed(headers, body)
+            made = "A configured secret made it" if good else "No configured secret made it"
+            return Signature(good, f"{made}; by now the exporter would refuse it.", refusal.reason)
+        return Signature(False, refusal.detail, refusal.reason)
+    return Signature(True, "A configured key, token or secret fits.")
+
+
+def _records(body: bytes) -> list[Captured]:
+    """Read a record, or lines that hold some; nothing for any other body."""
+    return [record for line in body.splitlines() if (record := as_record(line))]
+
+
+def _decode(captured: Captured, channel: str | None) -> Batch:
+    """Read a body as its webhook would, with all that may have stood in the call's head."""
+    body, record = captured
+    if captured.source == "mps":
+        hint = channel or (record.channel if record else None)
+        try:
+            return mps.decode(body, hint)
+        except Refusal:
+            if len(body.splitlines()) == 1:
+                raise
+            return _lines(body, hint)
     try:
         return results.decode(body)
     except Refusal:
@@ -64,42 +190,61 @@ def _decode(body: bytes, channel: str | None) -> Batch:
         return batch
 
 
-def _classified(classifier: Classifier, group: ResultGroup) -> str:
-    result = group.result
-    meaning = classifier.classify(result)
-    channel = meaning.series.channel
-    if result.hint and result.hint.strip():
-        why = f"the hint {result.hint!r}"
-        why = (
-            f"{why} that no table knows" if classifier.channel(result.hint.strip()) is None else why
-        )
-    elif meaning.series.table == GATEWAY:
-        why = "a common code, from an iOS device" if result.ios else "a common code and no hint"
-    elif not meaning.known:
-        why = "no hint, and no table that alone claims the code"
-    elif len(classifier.meanings(result.code)) > 1:
-        why = "no hint, and only this table's words are in the message"
-    else:
-        why = "no hint, and only this table has the code"
-    times = f" ({group.items} results)" if group.items > 1 else ""
-    return f"Channel {channel}, by {why}{times}.\n{_describe(classifier, meaning)}"
+def _lines(body: bytes, channel: str | None) -> Batch:
+    """Read callbacks that were captured one a line; Refusal if none of them is one."""
+    groups: list[ResultGroup] = []
+    rejected: list[Rejection] = []
+    refusal = None
+    for index, line in enumerate(line for line in body.split(b"\n") if line.strip()):
+        try:
+            batch = mps.decode(line, channel)
+        except Refusal as error:
+            refusal = refusal or error
+            rejected.append(Rejection(index, error.reason, error.detail))
+        else:
+            groups += batch.groups
+            rejected += [Rejection(index, one.reason, one.detail) for one in batch.rejected]
+    if refusal and not groups:
+        raise refusal
+    return Batch(groups, rejected)
 
 
-def _describe(classifier: Classifier, meaning: ClassifiedResult) -> str:
-    return "\n".join(_lines(classifier, meaning))
+def _meaning(
+    classifier: Classifier,
+    meaning: ClassifiedResult,
+    channel_by: ChannelRule | None = None,
+    row_by: RowRule = "one_row",
+    group: ResultGroup | None = None,
+) -> Meaning:
+    channel, code, _ = meaning.series
+    return Meaning(
+        channel,
+        code,
+        meaning.name,
+        meaning.severity.value,
+        _row(classifier, meaning.series),
+        [Alert(name, runbook_url(name)) for name in alerts_for(meaning)],
+        Why(channel_by, row_by, _hint(group), group.items) if group and channel_by else None,
+    )
 
 
-def _lines(classifier: Classifier, meaning: ClassifiedResult) -> Iterator[str]:
-    channel, code, table = meaning.series
-    yield f"{channel} {code} {meaning.name}"
-    row: Any = classifier.row(meaning.series)
+def _hint(group: ResultGroup) -> str | None:
+    """Return the sender's own word, as far as it may be a channel's and is no token."""
+    hint = group.result.hint
+    return hint and redact_text(hint[:_MAX_HINT])
+
+
+def _row(classifier: Classifier, series: Series) -> Row | None:
+    row = classifier.row(series)
     if row is None:
-        yield "  No table has this code here; it is counted with severity unknown."
-        return
-    if table != channel:
-        yield "  A common code of the gateway, valid on every channel."
-    yield f"  {row.description}"
-    yield f"  Severity: {row.severity.value}. Category: {row.category.value}."
-    yield f"  Retry: {_RETRY[row.retry.value]}"
-    yield f"  Do: {row.action}"
-    yield f"  Source: {row.source} ({row.origin})"
+        return None
+    return Row(
+        series.table,
+        row.description,
+        row.category.value,
+        row.retry.value,
+        RETRY[row.retry.value],
+        row.action,
+        row.source,
+        row.origin,
+    )

@@ -3,19 +3,21 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 from aiohttp import web
 
 from exporter.answers import Answer
-from exporter.authentication import Authenticator
+from exporter.authentication import Authenticator, unsigned
 from exporter.bodies import read_body
 from exporter.configuration import Configuration
 from exporter.connections import IngestServer
 from exporter.deliveries import body_key, make_deliveries, message_ids, webhook_key
 from exporter.errors import Refusal, draining
 from exporter.payloads import decoding, mps, results
+from exporter.records import SourceName
 from exporter.results import (
     Batch,
     ClassifiedResult,
@@ -59,7 +61,7 @@ log = structlog.get_logger()
 class Source:
     """A kind of sender: where it calls, who it is, what it says, what makes a call unique."""
 
-    name: str
+    name: SourceName
     path: str
     authenticator: Callable[[Configuration], Authenticator]
     decode: Callable[[web.BaseRequest, bytes], Batch]
@@ -94,6 +96,7 @@ class Webhook:
         self._metrics = service.metrics.for_source(
             source.name, ["accepted", *STATUS], decoding.REASONS
         )
+        self._keep = partial(service.recorder.keep, source.name)
         self._debug = service.settings.log_level == "debug"
 
     async def handle(self, request: web.BaseRequest) -> Answer:
@@ -128,11 +131,19 @@ class Webhook:
                 request, held, settings.max_body_bytes, settings.body_timeout_seconds
             )
             authenticate = self._source.authenticator(self._service.configuration)
-            authenticate(request.query, request.headers, body)
-            batch = self._source.decode(request, body)
+            signed = False
+            try:
+                authenticate(request.query, request.headers, body)
+                signed = authenticate is not unsigned
+                batch = self._source.decode(request, body)
+            except Refusal as refusal:
+                self._keep(refusal.reason, request, body, authenticated=signed)
+                raise
             classified = [(group, self._classify(group.result)) for group in batch.groups]
             deliveries = make_deliveries(classified, self._source.delivery_key(request, body))
             accepted = await self._service.ledger.record(deliveries) if deliveries else 0
+            if batch.rejected:
+                self._keep(batch.rejected[0].reason, request, body, authenticated=signed)
         self._service.results.remember(message_ids(classified))
         return self._answer(batch, accepted)
 

@@ -34,6 +34,7 @@ IN_FLIGHT = "push_webhook_requests_in_flight"
 COMMIT_SECONDS = "push_ledger_commit_duration_seconds"
 COMMIT_ERRORS = "push_ledger_commit_errors_total"
 PENDING = "push_ledger_pending_results"
+RECORDS = "push_exporter_records_total"
 BUILD_INFO = "push_exporter_build_info"
 RELOAD_SUCCESSFUL = "push_exporter_config_last_reload_successful"
 
@@ -101,6 +102,13 @@ class Metrics:
             "Whether the last load of keys, tokens and code tables succeeded.",
             registry=self.registry,
         )
+        records = Counter(
+            RECORDS,
+            "Rejected calls for the folder RECORD: written, dropped for lack of room, or failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.records = {one: records.labels(one) for one in ("written", "dropped", "failed")}
         build = Gauge(
             BUILD_INFO,
             "The version of the exporter; the value is always 1.",

@@ -13,6 +13,7 @@ from exporter.configuration import Configuration, load_configuration
 from exporter.errors import ConfigurationError
 from exporter.ledger import Count, Ledger
 from exporter.metrics import Metrics, ResultsCollector
+from exporter.recorder import Recorder
 from exporter.results import Series
 from exporter.settings import Settings
 from exporter.unknown_codes import UnknownCodes
@@ -46,6 +47,12 @@ class Service:
             on_load=self._continue_unknown_codes,
             on_commit=self.metrics.commit_seconds.observe,
             on_error=self.metrics.commit_errors.inc,
+        )
+        self.recorder = Recorder(
+            settings.record,
+            settings.record_max_bytes,
+            unauthenticated=settings.record_unauthenticated,
+            on_outcome=lambda outcome: self.metrics.records[outcome].inc(),
         )
         self.results = ResultsCollector(self._counts, lambda: self.configuration.classifier)
         self.metrics.registry.register(self.results)

@@ -73,6 +73,13 @@ class Settings(BaseSettings):
     code_table_files: Files = Field(
         (), description="your own code tables (TOML), laid over ours in order"
     )
+    record: Path | None = Field(
+        None, description="folder in which rejected calls are kept, redacted; off by default"
+    )
+    record_max_bytes: int = Field(
+        10_485_760, ge=1, description="size of that folder; the oldest records go first"
+    )
+    record_unauthenticated: bool = Field(False, description="keep unsigned and forged calls too")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug logs one line a request"
     )
@@ -157,6 +164,8 @@ def _add_flag(group: argparse.ArgumentParser, *names: str, **options: Any) -> ar
         options |= {"nargs": "?", "const": "true"}
     words = {"Path": "FILE", "tuple[Path,...]": "FILE[,FILE]", "str": "TEXT", "bool": "true|false"}
     options["metavar"] = words.get(kind, kind.upper() if kind.isalpha() else kind)
+    if "--record" in names:
+        options["metavar"] = "DIR"
     options["help"] = options["help"].replace(" (default: ())", "").replace(" (default: None)", "")
     return group.add_argument(*names, **options)
 

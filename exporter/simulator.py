@@ -1,25 +1,20 @@
 """A synthetic push gateway: signs realistic results as MPS does and posts them at a rate."""
 
-import asyncio
 import base64
 import random
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from exporter.errors import ConfigurationError
-
-MAX_UNDER_WAY = 64
-"""Calls at a time; a gateway that waits for no answer would only measure its own queue."""
+from exporter.sender import Call, Progress, Summary, send
 
 _DUPLICATES = 0.01  # share of results that are sent twice, as after a lost answer
 
@@ -80,14 +75,6 @@ SCENARIOS: dict[str, list[Kind]] = {
 """What is sent, by name of the scenario."""
 
 
-class Summary(NamedTuple):
-    """What became of a simulation: calls by HTTP status, or `no answer`."""
-
-    sent: int
-    answers: Counter[str]
-    seconds: float
-
-
 def load_private_key(path: Path) -> rsa.RSAPrivateKey:
     """Read the gateway's RSA private key (PEM)."""
     try:
@@ -129,6 +116,13 @@ def bodies(scenario: str, seed: int | None = None) -> Iterator[bytes]:
         yield body
 
 
+def signed(url: str, key: rsa.RSAPrivateKey | None, body: bytes) -> str:
+    """Return the URL of a call, with the body's signature if there is a key."""
+    if key is None:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}sign={quote(sign(key, body))}"
+
+
 async def simulate(
     url: str,
     key: rsa.RSAPrivateKey | None,
@@ -138,46 +132,8 @@ async def simulate(
     seconds: float | None = None,
     count: int | None = None,
     seed: int | None = None,
-    progress: Callable[[Summary], None] = lambda _summary: None,
+    progress: Progress = lambda _summary: None,
 ) -> Summary:
     """Post results to `url` at `rate` a second, until `seconds` or `count` are used up."""
-    answers: Counter[str] = Counter()
-    started = time.monotonic()
-    places = asyncio.Semaphore(MAX_UNDER_WAY)
-    sent = 0
-
-    def summary() -> Summary:
-        return Summary(sent, answers, time.monotonic() - started)
-
-    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as calls:
-
-        async def post(body: bytes) -> None:
-            try:
-                answers[await _post(session, url, key, body)] += 1
-            finally:
-                places.release()
-
-        for body in bodies(scenario, seed):
-            if (count is not None and sent >= count) or (
-                seconds is not None and time.monotonic() - started >= seconds
-            ):
-                break
-            await asyncio.sleep(max(0.0, started + sent / rate - time.monotonic()))
-            await places.acquire()
-            calls.create_task(post(body))
-            sent += 1
-            progress(summary())
-    return summary()
-
-
-async def _post(
-    session: aiohttp.ClientSession, url: str, key: rsa.RSAPrivateKey | None, body: bytes
-) -> str:
-    if key:
-        url += f"{'&' if '?' in url else '?'}sign={quote(sign(key, body))}"
-    try:
-        async with session.post(url, data=body, headers={"Content-Type": "application/json"}) as r:
-            await r.read()
-            return str(r.status)
-    except (aiohttp.ClientError, TimeoutError):
-        return "no answer"
+    calls = (Call(signed(url, key, body), body) for body in bodies(scenario, seed))
+    return await send(calls, rate=rate, seconds=seconds, count=count, progress=progress)

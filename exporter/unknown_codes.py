@@ -1,6 +1,5 @@
 """Bound the codes that no table has: the first few of a channel keep their own label."""
 
-import re
 import time
 from collections.abc import Iterable, Iterator
 
@@ -8,13 +7,11 @@ import msgspec
 import structlog
 
 from exporter.code_tables import OTHER
+from exporter.redaction import redact_text
 from exporter.results import ClassifiedResult, Series
 
 MAX_PER_CHANNEL = 20
 _MAX_MESSAGE = 200
-
-# Device tokens and target ids are long words; those of a vendor's message are not.
-_TOKEN = re.compile(r"[\w+/=:.-]{32,}|[0-9]{16,}")
 
 log = structlog.get_logger()
 
@@ -50,7 +47,7 @@ class UnknownCodes:
                 return ClassifiedResult.unknown(channel, OTHER)
             log.warning("unknown code", channel=channel, code=code)
         before = seen.get(code)
-        said = _TOKEN.sub("…", message[: 10 * _MAX_MESSAGE])[:_MAX_MESSAGE] if message else None
+        said = redact_text(message[: 10 * _MAX_MESSAGE])[:_MAX_MESSAGE] if message else None
         if before and not said:
             said = before.message
         seen[code] = UnknownCode(channel, code, said, time.time())

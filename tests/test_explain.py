@@ -5,13 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from exporter import explain
 from exporter.classifier import Classifier
 from exporter.code_tables import CHANNELS, load_tables
 from exporter.errors import ConfigurationError, Refusal
-from exporter.explain import explain_code, explain_payload
+from exporter.explain_text import render_text
 
 TABLES = load_tables()
 CLASSIFIER = Classifier(TABLES)
+
+
+def explain_code(classifier: Classifier, code: str, channel: str | None = None) -> str:
+    """Explain a code as a person reads it."""
+    return render_text(explain.explain_code(classifier, code, channel))
+
+
+def explain_payload(classifier: Classifier, payload: bytes, channel: str | None = None) -> str:
+    """Explain a payload as a person reads it."""
+    return render_text(explain.explain_payload(classifier, payload, channel))
 
 
 def heads(text: str) -> list[str]:

@@ -17,14 +17,8 @@ from exporter.code_tables import load_tables
 from exporter.errors import ConfigurationError
 from exporter.payloads import mps
 from exporter.results import PushResult, Severity
-from exporter.simulator import (
-    SCENARIOS,
-    Summary,
-    bodies,
-    load_private_key,
-    sign,
-    simulate,
-)
+from exporter.sender import Summary
+from exporter.simulator import SCENARIOS, bodies, load_private_key, sign, simulate
 from tests.conftest import Exporter, KeyPair
 
 CLASSIFIER = Classifier(load_tables())

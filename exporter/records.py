@@ -1,0 +1,207 @@
+"""Captured calls: what the recorder writes, and what `replay` and `explain` read."""
+
+import datetime as dt
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple
+
+import msgspec
+
+from exporter.errors import ConfigurationError, Refusal
+from exporter.redaction import redact, redact_text
+
+MAX_BYTES = 16 * 1024 * 1024
+"""The largest body that is read from a file; an exporter takes 1 MiB if not told otherwise."""
+
+_BINARY_BYTES = 64
+"""How much is kept of a body that is no text: enough to know a format by, and no token."""
+
+_MAX_FACT = 100
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
+
+SourceName = Literal["mps", "results"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A call that was rejected, without credentials, tokens and target ids."""
+
+    record: Literal[1]
+    """The version of this format."""
+    time: str
+    source: SourceName
+    reason: str
+    content_type: str = ""
+    query: list[str] = []
+    """The names of the query's parameters."""
+    channel: str | None = None
+    """The hint in the query."""
+    size: int
+    """Of the body as it was sent, in bytes."""
+    encoding: str = "utf-8"
+    """How `body` becomes bytes again; `escaped`: what is no UTF-8 is written as `\\xff`."""
+    body: str
+
+    def content(self) -> bytes:
+        """Return the body as bytes; Refusal if the record has been damaged."""
+        try:
+            if self.encoding != "escaped":
+                return self.body.encode(self.encoding)
+            return _ESCAPED.sub(_unescape, self.body.encode())
+        except (LookupError, ValueError):
+            raise Refusal(
+                "malformed_body", "The record's encoding does not fit its body."
+            ) from None
+
+
+class Rejected(NamedTuple):
+    """A call that was rejected, as it came."""
+
+    at: dt.datetime
+    source: SourceName
+    reason: str
+    content_type: str
+    query: list[str]
+    channel: str | None
+    body: bytes
+
+    def redacted(self) -> Record:
+        """Return what may be kept of the call."""
+        text, encoding = _text(self.body)
+        return Record(
+            record=1,
+            time=self.at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            source=self.source,
+            reason=self.reason,
+            content_type=_fact(self.content_type),
+            query=[_fact(name) for name in self.query[:_MAX_FACT]],
+            channel=_fact(self.channel) if self.channel else None,
+            size=len(self.body),
+            encoding=encoding,
+            body=redact(text),
+        )
+
+
+def _fact(text: str) -> str:
+    return redact_text(text)[:_MAX_FACT]
+
+
+def _text(body: bytes) -> tuple[str, str]:
+    """Return the body as text, and the encoding by which it becomes bytes again."""
+    encoding = json.detect_encoding(body)
+    if encoding.startswith(("utf-16", "utf-32")):
+        try:
+            text = body.decode(encoding)
+        except UnicodeDecodeError:
+            text = ""
+        if text.lstrip().startswith(("{", "[")):
+            return text, encoding
+    if _CONTROL.search(body):
+        body = body[:_BINARY_BYTES]
+    else:
+        try:
+            return body.decode(), "utf-8"
+        except UnicodeDecodeError:
+            pass
+    return body.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace"), "escaped"
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(match[1].decode()) if match[1] else b"\\"
+
+
+class Captured(NamedTuple):
+    """A body from a file, with what a record says about it."""
+
+    body: bytes
+    record: Record | None = None
+
+    @property
+    def source(self) -> SourceName:
+        """The webhook that takes it: by the record, else by the body's look."""
+        if self.record:
+            return self.record.source
+        return "mps" if b'"statusCode"' in self.body else "results"
+
+
+def as_record(data: bytes) -> Captured | None:
+    """Read a record, or return None for what is none."""
+    if b'"record"' not in data:
+        return None
+    try:
+        record = _RECORD.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return Captured(record.content(), record)
+
+
+_RECORD = msgspec.json.Decoder(Record)
+
+
+def read_whole(file: str) -> bytes:
+    """Read a file, or standard input for `-`; Refusal (`too_large`) past MAX_BYTES."""
+    with _opened(file) as stream:
+        return _bounded(stream.read(MAX_BYTES + 1), file)
+
+
+def read_captured(file: str) -> Iterator[Captured]:
+    """Yield the bodies of a file of lines, of standard input (`-`), or of a folder's files."""
+    if file != "-" and Path(file).is_dir():
+        for path in sorted(Path(file).iterdir()):
+            if path.is_file() and not path.name.startswith("."):
+                yield from _one_body(read_whole(str(path)))
+        return
+    with _opened(file) as stream:
+        head = stream.read(MAX_BYTES + 1)
+        if len(head) <= MAX_BYTES and is_json(head):
+            yield as_record(head) or Captured(head)
+            return
+        for line in _lines(head, stream, file):
+            if line.strip():
+                yield as_record(line) or Captured(line)
+
+
+def _one_body(data: bytes) -> Iterator[Captured]:
+    """Take a file for one body, unless its lines are records."""
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    if records := [record for line in lines if (record := as_record(line))]:
+        yield from records
+    elif lines:
+        yield Captured(data)
+
+
+def _lines(head: bytes, stream: BinaryIO, file: str) -> Iterator[bytes]:
+    """Yield lines without holding more than one and what was read of the file already."""
+    *lines, rest = head.split(b"\n")
+    yield from lines
+    line = rest + stream.readline(MAX_BYTES)
+    while line:
+        yield _bounded(line, file).rstrip(b"\n")
+        line = stream.readline(MAX_BYTES + 1)
+
+
+def _bounded(data: bytes, file: str) -> bytes:
+    if len(data) > MAX_BYTES:
+        what = f"{file} holds a body of more than {MAX_BYTES // 1024**2} MiB."
+        raise Refusal("too_large", what)
+    return data
+
+
+def is_json(data: bytes) -> bool:
+    """Whether the bytes are one JSON value."""
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _opened(file: str) -> BinaryIO:
+    try:
+        return sys.stdin.buffer if file == "-" else Path(file).open("rb")
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"payload {file}: {problem}") from None

@@ -1,0 +1,135 @@
+"""Take device tokens, target ids and credentials out of what a sender wrote, and nothing else."""
+
+import json
+import re
+from typing import Any, NoReturn
+
+import msgspec
+
+MARK = "…"
+"""Stands where something was left out."""
+
+LONG_WORD = re.compile(r"[\w+/=:.-]{32,}|[0-9]{16,}")
+"""Device tokens and target ids are long words; those of a vendor's message are not."""
+
+_NAME = (
+    r"(?:[\w-]*(?:token|secret|password|phone|mobile|imei|oaid|idfa|email"
+    r"|(?:target|reg|registration|device|user|client|open)[_-]?id)"
+    r"|target|alias|account|uid|cid|sign|signature|authorization|cookie)s?"
+)
+_SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
+# Bounded by LONG_WORD, which goes first: no name is longer than 31 letters.
+_NAMED = re.compile(
+    rf"""(\b{_NAME}\\*["']?\s*[:=]\s*\\*)("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&}}\]]+)""",
+    re.IGNORECASE | re.DOTALL,
+)
+_SHORTEST = len('{"uid":"x"}')  # a line that may hold a secret by its name
+_WORD = re.compile(r"[\w.-]{8,}")  # what is shorter may be any word
+
+
+def redact(text: str) -> str:
+    """Redact JSON, lines of JSON, or any other text; JSON stays JSON of the same shape."""
+    try:
+        return _Redactor().json(text)
+    except (ValueError, RecursionError):  # not JSON, or nested deeper than we go
+        pass
+    pieces: list[str] = []
+    other: list[str] = []
+    for line in text.split("\n"):
+        redacted = _json_line(line)
+        if redacted is None:
+            other.append(line)
+            continue
+        pieces += [*_rest(other), redacted]
+        other = []
+    return "\n".join([*pieces, *_rest(other)])
+
+
+def redact_text(text: str) -> str:
+    """Leave out long words, values that are named as secrets, and what repeats these."""
+    return _Redactor().text(text)
+
+
+def _json_line(line: str) -> str | None:
+    if len(line) < _SHORTEST or not line.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return _Redactor().json(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _rest(lines: list[str]) -> list[str]:
+    """Redact lines that are no JSON together, for a value may stand under its name."""
+    return [redact_text("\n".join(lines))] if lines else []
+
+
+class _Redactor:
+    """Redacts one text; knows the secrets that it has found by their names."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+
+    def json(self, text: str) -> str:
+        """Redact JSON; ValueError or RecursionError if that is not possible."""
+        # Numbers are kept as they are written: some are out of any type's range.
+        value = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_refuse)
+        self._value(value, secret=False)  # once to learn the secrets, once to leave them out
+        return msgspec.json.encode(self._value(value, secret=False)).decode()
+
+    def text(self, text: str) -> str:
+        """Redact any text."""
+        short = LONG_WORD.sub(MARK, text.encode("utf-8", "replace").decode())
+        if ":" in short or "=" in short:  # seldom in a vendor's message
+            short = _NAMED.sub(self._named, short)
+        return _WORD.sub(self._unless_secret, short) if self._secrets else short
+
+    def _value(self, value: Any, *, secret: bool) -> Any:
+        if isinstance(value, dict):
+            return self._object(value, secret=secret)
+        if isinstance(value, list):
+            return [self._value(item, secret=secret) for item in value]
+        if isinstance(value, msgspec.Raw):
+            written = bytes(value).decode()
+            if secret:
+                self._secrets.add(written)
+            hide = secret or LONG_WORD.search(written) or written in self._secrets
+            return _ZERO if hide else value
+        return self._string(value, secret=secret) if isinstance(value, str) else value
+
+    def _object(self, fields: dict[str, Any], *, secret: bool) -> dict[str, Any]:
+        redacted: dict[str, Any] = {}
+        for number, (name, value) in enumerate(fields.items()):
+            inside = secret or _SECRET_NAME.fullmatch(name) is not None
+            shown = self._string(name, secret=secret)
+            if shown in redacted:  # names that were redacted alike
+                shown = f"{shown}{number}"
+            redacted[shown] = self._value(value, secret=inside)
+        return redacted
+
+    def _string(self, text: str, *, secret: bool) -> str:
+        if secret and text:
+            self._secrets.add(text)
+            return MARK
+        return self.text(text)
+
+    def _named(self, match: re.Match[str]) -> str:
+        name, value = match.groups()
+        quote = value[0] if value[0] in "\"'" else ""
+        end = quote if quote and len(value) > 1 and value.endswith(quote) else ""
+        self._secrets.add(value.strip("\"'\\"))
+        return f"{name}{quote}{MARK}{end}"
+
+    def _unless_secret(self, match: re.Match[str]) -> str:
+        return MARK if match[0] in self._secrets else match[0]
+
+
+_ZERO = msgspec.Raw(b"0")
+
+
+def _number(written: str) -> msgspec.Raw:
+    return msgspec.Raw(written.encode())
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
