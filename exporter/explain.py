@@ -125,16 +125,15 @@ def explain_payload(
     `channel` is the hint that a gateway would give in the URL.
     """
     captured = _records(body) or [Captured(body)]
-    batches = [_decode(one, channel) for one in captured]
+    batch = _decode(captured[0], channel) if len(captured) == 1 else _each(captured, channel)
     return Explanation(
         [
             _meaning(classifier, *decision, group)
-            for batch in batches
             for group in batch.groups
             for decision in [classifier.decide(group.result)]
         ],
         source=captured[0].source,
-        rejected=[rejection for batch in batches for rejection in batch.rejected],
+        rejected=batch.rejected,
         signature=signature,
     )
 
@@ -167,20 +166,22 @@ def _verify(
 
 def _records(body: bytes) -> list[Captured]:
     """Read a record, or lines that hold some; nothing for any other body."""
-    return [record for line in body.splitlines() if (record := as_record(line))]
+    if b'"record"' not in body:
+        return []
+    return [record for line in body.split(b"\n") if (record := as_record(line))]
 
 
 def _decode(captured: Captured, channel: str | None) -> Batch:
     """Read a body as its webhook would, with all that may have stood in the call's head."""
     body, record = captured
     if captured.source == "mps":
-        hint = channel or (record.channel if record else None)
         try:
-            return mps.decode(body, hint)
+            return mps.decode(body, channel or (record.channel if record else None))
         except Refusal:
-            if len(body.splitlines()) == 1:
+            lines = [Captured(line) for line in body.split(b"\n") if line.strip()]
+            if len(lines) == 1:
                 raise
-            return _lines(body, hint)
+            return _each(lines, channel)
     try:
         return results.decode(body)
     except Refusal:
@@ -190,14 +191,14 @@ def _decode(captured: Captured, channel: str | None) -> Batch:
         return batch
 
 
-def _lines(body: bytes, channel: str | None) -> Batch:
-    """Read callbacks that were captured one a line; Refusal if none of them is one."""
+def _each(captured: list[Captured], channel: str | None) -> Batch:
+    """Read bodies that were captured one a line; Refusal if none of them holds a result."""
     groups: list[ResultGroup] = []
     rejected: list[Rejection] = []
     refusal = None
-    for index, line in enumerate(line for line in body.split(b"\n") if line.strip()):
+    for index, one in enumerate(captured):
         try:
-            batch = mps.decode(line, channel)
+            batch = _decode(one, channel)
         except Refusal as error:
             refusal = refusal or error
             rejected.append(Rejection(index, error.reason, error.detail))

@@ -13,7 +13,7 @@ import msgspec
 from exporter.errors import ConfigurationError, Refusal
 from exporter.redaction import redact, redact_text
 
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 """The largest body that is read from a file; an exporter takes 1 MiB if not told otherwise."""
 
 _BINARY_BYTES = 64
@@ -185,8 +185,9 @@ def _lines(head: bytes, stream: BinaryIO, file: str) -> Iterator[bytes]:
 
 def _bounded(data: bytes, file: str) -> bytes:
     if len(data) > MAX_BYTES:
-        what = f"{file} holds a body of more than {MAX_BYTES // 1024**2} MiB."
-        raise Refusal("too_large", what)
+        where = "Standard input" if file == "-" else file
+        limit = MAX_BYTES // 1024**2
+        raise Refusal("too_large", f"{where} holds a body of more than {limit} MiB.")
     return data
 
 
