@@ -193,7 +193,7 @@ def _decode(captured: Captured, channel: str | None) -> Batch:
 
 def _each(captured: list[Captured], channel: str | None) -> Batch:
     """Read bodies that were captured one a line; Refusal if none of them holds a result."""
-    groups: list[ResultGroup] = []
+    groups: dict[PushResult, ResultGroup] = {}
     rejected: list[Rejection] = []
     refusal = None
     for index, one in enumerate(captured):
@@ -203,11 +203,13 @@ def _each(captured: list[Captured], channel: str | None) -> Batch:
             refusal = refusal or error
             rejected.append(Rejection(index, error.reason, error.detail))
         else:
-            groups += batch.groups
+            for group in batch.groups:
+                seen = groups.setdefault(group.result, ResultGroup(group.result))
+                seen.anonymous += group.items
             rejected += [Rejection(index, one.reason, one.detail) for one in batch.rejected]
     if refusal and not groups:
         raise refusal
-    return Batch(groups, rejected)
+    return Batch([*groups.values()], rejected)
 
 
 def _meaning(

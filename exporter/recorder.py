@@ -95,6 +95,7 @@ class Recorder:
                     "rejected calls cannot be recorded", folder=str(folder), problem=problem
                 )
             self._failing = True
+            self._files = None  # the folder may have gone: begin again
         finally:
             self._places.release()
         self._on_outcome(outcome)

@@ -361,3 +361,29 @@ def test_a_code_of_the_hinted_table_is_never_unknown(result: PushResult) -> None
     assert meaning.known == (
         result.code in TABLES[channel].codes or result.code in TABLES["mps"].codes
     )
+
+
+@pytest.mark.parametrize(
+    ("result", "channel", "rules"),
+    [
+        (PushResult("2", hint="IOS"), "apns", ("hint", "one_row")),
+        (PushResult("4242", hint="IOS"), "apns", ("hint", "one_row")),
+        (PushResult("2", hint="getui"), "other", ("unknown_hint", "one_row")),
+        (PushResult("2", ios=True), "apns", ("ios", "one_row")),
+        (PushResult("2"), "mps", ("common_code", "one_row")),
+        (PushResult("2009", hint=" "), "apns", ("only_table", "one_row")),
+        (PushResult("10000", message="Invalid RegistrationId"), "oppo", ("message", "one_row")),
+        (PushResult("10000"), "other", ("nothing", "one_row")),
+        (PushResult("4242"), "other", ("nothing", "one_row")),
+        (PushResult("-1", hint="oppo", message=WAITING), "oppo", ("hint", "message")),
+        (PushResult("-1", hint="oppo", message=UNAVAILABLE), "oppo", ("hint", "message")),
+        (PushResult("-1", hint="oppo"), "oppo", ("hint", "own_row")),
+    ],
+)
+def test_a_decision_names_its_rules(
+    result: PushResult, channel: str, rules: tuple[str, str]
+) -> None:
+    """The classifier says by which rule it chose the channel, and by which the row."""
+    meaning, *by = CLASSIFIER.decide(result)
+    assert (meaning.series.channel, tuple(by)) == (channel, rules)
+    assert meaning == CLASSIFIER.classify(result)

@@ -1,8 +1,11 @@
 """Codes and payloads in words."""
 
+import datetime as dt
 import json
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from exporter import explain
@@ -230,3 +233,109 @@ def test_secrets_of_a_payload_are_not_repeated() -> None:
     text = explain_payload(CLASSIFIER, payload)
     assert "BadDeviceToken" in text
     assert "secret" not in text
+
+
+def test_a_payload_says_what_chose_between_two_rows() -> None:
+    """Where a channel has a row of its own and a common one, the first line says how it chose."""
+    own = {"code": -1, "channel": "oppo"}
+    assert "does not say which" in explain_payload(CLASSIFIER, body(own)).splitlines()[0]
+    said = explain_payload(CLASSIFIER, body(own | {"message": "WaitingForVerify"}))
+    assert "the message is this one's" in said.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "channel", "alerts"),
+    [
+        ("2009", "apns", ["PushBadDeviceTokenSpike", "PushInvalidTokenRatioHigh"]),
+        ("4242", "apns", ["PushUnknownCode"]),
+        ("2", "apns", []),
+    ],
+)
+def test_a_code_names_the_alerts_that_watch_it(code: str, channel: str, alerts: list[str]) -> None:
+    """Each alert that a code can raise is a line with the address of its runbook."""
+    lines = explain_code(CLASSIFIER, code, channel).splitlines()
+    told = [line for line in lines if line.startswith("  Alert: ")]
+    assert [line.split()[1].rstrip(",") for line in told] == alerts
+    assert all(line.endswith(f"/{name}.md") for line, name in zip(told, alerts, strict=True))
+
+
+def test_colour_is_the_only_difference() -> None:
+    """In colour the words are the same, and without it there is no escape sequence."""
+    told = explain.explain_payload(
+        CLASSIFIER, body({"code": 2009}, {"code": 4242}, {}), signature=explain.Signature(True, "")
+    )
+    plain, coloured = render_text(told), render_text(told, colour=True)
+    assert "\x1b" not in plain
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == plain != coloured
+
+
+def test_json_has_all_that_the_text_has() -> None:
+    """The JSON for scripts holds the same answer, field by field."""
+    told = explain.explain_payload(CLASSIFIER, body({"code": 2009, "channel": "IOS"}, {}))
+    [meaning] = json.loads(render_json(told))["meanings"]
+    row = meaning.pop("row")
+    assert row.pop("description") == TABLES["apns"].codes["2009"].description
+    assert (row["table"], row["retry"], row["origin"]) == ("apns", "no", "status-page")
+    assert [alert["name"] for alert in meaning.pop("alerts")] == [
+        "PushBadDeviceTokenSpike",
+        "PushInvalidTokenRatioHigh",
+    ]
+    assert meaning == {
+        "channel": "apns",
+        "code": "2009",
+        "name": "BadDeviceToken",
+        "severity": "warning",
+        "why": {"channel_by": "hint", "row_by": "one_row", "hint": "IOS", "results": 1},
+    }
+    rest = json.loads(render_json(told))
+    assert (rest["source"], rest["code"], rest["signature"]) == ("results", None, None)
+    assert [one["reason"] for one in rest["rejected"]] == ["code_missing"]
+
+
+def test_captured_lines_are_explained_together() -> None:
+    """A file for `replay`, of callbacks, results and what is neither, is explained line by line."""
+    callback, result = body({"statusCode": "2009"}), body({"code": 10072})
+    lines = [callback, callback, b'{"statusCode": ', b"", result, body({"code": True})]
+    told = explain.explain_payload(CLASSIFIER, b"\n".join(lines))
+    assert [(one.channel, one.why and one.why.results) for one in told.meanings] == [
+        ("apns", 2),
+        ("vivo", 1),
+    ]
+    assert [(one.index, one.reason) for one in told.rejected] == [
+        (2, "malformed_body"),
+        (4, "code_invalid"),
+    ]
+
+
+def kept(payload: bytes, channel: str | None = None, source: SourceName = "mps") -> bytes:
+    """Make a record."""
+    at = dt.datetime.now(dt.UTC)
+    rejected = Rejected(at, source, "code_missing", "", [], channel, payload)
+    return msgspec.json.encode(rejected.redacted())
+
+
+def test_a_record_is_explained_as_its_call() -> None:
+    """The body in a record is explained with the hint that was in the URL; ours goes before it."""
+    one = kept(body({"statusCode": "10000"}), "VIVO")
+    assert explain_payload(CLASSIFIER, one).startswith("Channel vivo,")
+    assert explain_payload(CLASSIFIER, one, "OPPO").startswith("Channel oppo,")
+    several = b"\n".join([one, kept(body({"code": 2009}), source="results"), kept(b"{")])
+    assert [line[:12] for line in heads(explain_payload(CLASSIFIER, several))] == [
+        "Channel vivo",
+        "Channel apns",
+        "item 2 is no",
+    ]
+
+
+def test_a_long_list_of_rejections_is_cut() -> None:
+    """A hundred rejected items are listed and the rest is counted."""
+    parts = explain_payload(CLASSIFIER, body(*[{}] * 250)).split("\n\n")
+    assert len(parts) == 101
+    assert parts[-1] == "and 150 more that are not results"
+
+
+def test_a_hint_may_be_a_token() -> None:
+    """What a sender wrote for a channel is not repeated if it may be a token."""
+    assert "0123456789abcdef" not in explain_payload(
+        CLASSIFIER, body({"code": 2, "channel": "0123456789abcdef" * 2})
+    )

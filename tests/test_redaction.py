@@ -1,0 +1,155 @@
+"""Tokens, target ids and credentials leave no trace in what is kept, whatever is sent."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.redaction import LONG_WORD, redact, redact_text
+
+SECRET_NAMES = [
+    *("targetId", "target_id", "adToken", "token", "deviceToken", "device_tokens", "regId"),
+    *("registrationId", "registration_ids", "pushToken", "TOKEN", "userId", "secret", "sign"),
+]
+HARMLESS_NAMES = ["statusCode", "code", "channel", "id", "msgId", "statusDesc", "design", "status"]
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.text("abcdef0123456789-", min_size=28, max_size=40)
+)
+names = st.sampled_from(SECRET_NAMES + HARMLESS_NAMES) | st.text(max_size=40)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner) | st.dictionaries(names, inner), max_leaves=20
+)
+
+
+def everything(value: Any) -> Iterator[Any]:
+    """Yield every scalar and every name."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from everything(inner)
+    elif isinstance(value, list):
+        for item in value:
+            yield from everything(item)
+    else:
+        yield value
+
+
+def beneath_secrets(value: Any) -> Iterator[Any]:
+    """Yield every scalar and every name under a secret name, at any depth."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from everything(inner) if name in SECRET_NAMES else beneath_secrets(inner)
+    elif isinstance(value, list):
+        for item in value:
+            yield from beneath_secrets(item)
+
+
+@given(values)
+def test_no_secret_survives_in_json(value: Any) -> None:
+    """Whatever JSON: under a secret name nothing is left, and nowhere a long word."""
+    redacted = redact(json.dumps(value))
+    left = {one for one in beneath_secrets(json.loads(redacted)) if not isinstance(one, bool)}
+    marks = {one for one in left if isinstance(one, str) and one.startswith("…")}
+    assert left - marks <= {None, "", 0}
+    assert all(mark[1:].isdigit() or mark == "…" for mark in marks)  # names that were alike
+    assert LONG_WORD.search(redacted) is None
+
+
+@given(values)
+def test_json_keeps_its_shape(value: Any) -> None:
+    """What is redacted is still JSON of the same types, so that it is rejected for the same."""
+
+    def shape(one: Any) -> Any:
+        if isinstance(one, dict):
+            return [shape(inner) for inner in one.values()]
+        if isinstance(one, list):
+            return [shape(item) for item in one]
+        return "number" if type(one) in (int, float) else type(one).__name__
+
+    assert shape(json.loads(redact(json.dumps(value)))) == shape(value)
+
+
+@given(st.text() | st.text("{}[]\"':=,\\ \ntokenabc0189-", max_size=200))
+def test_no_text_is_too_odd(text: str) -> None:
+    """Any text is redacted without an error, and once is enough for its long words."""
+    for redacted in (redact(text), redact_text(text)):
+        assert LONG_WORD.search(redacted) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"statusCode": "2", "msgId": "m1"}', '{"statusCode":"2","msgId":"m1"}'),
+        ('{"targetId": "abc", "code": 2.0}', '{"targetId":"…","code":2.0}'),
+        ('{"a": [{"deviceTokens": ["x", 7, {"k": true}]}]}',
+         '{"a":[{"deviceTokens":["…",0,{"…":true}]}]}'),
+        ('{"extInfo": "{\\"adToken\\": \\"x\\"}"}', '{"extInfo":"{\\"adToken\\": \\"…\\"}"}'),
+        ('{"targetId": "abcdefgh1", "statusDesc": "no abcdefgh1"}',
+         '{"targetId":"…","statusDesc":"no …"}'),
+        ('{"statusDesc": "no abcdefgh1", "targetId": "abcdefgh1"}',
+         '{"statusDesc":"no …","targetId":"…"}'),
+        ('{"targetId": 12345678, "x": 12345678}', '{"targetId":0,"x":0}'),
+        ('{"code": 1e400, "big": 12345678901234567890}', '{"code":1e400,"big":0}'),
+        ('{"targetId": ""}', '{"targetId":""}'),
+        ('{"a": "\\ud800"}', '{"a":"?"}'),
+        ('{"code": NaN, "token": "x"}', '{"code": NaN, "token": "…"}'),
+        ('{"targetId": "abc", "statusCode": ', '{"targetId": "…", "statusCode": '),
+        ('{"targetId": "abc', '{"targetId": "…'),
+        ('{"targetId":\n  "abc",', '{"targetId":\n  "…",'),
+        ("{'targetId': 'abc', 'code': 2}", "{'targetId': '…', 'code': 2}"),
+        ("targetId=abc&statusCode=2&token=xyz", "targetId=…&statusCode=2&token=…"),
+        ("token: abcdefgh1, then abcdefgh1", "token: …, then …"),
+        ('{"code": 2, "x": 1}\n{"token": "abc"}\nno token=abc\n',
+         '{"code":2,"x":1}\n{"token":"…"}\nno token=…\n'),
+        ("Message push is too fast", "Message push is too fast"),
+        ("design=2", "design=2"),
+    ],
+)  # fmt: skip
+def test_redacted(text: str, expected: str) -> None:
+    """Secrets are known by their names, by their length, and where they are repeated."""
+    assert redact(text) == expected
+
+
+def test_names_that_are_redacted_alike_stay_apart() -> None:
+    """An object whose names are tokens keeps all its values."""
+    text = json.dumps({"a" * 40: 1, "b" * 40: 2, "c" * 40: {"code": 3}})
+    assert list(json.loads(redact(text)).values()) == [1, 2, {"code": 3}]
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '{"token":['])
+def test_json_that_nests_too_deep_is_redacted_as_text(opening: str) -> None:
+    """JSON past any depth is no reason to let a token through."""
+    redacted = redact(opening * 100_000 + '{"token":"abc"}' + "x" * 40)
+    assert "abc" not in redacted
+    assert LONG_WORD.search(redacted) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a-" * 500_000,
+        "userid-" * 4 * 30_000,
+        "token " * 150_000,
+        "token:" + "\\" * 900_000,
+        "token" + " " * 10**6 + "x",
+        'token:"' * 130_000,
+        "{}\n" * 300_000,
+        '{"a":1,"b":\n' * 80_000,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_hostile_megabyte_takes_no_time(text: str) -> None:
+    """No pattern backtracks without bound."""
+    started = time.perf_counter()
+    redact(text)
+    assert time.perf_counter() - started < 5
