@@ -12,7 +12,8 @@ from exporter import explain
 from exporter.classifier import Classifier
 from exporter.code_tables import CHANNELS, load_tables
 from exporter.errors import ConfigurationError, Refusal
-from exporter.explain_text import render_text
+from exporter.explain_text import render_json, render_text
+from exporter.records import Rejected, SourceName
 
 TABLES = load_tables()
 CLASSIFIER = Classifier(TABLES)
