@@ -157,11 +157,11 @@ def read_captured(file: str) -> Iterator[Captured]:
     with _opened(file) as stream:
         head = stream.read(MAX_BYTES + 1)
         if len(head) <= MAX_BYTES and is_json(head):
-            yield as_record(head) or Captured(head)
+            yield as_record(head) or Captured(head.rstrip(b"\r\n"))
             return
         for line in _lines(head, stream, file):
             if line.strip():
-                yield as_record(line) or Captured(line)
+                yield as_record(line) or Captured(line.rstrip(b"\r\n"))
 
 
 def _one_body(data: bytes) -> Iterator[Captured]:
@@ -179,7 +179,7 @@ def _lines(head: bytes, stream: BinaryIO, file: str) -> Iterator[bytes]:
     yield from lines
     line = rest + stream.readline(MAX_BYTES)
     while line:
-        yield _bounded(line, file).rstrip(b"\n")
+        yield _bounded(line, file)
         line = stream.readline(MAX_BYTES + 1)
 
 

@@ -7,13 +7,16 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from exporter.cli import main
 from exporter.code_tables import CHANNELS, load_tables
-from tests.conftest import KeyPair
+from tests.conftest import SECRET, TOKEN, KeyPair, url_sign
+from tests.system.programs import Launch, exporter_process, wait_for
+from tests.test_ingest import webhook_headers
 
 ROOT = Path(__file__).parent.parent
 COLUMNS = [
@@ -102,6 +105,8 @@ def test_help_lists_the_commands(capsys: Capture) -> None:
         ["simulate", "--rate", "0"],
         ["simulate", "--rate", "nan"],
         ["simulate", "--seconds", "-1"],
+        ["replay", "bodies", "--rate", "0"],
+        ["replay", "bodies", "--count", "1"],
     ],
     ids=" ".join,
 )
@@ -286,6 +291,239 @@ def test_explain_a_body_that_is_none(body: bytes) -> None:
     done = command("explain", "--payload", "-", body=body)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.startswith(b"push-result-exporter: malformed_body: ")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\n",
+        b"[]",
+        b"{}",
+        b"null",
+        b"[" * 100_000,
+        b'{"statusCode":' * 10_000,
+        b"\x1f\x8b\x08\x00",
+        b"\x00" * 1000,
+        b"nonsense\n" * 1000,
+        b"x" * (5 * 1024 * 1024),
+        b'{"record": 1, "time": "", "source": "mps", "reason": "", "size": 1, "body": "{"}',
+    ],
+    ids=lambda body: f"{body[:12]!r} {len(body)}",
+)
+def test_explain_a_body_without_results(capfd: Capture, tmp_path: Path, body: bytes) -> None:
+    """Whatever is no payload gets one line, exit status 1, and no traceback."""
+    path = tmp_path / "body"
+    path.write_bytes(body)
+    assert main(["explain", "--payload", str(path)]) == 1
+    out, err = capfd.readouterr()
+    assert (out + err).count("\n") == 1
+
+
+def signed_payload(tmp_path: Path, keys: KeyPair) -> tuple[list[str], str]:
+    """Write a callback; return the words that explain it with the public key, and its `sign`."""
+    path = tmp_path / "body.json"
+    path.write_bytes(b'{"statusCode": "2009"}')
+    words = ["explain", "--payload", str(path), "--mps-public-key-files", str(keys.public)]
+    return words, url_sign(keys.sign(path.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    "form", ["{}", "https://push.example.com/webhooks/mps?channel=IOS&sign={}", "?sign={}&x=1"]
+)
+def test_explain_verifies_the_sign_of_a_callback(
+    capsys: Capture, tmp_path: Path, keys: KeyPair, form: str
+) -> None:
+    """A `sign` alone, or in a URL or a query, is verified; a line end too many is forgiven."""
+    words, sign = signed_payload(tmp_path, keys)
+    assert "\nSignature: verifies." in printed(capsys, *words, "--sign", form.format(sign))
+    with Path(words[2]).open("ab") as file:
+        file.write(b"\r\n")
+    assert "\nSignature: verifies." in printed(capsys, *words, "--sign", form.format(sign))
+
+
+@pytest.mark.parametrize("sign", ["", "!", "QUJD", "a b", "\u4e2d", "sign=", "%ff"])
+def test_explain_says_that_a_sign_is_wrong(
+    capsys: Capture, tmp_path: Path, keys: KeyPair, sign: str
+) -> None:
+    """A `sign` that no key verifies is said to be wrong, with the exporter's reason: status 1."""
+    words, _ = signed_payload(tmp_path, keys)
+    status = main([*words, f"--sign=x?sign={sign}", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert status == 1
+    assert told["signature"]["verifies"] is False
+    assert told["signature"]["reason"] in ("bad_signature", "missing_credentials")
+    assert told["meanings"][0]["code"] == "2009"
+
+
+def standard_headers(tmp_path: Path, at: float) -> list[str]:
+    """Write a body, a secret and a token; return the words that explain it with a signature."""
+    body = b'{"code": 2009}'
+    for name, content in (("body", body), ("secret", SECRET.encode()), ("token", TOKEN.encode())):
+        (tmp_path / name).write_bytes(content)
+    words = ["explain", "--payload", str(tmp_path / "body")]
+    words += ["--results-secret-files", str(tmp_path / "secret")]
+    words += ["--results-token-files", str(tmp_path / "token")]
+    for name, value in webhook_headers(body, at).items():
+        words += ["--header", f"{name.title()}: {value}"]
+    return words
+
+
+@pytest.mark.parametrize("age", [0, 400, 10**8])
+def test_explain_verifies_standard_webhooks_headers(
+    capsys: Capture, tmp_path: Path, age: int
+) -> None:
+    """A signature is right however long ago it was made; a stale one is said to be refused now."""
+    out = printed(capsys, *standard_headers(tmp_path, time.time() - age))
+    assert "\nSignature: verifies" in out
+    assert ("stale_timestamp" in out) == bool(age)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "webhook-signature: v1,QUJD",
+        "webhook-signature:",
+        "webhook-timestamp: soon",
+        "webhook-timestamp: 1e300",
+        "webhook-timestamp: 1",
+        "webhook-id: other",
+        "Authorization: Bearer wrong",
+        "Authorization: Basic x",
+    ],
+)
+@pytest.mark.parametrize("age", [0, 10**8])
+def test_explain_says_that_headers_are_wrong(
+    capsys: Capture, tmp_path: Path, header: str, age: int
+) -> None:
+    """Headers that the webhook would not take are said to be wrong: status 1."""
+    words = standard_headers(tmp_path, time.time() - age)
+    assert main([*words, "--header", header]) == 1
+    assert "\nSignature: does not verify (" in capsys.readouterr().out
+
+
+def test_explain_compares_a_token(capsys: Capture, tmp_path: Path) -> None:
+    """A bearer token is compared with the configured ones."""
+    words = [*standard_headers(tmp_path, 0)[:7], "--header", f"Authorization: Bearer {TOKEN}"]
+    out = printed(capsys, *words)
+    assert "\nSignature: verifies." in out
+    assert TOKEN not in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["2009", "--sign", "x"], "belong to a --payload"),
+        (["--payload", "BODY", "--sign", "x"], "MPS_PUBLIC_KEY_FILES"),
+        (["--payload", "BODY", "--header", "webhook-id: x"], "RESULTS_SECRET_FILES"),
+        (["--payload", "BODY", "--header", "authorization: x"], "RESULTS_TOKEN_FILES"),
+        (["--payload", "BODY", "--header", "webhook-id"], "'name: value'"),
+        (["--payload", "BODY", "--sign", "x", "--header", "a: b"], "not both"),
+        (["--payload", "BODY", "--sign", "x", "--mps-public-key-files", "/no/key"], "/no/key"),
+        (["--payload", "RECORD", "--sign", "x"], "a record is redacted"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_explain_names_what_it_lacks_to_verify(
+    capsys: Capture, tmp_path: Path, words: list[str], said: str
+) -> None:
+    """A signature that cannot be verified is bad usage, and the missing setting is named."""
+    files = {
+        "BODY": b'{"code": 2}',
+        "RECORD": b'{"record":1,"time":"","source":"mps","reason":"","size":1,"body":"{}"}',
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    given = [str(tmp_path / word) if word in files else word for word in words]
+    assert said in refused(capsys, "explain", *given)
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"), [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)]
+)
+def test_explain_is_coloured_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], *, coloured: bool
+) -> None:
+    """A terminal gets colour unless NO_COLOR is set; a pipe never does (see the other tests)."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal, inside = os.openpty()
+    words = [sys.executable, "-m", "exporter", "explain", "2009"]
+    environment = {**os.environ, **variables}
+    subprocess.run(words, stdout=inside, check=True, cwd=ROOT, env=environment, timeout=60)
+    os.close(inside)
+    assert (b"\x1b[" in os.read(terminal, 65536)) == coloured
+    os.close(terminal)
+
+
+def test_replay_against_an_exporter(tmp_path: Path, keys: KeyPair) -> None:
+    """`serve --record DIR` keeps what is rejected; `explain` and `replay` take it from there."""
+    (tmp_path / "token").write_text(TOKEN)
+    bodies = tmp_path / "bodies.ndjson"
+    bodies.write_text('{"statusCode": "2009"}\n{"code": 2}\n\n{"token": "xyz"}\nnonsense\n')
+    folder = tmp_path / "records"
+    settings = {"mps_public_key_files": keys.public, "results_token_files": tmp_path / "token"}
+    launch = Launch((sys.executable, "-m", "exporter", "serve", "--record", str(folder)))
+    with exporter_process(tmp_path, launch, **settings) as exporter:
+        to = ["--url", exporter.ingest, "--rate", "1000"]
+        credentials = ["--private-key", str(keys.private)]
+        credentials += ["--token-file", str(tmp_path / "token")]
+        good = command("replay", "-", *to, *credentials, body=b'{"statusCode": "2009"}\n')
+        mixed = command("replay", str(bodies), *to, *credentials)
+        unsigned = command("replay", str(bodies), *to)
+        wait_for(lambda: len(list(folder.glob("*.json"))) == 2, "both records are written")
+        again = command("replay", str(folder), *to, *credentials)
+        wait_for(lambda: len(list(folder.glob("*.json"))) == 4, "both records are written again")
+    assert (good.returncode, good.stdout) == (0, b"")
+    assert good.stderr.startswith(b"1 calls sent, ")
+    assert good.stderr.endswith(b"; answers 200: 1; results accepted: 1\n")
+    assert mixed.returncode == 1
+    assert b"; answers 200: 2, 400: 2; " in mixed.stderr
+    assert b"; results accepted: 1, duplicates: 1, rejected: 1; " in mixed.stderr
+    assert (unsigned.returncode, again.returncode) == (1, 1)
+    assert b"answers 401: 4; refused for missing_credentials: 4" in unsigned.stderr
+    assert b"answers 400: 2; results rejected: 1; refused for code_missing: 1, " in again.stderr
+    path = next(folder.glob("*code_missing.json"))
+    told = command("explain", "--payload", str(path))
+    assert (told.returncode, told.stderr) == (1, b"")
+    assert told.stdout.startswith(b"item 0 is not a result: code_missing")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["/nowhere/bodies"], "/nowhere/bodies: No such file"),
+        (["EMPTY"], "nothing to replay"),
+        (["FOLDER"], "nothing to replay"),
+        (["EMPTY", "--url", "ftp://x"], "ftp://x"),
+        (["EMPTY", "--private-key", "/nowhere/key"], "/nowhere/key"),
+        (["EMPTY", "--token-file", "/nowhere/token"], "/nowhere/token"),
+        (["EMPTY", "--secret-file", "EMPTY"], "it is empty"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_replay_bad_words(capsys: Capture, tmp_path: Path, words: list[str], said: str) -> None:
+    """`replay` of nothing, to nowhere or with bad credentials exits with 2 and says what."""
+    files = {"EMPTY": tmp_path / "empty", "FOLDER": tmp_path / "folder"}
+    files["EMPTY"].write_bytes(b"\n")
+    files["FOLDER"].mkdir()
+    assert said in refused(capsys, "replay", *(str(files.get(word, word)) for word in words))
+
+
+def test_replay_shows_its_progress(tmp_path: Path) -> None:
+    """On a terminal one line is rewritten, as in `simulate`."""
+    bodies = tmp_path / "bodies"
+    bodies.write_text('{"code": 2}\n' * 3)
+    terminal, inside = os.openpty()
+    words = [sys.executable, "-m", "exporter", "replay", str(bodies), "--rate", "5"]
+    words += ["--url", "http://127.0.0.1:1"]
+    done = subprocess.run(words, stderr=inside, check=False, cwd=ROOT, timeout=60)
+    os.close(inside)
+    shown = os.read(terminal, 65536)
+    os.close(terminal)
+    assert done.returncode == 1
+    assert shown.count(b"\r1 calls sent, ") == shown.count(b"\n") == 1
+    assert b"\r3 calls sent, " in shown
+    assert b"answers no answer: 3" in shown
 
 
 def test_check_config_of_a_good_configuration(

@@ -143,10 +143,10 @@ FILES = [
     Case(
         "lines",
         b'{"code": 2}\n\n{"code": 3}\r\nnonsense\n',
-        [b'{"code": 2}', b'{"code": 3}\r', b"nonsense"],
+        [b'{"code": 2}', b'{"code": 3}', b"nonsense"],
     ),
     Case("no end", b'{"code": 2}\n{"code": 3}', [b'{"code": 2}', b'{"code": 3}']),
-    Case("pretty", b'{\n "code": 2\n}\n', [b'{\n "code": 2\n}\n']),
+    Case("pretty", b'{\n "code": 2\n}\n', [b'{\n "code": 2\n}']),
     Case("records", line(b'{"a":1}') + b"\n" + line(b"{") + b"\n", [b'{"a":1}', b"{"]),
     Case("mixed", line(b"{") + b'\n{"code": 2}\n', [b"{", b'{"code": 2}']),
     Case("one record", line(b"{") + b"\n", [b"{"]),
