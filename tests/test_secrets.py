@@ -129,6 +129,9 @@ def calls(keys: KeyPair) -> Iterator[bytes]:
     yield mps(b'{"targetId": "' + LONG.encode())
     yield mps(b'{"targetId": "' + LONG.encode() + b'\xff"}')
     yield mps(LONG.encode())
+    yield mps({"targetId": f"{MARK}1", "extInfo": {"adToken": f"{MARK}2"}, "statusDesc": LONG})
+    yield mps(f'{{"targetId": "{MARK}1", "registrationIds": ["{MARK}2"'.encode())
+    yield mps(json.dumps({"targetId": LONG}).encode("utf-16"))
 
     content = json.dumps(callback).encode()
     yield call(f"mps?sign={LONG}", content, bearer)
@@ -240,6 +243,8 @@ def test_running_exporter_tells_no_secret(
         log_format=form,
         body_timeout_seconds=0.2,
         max_body_bytes=100_000,
+        record=tmp_path / "records",
+        record_unauthenticated=True,
     ) as exporter:
         answers = [raw(exporter, secrets.trust, one) for one in calls(keys)]
         statuses = {int(answer.split()[1]) for answer in answers if answer}
@@ -257,6 +262,10 @@ def test_running_exporter_tells_no_secret(
         assert status == 200
         shown = "\n".join([*answers, *looks(exporter, secrets.trust)])
         log = exporter.log.read_text()
+    records = [one.read_text() for one in (tmp_path / "records").iterdir()]
+    reasons = {json.loads(record)["reason"] for record in records}
+    assert reasons >= {"missing_credentials", "bad_signature", "malformed_body", "code_missing"}
+    assert secrets.found_in("\n".join(records)) == []
     assert secrets.found_in(shown) == []
     assert secrets.found_in(log) == []
     assert log.count("reload failed") == sum(map(len, BAD_FILES.values()))
@@ -340,3 +349,44 @@ def test_commands_tell_no_secret(
         assert code == 2, (command, given)
         assert output.startswith("push-result-exporter: ")
         assert secrets.found_in(output) == [], (command, given)
+
+
+def test_tools_tell_no_secret(
+    tmp_path: Path, keys: KeyPair, secrets: Secrets, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`explain` and `replay` repeat nothing of the bodies, credentials and answers they handle."""
+    callback = {
+        "statusCode": "2009",
+        "targetId": LONG,
+        "extInfo": {"adToken": LONG, "channel": LONG},
+    }
+    bodies = [
+        json.dumps(callback).encode(),
+        b'{"code": 2, "channel": "%b", "token": "%b"}' % (LONG.encode(), MARK.encode()),
+        b'{"code": {"%b": 1}, "id": "%b"}' % (LONG.encode(), MARK.encode()),
+        b'{"targetId": "%b' % LONG.encode(),
+        LONG.encode(),
+    ]
+    file = tmp_path / "body"
+    files = {name: str(path) for name, path in secrets.settings.items()}
+    verify = ["--mps-public-key-files", files["mps_public_key_files"]]
+    verify += ["--results-token-files", files["results_token_files"]]
+    verify += ["--results-secret-files", files["results_secret_files"]]
+    given = [[], ["--sign", LONG], ["--sign", url_sign(keys.sign(bodies[0]))]]
+    given += [["--header", f"{name}: {LONG}"] for name in ("authorization", "webhook-signature")]
+    given += [["--header", f"Authorization: Bearer {TOKEN}"], ["--header", LONG]]
+    for body in bodies:
+        file.write_bytes(body)
+        for words in given:
+            for form in ([], ["--json"]):
+                status = main(["explain", "--payload", str(file), *verify, *words, *form])
+                assert status in (0, 1, 2)
+    file.write_bytes(b"\n".join(bodies))
+    replay = ["replay", str(file), "--url", "http://127.0.0.1:1", "--rate", "1000"]
+    replay += ["--private-key", str(keys.private), "--token-file", files["results_token_files"]]
+    assert main([*replay, "--secret-file", files["results_secret_files"]]) == 1
+    told = capfd.readouterr()
+    assert "by the hint '…' that no table knows" in told.out
+    assert "Signature: verifies" in told.out
+    assert "no answer: 5" in told.err
+    assert secrets.found_in(told.out + told.err) == []
