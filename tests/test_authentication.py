@@ -450,6 +450,29 @@ def test_stale_webhook(tmp_path: Path, age: float) -> None:
     assert refusal(scheme, headers=webhook_headers(age=age)) == "stale_timestamp"
 
 
+@pytest.mark.parametrize(
+    ("changed", "body", "expected"),
+    [
+        ({}, BODY, True),
+        ({"Webhook-Id": "msg_2"}, BODY, False),
+        ({"Webhook-Timestamp": "1"}, BODY, False),
+        ({"Webhook-Timestamp": "soon"}, BODY, False),
+        ({"Webhook-Timestamp": "1e300"}, BODY, False),
+        ({"Webhook-Signature": "v1,QUJD"}, BODY, False),
+        ({"Webhook-Signature": ""}, BODY, False),
+        ({}, b"\xff", False),
+    ],
+)
+def test_stale_signature_may_still_be_a_good_one(
+    tmp_path: Path, changed: dict[str, str], body: bytes, *, expected: bool
+) -> None:
+    """Whether a secret made a signature can be asked of one from long ago."""
+    path = tmp_path / "secrets"
+    path.write_text(f"{secret_line(OTHER_KEY)}\n{secret_line(KEY)}\n")
+    headers = CIMultiDict(webhook_headers(age=10**7) | changed)
+    assert load_standard_webhooks([path]).signed(headers, body) == expected
+
+
 @pytest.mark.parametrize("name", ["Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"])
 @pytest.mark.parametrize("empty", [False, True])
 def test_missing_webhook_header(webhooks: Authenticator, name: str, empty: bool) -> None:

@@ -213,7 +213,16 @@ def test_a_body_without_results_is_said_to_be_one(payload: bytes) -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [b"\xff{}", b'{"statusCode": ', b'["statusCode"', b"nonsense", b"null", b"[[[", b"<a>"],
+    [
+        b"\xff{}",
+        b'{"statusCode": ',
+        b'{"statusCode": \n{"statusCode": ',
+        b'["statusCode"',
+        b"nonsense",
+        b"null",
+        b"[[[",
+        b"<a>",
+    ],
 )
 def test_what_is_no_payload_is_refused(payload: bytes) -> None:
     """A body in neither format is refused as malformed."""
