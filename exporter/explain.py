@@ -55,7 +55,9 @@ class Why(msgspec.Struct, frozen=True):
     row_by: RowRule
     hint: str | None
     results: int
-    """How many results of the payload say this."""
+    """How many results of the payload say this, and …"""
+    pushes: int
+    """… how many pushes they stand for."""
 
 
 class Meaning(msgspec.Struct, frozen=True):
@@ -128,9 +130,9 @@ def explain_payload(
     batch = _decode(captured[0], channel) if len(captured) == 1 else _each(captured, channel)
     return Explanation(
         [
-            _meaning(classifier, *decision, group)
-            for group in batch.groups
-            for decision in [classifier.decide(group.result)]
+            _meaning(classifier, meaning, Why(channel_by, row_by, _hint(result), items, pushes))
+            for result, (items, pushes) in _tally(batch.groups).items()
+            for meaning, channel_by, row_by in [classifier.decide(result)]
         ],
         source=captured[0].source,
         rejected=batch.rejected,
@@ -193,7 +195,7 @@ def _decode(captured: Captured, channel: str | None) -> Batch:
 
 def _each(captured: list[Captured], channel: str | None) -> Batch:
     """Read bodies that were captured one a line; Refusal if none of them holds a result."""
-    groups: dict[PushResult, ResultGroup] = {}
+    groups: list[ResultGroup] = []
     rejected: list[Rejection] = []
     refusal = None
     for index, one in enumerate(captured):
@@ -203,22 +205,23 @@ def _each(captured: list[Captured], channel: str | None) -> Batch:
             refusal = refusal or error
             rejected.append(Rejection(index, error.reason, error.detail))
         else:
-            for group in batch.groups:
-                seen = groups.setdefault(group.result, ResultGroup(group.result))
-                seen.anonymous += group.items
+            groups += batch.groups
             rejected += [Rejection(index, one.reason, one.detail) for one in batch.rejected]
     if refusal and not groups:
         raise refusal
-    return Batch([*groups.values()], rejected)
+    return Batch(groups, rejected)
 
 
-def _meaning(
-    classifier: Classifier,
-    meaning: ClassifiedResult,
-    channel_by: ChannelRule | None = None,
-    row_by: RowRule = "one_row",
-    group: ResultGroup | None = None,
-) -> Meaning:
+def _tally(groups: list[ResultGroup]) -> dict[PushResult, tuple[int, int]]:
+    """Count what says the same: results, and the pushes that they stand for."""
+    tally: dict[PushResult, tuple[int, int]] = {}
+    for group in groups:
+        items, pushes = tally.get(group.result, (0, 0))
+        tally[group.result] = items + group.items, pushes + group.items * group.count
+    return tally
+
+
+def _meaning(classifier: Classifier, meaning: ClassifiedResult, why: Why | None = None) -> Meaning:
     channel, code, _ = meaning.series
     return Meaning(
         channel,
@@ -227,14 +230,13 @@ def _meaning(
         meaning.severity.value,
         _row(classifier, meaning.series),
         [Alert(name, runbook_url(name)) for name in alerts_for(meaning)],
-        Why(channel_by, row_by, _hint(group), group.items) if group and channel_by else None,
+        why,
     )
 
 
-def _hint(group: ResultGroup) -> str | None:
+def _hint(result: PushResult) -> str | None:
     """Return the sender's own word, as far as it may be a channel's and is no token."""
-    hint = group.result.hint
-    return hint and redact_text(hint[:_MAX_HINT])
+    return result.hint and redact_text(result.hint[:_MAX_HINT])
 
 
 def _row(classifier: Classifier, series: Series) -> Row | None:

@@ -86,6 +86,8 @@ def _row(channel: str, row: Row, severity: str) -> Iterable[str]:
 
 def _why(channel: str, why: Why) -> str:
     times = f" ({why.results} results)" if why.results > 1 else ""
+    if why.pushes != why.results:
+        times = f" ({why.results} results for {why.pushes} pushes)"
     by = _CHANNEL_BY[why.channel_by].format(hint=why.hint)
     return f"Channel {channel}, {by}{times}.{_ROW_BY[why.row_by]}"
 

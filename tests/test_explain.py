@@ -295,7 +295,13 @@ def test_json_has_all_that_the_text_has() -> None:
         "code": "2009",
         "name": "BadDeviceToken",
         "severity": "warning",
-        "why": {"channel_by": "hint", "row_by": "one_row", "hint": "IOS", "results": 1},
+        "why": {
+            "channel_by": "hint",
+            "row_by": "one_row",
+            "hint": "IOS",
+            "results": 1,
+            "pushes": 1,
+        },
     }
     rest = json.loads(render_json(told))
     assert (rest["source"], rest["code"], rest["signature"]) == ("results", None, None)
@@ -334,6 +340,17 @@ def test_a_record_is_explained_as_its_call() -> None:
         "Channel vivo",
         "Channel apns",
         "item 2 is no",
+    ]
+
+
+def test_results_that_say_the_same_are_explained_once() -> None:
+    """However results are counted, those with one meaning are one part that says how many."""
+    items = [{"code": 2009}, {"code": 2009, "id": "a"}, {"code": 2009, "count": 40}]
+    assert heads(explain_payload(CLASSIFIER, body(*items[:2]))) == [
+        "Channel apns, by no hint, and only this table has the code (2 results)."
+    ]
+    assert heads(explain_payload(CLASSIFIER, body(*items))) == [
+        "Channel apns, by no hint, and only this table has the code (3 results for 42 pushes)."
     ]
 
 
