@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import urllib.error
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -305,3 +306,29 @@ def test_file_that_is_no_sound_ledger_ends_the_start(
     assert said.endswith("move this one away to start again from zero.\n")
     assert "Traceback" not in said
     assert ledger.read_bytes() == before
+
+
+def test_records_on_a_full_disk(disk: Path, tmp_path: Path) -> None:
+    """Records that find no room cost no answer, one log line and no half file; then they go on."""
+    filler = fill(disk)
+    folder = disk / "records"
+    settings: Settings = {"allow_unsigned": True, "record_unauthenticated": True}
+    with exporter_process(tmp_path, record=folder, **settings) as exporter:
+
+        def recorded(outcome: str, number: int) -> bool:
+            line = f'push_exporter_records_total{{outcome="{outcome}"}} {number}.0'
+            return line in fetch(f"{exporter.admin}/metrics").decode()
+
+        for _ in range(5):
+            with pytest.raises(urllib.error.HTTPError, match="400"):
+                fetch(f"{exporter.ingest}/webhooks/results", b"{}")
+        wait_for(lambda: recorded("failed", 5), "five records have failed")
+        assert [*folder.glob("*"), *folder.glob(".*")] == []
+        filler.unlink()
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            fetch(f"{exporter.ingest}/webhooks/results", b"{}")
+        wait_for(lambda: recorded("written", 1), "a record is written")
+    assert len(list(folder.iterdir())) == 1
+    log = exporter.log.read_text()
+    assert log.count("rejected calls cannot be recorded") == 1
+    assert "No space left on device" in log
