@@ -17,7 +17,7 @@ from exporter.authentication import (
 )
 from exporter.classifier import Classifier
 from exporter.code_tables import Tables, load_tables
-from exporter.errors import ConfigurationError
+from exporter.errors import ConfigurationError, Refusal
 from exporter.explain import Explanation, Signature, explain_code, explain_payload, verify
 from exporter.explain_text import render_json, render_text
 from exporter.records import as_record, read_whole
@@ -72,13 +72,26 @@ def _explain(options: argparse.Namespace, classifier: Classifier) -> Explanation
         if options.words:
             raise ConfigurationError("give a code or a payload, not both")
         body = read_whole(options.payload)
-        return explain_payload(classifier, body, options.channel, _signature(options, body))
+        return _explain_body(classifier, body, options.channel, _signature(options, body))
     if options.sign or options.header:
         raise ConfigurationError("--sign and --header belong to a --payload")
     if len(options.words) not in (1, 2):
         raise ConfigurationError("explain takes a code, or a channel and a code")
     *channel, code = options.words
     return explain_code(classifier, code, channel[0] if channel else options.channel)
+
+
+def _explain_body(
+    classifier: Classifier, body: bytes, channel: str | None, signature: Signature | None
+) -> Explanation:
+    """Explain a body; where that is refused, still say whether its signature verifies."""
+    try:
+        return explain_payload(classifier, body, channel, signature)
+    except Refusal as refusal:
+        if signature is None:
+            raise
+        detail = f"{refusal.detail} The signature {signature.verdict}."
+        raise Refusal(refusal.reason, detail) from None
 
 
 def _signature(options: argparse.Namespace, body: bytes) -> Signature | None:

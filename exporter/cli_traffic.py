@@ -132,7 +132,7 @@ def report(summary: Summary) -> int:
 def _sum(summary: Summary) -> str:
     rate = summary.sent / summary.seconds if summary.seconds else 0
     parts = [
-        f"{summary.sent} calls sent, {rate:.0f}/s",
+        f"{summary.sent} {'call' if summary.sent == 1 else 'calls'} sent, {rate:.0f}/s",
         f"answers {_counts(summary.answers) or 'none'}",
     ]
     if summary.results:

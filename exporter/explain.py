@@ -82,6 +82,11 @@ class Signature(msgspec.Struct, frozen=True):
     reason: str | None = None
     """The error that the exporter would answer."""
 
+    @property
+    def verdict(self) -> str:
+        """Say it in a word or two."""
+        return "verifies" if self.verifies else "does not verify"
+
 
 class Explanation(msgspec.Struct, frozen=True):
     """The answer to a question about a code or a payload."""

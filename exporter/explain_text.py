@@ -1,6 +1,6 @@
 """Render an explanation: for a person, in colour on a terminal, or as JSON for a script."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
@@ -75,7 +75,7 @@ def _meaning(meaning: Meaning, paint: _Paint) -> Iterator[str]:
         yield paint(f"  Source: {meaning.row.source} ({meaning.row.origin})", _DIM)
 
 
-def _row(channel: str, row: Row, severity: str) -> Iterable[str]:
+def _row(channel: str, row: Row, severity: str) -> Iterator[str]:
     if row.table != channel:
         yield "  A common code of the gateway, valid on every channel."
     yield f"  {row.description}"
@@ -93,6 +93,6 @@ def _why(channel: str, why: Why) -> str:
 
 
 def _signature(signature: Signature, paint: _Paint) -> str:
-    word, style = ("verifies", "info") if signature.verifies else ("does not verify", "error")
+    verdict = paint(signature.verdict, _COLOURS["info" if signature.verifies else "error"])
     reason = f" ({signature.reason})" if signature.reason else ""
-    return f"Signature: {paint(word, _COLOURS[style])}{reason}. {signature.detail}"
+    return f"Signature: {verdict}{reason}. {signature.detail}"

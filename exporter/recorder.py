@@ -39,7 +39,7 @@ class Recorder:
         max_bytes: int,
         *,
         unauthenticated: bool,
-        on_outcome: Outcome = lambda _outcome: None,
+        on_outcome: Outcome,
     ) -> None:
         self._folder = folder
         self._max_bytes = max_bytes

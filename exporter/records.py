@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
@@ -150,7 +151,9 @@ def read_whole(file: str) -> bytes:
 def read_captured(file: str) -> Iterator[Captured]:
     """Yield the bodies of a file of lines, of standard input (`-`), or of a folder's files."""
     if file != "-" and Path(file).is_dir():
-        for path in sorted(Path(file).iterdir()):
+        with _naming(file):
+            paths = sorted(Path(file).iterdir())
+        for path in paths:
             if path.is_file() and not path.name.startswith("."):
                 yield from _one_body(read_whole(str(path)))
         return
@@ -200,9 +203,21 @@ def is_json(data: bytes) -> bool:
     return True
 
 
-def _opened(file: str) -> BinaryIO:
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    with _naming(file):
+        if file == "-":
+            yield sys.stdin.buffer
+            return
+        with Path(file).open("rb") as stream:
+            yield stream
+
+
+@contextmanager
+def _naming(file: str) -> Iterator[None]:
+    """Name the file that cannot be opened or read."""
     try:
-        return sys.stdin.buffer if file == "-" else Path(file).open("rb")
-    except (OSError, ValueError) as error:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         problem = getattr(error, "strerror", None) or error
         raise ConfigurationError(f"payload {file}: {problem}") from None

@@ -13,8 +13,8 @@ LONG_WORD = re.compile(r"[\w+/=:.-]{32,}|[0-9]{16,}")
 """Device tokens and target ids are long words; those of a vendor's message are not."""
 
 _NAME = (
-    r"(?:[\w-]*(?:token|secret|password|phone|mobile|imei|oaid|idfa|email"
-    r"|(?:target|reg|registration|device|user|client|open)[_-]?id)"
+    r"(?:[\w.-]*(?:token|secret|password|phone|mobile|imei|oaid|idfa|email"
+    r"|(?:target|reg|registration|device|user|client|open)[_-]?id|(?:api|access|app)[_-]?key)"
     r"|target|alias|account|uid|cid|sign|signature|authorization|cookie)s?"
 )
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)

@@ -245,6 +245,7 @@ def test_explain_a_code_of_the_operators_own(capsys: Capture, own_table: str) ->
         (["2009", "--payload", "-"], "not both"),
         (["--payload", "/nowhere/body.json"], "/nowhere/body.json: No such file"),
         (["--payload", "/"], "/: Is a directory"),
+        (["--payload", "/proc/self/mem"], "/proc/self/mem: Input/output error"),
     ],
     ids=" ".join,
 )
@@ -340,6 +341,19 @@ def test_explain_verifies_the_sign_of_a_callback(
     with Path(words[2]).open("ab") as file:
         file.write(b"\r\n")
     assert "\nSignature: verifies." in printed(capsys, *words, "--sign", form.format(sign))
+
+
+def test_explain_verifies_what_it_cannot_read(
+    capsys: Capture, tmp_path: Path, keys: KeyPair
+) -> None:
+    """Of a malformed body it is still said whether the gateway signed it."""
+    words, _ = signed_payload(tmp_path, keys)
+    Path(words[2]).write_bytes(b"{")
+    for body, verdict in ((b"{", "verifies"), (b"[", "does not verify")):
+        assert main([*words, "--sign", url_sign(keys.sign(body))]) == 1
+        err = capsys.readouterr().err
+        assert err.startswith("push-result-exporter: malformed_body: ")
+        assert err.endswith(f" The signature {verdict}.\n")
 
 
 @pytest.mark.parametrize("sign", ["", "!", "QUJD", "a b", "\u4e2d", "sign=", "%ff"])
@@ -474,7 +488,7 @@ def test_replay_against_an_exporter(tmp_path: Path, keys: KeyPair) -> None:
         again = command("replay", str(folder), *to, *credentials)
         wait_for(lambda: len(list(folder.glob("*.json"))) == 4, "both records are written again")
     assert (good.returncode, good.stdout) == (0, b"")
-    assert good.stderr.startswith(b"1 calls sent, ")
+    assert good.stderr.startswith(b"1 call sent, ")
     assert good.stderr.endswith(b"; answers 200: 1; results accepted: 1\n")
     assert mixed.returncode == 1
     assert b"; answers 200: 2, 400: 2; " in mixed.stderr
@@ -521,7 +535,7 @@ def test_replay_shows_its_progress(tmp_path: Path) -> None:
     shown = os.read(terminal, 65536)
     os.close(terminal)
     assert done.returncode == 1
-    assert shown.count(b"\r1 calls sent, ") == shown.count(b"\n") == 1
+    assert shown.count(b"\r1 call sent, ") == shown.count(b"\n") == 1
     assert b"\r3 calls sent, " in shown
     assert b"answers no answer: 3" in shown
 

@@ -3,10 +3,13 @@
 import datetime as dt
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter import explain
 from exporter.classifier import Classifier
@@ -366,3 +369,21 @@ def test_a_hint_may_be_a_token() -> None:
     assert "0123456789abcdef" not in explain_payload(
         CLASSIFIER, body({"code": 2, "channel": "0123456789abcdef" * 2})
     )
+
+
+fields = st.dictionaries(
+    st.sampled_from(
+        ["statusCode", "code", "channel", "message", "count", "id", "extInfo", "record"]
+    ),
+    st.none() | st.integers() | st.text(max_size=9) | st.sampled_from(["IOS", "-1", "10000"]),
+)
+pieces = st.binary(max_size=20) | st.lists(fields | st.integers()).map(lambda x: body(*x, {}))
+
+
+@given(st.lists(pieces | fields.map(body), max_size=4).map(b"\n".join))
+def test_any_payload_is_explained_or_refused(payload: bytes) -> None:
+    """Whatever the bytes, there is an answer in both forms or a refusal, and nothing else."""
+    with suppress(Refusal):
+        told = explain.explain_payload(CLASSIFIER, payload)
+        assert render_text(told)
+        assert json.loads(render_json(told))["code"] is None

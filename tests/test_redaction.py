@@ -13,7 +13,17 @@ from exporter.redaction import LONG_WORD, redact, redact_text
 
 SECRET_NAMES = [
     *("targetId", "target_id", "adToken", "token", "deviceToken", "device_tokens", "regId"),
-    *("registrationId", "registration_ids", "pushToken", "TOKEN", "userId", "secret", "sign"),
+    *(
+        "registrationId",
+        "registration_ids",
+        "pushToken",
+        "TOKEN",
+        "userId",
+        "secret",
+        "sign",
+        "x.token",
+        "apiKey",
+    ),
 ]
 HARMLESS_NAMES = ["statusCode", "code", "channel", "id", "msgId", "statusDesc", "design", "status"]
 
