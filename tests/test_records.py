@@ -86,9 +86,17 @@ def test_bytes_that_are_no_text_come_back() -> None:
     assert made.content() == body.replace(b'"x"', '"…"'.encode())
 
 
-def test_of_a_binary_body_only_the_start_is_kept() -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x1f\x8b\x08\x00" + bytes(range(128, 256)) * 20,
+        b"a\x00\x00\xd8" * 100,  # UTF-16 by its zeros, but none
+        f"no {TOKEN} here".encode("utf-16-le"),
+    ],
+    ids=["gzip", "no utf-16", "utf-16, no JSON"],
+)
+def test_of_a_binary_body_only_the_start_is_kept(body: bytes) -> None:
     """A body that is no text is kept to know its format by: 64 bytes."""
-    body = b"\x1f\x8b\x08\x00" + bytes(range(128, 256)) * 20
     made = record(body)
     assert (made.size, made.encoding) == (len(body), "escaped")
     assert made.content() == body[:64]
