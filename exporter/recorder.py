@@ -17,6 +17,9 @@ from exporter.records import Rejected, SourceName
 MAX_WAITING = 32
 """Calls that may wait to be written; past that they are not recorded."""
 
+PAUSE_SECONDS = 0.02
+"""Rest after each call: threads share the interpreter, and no good call waits for bad ones."""
+
 _PREFIX = "record-"
 _BLOCK = 4096  # what a small file takes on a disk
 
@@ -47,6 +50,7 @@ class Recorder:
         self._on_outcome = on_outcome
         self._places = threading.BoundedSemaphore(MAX_WAITING)
         self._writer = ThreadPoolExecutor(1, "recorder")
+        self._closing = threading.Event()
         # What follows belongs to the writer's thread.
         self._files: deque[tuple[Path, int]] | None = None
         self._bytes = 0
@@ -80,7 +84,8 @@ class Recorder:
         self._writer.submit(self._try, self._folder, rejected)
 
     def close(self) -> None:
-        """Finish what waits to be written."""
+        """Finish what waits to be written, without a rest."""
+        self._closing.set()
         self._writer.shutdown()
 
     def _try(self, folder: Path, rejected: Rejected) -> None:
@@ -96,9 +101,9 @@ class Recorder:
                 )
             self._failing = True
             self._files = None  # the folder may have gone: begin again
-        finally:
-            self._places.release()
         self._on_outcome(outcome)
+        self._closing.wait(PAUSE_SECONDS)
+        self._places.release()
 
     def _write(self, folder: Path, rejected: Rejected) -> str:
         data = msgspec.json.encode(rejected.redacted()) + b"\n"

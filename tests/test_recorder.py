@@ -1,6 +1,7 @@
 """What a running exporter keeps of rejected calls, and that this never costs it an answer."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.recorder import MAX_WAITING
+from exporter.recorder import MAX_WAITING, PAUSE_SECONDS
 from exporter.records import Record
 from tests.conftest import Exporter, KeyPair, MakeSettings, started, url_sign
 
@@ -129,6 +130,21 @@ async def test_a_call_larger_than_the_folder_is_dropped(
         exporter.service.recorder.close()
         assert await outcomes(exporter) == {"written": 1, "dropped": 1}
     assert [one.body for one in records(folder)] == ['{"x":1}']
+
+
+async def test_a_flood_is_not_recorded_call_by_call(
+    make_settings: MakeSettings, folder: Path
+) -> None:
+    """Of a flood a few calls a second are kept, so that good calls are not kept waiting."""
+    async with started(make_settings(record=folder)) as exporter:
+        begun = time.monotonic()
+        for _ in range(4 * MAX_WAITING):
+            await exporter.results(b'{"x": 1}')
+        exporter.service.recorder.close()
+        most = MAX_WAITING + 1 + (time.monotonic() - begun) / PAUSE_SECONDS
+        found = await outcomes(exporter)
+    assert MAX_WAITING <= found["written"] <= most
+    assert found["written"] + found.get("dropped", 0) == 4 * MAX_WAITING
 
 
 @pytest.fixture
