@@ -88,11 +88,25 @@ def test_each_alert_has_unit_tests(alert: Alert) -> None:
     """For each alert there is a case in which it fires, not at each moment, and one without."""
     cases = [case for file in UNIT_TESTS for case in read(file)["tests"]]
     expected = [
-        [firing(moment["exp_samples"]) for moment in case["promql_expr_test"]] for case in cases
+        [firing(moment["exp_samples"]) for moment in case.get("promql_expr_test", [])]
+        for case in cases
     ]
     fired = [moments for moments in expected if any(alert.name in moment for moment in moments)]
     assert fired
     assert any(alert.name not in moment for moments in fired for moment in moments)
+
+
+def test_each_message_has_a_unit_test() -> None:
+    """For each alert it is written down what it says, from its summary to its links."""
+    moments = [
+        moment
+        for file in UNIT_TESTS
+        for case in read(file)["tests"]
+        for moment in case.get("alert_rule_test", [])
+    ]
+    assert {one["alertname"] for one in moments if one["exp_alerts"]} == {
+        alert.name for alert in ALERTS
+    }
 
 
 def test_unit_tests_have_names_of_their_own() -> None:
