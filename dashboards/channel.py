@@ -3,7 +3,9 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import health, layout, queries
-from dashboards.panels import (
+from dashboards.panels import Panel, lines, number, rows
+from dashboards.queries import FAILED, NOT_INFO, NOW, PAST, TOKEN_INVALID
+from dashboards.style import (
     COUNT,
     PER_SECOND,
     SECONDS,
@@ -11,13 +13,8 @@ from dashboards.panels import (
     SMOOTH,
     ZERO_IS_GOOD,
     Line,
-    Panel,
-    lines,
-    number,
-    rows,
     to_runbook,
 )
-from dashboards.queries import FAILED, NOT_INFO, NOW, PAST, TOKEN_INVALID
 
 
 def build() -> Dashboard:

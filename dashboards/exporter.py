@@ -3,7 +3,9 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import layout, queries
-from dashboards.panels import (
+from dashboards.panels import Panel, distribution, lines, number, rows
+from dashboards.queries import NOW
+from dashboards.style import (
     BYTES,
     CALLS_PER_SECOND,
     COUNT,
@@ -13,15 +15,9 @@ from dashboards.panels import (
     ZERO_IS_GOOD,
     Column,
     Line,
-    Panel,
-    distribution,
-    lines,
-    number,
-    rows,
     to_runbook,
     up_to,
 )
-from dashboards.queries import NOW
 from exporter import metrics
 
 _REFUSED = 'status!="accepted"'

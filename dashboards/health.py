@@ -1,7 +1,9 @@
 """Panels that the overview shows for `$channel` of many and the channel's dashboard for one."""
 
 from dashboards import layout, queries
-from dashboards.panels import (
+from dashboards.panels import Panel, lines, number
+from dashboards.queries import FAILED, NOT_INFO, NOW, OUTAGE, THROTTLED, TOKEN_INVALID
+from dashboards.style import (
     CODES,
     COUNT,
     PER_SECOND,
@@ -11,14 +13,10 @@ from dashboards.panels import (
     ZERO_IS_USUAL,
     Column,
     Line,
-    Panel,
-    lines,
-    number,
     to_dashboard,
     to_runbook,
     up_to,
 )
-from dashboards.queries import FAILED, NOT_INFO, NOW, OUTAGE, THROTTLED, TOKEN_INVALID
 
 CHANNEL_OF_CELL = (
     "Open the channel",

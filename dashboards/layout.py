@@ -14,7 +14,8 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from dashboards import panels, queries
-from dashboards.panels import DATASOURCE, REPOSITORY, Panel, to_dashboard
+from dashboards.panels import DATASOURCE, Panel
+from dashboards.style import REPOSITORY, to_dashboard
 from exporter import metrics
 
 SCHEMA_VERSION = 42

@@ -3,7 +3,9 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import health, layout, queries
-from dashboards.panels import (
+from dashboards.panels import Panel, lines, number, rows
+from dashboards.queries import FAILED, NOT_INFO, NOW, THROTTLED, TOKEN_INVALID
+from dashboards.style import (
     COUNT,
     PER_SECOND,
     RUNBOOKS,
@@ -13,15 +15,10 @@ from dashboards.panels import (
     ZERO_IS_GOOD,
     Column,
     Line,
-    Panel,
-    lines,
-    number,
-    rows,
     to_dashboard,
     to_runbook,
     up_to,
 )
-from dashboards.queries import FAILED, NOT_INFO, NOW, THROTTLED, TOKEN_INVALID
 from exporter import metrics
 
 _OPEN_CHANNEL = (

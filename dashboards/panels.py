@@ -1,12 +1,12 @@
-"""The house style: each kind of panel, with its unit, thresholds, legend and what no data means."""
+"""Each kind of panel, with its unit, thresholds, legend and what no data means."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TypeVar
 
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.builders import heatmap, prometheus, stat, table, timeseries
-from grafana_foundation_sdk.models import common, units
+from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import heatmap as heatmap_models
 from grafana_foundation_sdk.models import prometheus as prometheus_models
 from grafana_foundation_sdk.models.dashboard import (
@@ -20,66 +20,12 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
-from dashboards import rules
-
-REPOSITORY = "https://github.com/push-result-exporter/push-result-exporter"
-RUNBOOKS = f"{REPOSITORY}/blob/main/deploy/runbooks"
-CODES = f"{REPOSITORY}/blob/main/codes"
+from dashboards.style import COUNT, NEUTRAL, SECONDS, SHARE, Column, Line, Steps
 
 DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-PER_SECOND = units.CountsPerSecond
-CALLS_PER_SECOND = units.RequestsPerSecond
-SHARE = units.PercentUnit
-SECONDS = units.Seconds
-COUNT = units.Short
-BYTES = units.BytesIEC
-
-SMOOTH = "5m"
-"""The least interval of shares over time: on a quiet channel one failure is soon half of all."""
-
-SEVERITY_COLORS = {
-    "info": "green",
-    "warning": "yellow",
-    "error": "orange",
-    "critical": "red",
-    "unknown": "purple",
-}
-
-Steps = Sequence[tuple[float | None, str]]
-"""Threshold steps: from which value, which color; None stands for the lowest."""
-
-NEUTRAL: Steps = [(None, "text")]
-ZERO_IS_GOOD: Steps = [(None, "green"), (1, "red")]
-ZERO_IS_USUAL: Steps = [(None, "green"), (1, "yellow")]
-
-
-def up_to(threshold: str) -> Steps:
-    """Turn orange where the alert of a threshold of rules.yml may fire."""
-    return [(None, "green"), (rules.threshold(threshold), "orange")]
-
-
-class Line(NamedTuple):
-    """A query and the name of what it draws."""
-
-    expression: str
-    legend: str
-    exemplar: bool = False
-
-
-class Column(NamedTuple):
-    """A column of a table: its field, its title, and how its values look."""
-
-    field: str
-    title: str
-    unit: str = ""
-    link: tuple[str, str] | None = None
-    """The title and the URL behind each value."""
-    steps: Steps = ()
-    width: int = 0
-
-
 Panel = timeseries.Panel | stat.Panel | table.Panel | heatmap.Panel
+AnyPanel = TypeVar("AnyPanel", timeseries.Panel, stat.Panel, table.Panel, heatmap.Panel)
 
 
 def lines(
@@ -96,13 +42,8 @@ def lines(
 ) -> timeseries.Panel:
     """Draw values over time; series whose name matches `dashed` are drawn so."""
     panel = (
-        timeseries.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .unit(unit)
+        _described(timeseries.Panel(), title, description, unit, no_value)
         .min(0)
-        .no_value(no_value)
         .line_width(1)
         .fill_opacity(40 if stacked else 8)
         .show_points(common.VisibilityMode.AUTO)
@@ -115,13 +56,7 @@ def lines(
         panel.stacking(common_builders.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
     if unit == SHARE:
         panel.axis_soft_max(0.01)
-    for name, color in (colors or {}).items():
-        fixed = {"mode": FieldColorModeId.FIXED, "fixedColor": color}
-        panel.override_by_name(name, [DynamicConfigValue("color", fixed)])
-    if dashed:
-        style = {"fill": "dash", "dash": [8, 8]}
-        faint = [DynamicConfigValue("custom.lineStyle", style)]
-        panel.override_by_regexp(dashed, [*faint, DynamicConfigValue("custom.fillOpacity", 0)])
+    _distinguish(panel, colors or {}, dashed)
     if link:
         panel.data_links([_data_link(*link)])
     if least_interval:
@@ -145,12 +80,7 @@ def number(
 ) -> stat.Panel:
     """Show one value of now; `words` gives values a text and a color."""
     panel = (
-        stat.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .unit(unit)
-        .no_value(no_value)
+        _described(stat.Panel(), title, description, unit, no_value)
         .thresholds(_thresholds(steps))
         .color_scheme(builders.FieldColor().mode(FieldColorModeId.THRESHOLDS))
         .graph_mode(common.BigValueGraphMode.NONE)
@@ -182,12 +112,7 @@ def rows(
 ) -> table.Panel:
     """Show instant values side by side: queries with the same labels share a row."""
     panel = (
-        table.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .unit(COUNT)
-        .no_value(no_value)
+        _described(table.Panel(), title, description, COUNT, no_value)
         .thresholds(_thresholds(NEUTRAL))
         .cell_options(common.TableAutoCellOptions())
         .span(width)
@@ -217,12 +142,7 @@ def distribution(
     color = heatmap.HeatmapColorOptions()
     color.mode(heatmap_models.HeatmapColorMode.SCHEME).scheme("Blues").steps(64).exponent(0.5)
     return (
-        heatmap.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .unit(COUNT)
-        .no_value(no_value)
+        _described(heatmap.Panel(), title, description, COUNT, no_value)
         .color(color.fill("dark-blue").scale(heatmap_models.HeatmapColorScale.EXPONENTIAL))
         .y_axis(heatmap.YAxisConfig().unit(SECONDS).axis_placement(common.AxisPlacement.LEFT))
         .cell_values(heatmap.CellValues().unit(COUNT).decimals(0))
@@ -237,15 +157,9 @@ def distribution(
     )
 
 
-def to_dashboard(uid: str, *variables: str) -> str:
-    """Give the address of a dashboard, with the same data source, job and other variables."""
-    kept = "&".join(["${datasource:queryparam}", "${job:queryparam}", *variables])
-    return f"/d/{uid}?{kept}"
-
-
-def to_runbook(alert: str) -> tuple[str, str]:
-    """Link to the runbook of an alert."""
-    return (f"Runbook: {alert}", f"{RUNBOOKS}/{alert}.md")
+def _described(panel: AnyPanel, title: str, description: str, unit: str, no_value: str) -> AnyPanel:
+    panel.title(title).description(description).datasource(DATASOURCE)
+    return panel.unit(unit).no_value(no_value)
 
 
 def query(ref: str, expression: str) -> prometheus.Dataquery:
@@ -262,6 +176,17 @@ def query(ref: str, expression: str) -> prometheus.Dataquery:
 
 def _refs() -> Iterable[str]:
     return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _distinguish(panel: timeseries.Panel, colors: Mapping[str, str], dashed: str) -> None:
+    """Give series a color by their name, and dashes where it matches."""
+    for name, color in colors.items():
+        fixed = {"mode": FieldColorModeId.FIXED, "fixedColor": color}
+        panel.override_by_name(name, [DynamicConfigValue("color", fixed)])
+    if dashed:
+        style = {"fill": "dash", "dash": [8, 8]}
+        faint = [DynamicConfigValue("custom.lineStyle", style)]
+        panel.override_by_regexp(dashed, [*faint, DynamicConfigValue("custom.fillOpacity", 0)])
 
 
 def _legend() -> common_builders.VizLegendOptions:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from dashboards import alerting, build, layout, queries, rules
-from dashboards.panels import RUNBOOKS, SEVERITY_COLORS
+from dashboards.style import RUNBOOKS, SEVERITY_COLORS
 from exporter import metrics
 from exporter.code_tables import load_tables
 from exporter.results import Category, Severity

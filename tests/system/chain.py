@@ -161,11 +161,13 @@ def played(path: Chain, rates: dict[str, int]) -> Iterator[None]:
 def strangers(path: Chain, seconds: float) -> Iterator[None]:
     """Send what no scenario has for so long, beginning with the block.
 
-    Results of a channel that no table has, in batches that are too many at a time for
-    MAX_PENDING_RESULTS; calls that are malformed or forged. Then that channel is silent.
+    Results of a channel that no table has, some of them in batches that are too many at a time
+    for MAX_PENDING_RESULTS; calls that are malformed or forged. Then that channel is silent.
     """
-    batch = json.dumps([{"channel": "acme", "code": 7}] * (MAX_PENDING_RESULTS + 1)).encode()
-    bodies = [batch, batch, batch, b"{", b'[{"channel": "apns"}]']
+    result = {"channel": "acme", "code": 7}
+    single = json.dumps(result | {"count": 5}).encode()
+    batch = json.dumps([result] * (MAX_PENDING_RESULTS + 1)).encode()
+    bodies = [single, batch, batch, batch, b"{", b'[{"channel": "apns"}]']
     token = {"Authorization": f"Bearer {TOKEN}"}
     over = threading.Event()
 
