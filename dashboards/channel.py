@@ -1,16 +1,17 @@
 """One channel in depth: what came, which codes, of what kind, and a message to look at."""
 
+from functools import partial
+
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import health, layout, queries
 from dashboards.panels import Panel, lines, number, rows
-from dashboards.queries import FAILED, NOT_INFO, NOW, PAST, TOKEN_INVALID
+from dashboards.queries import FAILED, NOT_INFO, NOW, TOKEN_INVALID
 from dashboards.style import (
     COUNT,
     PER_SECOND,
     SECONDS,
     SHARE,
-    SMOOTH,
     ZERO_IS_GOOD,
     Line,
     to_runbook,
@@ -56,8 +57,7 @@ def _now() -> list[Panel]:
 
 
 def _failing_codes() -> Panel:
-    per_code = queries.total(queries.results(NOT_INFO), *queries.CODE)
-    named = queries.joined(f"({queries.some(per_code)})", "name", "category")
+    named = queries.named_codes(NOT_INFO, labels=("category",))
     return lines(
         "Failing codes",
         "Results a second that are not info: in all, and by code. The points are exemplars: "
@@ -70,13 +70,11 @@ def _failing_codes() -> Panel:
 
 
 def _codes() -> Panel:
-    per_code = queries.total(queries.results(), *queries.CODE)
-    named = queries.joined(f"({queries.some(per_code)})", "name")
     return lines(
         "Codes",
         "Results a second by code, those that went well included.",
         PER_SECOND,
-        Line(named, "{{name}} ({{code}})"),
+        Line(queries.named_codes(), "{{name}} ({{code}})"),
         stacked=True,
         no_value="No results in this time range",
     )
@@ -111,29 +109,19 @@ def _table() -> Panel:
 
 
 def _failures() -> Panel:
-    return lines(
+    return health.beside_the_day_before(
         "Failures",
         "Share of results with severity error or critical, and what it was a day earlier.",
-        SHARE,
-        Line(queries.severity_share(FAILED), "Share"),
-        Line(queries.severity_share(FAILED, past=PAST), "A day earlier"),
-        dashed="/earlier/",
-        link=to_runbook("PushFailureRatioHigh"),
-        least_interval=SMOOTH,
-        no_value="No results",
+        partial(queries.severity_share, FAILED),
+        "PushFailureRatioHigh",
     )
 
 
 def _invalid_tokens() -> Panel:
-    return lines(
+    return health.beside_the_day_before(
         "Invalid tokens",
         "Share of results that say the token is invalid, and what it was a day earlier. A spike is "
         "far above its own past; a steady share is not one.",
-        SHARE,
-        Line(queries.category_share(TOKEN_INVALID), "Share"),
-        Line(queries.category_share(TOKEN_INVALID, past=PAST), "A day earlier"),
-        dashed="/earlier/",
-        link=to_runbook("PushInvalidTokenRatioHigh"),
-        least_interval=SMOOTH,
-        no_value="No results",
+        partial(queries.category_share, TOKEN_INVALID),
+        "PushInvalidTokenRatioHigh",
     )

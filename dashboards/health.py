@@ -1,15 +1,18 @@
 """Panels that the overview shows for `$channel` of many and the channel's dashboard for one."""
 
+from collections.abc import Callable
+
 from dashboards import layout, queries
 from dashboards.panels import Panel, lines, number
-from dashboards.queries import FAILED, NOT_INFO, NOW, OUTAGE, THROTTLED, TOKEN_INVALID
+from dashboards.queries import FAILED, NOT_INFO, NOW, OUTAGE, PAST, THROTTLED, TOKEN_INVALID
 from dashboards.style import (
     CODES,
     COUNT,
     PER_SECOND,
-    RUNBOOKS,
+    RUNBOOK_OF_CELL,
     SEVERITY_COLORS,
     SHARE,
+    SMOOTH,
     ZERO_IS_USUAL,
     Column,
     Line,
@@ -38,7 +41,7 @@ CODE_COLUMNS = [
     Column(
         queries.RUNBOOK,
         "Runbook",
-        link=("Open the runbook", f"{RUNBOOKS}/${{__value.raw}}.md"),
+        link=RUNBOOK_OF_CELL,
         width=230,
     ),
 ]
@@ -83,6 +86,29 @@ def shares() -> list[Panel]:
             "outage_share",
         ),
     ]
+
+
+def beside_the_day_before(
+    title: str,
+    description: str,
+    share: Callable[..., str],
+    runbook: str,
+    *,
+    least_interval: str = SMOOTH,
+    no_value: str = "No results",
+) -> Panel:
+    """Draw a share and, dashed, what it was a day earlier; `share` takes the offset as `past`."""
+    return lines(
+        title,
+        description,
+        SHARE,
+        Line(share(), "Share"),
+        Line(share(past=PAST), "A day earlier"),
+        dashed="/earlier/",
+        link=to_runbook(runbook),
+        least_interval=least_interval,
+        no_value=no_value,
+    )
 
 
 def unknown_codes() -> Panel:

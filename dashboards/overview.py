@@ -8,7 +8,7 @@ from dashboards.queries import FAILED, NOT_INFO, NOW, THROTTLED, TOKEN_INVALID
 from dashboards.style import (
     COUNT,
     PER_SECOND,
-    RUNBOOKS,
+    RUNBOOK_OF_CELL,
     SECONDS,
     SHARE,
     SMOOTH,
@@ -123,13 +123,21 @@ def _volume() -> Panel:
 
 
 def _failures() -> Panel:
-    share = queries.in_use(queries.severity_share(FAILED, "channel"))
-    return lines(
+    return _share_by_channel(
         "Failures by channel",
         "Share of each channel's results with severity error or critical.",
+        queries.severity_share(FAILED, "channel"),
+        _OPEN_CHANNEL,
+    )
+
+
+def _share_by_channel(title: str, description: str, share: str, link: tuple[str, str]) -> Panel:
+    return lines(
+        title,
+        description,
         SHARE,
-        Line(share, "{{channel}}"),
-        link=_OPEN_CHANNEL,
+        Line(queries.in_use(share), "{{channel}}"),
+        link=link,
         least_interval=SMOOTH,
         no_value="No results",
     )
@@ -165,29 +173,23 @@ def _unknown_codes() -> Panel:
 
 
 def _bad_device_tokens() -> Panel:
-    return lines(
+    return health.beside_the_day_before(
         "BadDeviceToken on APNs",
         f"Share of APNs results that are BadDeviceToken (2009), over {NOW}, and what it was a day "
         "earlier. A spike is far above its own past; a steady share is not one.",
-        SHARE,
-        Line(queries.bad_device_token_share(), "Share"),
-        Line(queries.bad_device_token_share(past=queries.PAST), "A day earlier"),
-        dashed="/earlier/",
-        link=to_runbook("PushBadDeviceTokenSpike"),
+        queries.bad_device_token_share,
+        "PushBadDeviceTokenSpike",
+        least_interval="",
         no_value="No APNs results",
     )
 
 
 def _invalid_tokens() -> Panel:
-    share = queries.in_use(queries.category_share(TOKEN_INVALID, "channel"))
-    return lines(
+    return _share_by_channel(
         "Invalid tokens by channel",
         "Share of each channel's results that say the token is invalid.",
-        SHARE,
-        Line(share, "{{channel}}"),
-        link=to_runbook("PushInvalidTokenRatioHigh"),
-        least_interval=SMOOTH,
-        no_value="No results",
+        queries.category_share(TOKEN_INVALID, "channel"),
+        to_runbook("PushInvalidTokenRatioHigh"),
     )
 
 
@@ -211,29 +213,26 @@ def _outages() -> Panel:
 
 
 def _by_name(title: str, description: str, category: str, runbook: str) -> Panel:
-    per_code = queries.total(queries.results(), *queries.CODE)
-    named = queries.joined(f"({queries.some(per_code)})", "name", "category", info=(category,))
+    whole = queries.total(queries.results())
+    named = queries.named_codes(labels=("category",), info=(category,))
     return lines(
         title,
         description,
         PER_SECOND,
-        Line(
-            queries.or_zero(queries.of_category(category), queries.total(queries.results())), "All"
-        ),
+        Line(queries.or_zero(queries.of_category(category), whole), "All"),
         Line(named, "{{channel}} {{name}} ({{code}})"),
         link=to_runbook(runbook),
     )
 
 
 def _alerts() -> Panel:
-    where = f"{RUNBOOKS}/${{__value.raw}}.md"
     labels = "alertname, channel, severity, alertstate"
     return rows(
         "Alerts",
         "Push alerts that are pending or firing in Prometheus. Grafana's own alerts are on its "
         "Alerting page.",
         [
-            Column("alertname", "Alert", link=("Open the runbook", where)),
+            Column("alertname", "Alert", link=RUNBOOK_OF_CELL),
             Column("channel", "Channel"),
             Column("severity", "Severity"),
             Column("alertstate", "State"),

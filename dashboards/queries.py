@@ -6,15 +6,23 @@ channel has results but none of the kind asked for, the answer is 0 and not noth
 """
 
 from exporter import metrics
+from exporter.alerts import WATCHES
+
+
+def _watched_by(alert: str) -> str:
+    """Match the severities or categories that an alert counts."""
+    label, values = WATCHES[alert]
+    return f'{label}="{values[0]}"' if len(values) == 1 else f'{label}=~"{"|".join(values)}"'
+
 
 JOB = 'job=~"$job"'
 CHANNEL = 'channel=~"$channel"'
 APNS = 'channel="apns"'
 BAD_DEVICE_TOKEN = 'code="2009"'  # noqa: S105 - a status code
 
-FAILED = 'severity=~"error|critical"'
-CRITICAL = 'severity="critical"'
-UNKNOWN = 'severity="unknown"'
+FAILED = _watched_by("PushFailureRatioHigh")
+CRITICAL = _watched_by("PushChannelRejected")
+UNKNOWN = _watched_by("PushUnknownCode")
 NOT_INFO = 'severity!="info"'
 
 OURS = 'alertname=~"Push.+"'
@@ -23,9 +31,9 @@ FIRING = 'alertstate="firing"'
 EVALUATED = "push:min_results:threshold"
 """A series that is there wherever Prometheus evaluates deploy/prometheus/rules.yml."""
 
-TOKEN_INVALID = 'category="token_invalid"'  # noqa: S105 - a category
-THROTTLED = 'category=~"throttled|quota"'
-OUTAGE = 'category=~"vendor_outage|connection"'
+TOKEN_INVALID = _watched_by("PushInvalidTokenRatioHigh")
+THROTTLED = _watched_by("PushThrottled")
+OUTAGE = _watched_by("PushVendorOutage")
 
 INTERVAL = "$__rate_interval"
 RANGE = "$__range"
@@ -38,15 +46,7 @@ CODE = ("channel", "code", "severity")
 """The labels by which push_results_total and push_code_info are joined."""
 
 RUNBOOK = "runbook"
-_RUNBOOKS = (
-    ("category", "token_invalid|unregistered", "PushInvalidTokenRatioHigh"),
-    ("category", "throttled|quota", "PushThrottled"),
-    ("category", "vendor_outage|connection", "PushVendorOutage"),
-    ("severity", "critical", "PushChannelRejected"),
-    ("severity", "unknown", "PushUnknownCode"),
-    ("severity", "info", ""),
-)
-_OTHER_RUNBOOK = "PushFailureRatioHigh"
+"""The label that names a runbook."""
 
 
 def select(metric: str, *matchers: str) -> str:
@@ -93,6 +93,12 @@ def joined(per_code: str, *labels: str, info: tuple[str, ...] = (), window: str 
         f"{per_code} * on ({', '.join(CODE)}) group_left ({group_left}) "
         f"topk by ({', '.join(CODE)}) (1, max by ({meaning}) ({rows}))"
     )
+
+
+def named_codes(*matchers: str, labels: tuple[str, ...] = (), info: tuple[str, ...] = ()) -> str:
+    """Give the results a second of each code that came, with its name and other labels."""
+    per_code = total(results(*matchers), *CODE)
+    return joined(f"({some(per_code)})", "name", *labels, info=info)
 
 
 def of_category(category: str, *by: str, window: str = INTERVAL, past: str = "") -> str:
@@ -159,10 +165,10 @@ def codes_share(*matchers: str) -> str:
 
 
 def with_runbook(expression: str) -> str:
-    """Name the runbook for a code's category or severity in a label."""
-    named = f'label_replace({expression}, "{RUNBOOK}", "{_OTHER_RUNBOOK}", "", "")'
-    for label, value, runbook in _RUNBOOKS:
-        named = f'label_replace({named}, "{RUNBOOK}", "{runbook}", "{label}", "{value}")'
+    """Name the most telling alert that watches a code, if one does, in a label."""
+    named = expression
+    for alert, (label, values) in reversed(WATCHES.items()):
+        named = f'label_replace({named}, "{RUNBOOK}", "{alert}", "{label}", "{"|".join(values)}")'
     return named
 
 

@@ -19,11 +19,6 @@ def alerts() -> list[Rule]:
     return [rule for rule in _rules() if "alert" in rule]
 
 
-def recorded() -> set[str]:
-    """Name the series that the recording rules write."""
-    return {rule["record"] for rule in _rules() if "record" in rule}
-
-
 def threshold(name: str) -> float:
     """Return a threshold by the middle of its name; KeyError if there is none."""
     found = {rule["record"]: rule["expr"] for rule in _rules() if "record" in rule}

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from grafana_foundation_sdk.models import units
 
 from dashboards import rules
+from exporter.alerts import runbook_url
 
 REPOSITORY = "https://github.com/push-result-exporter/push-result-exporter"
-RUNBOOKS = f"{REPOSITORY}/blob/main/deploy/runbooks"
 CODES = f"{REPOSITORY}/blob/main/codes"
 
 PER_SECOND = units.CountsPerSecond
@@ -28,6 +28,9 @@ SEVERITY_COLORS = {
     "critical": "red",
     "unknown": "purple",
 }
+
+RUNBOOK_OF_CELL = ("Open the runbook", runbook_url("${__value.raw}"))
+"""A link from a cell that names an alert."""
 
 Steps = Sequence[tuple[float | None, str]]
 """Threshold steps: from which value, which color; None stands for the lowest."""
@@ -70,4 +73,4 @@ def to_dashboard(uid: str, *variables: str) -> str:
 
 def to_runbook(alert: str) -> tuple[str, str]:
     """Link to the runbook of an alert."""
-    return (f"Runbook: {alert}", f"{RUNBOOKS}/{alert}.md")
+    return (f"Runbook: {alert}", runbook_url(alert))

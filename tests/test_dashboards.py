@@ -14,10 +14,12 @@ import pytest
 import yaml
 
 from dashboards import alerting, build, layout, queries, rules
-from dashboards.style import RUNBOOKS, SEVERITY_COLORS
+from dashboards.style import SEVERITY_COLORS
 from exporter import metrics
+from exporter.alerts import RUNBOOKS
 from exporter.code_tables import load_tables
 from exporter.results import Category, Severity
+from tests.rules.files import RECORDED
 from tests.system.programs import program, unavailable
 
 PROVISIONING = build.GRAFANA / "provisioning"
@@ -129,7 +131,7 @@ def test_query_is_promql_on_our_metrics(query: Query) -> None:
     assert found
     for selector in found:
         name = str(selector.name)
-        if name in {"ALERTS", *rules.recorded()}:
+        if name in {"ALERTS", *RECORDED}:
             continue
         assert name in {*OURS, "up"} or name.startswith("process_")
         assert 'job=~"push-result-exporter"' in str(selector.matchers)
@@ -245,8 +247,8 @@ def test_links_resolve(uid: str) -> None:
     for url in found:
         if url.startswith("/d/"):
             assert url.removeprefix("/d/").split("?")[0] in BOARDS
-        elif url.startswith(f"{RUNBOOKS}/") and "${" not in url:
-            assert url.removeprefix(f"{RUNBOOKS}/").removesuffix(".md") in alerts
+        elif url.startswith(RUNBOOKS) and "${" not in url:
+            assert url.removeprefix(RUNBOOKS).removesuffix(".md") in alerts
         else:
             folder = re.sub(r"/(\$\{[^/]+|)$", "", url.split("/main/")[1])
             assert (rules.DEPLOY.parent / folder).is_dir()
