@@ -286,12 +286,40 @@ def test_alertmanager_takes_the_configuration() -> None:
         (["severity=warning", "source=mps"], "platform-chat"),
         (["severity=info", "channel=apns"], "daily-mail"),
         (["severity=info"], "daily-mail"),
+        (["severity=warning", "channel=acme"], "platform-chat"),
+        (["severity=critical", "channel=acme"], "on-call,platform-chat"),
+        (["channel=harmonyos"], "android-chat"),
+        ([], "platform-chat"),
     ],
 )
 def test_alerts_reach_whom_they_concern(labels: list[str], receivers: str) -> None:
     """Severity and channel decide who hears of an alert."""
     test = ["config", "routes", "test", f"--config.file={ALERTMANAGER}"]
     amtool(*test, f"--verify.receivers={receivers}", *labels)
+
+
+def test_messages_of_alertmanager_can_be_read(tmp_path: Path) -> None:
+    """A chat message names channel and alert, and links to the runbook and into Grafana."""
+    throttled = next(alert for alert in ALERTS if alert.name == "PushThrottled")
+    labels = {"alertname": throttled.name, "channel": "vivo"}
+    annotations = {**throttled.annotations, "dashboard_url": "/d/push-channel?var-channel=vivo"}
+    alert = {"status": "firing", "labels": labels, "annotations": annotations}
+    data = tmp_path / "data.json"
+    data.write_text(json.dumps({"status": "firing", "commonLabels": labels, "alerts": [alert]}))
+    chats = [
+        one["slack_configs"] for one in read(ALERTMANAGER)["receivers"] if "slack_configs" in one
+    ]
+    assert len(chats) == 3
+    for (chat,) in chats:
+        title, text = (
+            amtool("template", "render", f"--template.glob={tmp_path}/*.tmpl",
+                   f"--template.data={data}", f"--template.text={chat[part]}")
+            for part in ("title", "text")
+        )  # fmt: skip
+        assert title == "FIRING vivo PushThrottled"
+        assert annotations["summary"] in text
+        assert f"<{annotations['runbook_url']}|Runbook>" in text
+        assert "<https://grafana.example.com/d/push-channel?var-channel=vivo|Dashboard>" in text
 
 
 def test_every_channel_has_a_route() -> None:
