@@ -154,6 +154,13 @@ def test_items_to_the_letter_are_decoded_once(
     assert [(group.result.code, group.anonymous) for group in groups] == [("2", 500), ("2009", 500)]
 
 
+def test_cuts_inside_of_texts_are_noticed() -> None:
+    """Where a message holds what ends an item and begins the next, it stays in one piece."""
+    body = ",".join(['{"code":2,"message":"a},{b"}'] * 9)
+    [group] = results.decode(f"[{body}]".encode()).groups
+    assert (group.result.message, group.anonymous) == ("a},{b", 9)
+
+
 @pytest.mark.parametrize("bad", ["1", '{"code": "no code!"}'])
 def test_body_with_too_many_bad_items_is_refused(bad: str) -> None:
     """Ten thousand items that are no results can be listed; one more refuses the body."""
