@@ -1,24 +1,15 @@
-"""The private HTTP edge: metrics, health, reload, status page."""
+"""The private HTTP edge: metrics, health, reload, pages."""
 
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from exporter.errors import ConfigurationError
+from exporter.pages import HEADERS, Pages
 from exporter.service import Service
-from exporter.status import code_rows, status_of
-
-# The page needs nothing from elsewhere, and nothing that it shows may run.
-_PAGE_POLICY = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+from exporter.status import status_of, watched_rows
 
 
 class Admin:
@@ -26,10 +17,7 @@ class Admin:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        templates = Environment(
-            loader=PackageLoader("exporter"), autoescape=select_autoescape(default=True)
-        )
-        self._page = templates.get_template("status.html")
+        self._pages = Pages()
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Expose the metrics in the format that the scraper asks for."""
@@ -59,12 +47,25 @@ class Admin:
 
     async def codes(self, _request: web.Request) -> web.Response:
         """Give the code tables in force as JSON."""
-        return _json(code_rows(self._service.configuration.tables))
+        return _json(watched_rows(self._service))
 
     async def page(self, _request: web.Request) -> web.Response:
         """Show the state of the exporter to a person."""
-        html = self._page.render(status=status_of(self._service))
-        return web.Response(text=html, content_type="text/html", headers=_PAGE_POLICY)
+        return _html(self._pages.status(self._service))
+
+    async def codes_page(self, request: web.Request) -> web.Response:
+        """Show the code tables in force to a person."""
+        return _html(self._pages.codes(self._service, request.query.get("q", "")))
+
+    async def asset(self, request: web.Request) -> web.Response:
+        """Give a file that the pages need."""
+        asset = self._pages.assets.get(request.match_info["name"])
+        if asset is None:
+            raise web.HTTPNotFound
+        headers = HEADERS | {"Cache-Control": "no-cache"}
+        return web.Response(
+            body=asset.content, content_type=asset.content_type, charset="utf-8", headers=headers
+        )
 
 
 def make_admin_app(service: Service) -> web.Application:
@@ -72,6 +73,8 @@ def make_admin_app(service: Service) -> web.Application:
     app = web.Application(middlewares=[_guard(service)])
     admin = Admin(service)
     app.router.add_get("/", admin.page)
+    app.router.add_get("/codes", admin.codes_page)
+    app.router.add_get("/assets/{name}", admin.asset)
     app.router.add_get("/metrics", admin.metrics)
     app.router.add_get("/-/healthy", admin.healthy)
     app.router.add_get("/-/ready", admin.ready)
@@ -93,6 +96,10 @@ def _guard(service: Service) -> Middleware:
         return await handler(request)
 
     return guard
+
+
+def _html(page: str) -> web.Response:
+    return web.Response(text=page, content_type="text/html", headers=HEADERS)
 
 
 def _json(answer: Any) -> web.Response:

@@ -2,9 +2,23 @@
 
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from exporter.results import Category, ClassifiedResult, Severity
 
 RUNBOOKS = "https://github.com/push-result-exporter/push-result-exporter/blob/main/deploy/runbooks/"
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """An alert and where to read on."""
+
+    name: str
+    runbook: str
+
+    @classmethod
+    def named(cls, name: str) -> "Alert":
+        """Find the runbook of an alert."""
+        return cls(name, runbook_url(name))
 
 
 class Watch(NamedTuple):

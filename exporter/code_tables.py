@@ -162,3 +162,37 @@ def _check_names(tables: Tables, path: Path) -> None:
 def fold(word: str) -> str:
     """Bring a channel's name or alias into the form in which they are compared."""
     return re.sub(r"\s+", "", word).casefold()
+
+
+def draft_row(channel: str, code: str, message: str | None) -> str:
+    """Write the row of a code that no table has, as TOML: each `?` is for the operator to fill.
+
+    It does not load before that, and may follow other rows in a file.
+    """
+    key = code if re.fullmatch("[A-Za-z0-9_-]+", code) else _quoted(code)
+    known = channel if channel != OTHER else "?"
+    severities, categories, retries = (
+        ", ".join(one for one in kind if one != "unknown") for kind in (Severity, Category, Retry)
+    )
+    return f"""# In a file that begins with: channel = "{known}"
+[codes.{key}]
+name = {_quoted(f"Code {code}")}  # a short one of your own
+description = {_quoted(message.strip() if message and message.strip() else "?")}
+severity = "?"  # {severities}
+category = "?"  # {categories}
+retry = "?"  # {retries}
+action = "?"
+"""
+
+
+def _quoted(text: str) -> str:
+    """Write text as a TOML string in which nothing is invisible."""
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return f"\\U{ord(character):08X}"

@@ -134,6 +134,14 @@ class Metrics:
         """Return a counter of calls that reach no webhook."""
         return self._requests.labels("unknown", status)
 
+    def calls(self) -> dict[tuple[str, ...], int]:
+        """Return how many webhook calls there were, by source and status."""
+        return _totals(self._requests)
+
+    def rejections(self) -> dict[tuple[str, ...], int]:
+        """Return how many items were not results, by source and reason."""
+        return _totals(self._rejected)
+
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Return the metrics and their content type, in the format that the scraper accepts."""
         try:
@@ -211,6 +219,15 @@ class ResultsCollector(Collector):
         for labels, total in totals.items():
             family.add_metric(labels, total, exemplar=exemplars.get(labels))
         return family
+
+
+def _totals(counter: Counter) -> dict[tuple[str, ...], int]:
+    """Read a counter by the values of its labels."""
+    return {
+        tuple(sample.labels.values()): int(sample.value)
+        for metric in counter.collect()
+        for sample in metric.samples
+    }
 
 
 def _overflow(classifier: Classifier) -> list[ClassifiedResult]:

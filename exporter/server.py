@@ -62,11 +62,15 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Service, Ports]]:
         stack.callback(service.recorder.close)
         stack.push_async_callback(service.ledger.close)
         await service.ledger.start()
+        stack.callback(asyncio.create_task(service.keep_last_hour()).cancel)
+        service.ingest_port, service.admin_port = (
+            listener.getsockname()[1] for listener in (public, private)
+        )
         await stack.enter_async_context(admin_listener(service, private))
         await stack.enter_async_context(ingest_listener(service, public))
         ports = Ports(
-            public.getsockname()[1],
-            private.getsockname()[1],
+            service.ingest_port,
+            service.admin_port,
             "https" if settings.tls_cert_file else "http",
         )
         log.info("listening", version=VERSION, ingest=ports.ingest, admin=ports.admin)

@@ -11,6 +11,7 @@ import structlog
 from exporter.bodies import Bodies
 from exporter.configuration import Configuration, load_configuration
 from exporter.errors import ConfigurationError
+from exporter.last_hour import LastHour, every_minute
 from exporter.ledger import Count, Ledger
 from exporter.metrics import Metrics, ResultsCollector
 from exporter.recorder import Recorder
@@ -31,6 +32,8 @@ class Service:
         self.configuration = configuration
         self.started_at = time.time()
         self.host = socket.gethostname()
+        self.ingest_port, self.admin_port = settings.ingest_port, settings.admin_port
+        """Where the listeners are; if a setting is 0, known once they are bound."""
         self.process = os.getpid()
         self.draining = False
         """Set when the exporter stops: results are refused, so that a sender goes elsewhere."""
@@ -44,7 +47,7 @@ class Service:
             sync=settings.ledger_sync,
             dedupe_seconds=settings.dedupe_window_seconds,
             max_pending=settings.max_pending_results,
-            on_load=self._continue_unknown_codes,
+            on_load=self._continue,
             on_commit=self.metrics.commit_seconds.observe,
             on_error=self.metrics.commit_errors.inc,
         )
@@ -59,6 +62,11 @@ class Service:
         self.metrics.requests_in_flight.set_function(lambda: self.in_flight)
         self.metrics.pending_results.set_function(lambda: self.ledger.pending)
         self.metrics.reload_successful.set(1)
+        self.reload_problem: str | None = None
+        """Why the last reload failed, or None."""
+        self.recent_results = LastHour(self._totals)
+        self.recent_calls = LastHour(self.metrics.calls)
+        self.recent_rejections = LastHour(self.metrics.rejections)
 
     @classmethod
     def load(cls, settings: Settings) -> Self:
@@ -71,6 +79,7 @@ class Service:
             self.configuration = load_configuration(self.settings)
         except ConfigurationError as error:
             self.metrics.reload_successful.set(0)
+            self.reload_problem = str(error)
             log.error(  # noqa: TRY400 - the message says it all
                 "reload failed, the old configuration stays", problem=str(error)
             )
@@ -78,6 +87,7 @@ class Service:
         known = (meaning.series for meaning in self.configuration.classifier.known())
         self.unknown_codes.forget(known)
         self.metrics.reload_successful.set(1)
+        self.reload_problem = None
         log.info("configuration reloaded")
 
     def not_ready(self) -> str | None:
@@ -86,10 +96,20 @@ class Service:
             return "draining"
         return "ledger_unavailable" if self.ledger.problem else None
 
+    async def keep_last_hour(self) -> None:
+        """Note what each minute counts, until cancelled."""
+        await every_minute(self.recent_results, self.recent_calls, self.recent_rejections)
+
     def _counts(self) -> dict[Series, Count] | None:
         return self.ledger.counts if self.ledger.loaded else None
 
-    def _continue_unknown_codes(self) -> None:
+    def _totals(self) -> dict[Series, int] | None:
+        counts = self._counts()
+        return None if counts is None else {series: one.total for series, one in counts.items()}
+
+    def _continue(self) -> None:
+        """Go on from what the ledger had counted."""
         current = self.configuration.classifier.current
         counted = (current(series) for series in self.ledger.counts)
         self.unknown_codes.restore(meaning.series for meaning in counted if not meaning.known)
+        self.recent_results.note()

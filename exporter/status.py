@@ -1,40 +1,135 @@
-"""What the status page and its JSON say."""
+"""What the status page and its JSON say: times in Unix seconds, no secret."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from exporter.code_status import (
+    CodeStatus,
+    UnknownCodeStatus,
+    alerts_of,
+    counted_codes,
+    most_frequent,
+    unknown_codes,
+    worst_of_hour,
+)
 from exporter.code_tables import Tables
-from exporter.results import ClassifiedResult, Severity
+from exporter.health import Health, health_of
+from exporter.last_hour import MINUTES
+from exporter.reasons import CALLS, ITEMS
+from exporter.results import Series, Severity
 from exporter.service import VERSION, Service
 
-MAX_FAILING_CODES = 20
+
+class LedgerStatus(msgspec.Struct, frozen=True):
+    """Whether results can be stored."""
+
+    path: str
+    problem: str | None
+    pending_results: int
 
 
-def status_of(service: Service) -> dict[str, Any]:
-    """Sum up the exporter's state, ready for JSON: times in Unix seconds, no secret."""
+class ChannelHour(msgspec.Struct):
+    """A channel in the last hour; `failing` is every severity but info."""
+
+    results: int
+    severities: dict[str, int]
+    per_minute: list[int]
+    """One figure a minute, the running one last."""
+    failing_per_minute: list[int]
+
+
+class ChannelStatus(msgspec.Struct):
+    """A channel in all and in the last hour."""
+
+    channel: str
+    title: str
+    results: int
+    last_received: float | None
+    severities: dict[str, int]
+    last_hour: ChannelHour
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Calls that were refused, or items that were no results, for one reason."""
+
+    kind: str
+    """`call` or `item`."""
+    source: str
+    reason: str
+    meaning: str
+    since_start: int
+    last_hour: int
+
+
+class CallsHour(msgspec.Struct, frozen=True):
+    """The calls of the last hour to the two webhooks, other paths left out."""
+
+    calls: int
+    refused: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Everything."""
+
+    health: Health
+    ready: bool
+    problem: str | None
+    now: float
+    version: str
+    host: str
+    process: int
+    ports: dict[str, int]
+    started_at: float
+    uptime_seconds: float
+    ledger: LedgerStatus
+    hour_seconds: float
+    """How far back the last hour goes: a restart begins a new one."""
+    calls_last_hour: CallsHour
+    channels: list[ChannelStatus]
+    failing_codes: list[CodeStatus]
+    """The most frequent of all time."""
+    failing_codes_last_hour: list[CodeStatus]
+    """Those of the last hour, the worst severity first."""
+    unknown_codes: list[UnknownCodeStatus]
+    """The last seen first."""
+    refused: list[Refused]
+    settings: dict[str, Any]
+
+
+def status_of(service: Service) -> Status:
+    """Sum up the exporter's state."""
+    now = time.time()
     problem = service.not_ready()
-    counted = _counted(service)
-    return {
-        "ready": problem is None,
-        "problem": problem,
-        "version": VERSION,
-        "host": service.host,
-        "process": service.process,
-        "started_at": service.started_at,
-        "uptime_seconds": time.time() - service.started_at,
-        "ledger": {
-            "path": str(service.settings.ledger_path),
-            "problem": service.ledger.problem,
-            "pending_results": service.ledger.pending,
+    hour = service.recent_results.counts()
+    codes = list(counted_codes(service, hour))
+    return Status(
+        health=health_of(service),
+        ready=problem is None,
+        problem=problem,
+        now=now,
+        version=VERSION,
+        host=service.host,
+        process=service.process,
+        ports={"ingest": service.ingest_port, "admin": service.admin_port},
+        started_at=service.started_at,
+        uptime_seconds=now - service.started_at,
+        ledger=LedgerStatus(
+            str(service.settings.ledger_path), service.ledger.problem, service.ledger.pending
+        ),
+        hour_seconds=service.recent_results.seconds,
+        calls_last_hour=_calls(service.recent_calls.counts()),
+        channels=_channels(service),
+        failing_codes=most_frequent(codes),
+        failing_codes_last_hour=worst_of_hour(codes),
+        unknown_codes=unknown_codes(service, hour),
+        refused=_refused(service),
+        settings={
+            name.upper(): value for name, value in service.settings.model_dump(mode="json").items()
         },
-        "channels": _channels(service, counted),
-        "failing_codes": _failing(service, counted),
-        "unknown_codes": [
-            {"channel": one.channel, "code": one.code, "message": one.message,
-             "last_seen": one.last_seen}
-            for one in service.unknown_codes
-        ],
-    }  # fmt: skip
+    )
 
 
 def code_rows(tables: Tables) -> list[dict[str, str]]:
@@ -46,50 +141,68 @@ def code_rows(tables: Tables) -> list[dict[str, str]]:
     ]
 
 
-Counted = list[tuple[ClassifiedResult, int, float]]  # meaning, results, last received
-
-
-def _counted(service: Service) -> Counted:
-    current = service.configuration.classifier.current
+def watched_rows(service: Service) -> list[dict[str, Any]]:
+    """List every row of the tables in force with the alerts that watch it."""
+    classifier = service.configuration.classifier
     return [
-        (current(series), count.total, count.last_at)
-        for series, count in service.ledger.counts.items()
+        {**row, "alerts": alerts_of(classifier.current(Series(channel, code, channel)))}
+        for row in code_rows(service.configuration.tables)
+        for channel, code in [(row["channel"], row["code"])]
     ]
 
 
-def _channels(service: Service, counted: Counted) -> list[dict[str, Any]]:
+def _channels(service: Service) -> list[ChannelStatus]:
+    tables = service.configuration.tables
+    current = service.configuration.classifier.current
+    channels = service.configuration.classifier.channels()
+    # A reload may have taken the table of a channel that was counted.
+    for channel in [*channels, *sorted({one.channel for one in service.ledger.counts})]:
+        if channel not in channels:
+            channels.append(channel)
     rows = {
-        channel: {
-            "channel": channel,
-            "results": 0,
-            "last_received": None,
-            "severities": dict.fromkeys(map(str, Severity), 0),
-        }
-        for channel in service.configuration.classifier.channels()
+        channel: _no_results(channel, tables[channel].title if channel in tables else "No table")
+        for channel in channels
     }
-    for meaning, total, last in counted:
-        channel = meaning.series.channel
-        row: dict[str, Any] = rows.setdefault(channel, {**rows["other"], "channel": channel})
-        row["results"] += total
-        row["last_received"] = max(last, row["last_received"] or 0)
-        row["severities"][meaning.severity.value] += total
+    for series, count in service.ledger.counts.items():
+        row = rows[series.channel]
+        row.results += count.total
+        row.last_received = max(count.last_at, row.last_received or 0)
+        row.severities[current(series).severity] += count.total
+    minutes = service.recent_results.minutes()
+    for place, minute in enumerate(minutes, MINUTES - len(minutes)):
+        for series, results in minute.items():
+            hour = rows[series.channel].last_hour
+            severity = current(series).severity
+            hour.results += results
+            hour.severities[severity] += results
+            hour.per_minute[place] += results
+            if severity is not Severity.INFO:
+                hour.failing_per_minute[place] += results
     return list(rows.values())
 
 
-def _failing(service: Service, counted: Counted) -> list[dict[str, Any]]:
-    failing = [one for one in counted if one[0].severity is not Severity.INFO]
-    failing.sort(key=lambda one: -one[1])
-    rows = []
-    for meaning, total, last in failing[:MAX_FAILING_CODES]:
-        row = service.configuration.classifier.row(meaning.series)
-        rows.append({
-            "channel": meaning.series.channel,
-            "code": meaning.series.code,
-            "name": meaning.name,
-            "severity": meaning.severity.value,
-            "results": total,
-            "last_received": last,
-            "description": row.description if row else "No table has this code.",
-            "action": row.action if row else "Add a row for it to a table of your own.",
-        })  # fmt: skip
-    return rows
+def _no_results(channel: str, title: str) -> ChannelStatus:
+    none = dict.fromkeys(map(str, Severity), 0)
+    hour = ChannelHour(0, dict(none), [0] * MINUTES, [0] * MINUTES)
+    return ChannelStatus(channel, title, 0, None, none, hour)
+
+
+def _refused(service: Service) -> list[Refused]:
+    """List what was refused since the start, what came in the last hour first."""
+    rows = [
+        Refused(kind, source, reason, meanings[reason], total, hour.get((source, reason), 0))
+        for kind, totals, hour, meanings in (
+            ("call", service.metrics.calls(), service.recent_calls.counts(), CALLS),
+            ("item", service.metrics.rejections(), service.recent_rejections.counts(), ITEMS),
+        )
+        for (source, reason), total in totals.items()
+        if total and reason != "accepted"
+    ]
+    return sorted(rows, key=lambda row: (-row.last_hour, -row.since_start))
+
+
+def _calls(hour: Mapping[tuple[str, ...], int]) -> CallsHour:
+    calls = {key: count for key, count in hour.items() if key[0] != "unknown"}
+    accepted = sum(count for (_, status), count in calls.items() if status == "accepted")
+    total = sum(calls.values())
+    return CallsHour(total, total - accepted)

@@ -36,7 +36,7 @@ async def test_codes_as_json(exporter: Exporter) -> None:
     rows = json.loads(text)
     assert status == 200
     assert len(rows) == sum(len(table.codes) for table in load_tables().values())
-    fields = "channel code name description severity category retry action source origin"
+    fields = "channel code name description severity category retry action source origin alerts"
     assert {" ".join(row) for row in rows} == {fields}
 
 
@@ -60,7 +60,7 @@ async def test_status_as_json_and_page(exporter: Exporter) -> None:
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "10072" in page
     assert "&lt;script&gt;" in page
-    assert "<script" not in page
+    assert "<script>" not in page
 
 
 async def test_reload_takes_new_tokens_and_tables(

@@ -1,0 +1,147 @@
+// Both pages are whole without this. It keeps the status page current, filters the codes while
+// somebody types, and copies rows.
+"use strict";
+
+const EVERY = 5000; // ms
+const main = document.getElementById("main");
+const gone = document.getElementById("gone");
+document.documentElement.classList.add("scripted");
+
+// ------------------------------------------------------------------ the status page stays current
+
+// What has an id is found again by it, everything else by its place. What stays is changed and not
+// replaced: the focus, a selection, the scroll position and open details survive.
+function update(old, fresh) {
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return;
+  }
+  for (const { name } of [...old.attributes]) {
+    if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  const known = new Map([...old.children].filter((one) => one.id).map((one) => [one.id, one]));
+  let place = old.firstChild;
+  for (const child of [...fresh.childNodes]) {
+    const same = (child.id && known.get(child.id)) || (alike(place, child) ? place : null);
+    if (!same) {
+      old.insertBefore(child, place);
+      continue;
+    }
+    if (same === place) place = place.nextSibling;
+    else old.insertBefore(same, place);
+    update(same, child);
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
+}
+
+function alike(old, fresh) {
+  return old && old.nodeName === fresh.nodeName && (old.id || "") === (fresh.id || "");
+}
+
+function show(html) {
+  const fresh = new DOMParser().parseFromString(html, "text/html");
+  const focused = document.activeElement;
+  document.title = fresh.title;
+  const icon = document.querySelector("link[rel=icon]");
+  const now = fresh.querySelector("link[rel=icon]").getAttribute("href");
+  if (icon.getAttribute("href") !== now) icon.setAttribute("href", now);
+  update(main, fresh.getElementById("main"));
+  // A row that moved has lost it.
+  if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+}
+
+let due; // timer of the next refresh
+let lastSeen = new Date();
+
+async function refresh() {
+  clearTimeout(due);
+  try {
+    const answer = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(EVERY) });
+    if (!answer.ok) throw new Error(answer.status);
+    show(await answer.text());
+    lastSeen = new Date();
+    reachable(true);
+  } catch {
+    reachable(false);
+  }
+  clearTimeout(due);
+  if (!document.hidden) due = setTimeout(refresh, EVERY);
+}
+
+function reachable(yes) {
+  document.documentElement.classList.toggle("gone", !yes);
+  if (yes) {
+    gone.hidden = true;
+  } else if (gone.hidden) {
+    gone.hidden = false;
+    gone.textContent = `Not reachable since ${lastSeen.toLocaleTimeString()}. What you see is from then.`;
+    document.title = `Not reachable · ${document.title}`;
+  }
+}
+
+if (document.getElementById("health")) {
+  due = setTimeout(refresh, EVERY);
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(due);
+    if (!document.hidden) refresh();
+  });
+}
+
+document.addEventListener("click", async ({ target }) => {
+  const source = target.dataset.copy && document.getElementById(target.dataset.copy);
+  if (!source) return;
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    target.textContent = "Copied";
+  } catch { // not a secure origin: Ctrl-C does the rest
+    getSelection().selectAllChildren(source);
+    target.textContent = "Selected";
+  }
+});
+
+// ------------------------------------------------------------------ the codes are filtered
+
+const search = document.getElementById("search");
+
+if (search) {
+  const query = document.getElementById("q");
+  const rows = [...document.querySelectorAll("#codes tbody tr")].map((row) => [row, row.textContent.toLowerCase()]);
+
+  const filter = () => {
+    const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const [row, text] of rows) {
+      row.hidden = !words.every((word) => text.includes(word));
+      shown += !row.hidden;
+    }
+    document.getElementById("shown").textContent = shown;
+    document.getElementById("no-codes").hidden = shown > 0;
+    history.replaceState(null, "", (query.value ? `?q=${encodeURIComponent(query.value)}` : location.pathname) + location.hash);
+  };
+
+  const jump = () => {
+    const row = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!row) return;
+    if (row.hidden) {
+      query.value = "";
+      filter();
+    }
+    row.scrollIntoView();
+  };
+
+  query.addEventListener("input", filter);
+  search.addEventListener("submit", (event) => {
+    event.preventDefault();
+    filter();
+  });
+  addEventListener("hashchange", jump);
+  if (query.value) filter();
+  jump();
+}

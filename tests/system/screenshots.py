@@ -1,0 +1,77 @@
+"""Take pictures of the pages with an hour of traffic behind them: `make screenshots`."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page
+
+from tests.conftest import TOKEN, KeyPair, make_key_pair
+from tests.system.browser import DESKTOP, PHONE, SCREENSHOTS, chromium, hurried, opened
+from tests.system.programs import ExporterProcess, exporter_process, fetch
+
+README = Path(__file__).parents[2] / ".github" / "screenshots"
+MINUTE = 0.25
+"""Seconds that a minute takes."""
+
+UNKNOWN = [
+    {"channel": "fcm", "code": "SENDER_ID_MISMATCH", "message": "sender id mismatch", "count": 14},
+    {"channel": "vivo", "code": 10099, "message": "该应用消息类型已达上限", "count": 3},
+]
+
+
+def main() -> None:
+    """Play trouble, take each page in both widths and colours, and keep two for README."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    README.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name, chromium() as browser:
+        folder = Path(name)
+        keys = make_key_pair(folder, "gateway")
+        token = folder / "token"
+        token.write_text(TOKEN)
+        settings = {"mps_public_key_files": keys.public, "results_token_files": token}
+        with exporter_process(folder, hurried(MINUTE), **settings) as exporter:
+            take(browser, exporter, "quiet")
+            traffic(exporter, keys, folder, "healthy", 60 * MINUTE)
+            take(browser, exporter, "healthy")
+            for scenario in ("throttled", "certificate-expired"):
+                traffic(exporter, keys, folder, scenario, 12 * MINUTE)
+            bearer = {"Authorization": f"Bearer {TOKEN}"}
+            fetch(f"{exporter.ingest}/webhooks/results", json.dumps(UNKNOWN).encode(), bearer)
+            take(browser, exporter, "trouble")
+    shutil.copy(SCREENSHOTS / "trouble-1280-light.png", README / "status.png")
+    shutil.copy(SCREENSHOTS / "trouble-360-dark.png", README / "phone.png")
+
+
+def traffic(
+    exporter: ExporterProcess, keys: KeyPair, folder: Path, scenario: str, seconds: float
+) -> None:
+    """Send results of a scenario for a while."""
+    command = [sys.executable, "-m", "exporter", "simulate", "--scenario", scenario]
+    to = ["--url", f"{exporter.ingest}/webhooks/mps", "--private-key", str(keys.private)]
+    subprocess.run([*command, *to, "--rate", "300", "--seconds", str(seconds)], check=True)
+
+
+def take(browser: Browser, exporter: ExporterProcess, name: str) -> None:
+    """Take both pages in both widths and colours."""
+    for size in (DESKTOP, PHONE):
+        for dark in (False, True):
+            colours = "dark" if dark else "light"
+            with opened(browser, exporter.admin, size, dark=dark) as page:
+                shot(page, f"{name}-{size[0]}-{colours}", whole=False)
+                shot(page, f"{name}-{size[0]}-{colours}-whole", whole=True)
+            if name == "trouble":
+                with opened(browser, f"{exporter.admin}/codes?q=apns+token", size, dark=dark) as page:
+                    shot(page, f"codes-{size[0]}-{colours}", whole=False)
+
+
+def shot(page: Page, name: str, *, whole: bool) -> None:
+    """Take a picture."""
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole)
+
+
+if __name__ == "__main__":
+    main()
