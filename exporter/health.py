@@ -50,6 +50,8 @@ class Health(msgspec.Struct, frozen=True):
     """`trouble`, `attention`, `quiet` or `ok`."""
     headline: str
     findings: list[Finding]
+    window_minutes: int = WINDOW
+    """What the shares and numbers of the findings are taken of."""
 
 
 class Threshold(NamedTuple):
@@ -64,9 +66,9 @@ class Threshold(NamedTuple):
 
 
 OF_RESULTS = {
-    "PushChannelRejected": Threshold(3, 0, Level.TROUBLE, "{} rejects us"),
+    "PushChannelRejected": Threshold(3, 0, Level.TROUBLE, "rejected by {}"),
     "PushBadDeviceTokenSpike": Threshold(20, 0.05, Level.ATTENTION, "bad device tokens on {}"),
-    "PushThrottled": Threshold(10, 0.05, Level.ATTENTION, "{} throttles us"),
+    "PushThrottled": Threshold(10, 0.05, Level.ATTENTION, "throttled by {}"),
     "PushInvalidTokenRatioHigh": Threshold(20, 0.05, Level.ATTENTION, "invalid tokens on {}"),
     "PushVendorOutage": Threshold(10, 0.1, Level.ATTENTION, "outage at {}"),
     "PushFailureRatioHigh": Threshold(10, 0.1, Level.ATTENTION, "failures on {}"),
@@ -87,7 +89,7 @@ OF_CALLS = {
         10,
         0.01,
         Level.ATTENTION,
-        "/webhooks/{} is overloaded",
+        "calls to /webhooks/{} are too many for the disk",
         "Give the exporter a faster disk, or add a replica.",
     ),
 }
@@ -181,10 +183,14 @@ def _watches_calls(alert: str, status: str) -> bool:
 def _of_channel(service: Service, channel: str, counted: Counted) -> Iterator[Finding]:
     """Judge the results of a channel; each code is told once, by the most telling alert."""
     total = sum(count for _, count in counted)
+    rejected = False
     for alert, threshold in OF_RESULTS.items():
+        if rejected and threshold.share:  # who is rejected has worse to mend than its shares
+            continue
         told = [(meaning, count) for meaning, count in counted if alert in alerts_for(meaning)]
         if not _reaches(threshold, sum(count for _, count in told), total):
             continue
+        rejected = rejected or alert == "PushChannelRejected"
         counted = [one for one in counted if one not in told]
         codes = {f"{meaning.series.code} {meaning.name}": count for meaning, count in told}
         row = service.configuration.classifier.row(max(told, key=itemgetter(1))[0].series)
@@ -203,16 +209,22 @@ def _stopped(service: Service, heard: Container[str]) -> Iterator[Finding]:
     before: dict[str, int] = {}
     for series, count in service.recent_results.counts(after=WINDOW).items():
         before[series.channel] = before.get(series.channel, 0) + count
-    for channel in sorted(before):
-        if channel not in heard and before[channel] >= STEADY_RESULTS:
-            yield Finding(
-                Level.TROUBLE,
-                f"results of {channel} have stopped",
-                f"None in the last {WINDOW} minutes, {before[channel]:,} in the time before.",
-                "Find out whether pushes are still sent, and whether the gateway still calls.",
-                Alert.named("PushResultsStopped"),
-                channel,
-            )
+    silent = [
+        channel
+        for channel in sorted(before)
+        if channel not in heard and before[channel] >= STEADY_RESULTS
+    ]
+    if silent:
+        had = ", ".join(f"{channel} ({before[channel]:,})" for channel in silent)
+        yield Finding(
+            Level.TROUBLE,
+            f"results of {silent[0] if len(silent) == 1 else f'{len(silent)} channels'} "
+            "have stopped",
+            f"None in the last {WINDOW} minutes, though there were in the time before: {had}.",
+            "Find out whether pushes are still sent, and whether the gateway still calls.",
+            Alert.named("PushResultsStopped"),
+            silent[0] if len(silent) == 1 else None,
+        )
 
 
 def _reaches(threshold: Threshold, affected: int, total: int) -> bool:
@@ -220,11 +232,10 @@ def _reaches(threshold: Threshold, affected: int, total: int) -> bool:
 
 
 def _detail(counts: dict[str, int], total: int, what: str) -> str:
-    """Say how large a share is, and what it consists of."""
+    """Say how large a share of the window is, and what it consists of."""
     affected = sum(counts.values())
-    share = f"{affected / total:.0%}" if affected >= total / 100 else "less than 1%"
+    share = f"{affected / total:.0%}" if affected >= total / 100 else "Less than 1%"
     most = sorted(counts, key=lambda name: -counts[name])
     named = ", ".join(f"{name} ({counts[name]:,})" for name in most[:NAMED_CODES])
     more = f" and {len(most) - NAMED_CODES} more" if len(most) > NAMED_CODES else ""
-    of = f"{share} of the {what} of the last {WINDOW} minutes ({affected:,} of {total:,})"
-    return f"{of}: {named}{more}."
+    return f"{share} of {total:,} {what}: {named}{more}."

@@ -160,7 +160,9 @@ def _channels(service: Service) -> list[ChannelStatus]:
         if channel not in channels:
             channels.append(channel)
     rows = {
-        channel: _no_results(channel, tables[channel].title if channel in tables else "No table")
+        channel: _no_results(
+            channel, tables[channel].title if channel in tables else "What no table claims"
+        )
         for channel in channels
     }
     for series, count in service.ledger.counts.items():

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import bcrypt
 
-from exporter.code_tables import load_tables
-from tests.conftest import Exporter, MakeSettings, started
+from exporter.code_tables import draft_row, load_tables
+from tests.conftest import TOKEN, Exporter, MakeSettings, started
 from tests.test_ingest import RESULTS
 
 
@@ -61,6 +61,101 @@ async def test_status_as_json_and_page(exporter: Exporter) -> None:
     assert "10072" in page
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
+
+
+async def test_status_of_the_last_hour(make_settings: MakeSettings) -> None:
+    """Old totals of the ledger are no results of the hour that a restart begins."""
+    batch = [{"channel": "vivo", "code": 10072, "count": 7}, {"channel": "vivo", "code": "NEW"}]
+    async with started(make_settings()) as exporter:
+        await exporter.results(json.dumps(batch).encode())
+        before = json.loads((await get(exporter, "/api/v1/status"))[1])
+    async with started(make_settings()) as exporter:
+        await exporter.results(b'{"channel": "vivo", "code": 2, "count": 3}')
+        _, page = await get(exporter, "/")
+        after = json.loads((await get(exporter, "/api/v1/status"))[1])
+    [one], [two] = (
+        [row for row in status["channels"] if row["channel"] == "vivo"]
+        for status in (before, after)
+    )
+    assert (one["results"], one["last_hour"]["results"]) == (8, 8)
+    assert one["last_hour"]["per_minute"] == [0] * 59 + [8]
+    assert one["last_hour"]["failing_per_minute"] == [0] * 59 + [8]
+    assert (two["results"], two["last_hour"]["results"]) == (11, 3)
+    assert two["last_hour"]["failing_per_minute"] == [0] * 60
+    assert [row["code"] for row in before["failing_codes_last_hour"]] == ["10072", "NEW"]
+    assert after["failing_codes_last_hour"] == []
+    assert [row["code"] for row in after["failing_codes"]] == ["10072", "NEW"]
+    assert 0 < after["hour_seconds"] < 60
+    assert "since ever: none in the last hour" in page
+    assert "not seen since the start" in page
+
+
+async def test_status_says_who_and_how(exporter: Exporter) -> None:
+    """Identity, the ports that were taken, settings, and what was refused, without a secret."""
+    await exporter.post(RESULTS, b"{}", {"Authorization": "Bearer of another"})
+    await exporter.results(b'[{"code": 2}, {"code": []}]')
+    status = json.loads((await get(exporter, "/api/v1/status"))[1])
+    assert exporter.ingest.endswith(f":{status['ports']['ingest']}")
+    assert exporter.admin.endswith(f":{status['ports']['admin']}")
+    assert status["settings"]["RESULTS_TOKEN_FILES"] == [
+        str(path) for path in exporter.service.settings.results_token_files
+    ]
+    assert {(one["kind"], one["reason"], one["last_hour"]) for one in status["refused"]} == {
+        ("call", "bad_signature", 1),
+        ("item", "code_invalid", 1),
+    }
+    assert status["calls_last_hour"] == {"calls": 2, "refused": 1}
+    _, page = await get(exporter, "/")
+    assert str(exporter.service.settings.results_token_files[0]) in page
+    assert TOKEN not in page
+
+
+async def test_a_code_that_got_a_row_is_listed_once(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """Results from before a code had its row, and after, are added up."""
+    table = tmp_path / "own.toml"
+    table.write_text('channel = "vivo"\n')
+    async with started(make_settings(code_table_files=[table])) as exporter:
+        body = b'{"channel": "vivo", "code": 77}'
+        await exporter.results(body)
+        row = draft_row("vivo", "77", "full")
+        for name, value in (("severity", "error"), ("category", "quota"), ("retry", "no")):
+            row = row.replace(f'{name} = "?"', f'{name} = "{value}"')
+        table.write_text('channel = "vivo"\n' + row)
+        await exporter.client.post(exporter.admin + "/-/reload")
+        await exporter.results(body)
+        status = json.loads((await get(exporter, "/api/v1/status"))[1])
+    [one] = status["failing_codes_last_hour"]
+    assert (one["code"], one["severity"], one["results"], one["results_last_hour"]) == (
+        "77",
+        "error",
+        2,
+        2,
+    )
+    assert status["unknown_codes"] == []
+
+
+async def test_files_of_the_pages(exporter: Exporter) -> None:
+    """What the pages need is served with its type, and nothing else is."""
+    for name, kind in (("page.css", "text/css"), ("page.js", "text/javascript")):
+        async with exporter.client.get(f"{exporter.admin}/assets/{name}") as answer:
+            assert (answer.status, answer.content_type) == (200, kind)
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    for name in ("nothing.css", "..%2Fcli.py", "../cli.py"):
+        assert (await get(exporter, f"/assets/{name}"))[0] == 404
+
+
+async def test_codes_for_a_person(exporter: Exporter) -> None:
+    """Each code has an anchor, and a query hides the rows that lack one of its words."""
+    _, page = await get(exporter, "/codes?q=APNS+baddevicetoken+PushBadDeviceTokenSpike")
+    assert 'id="apns-2009">' in page
+    assert 'id="apns-2008" hidden>' in page
+    assert 'id="oppo--2" hidden>' in page
+    assert '<span id="shown">1</span> of 235' in page
+    _, page = await get(exporter, "/codes?q=%22%3E%3Cscript%3E")
+    assert "<script>" not in page
+    assert '<span id="shown">0</span>' in page
 
 
 async def test_reload_takes_new_tokens_and_tables(
@@ -120,7 +215,7 @@ async def test_password_guards_every_page(make_settings: MakeSettings, tmp_path:
     hashed = bcrypt.hashpw(b"sesame", bcrypt.gensalt(4)).decode()
     file.write_text(f"prometheus:{hashed}\n")
     async with started(make_settings(admin_password_file=file)) as exporter:
-        for path in ("/", "/metrics", "/-/ready", "/api/v1/status"):
+        for path in ("/", "/codes", "/assets/page.js", "/metrics", "/-/ready", "/api/v1/status"):
             status, _ = await get(exporter, path)
             assert status == 401
         await asyncio.gather(*(authorised(exporter, "sesame", 200) for _ in range(5)))

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.canonical import canonical_code
 from exporter.classifier import Classifier
-from exporter.code_tables import CHANNELS, CodeRow, CodeTable, Tables, fold, load_tables
+from exporter.code_tables import CHANNELS, CodeRow, CodeTable, Tables, draft_row, fold, load_tables
 from exporter.errors import ConfigurationError
 from exporter.results import Category, PushResult, Retry, Severity
 
@@ -307,3 +307,55 @@ def test_tables_are_frozen() -> None:
     """A loaded row cannot be changed under the classifier's feet."""
     with pytest.raises(ValueError, match="frozen"):
         setattr(TABLES["apns"].codes["2009"], "severity", Severity.INFO)  # noqa: B010 - for mypy
+
+
+def filled(row: str) -> str:
+    """Fill in a draft as an operator would."""
+    values = {"severity": "error", "category": "quota", "retry": "no", "action": "Wait."}
+    for name, value in values.items():
+        row = row.replace(f'\n{name} = "?"', f'\n{name} = "{value}"')
+    return row
+
+
+HOSTILE = [
+    """quotes " and ' and \"\"\" and \'\'\'""",
+    "back\\slash \\u202E \\",
+    "new\nline\r\n[codes.2]\nseverity = 'critical'",
+    "control \x00\x01\x1b[31m\x7f\x85\u2028",
+    "</script><script>alert(1)</script>",
+    "turned \u202e round \U000e0041",
+    "推送 😀",
+    "# comment",
+    " \t ",
+    None,
+]
+
+
+@pytest.mark.parametrize("message", HOSTILE)
+@pytest.mark.parametrize("code", ["19999", "-7", "a.b", "..", "UNREGISTERED"])
+def test_draft_loads_once_filled_in(tmp_path: Path, code: str, message: str | None) -> None:
+    """The row that the status page offers is refused as it is, and loads when it is filled in."""
+    file = tmp_path / "own.toml"
+    row = draft_row("vivo", code, message)
+    assert all(character.isprintable() or character == "\n" for character in row)
+    file.write_text('channel = "vivo"\n' + row, "utf-8")
+    with pytest.raises(ConfigurationError, match="severity"):
+        load_tables([file])
+    file.write_text('channel = "vivo"\n' + filled(row), "utf-8")
+    loaded = load_tables([file])["vivo"].codes[code]
+    said = message.strip() if message else ""
+    assert loaded.description == (said or "?")
+    assert loaded.severity == "error"
+
+
+def test_drafts_go_into_one_file(tmp_path: Path) -> None:
+    """Rows of several codes with the same message can follow one another."""
+    file = tmp_path / "own.toml"
+    rows = [filled(draft_row("vivo", code, "the same")) for code in ("1-x", "2-x")]
+    file.write_text('channel = "vivo"\n' + "\n".join(rows))
+    assert {"1-x", "2-x"} <= load_tables([file])["vivo"].codes.keys()
+
+
+def test_draft_of_a_code_without_a_channel() -> None:
+    """Where the channel is not known, the operator is asked for it."""
+    assert 'channel = "?"' in draft_row("other", "NEW", None)

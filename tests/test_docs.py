@@ -7,6 +7,7 @@ import pytest
 
 from exporter.ingest import STATUS
 from exporter.payloads.decoding import REASONS
+from exporter.reasons import CALLS, ITEMS, OF_THE_EXPORTER
 from exporter.settings import Settings
 from tests.conftest import Exporter
 
@@ -23,6 +24,20 @@ def test_setting_is_documented(name: str) -> None:
 def test_reason_is_documented(reason: str) -> None:
     """Every reason for an error stands in README."""
     assert f"`{reason}`" in README
+
+
+def test_every_reason_has_a_meaning() -> None:
+    """The status page knows what each reason means."""
+    assert CALLS.keys() == {*STATUS, "not_found", "malformed_request"}
+    assert ITEMS.keys() == {*REASONS}
+    assert {reason for reason, status in STATUS.items() if status >= 500} == OF_THE_EXPORTER
+
+
+@pytest.mark.parametrize("reason", CALLS)
+def test_meaning_is_that_of_readme(reason: str) -> None:
+    """The status page explains a reason in the words of README."""
+    plain = re.sub(r"`|\[(.*?)\]\(.*?\)", r"\1", README)
+    assert f"| {reason} | {CALLS[reason]} |" in plain
 
 
 async def test_metrics_are_documented(exporter: Exporter) -> None:

@@ -2,24 +2,30 @@
 
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
+import time
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
 from tests.conftest import TOKEN, KeyPair, make_key_pair
 from tests.system.browser import DESKTOP, PHONE, SCREENSHOTS, chromium, hurried, opened
-from tests.system.programs import ExporterProcess, exporter_process, fetch
+from tests.system.programs import ExporterProcess, exporter_process, fetch, started
 
 README = Path(__file__).parents[2] / ".github" / "screenshots"
-MINUTE = 0.25
+MINUTE = 0.5
 """Seconds that a minute takes."""
 
 UNKNOWN = [
     {"channel": "fcm", "code": "SENDER_ID_MISMATCH", "message": "sender id mismatch", "count": 14},
-    {"channel": "vivo", "code": 10099, "message": "该应用消息类型已达上限", "count": 3},
+    {
+        "channel": "vivo",
+        "code": 10099,
+        "message": "The message type has reached its limit",
+        "count": 3,
+    },
 ]
 
 
@@ -35,24 +41,35 @@ def main() -> None:
         settings = {"mps_public_key_files": keys.public, "results_token_files": token}
         with exporter_process(folder, hurried(MINUTE), **settings) as exporter:
             take(browser, exporter, "quiet")
-            traffic(exporter, keys, folder, "healthy", 60 * MINUTE)
-            take(browser, exporter, "healthy")
-            for scenario in ("throttled", "certificate-expired"):
-                traffic(exporter, keys, folder, scenario, 12 * MINUTE)
-            bearer = {"Authorization": f"Bearer {TOKEN}"}
-            fetch(f"{exporter.ingest}/webhooks/results", json.dumps(UNKNOWN).encode(), bearer)
-            take(browser, exporter, "trouble")
+            with traffic(exporter, keys, folder, "healthy", 200):
+                time.sleep(60 * MINUTE)
+                take(browser, exporter, "healthy")
+                with traffic(exporter, keys, folder, "certificate-expired", 100):
+                    time.sleep(12 * MINUTE)
+                    send_unknown(exporter)
+                    take(browser, exporter, "trouble")
+            time.sleep(16 * MINUTE)
+            take(browser, exporter, "stopped")
     shutil.copy(SCREENSHOTS / "trouble-1280-light.png", README / "status.png")
     shutil.copy(SCREENSHOTS / "trouble-360-dark.png", README / "phone.png")
 
 
 def traffic(
-    exporter: ExporterProcess, keys: KeyPair, folder: Path, scenario: str, seconds: float
-) -> None:
-    """Send results of a scenario for a while."""
+    exporter: ExporterProcess, keys: KeyPair, folder: Path, scenario: str, rate: int
+) -> AbstractContextManager[object]:
+    """Send results of a scenario inside the block."""
     command = [sys.executable, "-m", "exporter", "simulate", "--scenario", scenario]
     to = ["--url", f"{exporter.ingest}/webhooks/mps", "--private-key", str(keys.private)]
-    subprocess.run([*command, *to, "--rate", "300", "--seconds", str(seconds)], check=True)
+    return started([*command, *to, "--rate", str(rate)], folder / f"{scenario}.log")
+
+
+def send_unknown(exporter: ExporterProcess) -> None:
+    """Send codes that no table has, and calls that are refused."""
+    url = f"{exporter.ingest}/webhooks/results"
+    fetch(url, json.dumps(UNKNOWN).encode(), {"Authorization": f"Bearer {TOKEN}"})
+    for _ in range(30):
+        with suppress(OSError):
+            fetch(url, b"{}", {"Authorization": "Bearer of a rotated token"})
 
 
 def take(browser: Browser, exporter: ExporterProcess, name: str) -> None:
@@ -64,7 +81,9 @@ def take(browser: Browser, exporter: ExporterProcess, name: str) -> None:
                 shot(page, f"{name}-{size[0]}-{colours}", whole=False)
                 shot(page, f"{name}-{size[0]}-{colours}-whole", whole=True)
             if name == "trouble":
-                with opened(browser, f"{exporter.admin}/codes?q=apns+token", size, dark=dark) as page:
+                with opened(
+                    browser, f"{exporter.admin}/codes?q=apns+token", size, dark=dark
+                ) as page:
                     shot(page, f"codes-{size[0]}-{colours}", whole=False)
 
 
