@@ -13,7 +13,7 @@ PIPELINE = exporter/authentication.py,exporter/bodies.py,exporter/canonical.py,e
 	exporter/redaction.py,exporter/results.py,exporter/unknown_codes.py
 
 .DEFAULT_GOAL = help
-.PHONY: help demo run test test-all fuzz bench dashboards lint types imports check format clean
+.PHONY: help demo run test test-all fuzz bench dashboards screenshots lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ bench: $(VENV)/developer ## ours beside its peers; needs wrk and node; takes abo
 dashboards: $(VENV)/developer ## build deploy/grafana from dashboards/ and rules.yml
 	$(BIN)/python -m dashboards
 
+screenshots: $(VENV)/developer ## pictures of the pages, two of them for README; needs chromium; takes a minute
+	$(BIN)/python -m tests.system.screenshots
+
 lint: $(VENV)/developer ## style and formatting
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -63,7 +66,7 @@ format: $(VENV)/developer ## format the code
 	$(BIN)/ruff format
 
 clean: ## remove what was built
-	rm -rf .venv* .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv* tests/system/__screenshots__ .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }

@@ -1,6 +1,7 @@
 """README names everything that a user can set, scrape or be told."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,28 @@ def test_meaning_is_that_of_readme(reason: str) -> None:
     """The status page explains a reason in the words of README."""
     plain = re.sub(r"`|\[(.*?)\]\(.*?\)", r"\1", README)
     assert f"| {reason} | {CALLS[reason]} |" in plain
+
+
+async def test_status_is_documented(exporter: Exporter) -> None:
+    """Every field of the JSON stands in README."""
+    batch = b'[{"channel": "apns", "code": 2014, "count": 9}, {"channel": "apns", "code": "NEW"}]'
+    await exporter.results(batch)
+    await exporter.results(b"[{}]")
+    for path in ("status", "codes"):
+        async with exporter.client.get(f"{exporter.admin}/api/v1/{path}") as answer:
+            names = {*fields(await answer.json())}
+        assert [name for name in sorted(names) if f"`{name}`" not in README] == []
+
+
+def fields(value: object) -> Iterator[str]:
+    """Name the fields of a JSON value, at every depth."""
+    if isinstance(value, dict):
+        yield from value
+        for inner in value.values():
+            yield from fields(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from fields(inner)
 
 
 async def test_metrics_are_documented(exporter: Exporter) -> None:

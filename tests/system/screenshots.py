@@ -47,10 +47,12 @@ def main() -> None:
                 with traffic(exporter, keys, folder, "certificate-expired", 100):
                     time.sleep(12 * MINUTE)
                     send_unknown(exporter)
+                    with opened(browser, exporter.admin, (1060, 760)) as page:
+                        shot(page, "readme", whole=False)
                     take(browser, exporter, "trouble")
             time.sleep(16 * MINUTE)
             take(browser, exporter, "stopped")
-    shutil.copy(SCREENSHOTS / "trouble-1280-light.png", README / "status.png")
+    shutil.copy(SCREENSHOTS / "readme.png", README / "status.png")
     shutil.copy(SCREENSHOTS / "trouble-360-dark.png", README / "phone.png")
 
 
