@@ -121,7 +121,7 @@ def status_of(service: Service) -> Status:
         ),
         hour_seconds=service.recent_results.seconds,
         calls_last_hour=_calls(service.recent_calls.counts()),
-        channels=_channels(service),
+        channels=_channels(service, hour),
         failing_codes=most_frequent(codes),
         failing_codes_last_hour=worst_of_hour(codes),
         unknown_codes=unknown_codes(service, hour),
@@ -151,7 +151,7 @@ def watched_rows(service: Service) -> list[dict[str, Any]]:
     ]
 
 
-def _channels(service: Service) -> list[ChannelStatus]:
+def _channels(service: Service, hour: Mapping[Series, int]) -> list[ChannelStatus]:
     tables = service.configuration.tables
     current = service.configuration.classifier.current
     channels = service.configuration.classifier.channels()
@@ -170,17 +170,25 @@ def _channels(service: Service) -> list[ChannelStatus]:
         row.results += count.total
         row.last_received = max(count.last_at, row.last_received or 0)
         row.severities[current(series).severity] += count.total
+    for series, results in hour.items():
+        recent = rows[series.channel].last_hour
+        recent.results += results
+        recent.severities[current(series).severity] += results
+    _by_minute(service, {channel: row.last_hour for channel, row in rows.items()})
+    return list(rows.values())
+
+
+def _by_minute(service: Service, rows: Mapping[str, ChannelHour]) -> None:
+    """Fill in the figures of each minute; there may be 60 times as many as codes."""
+    current = service.configuration.classifier.current
+    well = {series for series in service.ledger.counts if current(series).severity is Severity.INFO}
     minutes = service.recent_results.minutes()
     for place, minute in enumerate(minutes, MINUTES - len(minutes)):
         for series, results in minute.items():
-            hour = rows[series.channel].last_hour
-            severity = current(series).severity
-            hour.results += results
-            hour.severities[severity] += results
-            hour.per_minute[place] += results
-            if severity is not Severity.INFO:
-                hour.failing_per_minute[place] += results
-    return list(rows.values())
+            row = rows[series[0]]
+            row.per_minute[place] += results
+            if series not in well:
+                row.failing_per_minute[place] += results
 
 
 def _no_results(channel: str, title: str) -> ChannelStatus:
