@@ -12,6 +12,16 @@ from tests.conftest import TOKEN, Exporter, MakeSettings, started
 from tests.test_ingest import RESULTS
 
 
+ROW = """
+name = "Flat"
+description = "The battery of the pager is empty."
+severity = "error"
+category = "unreachable"
+retry = "no"
+action = "Change it."
+"""
+
+
 async def get(exporter: Exporter, path: str) -> tuple[int, str]:
     """Get a page as text."""
     async with exporter.client.get(exporter.admin + path) as answer:
@@ -134,6 +144,21 @@ async def test_a_code_that_got_a_row_is_listed_once(
         2,
     )
     assert status["unknown_codes"] == []
+
+
+async def test_a_channel_whose_table_is_gone(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """What was counted on an operator's own channel is shown after its table was emptied."""
+    table = tmp_path / "own.toml"
+    table.write_text('channel = "pager"\ntitle = "Pagers"\n[codes.7]\n' + ROW)
+    async with started(make_settings(code_table_files=[table])) as exporter:
+        await exporter.results(b'{"channel": "pager", "code": 7}')
+        assert "Pagers" in (await get(exporter, "/"))[1]
+        table.write_text('channel = "vivo"\n')
+        await exporter.client.post(exporter.admin + "/-/reload")
+        status, page = await get(exporter, "/")
+        assert status == 200
+        assert 'id="channel-pager"' in page
+        assert 'id="failing-pager-7-"' in page
 
 
 async def test_files_of_the_pages(exporter: Exporter) -> None:
