@@ -125,8 +125,8 @@ def _findings(service: Service) -> Iterator[Finding]:
     channels: dict[str, Counted] = {}
     for series, count in service.recent_results.counts(WINDOW).items():
         channels.setdefault(series.channel, []).append((current(series), count))
-    for channel, counted in channels.items():
-        yield from _of_channel(service, channel, counted)
+    for channel in sorted(channels):  # always in one order, or the headline would jump about
+        yield from _of_channel(service, channel, channels[channel])
     yield from _stopped(service, channels.keys())
 
 

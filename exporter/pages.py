@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from exporter.last_hour import MINUTE, MINUTES
-from exporter.results import Severity
-from exporter.service import VERSION, Service
+from exporter.service import Service
 from exporter.status import status_of, watched_rows
 
 # The pages need nothing from elsewhere, and nothing that they show may run.
@@ -57,12 +56,12 @@ class Pages:
             "bars": bars,
             "parts": parts,
         }
-        templates.globals |= {"severities": list(map(str, Severity)), "version": VERSION}
         self._status = templates.get_template("status.html")
         self._codes = templates.get_template("codes.html")
         self.assets = {
             file.name: Asset(file.read_bytes(), _TYPES[PurePath(file.name).suffix])
             for file in files("exporter").joinpath("assets").iterdir()
+            if PurePath(file.name).suffix in _TYPES
         }
 
     def status(self, service: Service) -> str:

@@ -11,7 +11,6 @@ from exporter.code_tables import draft_row, load_tables
 from tests.conftest import TOKEN, Exporter, MakeSettings, started
 from tests.test_ingest import RESULTS
 
-
 ROW = """
 name = "Flat"
 description = "The battery of the pager is empty."

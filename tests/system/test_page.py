@@ -25,7 +25,7 @@ CLASSIFIER = Classifier(load_tables())
 HEADLINES = {
     "healthy": "All is well",
     "bad-device-token-spike": "Attention: bad device tokens on apns",
-    "throttled": "Attention: throttled by",
+    "throttled": "Attention: throttled by mipush, and 2 more",
     "certificate-expired": "Trouble: rejected by apns",
     "outage": "Attention: outage at huawei",
 }
