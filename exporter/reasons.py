@@ -1,7 +1,8 @@
 """What each reason means for which a call is refused or an item is no result."""
 
 CALLS = {
-    "malformed_body": "not UTF-8, not JSON, not one of the shapes, or broken off",
+    "malformed_body": "not UTF-8, not JSON, not one of the shapes, broken off, "
+    "or with over 10,000 items that are no results",
     "invalid_results": "not one item is a result; the answer lists why",
     "missing_credentials": "no sign, token or Standard Webhooks headers, "
     "or nothing configured for this webhook",

@@ -189,7 +189,8 @@ def admin(
 
 def looks(exporter: ExporterProcess, trust: ssl.SSLContext) -> Iterator[str]:
     """Look at everything that the admin listener shows."""
-    for path in ("/", "/metrics", "/api/v1/status", "/api/v1/codes", "/-/ready", "/-/healthy"):
+    json_paths = ("/api/v1/status", "/api/v1/codes")
+    for path in ("/", "/codes", *json_paths, "/metrics", "/-/ready", "/-/healthy"):
         status, text = admin(exporter, trust, path)
         assert status == 200
         yield text
