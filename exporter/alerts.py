@@ -9,6 +9,11 @@ from exporter.results import Category, ClassifiedResult, Severity
 RUNBOOKS = "https://github.com/push-result-exporter/push-result-exporter/blob/main/deploy/runbooks/"
 
 
+def runbook_url(alert: str) -> str:
+    """Return the address of an alert's runbook."""
+    return f"{RUNBOOKS}{alert}.md"
+
+
 class Alert(msgspec.Struct, frozen=True):
     """An alert and where to read on."""
 
@@ -41,14 +46,10 @@ WATCHES = {
 _SPIKE = "PushBadDeviceTokenSpike"  # finds one code by itself
 
 
-def alerts_for(meaning: ClassifiedResult) -> list[str]:
-    """Name the alerts that results of this meaning can raise, the most telling first."""
+def alerts_for(meaning: ClassifiedResult) -> list[Alert]:
+    """List the alerts that results of this meaning can raise, the most telling first."""
     spike = [_SPIKE] if meaning.series[:2] == ("apns", "2009") else []
-    return spike + [
+    watching = [
         alert for alert, watch in WATCHES.items() if getattr(meaning, watch.label) in watch.values
     ]
-
-
-def runbook_url(alert: str) -> str:
-    """Return the address of an alert's runbook."""
-    return f"{RUNBOOKS}{alert}.md"
+    return [Alert.named(name) for name in spike + watching]

@@ -50,11 +50,6 @@ class UnknownCodeStatus(msgspec.Struct, frozen=True):
     toml: str
 
 
-def alerts_of(meaning: ClassifiedResult) -> list[Alert]:
-    """List the alerts that watch results of this meaning."""
-    return [Alert.named(name) for name in alerts_for(meaning)]
-
-
 def counted_codes(service: Service, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:
     """Describe every code other than success that was counted."""
     classifier = service.configuration.classifier
@@ -82,7 +77,7 @@ def counted_codes(service: Service, hour: Mapping[Series, int]) -> Iterator[Code
             last_received=last,
             description=row.description if row else _NO_ROW.get(code, "No table has this code."),
             action=row.action if row else "Add a row for it to a table of your own.",
-            alerts=alerts_of(meaning),
+            alerts=alerts_for(meaning),
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from exporter.alerts import alerts_for, runbook_url
+from exporter.alerts import Alert, alerts_for
 from exporter.authentication import Authenticator, StandardWebhooks
 from exporter.canonical import canonical_code
 from exporter.classifier import ChannelRule, Classifier, RowRule
@@ -25,13 +25,6 @@ RETRY = {
     "auto": "The gateway sends again by itself.",
 }
 """Whether sending again can help, in words."""
-
-
-class Alert(msgspec.Struct, frozen=True):
-    """An alert that a code can raise."""
-
-    name: str
-    runbook: str
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -234,7 +227,7 @@ def _meaning(classifier: Classifier, meaning: ClassifiedResult, why: Why | None 
         meaning.name,
         meaning.severity.value,
         _row(classifier, meaning.series),
-        [Alert(name, runbook_url(name)) for name in alerts_for(meaning)],
+        alerts_for(meaning),
         why,
     )
 

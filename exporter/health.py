@@ -187,7 +187,7 @@ def _of_channel(service: Service, channel: str, counted: Counted) -> Iterator[Fi
     for alert, threshold in OF_RESULTS.items():
         if rejected and threshold.share:  # who is rejected has worse to mend than its shares
             continue
-        told = [(meaning, count) for meaning, count in counted if alert in alerts_for(meaning)]
+        told = [one for one in counted if Alert.named(alert) in alerts_for(one[0])]
         if not _reaches(threshold, sum(count for _, count in told), total):
             continue
         rejected = rejected or alert == "PushChannelRejected"

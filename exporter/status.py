@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
+from exporter.alerts import alerts_for
 from exporter.code_status import (
     CodeStatus,
     UnknownCodeStatus,
-    alerts_of,
     counted_codes,
     most_frequent,
     unknown_codes,
@@ -145,7 +145,7 @@ def watched_rows(service: Service) -> list[dict[str, Any]]:
     """List every row of the tables in force with the alerts that watch it."""
     classifier = service.configuration.classifier
     return [
-        {**row, "alerts": alerts_of(classifier.current(Series(channel, code, channel)))}
+        {**row, "alerts": alerts_for(classifier.current(Series(channel, code, channel)))}
         for row in code_rows(service.configuration.tables)
         for channel, code in [(row["channel"], row["code"])]
     ]

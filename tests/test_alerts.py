@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from exporter.alerts import WATCHES, alerts_for, runbook_url
+from exporter.alerts import WATCHES, Alert, alerts_for
 from exporter.classifier import Classifier
 from exporter.code_tables import load_tables
 from exporter.results import PushResult
@@ -57,11 +57,12 @@ def test_every_alert_about_codes_is_here() -> None:
 )
 def test_alerts_of_a_code(channel: str, code: str, alerts: list[str]) -> None:
     """A code is watched by the alerts for its severity and category."""
-    assert alerts_for(CLASSIFIER.classify(PushResult(code, channel))) == alerts
+    meaning = CLASSIFIER.classify(PushResult(code, channel))
+    assert [alert.name for alert in alerts_for(meaning)] == alerts
 
 
 @pytest.mark.parametrize("alert", [*WATCHES, "PushBadDeviceTokenSpike"])
 def test_runbooks_exist(alert: str) -> None:
     """The address of a runbook ends with the path of a file that we ship."""
-    path = runbook_url(alert).partition("/blob/main/deploy/")[2]
+    path = Alert.named(alert).runbook.partition("/blob/main/deploy/")[2]
     assert (DEPLOY / path).is_file()
