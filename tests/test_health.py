@@ -26,7 +26,7 @@ RULE = {
 """The thresholds of the rules that each alert reads: a number and a share."""
 
 
-@pytest.mark.parametrize("alert", OF_RESULTS.keys() | OF_CALLS.keys())
+@pytest.mark.parametrize("alert", [*OF_RESULTS, *OF_CALLS])
 def test_thresholds_are_those_of_the_rules(alert: str) -> None:
     """The page calls for attention at the figures at which the alert fires."""
     ours = (OF_RESULTS | OF_CALLS)[alert]

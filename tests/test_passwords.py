@@ -209,7 +209,11 @@ def test_line_without_a_hash(tmp_path: Path, lines: list[str], bad: str) -> None
     assert not bad or bad not in str(refused.value)
 
 
-@pytest.mark.parametrize("line", ["ada", ":", f":{hashed('x')}", hashed("x"), "ada hash"])
+@pytest.mark.parametrize(
+    "line",
+    ["ada", ":", f":{hashed('x')}", hashed("x"), "ada hash"],
+    ids=["no-hash", "nothing", "no-user", "hash-alone", "no-colon"],
+)
 def test_line_without_a_user(tmp_path: Path, line: str) -> None:
     """A line without a user names its file and number."""
     path = tmp_path / "users"
