@@ -13,7 +13,7 @@ PIPELINE = exporter/authentication.py,exporter/bodies.py,exporter/canonical.py,e
 	exporter/redaction.py,exporter/results.py,exporter/unknown_codes.py
 
 .DEFAULT_GOAL = help
-.PHONY: help demo run test test-all fuzz bench dashboards screenshots lint types imports check format clean
+.PHONY: help demo run test test-all test-lowest fuzz bench dashboards screenshots lock audit image lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,13 @@ test-all: ## all tests on each Python that is installed
 		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || exit 1; \
 	done
 
+test-lowest: $(VENV)/developer ## the tests of modules, with the oldest dependencies that pyproject allows
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct pyproject.toml -o .venv-lowest/lowest.txt
+	$(BIN)/uv pip install --quiet --python .venv-lowest --constraint .venv-lowest/lowest.txt \
+		--editable . --group test
+	.venv-lowest/bin/python -m pytest --ignore=tests/system --ignore=tests/fuzz $(ARGS)
+
 fuzz: $(VENV)/developer ## both endpoints against random input, for minutes
 	FUZZ=long $(BIN)/pytest tests/fuzz $(ARGS)
 
@@ -48,6 +55,25 @@ dashboards: $(VENV)/developer ## build deploy/grafana from dashboards/ and rules
 
 screenshots: $(VENV)/developer ## pictures of the pages, two of them for README; needs chromium; takes a minute
 	$(BIN)/python -m tests.system.screenshots
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --upgrade \
+	--custom-compile-command 'make lock'
+
+lock: $(VENV)/developer ## renew the versions and hashes of what is in the image
+	$(LOCK) pyproject.toml -o deploy/image/requirements.txt
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' | \
+		$(LOCK) - -o deploy/image/build-requirements.txt
+
+audit: $(VENV)/developer ## known vulnerabilities of what is in the image
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r deploy/image/requirements.txt
+
+ENGINE = $(firstword $(shell command -v docker podman buildah))
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+image: ## build the container image with docker, podman or buildah
+	@test -n "$(ENGINE)" || { echo "docker, podman or buildah is needed"; exit 1; }
+	$(ENGINE) build $(if $(filter %buildah,$(ENGINE)),--format docker) --tag push-result-exporter:$(VERSION) \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) $(ARGS) .
 
 lint: $(VENV)/developer ## style and formatting
 	$(BIN)/ruff check
