@@ -1,0 +1,55 @@
+# The exporter alone: no compiler, no pip, no cache, not root.
+#
+#   docker build --tag push-result-exporter .
+#   docker run --read-only -p 10987:10987 -v push-ledger:/var/lib/push-result-exporter \
+#     -v "$PWD/mps-public-key.txt:/run/secrets/mps-public-key:ro" \
+#     -e PUSH_EXPORTER_MPS_PUBLIC_KEY_FILES=/run/secrets/mps-public-key push-result-exporter
+#
+# BASE may be any image with Python 3.11 or newer and its venv module. Without a network, pass
+# PIP_NO_INDEX=1 and PIP_FIND_LINKS, a folder of wheels that the builder sees; hashes are checked
+# all the same.
+ARG BASE=python:3.13-slim
+
+FROM ${BASE} AS build
+ARG PIP_NO_INDEX
+ARG PIP_FIND_LINKS
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /source
+COPY deploy/image deploy/image
+RUN python3 -m venv /build \
+    && /build/bin/pip install --require-hashes --only-binary :all: -r deploy/image/build-requirements.txt \
+    && python3 -m venv --without-pip /opt/push-result-exporter \
+    && /build/bin/pip --python /opt/push-result-exporter/bin/python install \
+        --require-hashes --only-binary :all: -r deploy/image/requirements.txt
+COPY . .
+RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
+    && /build/bin/pip --python /opt/push-result-exporter/bin/python install --no-deps /wheel/*.whl \
+    && install -d -o 10001 -g 10001 /ledger
+
+FROM ${BASE}
+ARG VERSION
+ARG REVISION
+LABEL org.opencontainers.image.title="push-result-exporter" \
+    org.opencontainers.image.description="Counts the results of mobile push notifications, durably and exactly once, for Prometheus." \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.source="https://github.com/push-result-exporter/push-result-exporter" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /opt/push-result-exporter /opt/push-result-exporter
+COPY --from=build --chown=10001:10001 /ledger /var/lib/push-result-exporter
+COPY deploy/image/healthcheck.py /opt/push-result-exporter/
+# Inside a container 127.0.0.1 is out of Prometheus' reach. So the admin listener takes every
+# address of the container: publish 10987 alone, never 10988.
+ENV PATH="/opt/push-result-exporter/bin:${PATH}" \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PUSH_EXPORTER_ADMIN_HOST=0.0.0.0 \
+    PUSH_EXPORTER_LEDGER_PATH=/var/lib/push-result-exporter/ledger.sqlite3
+WORKDIR /var/lib/push-result-exporter
+VOLUME ["/var/lib/push-result-exporter"]
+EXPOSE 10987 10988
+USER 10001:10001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
+    CMD ["/opt/push-result-exporter/bin/python", "-SI", "/opt/push-result-exporter/healthcheck.py"]
+ENTRYPOINT ["/opt/push-result-exporter/bin/push-result-exporter"]
+CMD ["serve"]

@@ -1,0 +1,253 @@
+"""The image as the Dockerfile builds it, without a docker engine: its process runs and stops."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from exporter.service import VERSION
+from tests.conftest import KeyPair
+from tests.system.programs import (
+    answers,
+    fetch,
+    free_port,
+    mounted,
+    program,
+    started,
+    unavailable,
+    wait_for,
+)
+from tests.system.traffic import Call, Totals, add, exposed, signed_calls
+
+ROOT = Path(__file__).parents[2]
+HOME = "/opt/push-result-exporter"
+VOLUME = "/var/lib/push-result-exporter"
+UID = 10001
+
+log = logging.getLogger(__name__)
+
+
+def run(*command: object) -> str:
+    """Run a program; return its output, and show its errors if it fails."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+class Buildah(NamedTuple):
+    """Debian's buildah with a store of its own."""
+
+    command: tuple[object, ...]
+
+    def __call__(self, *words: object) -> str:
+        """Run one of its commands."""
+        return run(*self.command, *words)
+
+    def build(self, tag: str, context: Path, *words: object) -> None:
+        """Build an image in the way that needs no engine and no namespaces."""
+        self("bud", "--isolation", "chroot", "--format", "docker", "--tag", tag, *words, context)
+
+
+class Image(NamedTuple):
+    """The built image."""
+
+    buildah: Buildah
+    config: dict[str, Any]
+    root: Path
+    container: str
+
+
+@pytest.fixture(scope="module")
+def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
+    """Give a buildah whose images go with the tests."""
+    path = program("buildah", "buildah")
+    if os.geteuid():
+        unavailable("building an image in a chroot takes root")
+    store = tmp_path_factory.mktemp("store")
+    command = (path, "--root", store / "root", "--runroot", store / "run")
+    buildah = Buildah((*command, "--storage-driver", "vfs"))
+    yield buildah
+    buildah("rm", "--all")
+    shutil.rmtree(store)
+
+
+@pytest.fixture(scope="module")
+def base(buildah: Buildah, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Make a base of Debian with Python, from the mirror that this machine installs from."""
+    debootstrap = program("debootstrap", "debootstrap")
+    context = tmp_path_factory.mktemp("base")
+    targets = run("apt-get", "indextargets", "--format", "$(COMPONENT) $(CODENAME) $(REPO_URI)")
+    lines = [line.split() for line in targets.splitlines() if line.startswith("main ")]
+    codename, mirror = next((line[1], line[2]) for line in lines if "-" not in line[1])
+    include = "--include=python3,python3-venv"
+    run(debootstrap, "--variant=minbase", include, codename, context / "base", mirror)
+    run("tar", "-C", context / "base", "--exclude=./dev/*", "-cf", context / "base.tar", ".")
+    shutil.rmtree(context / "base")
+    (context / "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
+    buildah.build("base", context)
+    shutil.rmtree(context)
+    return "localhost/base"
+
+
+@pytest.fixture(scope="module")
+def image(buildah: Buildah, base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """Build the image from the Dockerfile and the lock, without a network."""
+    wheels = tmp_path_factory.mktemp("wheels")
+    container = buildah("from", base).strip()
+    python = buildah("run", "--isolation", "chroot", container, "--", "python3", "-V").split()[1]
+    locks = [("-r", path) for path in (ROOT / "deploy" / "image").glob("*.txt")]
+    download = ["download", "--quiet", "--only-binary=:all:", "--no-deps", "--require-hashes"]
+    version = ["--python-version", python, "--dest", wheels]
+    run(sys.executable, "-m", "pip", *download, *version, *(w for one in locks for w in one))
+    offline = {"BASE": base, "PIP_NO_INDEX": 1, "PIP_FIND_LINKS": "/wheels", "VERSION": VERSION}
+    arguments = [word for name in offline for word in ("--build-arg", f"{name}={offline[name]}")]
+    began = time.monotonic()
+    buildah.build("exporter", ROOT, *arguments, "--volume", f"{wheels}:/wheels:ro")
+    sizes = json.loads(buildah("images", "--json"))
+    size = {one["names"][0].split("/")[1]: one["size"] for one in sizes}
+    log.info("built in %.1f s: %s", time.monotonic() - began, size)
+    config = json.loads(buildah("inspect", "--type", "image", "exporter"))["Docker"]["config"]
+    container = buildah("from", "localhost/exporter").strip()
+    yield Image(buildah, config, Path(buildah("mount", container).strip()), container)
+    buildah("umount", container)
+
+
+def test_image_says_how_it_is_run(image: Image) -> None:
+    """User, ports, volume, signal and commands are those that orchestrators and README expect."""
+    config = image.config
+    assert config["User"] == f"{UID}:{UID}"
+    assert config["Entrypoint"] == [f"{HOME}/bin/push-result-exporter"]
+    assert config["Cmd"] == ["serve"]
+    assert set(config["ExposedPorts"]) == {"10987/tcp", "10988/tcp"}
+    assert set(config["Volumes"]) == {VOLUME}
+    assert config["StopSignal"] == "SIGTERM"
+    labels = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
+    assert labels["version"] == VERSION
+    assert labels["licenses"] == "Apache-2.0"
+
+
+def test_image_holds_nothing_but_the_exporter(image: Image) -> None:
+    """No compiler, no pip beside the exporter, no cache, no source, no test."""
+    for name in ("cc", "gcc", "make", "pip", "git"):
+        assert not list(image.root.glob(f"usr/bin/{name}")), name
+    home = image.root / HOME[1:]
+    assert {path.name for path in home.iterdir()} >= {"bin", "lib", "healthcheck.py"}
+    names = {path.name for path in home.rglob("*")}
+    assert not names & {"pip", "hatchling", "setuptools", "push_result_exporter.egg-info"}
+    assert not [*image.root.glob("root/.cache/*"), *image.root.glob("source"), *home.rglob("*.whl")]
+
+
+def process_of(parent: int) -> int:
+    """Find the container's process: the last of a line of only children."""
+    tree = Path(f"/proc/{parent}/task/{parent}/children")
+    while children := tree.read_text().split():
+        parent = int(children[0])
+        tree = Path(f"/proc/{parent}/task/{parent}/children")
+    return parent
+
+
+class Running(NamedTuple):
+    """The exporter inside a container, from outside."""
+
+    ingest: str
+    admin: str
+    process: int
+
+
+@contextmanager
+def serving(command: list[object], log_file: Path, ports: tuple[int, int]) -> Iterator[Running]:
+    """Run a container until its exporter is ready; at the end send SIGTERM as an engine does."""
+    ingest, admin = (f"http://127.0.0.1:{port}" for port in ports)
+    began = time.monotonic()
+    with started([str(word) for word in command], log_file) as outer:
+
+        def ready() -> bool:
+            if outer.poll() is not None:
+                pytest.fail(f"the container ended:\n{log_file.read_text()}")
+            return answers(f"{admin}/-/ready")
+
+        wait_for(ready, "the exporter is ready")
+        log.info("ready after %.2f s", time.monotonic() - began)
+        process = process_of(outer.pid)
+        yield Running(ingest, admin, process)
+        os.kill(process, signal.SIGTERM)
+        assert outer.wait(20) == 0
+    assert "stopped" in log_file.read_text()
+
+
+@contextmanager
+def in_container(
+    image: Image, volume: Path, key: Path, log_file: Path
+) -> Iterator[tuple[Running, list[object]]]:
+    """Run the image's own command; give also the start of a command in the same container."""
+    ports = (free_port(), free_port())
+    settings = {
+        "INGEST_PORT": ports[0],
+        "ADMIN_PORT": ports[1],
+        "MPS_PUBLIC_KEY_FILES": "/run/key.pem",
+    }
+    environment = [f"--env=PUSH_EXPORTER_{name}={value}" for name, value in settings.items()]
+    mounts = [f"--volume={volume}:{VOLUME}", f"--volume={key}:/run/key.pem:ro"]
+    start = [*image.buildah.command, "run", "--isolation", "chroot", *environment]
+    command = [*start, *mounts, image.container, "--"]
+    command += [*image.config["Entrypoint"], *image.config["Cmd"]]
+    with serving(command, log_file, ports) as running:
+        yield running, [*start, image.container, "--"]
+
+
+@contextmanager
+def on_read_only_root(image: Image, volume: Path, key: Path, log_file: Path) -> Iterator[Running]:
+    """Run the image's command where nothing but the volume can be written."""
+    root = log_file.parent / "root"
+    ports = (free_port(), free_port())
+    with (
+        mounted(image.root, root, "--bind", "-o", "ro"),
+        mounted("tmpfs", root / "run", "-t", "tmpfs"),
+        mounted(volume, root / VOLUME[1:], "--bind"),
+    ):
+        assert not os.access(root / "tmp", os.W_OK)
+        shutil.copy(key, root / "run" / "key.pem")
+        flags = ["--ingest-port", ports[0], "--admin-port", ports[1]]
+        flags += ["--mps-public-key-files", "/run/key.pem"]
+        command = ["env", "-i", *image.config["Env"]]
+        command += ["chroot", f"--userspec={image.config['User']}", root]
+        command += [*image.config["Entrypoint"], *image.config["Cmd"], *flags]
+        with serving(command, log_file, ports) as running:
+            yield running
+
+
+def deliver(url: str, calls: list[Call]) -> Totals:
+    """Make each call once; return what was acknowledged as new."""
+    accepted = [call for call in calls if json.loads(fetch(url + call.path, call.body))["accepted"]]
+    return add(accepted)
+
+
+def test_container_keeps_its_counts(image: Image, tmp_path: Path, keys: KeyPair) -> None:
+    """Signed callbacks are counted; after SIGTERM the same volume goes on, on a read-only root."""
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    os.chown(volume, UID, UID)
+    calls = list(signed_calls(keys, 60))
+    log_file = tmp_path / "container.log"
+    with in_container(image, volume, keys.public, log_file) as (running, inside):
+        status = Path(f"/proc/{running.process}/status").read_text()
+        assert f"Uid:\t{UID}\t{UID}\t{UID}\t{UID}" in status
+        assert deliver(running.ingest, calls[:40]) == add(calls[:40]) == exposed(running.admin)
+        run(*inside, *image.config["Healthcheck"]["Test"][1:])
+    with pytest.raises(AssertionError):
+        run(*inside, *image.config["Healthcheck"]["Test"][1:])
+    with on_read_only_root(image, volume, keys.public, log_file) as running:
+        assert exposed(running.admin) == add(calls[:40])
+        assert deliver(running.ingest, calls) == add(calls[40:])
+        assert exposed(running.admin) == add(calls)

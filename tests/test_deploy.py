@@ -1,0 +1,73 @@
+"""What operators apply from deploy/: each file is read as its program reads it."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeSettings, started
+from tests.system.programs import free_port
+from tests.test_access import write_users
+from tests.test_tls import make_certificate
+
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "deploy"
+
+
+def checked(*command: object) -> str:
+    """Run a checker; fail with what it found."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def tool(name: str) -> Path:
+    """Find a program that was installed with the tests."""
+    return Path(sys.executable).with_name(name)
+
+
+# ---------------------------------------------------------------- image
+
+
+def test_dockerfile_is_clean() -> None:
+    """Hadolint finds nothing."""
+    checked(tool("hadolint"), ROOT / "Dockerfile")
+
+
+def test_builder_gets_what_it_needs_alone() -> None:
+    """What the wheel is built from is let through to the builder, and what is not does not go."""
+    lines = (ROOT / ".dockerignore").read_text().split("\n")
+    assert "*" in lines
+    kept = [line[2:] for line in lines if line.startswith("!/")]
+    assert set(kept) == {
+        "LICENSE", "README.md", "codes", "deploy/image", "exporter", "pyproject.toml",
+    }  # fmt: skip
+    assert all((ROOT / one).exists() for one in kept)
+
+
+async def health_check(port: int) -> int:
+    """Run the image's health check as the engine does."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-SI",
+        DEPLOY / "image" / "healthcheck.py",
+        env={"PUSH_EXPORTER_ADMIN_PORT": str(port)},
+    )
+    return await process.wait()
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_health_check(make_settings: MakeSettings, tmp_path: Path, guarded: bool) -> None:
+    """An exporter that runs is healthy, with a password and TLS too; one that does not is not."""
+    port = free_port()
+    settings: dict[str, object] = {"admin_port": port}
+    if guarded:
+        certificate = make_certificate(tmp_path, "exporter")
+        settings |= {"tls_cert_file": certificate.chain, "tls_key_file": certificate.key}
+        settings["admin_password_file"] = write_users(tmp_path / "users")
+    async with started(make_settings(**settings)):
+        assert await health_check(port) == 0
+    assert await health_check(port) == 1
