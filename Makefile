@@ -38,7 +38,7 @@ test-all: ## all tests on each Python that is installed
 	done
 
 test-lowest: $(VENV)/developer ## the tests of modules, with the oldest dependencies that pyproject allows
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
+	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python .venv-lowest
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct pyproject.toml -o .venv-lowest/lowest.txt
 	$(BIN)/uv pip install --quiet --python .venv-lowest --constraint .venv-lowest/lowest.txt \
 		--editable . --group test

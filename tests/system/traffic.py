@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 import sqlite3
+import ssl
 import threading
 import time
 from collections import Counter, deque
@@ -13,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -27,6 +29,9 @@ CODES = [
     for code in table.codes
     if code != "-1"  # what it means depends on the message
 ]
+
+SEND_AGAIN = {(503, "ledger_unavailable"), (503, "draining"), (502, "no_answer")}
+"""Answers after which a gateway sends again: two of an exporter, one of nginx before it."""
 
 Totals = Counter[tuple[str, str]]
 """Results by channel and code."""
@@ -87,8 +92,13 @@ class NoAnswerError(Exception):
 class Client:
     """One connection, kept alive and opened again where it was closed."""
 
-    def __init__(self, url: str) -> None:
-        self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    def __init__(self, url: str, trust: ssl.SSLContext | None = None) -> None:
+        host = urlsplit(url).netloc
+        self._connection = (
+            http.client.HTTPSConnection(host, timeout=30, context=trust)
+            if trust
+            else http.client.HTTPConnection(host, timeout=30)
+        )
         self.reused = False
         """Whether the last call went over a connection that had carried another one."""
 
@@ -115,10 +125,13 @@ class Client:
 class Gateway:
     """Senders that share what has been begun and what has been acknowledged."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, trust: ssl.SSLContext | None = None) -> None:
         self.url = url
+        self.trust = trust
         self.begun: list[Call] = []
         self.acknowledged: list[Call] = []
+        self.unanswered: list[Call] = []
+        """Calls that were sent and may have been counted, though no exporter answered."""
         self.retries = 0
         self.duplicates = 0
         """Retries of what had been counted, but not acknowledged."""
@@ -149,7 +162,7 @@ class Gateway:
             sender.result()
 
     def _send(self, calls: Iterator[Call]) -> None:
-        with closing(Client(self.url)) as client:
+        with closing(Client(self.url, self.trust)) as client:
             for call in calls:
                 if self._enough.is_set() or self._abandoned.is_set():
                     break
@@ -162,14 +175,19 @@ class Gateway:
         while time.monotonic() < end and not self._abandoned.is_set():
             try:
                 status, answer = client.post(call)
-            except (OSError, NoAnswerError):
+            except NoAnswerError:
+                self.unanswered.append(call)
+                time.sleep(0.01)
+            except OSError:
                 time.sleep(0.01)
             else:
-                assert status in (200, 503), answer
                 if status == 200:
                     self.duplicates += not answer["accepted"]
                     return
-                assert answer["error"] in ("ledger_unavailable", "draining"), answer
+                assert (status, answer["error"]) in SEND_AGAIN, answer
+                if status == 502:
+                    self.unanswered.append(call)
+                    time.sleep(0.01)
             self.retries += 1
         raise AssertionError(f"waited {DEADLINE} s in vain for an acknowledgement")
 

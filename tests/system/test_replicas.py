@@ -1,0 +1,309 @@
+"""Three exporters behind nginx: a retry finds the one that saw the first try; the sum is right."""
+
+import itertools
+import json
+import logging
+import os
+import random
+import signal
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from exporter.settings import Settings as ExporterSettings
+from tests.conftest import TOKEN, KeyPair
+from tests.system.programs import (
+    ExporterProcess,
+    Settings,
+    exporter_process,
+    free_port,
+    program,
+    prometheus,
+    started,
+    wait_for,
+)
+from tests.system.test_prometheus import QUERY, ask
+from tests.system.traffic import (
+    Call,
+    Client,
+    Gateway,
+    Totals,
+    add,
+    exposed,
+    mixed_calls,
+    signed_calls,
+)
+from tests.test_tls import Certificate, make_certificate
+
+CONFIG = Path(__file__).parents[2] / "deploy" / "nginx" / "push-result-exporter.conf"
+SENDERS = 4
+REPLICAS = 3
+
+MAIN = """
+{user}
+pid {folder}/nginx.pid;
+worker_processes 2;
+events {{ worker_connections 4096; }}
+http {{
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    include {folder}/push-result-exporter.conf;
+}}
+"""
+
+log = logging.getLogger(__name__)
+
+
+class Fleet:
+    """Exporters with a ledger and ports each, of which any can be stopped and started again."""
+
+    def __init__(self, folder: Path, stack: ExitStack, settings: Settings) -> None:
+        self.ports = [(free_port(), free_port()) for _ in range(REPLICAS)]
+        self._folder = folder
+        self._stack = stack
+        self._settings = settings
+        self.exporters = [self._start(number) for number in range(REPLICAS)]
+
+    @property
+    def admins(self) -> list[str]:
+        """Where Prometheus scrapes."""
+        return [f"127.0.0.1:{admin}" for _, admin in self.ports]
+
+    def stop(self, number: int, how: signal.Signals) -> None:
+        """Stop or kill one of them."""
+        process = self.exporters[number].process
+        process.send_signal(how)
+        assert process.wait(20) == (-how if how == signal.SIGKILL else 0)
+
+    def restart(self, number: int) -> None:
+        """Start one of them on the ledger that it left."""
+        self.exporters[number] = self._start(number)
+
+    def totals(self) -> list[Totals]:
+        """Scrape what each has counted."""
+        return [exposed(f"http://{admin}") for admin in self.admins]
+
+    def _start(self, number: int) -> ExporterProcess:
+        folder = self._folder / f"replica{number}"
+        folder.mkdir(exist_ok=True)
+        ingest, admin = self.ports[number]
+        given = self._settings | {"ingest_port": ingest, "admin_port": admin}
+        return self._stack.enter_context(exporter_process(folder, **given))
+
+
+def replaced(text: str, *replacements: tuple[str, object]) -> str:
+    """Replace parts of a configuration, each of which must be there."""
+    for old, new in replacements:
+        assert old in text, old
+        text = text.replace(old, str(new))
+    return text
+
+
+class Nginx(NamedTuple):
+    """A running nginx."""
+
+    url: str
+    trust: ssl.SSLContext
+    logs: Path
+
+    def client(self) -> Client:
+        """Give a connection to it."""
+        return Client(self.url, self.trust)
+
+
+@contextmanager
+def nginx(
+    folder: Path, ports: list[int], certificate: Certificate, *changes: tuple[str, object]
+) -> Iterator[Nginx]:
+    """Run Debian's nginx with the configuration from deploy/, as changed for this test."""
+    path = program("nginx", "nginx-light")
+    port = free_port()
+    text = replaced(
+        CONFIG.read_text("utf-8"),
+        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+        ("/etc/nginx/tls/push.example.com.crt", certificate.chain),
+        ("/etc/nginx/tls/push.example.com.key", certificate.key),
+        ("/var/log/nginx", folder),
+        *[(f"127.0.0.1:1{n}987", f"127.0.0.1:{one}") for n, one in enumerate(ports, 1)],
+        *changes,
+    )
+    (folder / CONFIG.name).write_text(text)
+    main = folder / "nginx.conf"
+    main.write_text(MAIN.format(user="" if os.geteuid() else "user root;", folder=folder))
+    command = [path, "-e", str(folder / "main.error.log"), "-c", str(main)]
+    subprocess.run([*command, "-t"], check=True, capture_output=True)
+    trust = ssl.create_default_context(cafile=certificate.chain)
+    with started([*command, "-g", "daemon off;"], folder / "nginx.log"):
+        wait_for(lambda: reachable(port), "nginx listens")
+        yield Nginx(f"https://127.0.0.1:{port}", trust, folder)
+
+
+def reachable(port: int) -> bool:
+    """Whether somebody listens on a port."""
+    with socket.socket() as probe:
+        return not probe.connect_ex(("127.0.0.1", port))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """Give nginx's certificate."""
+    return make_certificate(tmp_path_factory.mktemp("nginx-tls"), "push.example.com")
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, keys: KeyPair) -> Iterator[Fleet]:
+    """Run three exporters with the same credentials."""
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    settings: Settings = {"mps_public_key_files": keys.public, "results_token_files": token}
+    with ExitStack() as stack:
+        yield Fleet(tmp_path, stack, settings)
+
+
+@pytest.fixture
+def scraping(fleet: Fleet, tmp_path: Path) -> Iterator[str]:
+    """Run Prometheus on all of them; give its URL."""
+    targets = json.dumps(fleet.admins)
+    scrape = f"[{{job_name: push-result-exporter, static_configs: [{{targets: {targets}}}]}}]"
+    config = f"global: {{scrape_interval: 1s}}\nscrape_configs: {scrape}\n"
+    with prometheus(tmp_path, config) as url:
+        yield url
+
+
+def summed(url: str) -> Totals:
+    """Ask Prometheus for the sum over the exporters."""
+    totals: Totals = Totals()
+    for (channel, code, _), value in ask(url, QUERY).items():
+        totals[channel, code] += int(value)
+    return totals
+
+
+def send_again(calls: list[Call], nginx: Nginx) -> None:
+    """Make calls again, over several connections: none of their results is new."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(nginx.client())) for _ in range(3)]
+        for call, client in zip(calls, itertools.cycle(clients), strict=False):
+            status, answer = client.post(call)
+            assert (status, answer["accepted"]) == (200, 0)
+
+
+def test_sum_is_what_was_acknowledged(
+    fleet: Fleet, scraping: str, certificate: Certificate, keys: KeyPair, tmp_path: Path
+) -> None:
+    """Retries count once; stops and kills lose nothing; Prometheus adds up what was acknowledged.
+
+    A call that was under way when its exporter was killed may be counted by another one again:
+    nobody but the dead one knows. These are few, and no other is.
+    """
+    signed = signed_calls(keys, 200)
+    dice = random.Random(20261124)
+    with nginx(tmp_path, [one for one, _ in fleet.ports], certificate) as front:
+        gateway = Gateway(front.url, front.trust)
+        with gateway.sending(*(mixed_calls(number, signed) for number in range(SENDERS))):
+            gateway.wait_for_more(600)
+            for number, how in ((0, signal.SIGTERM), (1, signal.SIGTERM)):
+                fleet.stop(number, how)
+                gateway.wait_for_more(200)
+                fleet.restart(number)
+                gateway.wait_for_more(200)
+            gateway.finish()
+        expected = add(gateway.acknowledged)
+        assert not gateway.unanswered
+        wait_for(lambda: summed(scraping) == expected, "Prometheus has the sum")
+        shares = [one.total() / expected.total() for one in fleet.totals()]
+        assert min(shares) > 0.1, shares
+
+        rested = Gateway(front.url, front.trust)
+        with rested.sending(*(mixed_calls(number + 10, signed) for number in range(SENDERS))):
+            rested.wait_for_more(200)
+            fleet.stop(2, signal.SIGKILL)
+            rested.wait_for_more(200)
+            fleet.restart(2)
+            rested.finish()
+        expected += add(rested.acknowledged)
+        surplus = sum(fleet.totals(), Totals()) - expected
+        assert surplus <= add(rested.unanswered)
+        assert len(rested.unanswered) <= SENDERS
+        wait_for(lambda: summed(scraping) == expected + surplus, "Prometheus has the sum")
+        # None of these has been to another exporter than its own.
+        send_again(dice.sample(gateway.acknowledged[:600], 200), front)
+        log.info(
+            "shares %s; %d results acknowledged; %d calls unanswered at the kill, %d counted twice",
+            [f"{share:.2f}" for share in shares],
+            expected.total(),
+            len(rested.unanswered),
+            surplus.total(),
+        )
+
+
+def test_without_failover_a_kill_counts_nothing_twice(
+    fleet: Fleet, certificate: Certificate, keys: KeyPair, tmp_path: Path
+) -> None:
+    """With `proxy_next_upstream off` calls wait for their own exporter, and the sum is exact."""
+    signed = signed_calls(keys, 100)
+    off = ("proxy_next_upstream error timeout;", "proxy_next_upstream off;")
+    with nginx(tmp_path, [one for one, _ in fleet.ports], certificate, off) as front:
+        gateway = Gateway(front.url, front.trust)
+        with gateway.sending(*(mixed_calls(number, signed) for number in range(SENDERS))):
+            for number in range(REPLICAS):
+                gateway.wait_for_more(100)
+                fleet.stop(number, signal.SIGKILL)
+                fleet.restart(number)
+            gateway.finish()
+        assert gateway.unanswered
+        assert sum(fleet.totals(), Totals()) == add(gateway.acknowledged)
+        send_again(gateway.acknowledged[-200:], front)
+
+
+def test_nginx_refuses_what_the_exporter_would(
+    fleet: Fleet, certificate: Certificate, keys: KeyPair, tmp_path: Path
+) -> None:
+    """Sizes, paths and numbers of calls are bounded; answers are JSON; no log holds a signature."""
+    largest = ExporterSettings.model_fields["max_body_bytes"].default
+    (call,) = signed_calls(keys, 1)
+    few = ("limit_conn push_callers 1000;", "limit_conn push_callers 5;")
+    with (
+        nginx(tmp_path, [one for one, _ in fleet.ports], certificate, few) as front,
+        closing(front.client()) as client,
+    ):
+        full = call._replace(path="/webhooks/results", body=b" " * largest)
+        over = full._replace(body=b" " * (largest + 1))
+        assert refused(client, over) == (413, "too_large")
+        assert refused(client, full) == (401, "missing_credentials")
+        assert refused(client, call._replace(path="/metrics")) == (404, "not_found")
+        assert client.post(call)[0] == 200
+        with slow_calls(front, 5):
+            wait_for(lambda: client.post(call)[0] == 503, "a sixth call is refused")
+            assert refused(client, call) == (503, "overloaded")
+        for number in range(REPLICAS):
+            fleet.stop(number, signal.SIGTERM)
+        assert refused(client, call) == (502, "no_answer")
+    logs = {path.name: path.read_text() for path in front.logs.glob("*.log")}
+    assert '"POST /webhooks/mps" 200' in logs["push.access.log"]
+    sign = call.path.partition("sign=")[2]
+    assert not [name for name, text in logs.items() if sign[:40] in text]
+
+
+def refused(client: Client, call: Call) -> tuple[int, str]:
+    """Make a call that is refused; return its status and reason."""
+    status, answer = client.post(call)
+    return status, answer["error"]
+
+
+@contextmanager
+def slow_calls(front: Nginx, number: int) -> Iterator[None]:
+    """Hold so many calls open, whose bodies do not come."""
+    head = b"POST /webhooks/mps HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+    port = int(front.url.rpartition(":")[2])
+    with ExitStack() as stack:
+        for _ in range(number):
+            plain = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            slow = stack.enter_context(front.trust.wrap_socket(plain, server_hostname="localhost"))
+            slow.sendall(head)
+        yield
