@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import structlog
 
+from exporter import systemd
 from exporter.errors import ConfigurationError
 from exporter.listeners import admin_listener, bind, ingest_listener
 from exporter.service import VERSION, Service
@@ -43,7 +44,7 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings) as (service, _ports):
+    async with running(settings) as (service, _ports), systemd.serving():
         loop.add_signal_handler(signal.SIGHUP, _reload, service)
         await stop.wait()
         log.info("stopping")
@@ -78,5 +79,6 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Service, Ports]]:
 
 
 def _reload(service: Service) -> None:
-    with contextlib.suppress(ConfigurationError):  # it has been logged and counted
+    # A refusal has been logged and counted.
+    with systemd.reloading(), contextlib.suppress(ConfigurationError):
         service.reload()

@@ -1,6 +1,7 @@
 """What operators apply from deploy/: each file is read as its program reads it."""
 
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeSettings, started
-from tests.system.programs import free_port
+from tests.system.programs import free_port, program
 from tests.test_access import write_users
 from tests.test_tls import make_certificate
 
@@ -71,3 +72,48 @@ async def test_health_check(make_settings: MakeSettings, tmp_path: Path, guarded
     async with started(make_settings(**settings)):
         assert await health_check(port) == 0
     assert await health_check(port) == 1
+
+
+# ---------------------------------------------------------------- systemd
+
+UNIT = DEPLOY / "systemd" / "push-result-exporter.service"
+TEMPLATE = DEPLOY / "systemd" / "push-result-exporter@.service"
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> list[Path]:
+    """Give the units as installed for the exporter of these tests, the template as instance 1."""
+    home = "/opt/push-result-exporter/bin/push-result-exporter"
+    made = []
+    for unit, name in ((UNIT, UNIT.name), (TEMPLATE, TEMPLATE.name.replace("@", "@1"))):
+        text = unit.read_text("utf-8")
+        assert home in text
+        made.append(tmp_path / name)
+        made[-1].write_text(text.replace(home, str(tool("push-result-exporter"))))
+    return made
+
+
+def test_units_are_valid_and_confined(units: list[Path]) -> None:
+    """Systemd knows every line, and puts the exposure at 1.5 of 10 at most."""
+    analyze = program("systemd-analyze", "systemd")
+    for unit in units:
+        done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=True)
+        assert not done.stderr
+        checked(analyze, "security", "--offline=true", "--threshold=15", unit)
+
+
+def test_template_is_the_unit_with_ports() -> None:
+    """The two units differ in their names, ports and folders alone."""
+    unit, template = (one.read_text("utf-8").partition("[Unit]")[2] for one in (UNIT, TEMPLATE))
+    ports = re.search(r"# Only nginx.*?\n\n", template, re.DOTALL)
+    assert ports
+    assert unit == template.replace(ports[0], "").replace(" (%i)", "").replace("-%i", "")
+
+
+def test_instances_are_where_nginx_looks() -> None:
+    """The upstream of nginx has the ports of instances 1, 2 and 3."""
+    port = re.search(r"INGEST_PORT=(\S+)", TEMPLATE.read_text("utf-8"))
+    assert port
+    instances = [port[1].replace("%i", str(number)) for number in (1, 2, 3)]
+    config = (DEPLOY / "nginx" / "push-result-exporter.conf").read_text("utf-8")
+    assert re.findall(r"server 127\.0\.0\.1:(\d+)", config) == instances

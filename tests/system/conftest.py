@@ -1,10 +1,13 @@
 """Fixtures of the system tests."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import TOKEN, KeyPair
+from tests.system.debian import bootstrap, download_wheels
 from tests.system.programs import Settings, free_port
 
 
@@ -19,3 +22,20 @@ def settings(tmp_path: Path, keys: KeyPair) -> Settings:
         "mps_public_key_files": keys.public,
         "results_token_files": token,
     }
+
+
+@pytest.fixture(scope="session")
+def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a fresh Debian, to be copied and left as it is."""
+    folder = tmp_path_factory.mktemp("debian")
+    bootstrap(folder)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def wheels(debian: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give every locked package as a wheel that this Debian can install."""
+    folder = tmp_path_factory.mktemp("wheels")
+    download_wheels(debian, folder)
+    return folder

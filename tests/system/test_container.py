@@ -5,8 +5,6 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ import pytest
 
 from exporter.service import VERSION
 from tests.conftest import KeyPair
+from tests.system.debian import ROOT, run
 from tests.system.programs import (
     answers,
     fetch,
@@ -29,20 +28,11 @@ from tests.system.programs import (
 )
 from tests.system.traffic import Call, Totals, add, exposed, signed_calls
 
-ROOT = Path(__file__).parents[2]
 HOME = "/opt/push-result-exporter"
 VOLUME = "/var/lib/push-result-exporter"
 UID = 10001
 
 log = logging.getLogger(__name__)
-
-
-def run(*command: object) -> str:
-    """Run a program; return its output, and show its errors if it fails."""
-    words = [str(word) for word in command]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{words}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    return done.stdout
 
 
 class Buildah(NamedTuple):
@@ -83,17 +73,10 @@ def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
 
 
 @pytest.fixture(scope="module")
-def base(buildah: Buildah, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Make a base of Debian with Python, from the mirror that this machine installs from."""
-    debootstrap = program("debootstrap", "debootstrap")
+def base(buildah: Buildah, debian: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Make a base image of Debian."""
     context = tmp_path_factory.mktemp("base")
-    targets = run("apt-get", "indextargets", "--format", "$(COMPONENT) $(CODENAME) $(REPO_URI)")
-    lines = [line.split() for line in targets.splitlines() if line.startswith("main ")]
-    codename, mirror = next((line[1], line[2]) for line in lines if "-" not in line[1])
-    include = "--include=python3,python3-venv"
-    run(debootstrap, "--variant=minbase", include, codename, context / "base", mirror)
-    run("tar", "-C", context / "base", "--exclude=./dev/*", "-cf", context / "base.tar", ".")
-    shutil.rmtree(context / "base")
+    run("tar", "-C", debian, "--exclude=./dev/*", "-cf", context / "base.tar", ".")
     (context / "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
     buildah.build("base", context)
     shutil.rmtree(context)
@@ -101,15 +84,8 @@ def base(buildah: Buildah, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def image(buildah: Buildah, base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+def image(buildah: Buildah, base: str, wheels: Path) -> Iterator[Image]:
     """Build the image from the Dockerfile and the lock, without a network."""
-    wheels = tmp_path_factory.mktemp("wheels")
-    container = buildah("from", base).strip()
-    python = buildah("run", "--isolation", "chroot", container, "--", "python3", "-V").split()[1]
-    locks = [("-r", path) for path in (ROOT / "deploy" / "image").glob("*.txt")]
-    download = ["download", "--quiet", "--only-binary=:all:", "--no-deps", "--require-hashes"]
-    version = ["--python-version", python, "--dest", wheels]
-    run(sys.executable, "-m", "pip", *download, *version, *(w for one in locks for w in one))
     offline = {"BASE": base, "PIP_NO_INDEX": 1, "PIP_FIND_LINKS": "/wheels", "VERSION": VERSION}
     arguments = [word for name in offline for word in ("--build-arg", f"{name}={offline[name]}")]
     began = time.monotonic()

@@ -202,8 +202,13 @@ def add(calls: list[Call]) -> Totals:
 
 def exposed(admin: str) -> Totals:
     """Scrape the results that are not 0."""
+    return totals_of(fetch(f"{admin}/metrics").decode())
+
+
+def totals_of(exposition: str) -> Totals:
+    """Read the results that are not 0 from what was scraped."""
     totals: Totals = Counter()
-    for family in text_string_to_metric_families(fetch(f"{admin}/metrics").decode()):
+    for family in text_string_to_metric_families(exposition):
         for sample in family.samples:
             if sample.name == "push_results_total" and sample.value:
                 totals[sample.labels["channel"], sample.labels["code"]] += int(sample.value)

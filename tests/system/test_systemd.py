@@ -1,0 +1,166 @@
+"""The units as a real systemd runs them, in a container of its own without a network."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.conftest import KeyPair
+from tests.system.debian import LOCKS, ROOT, run
+from tests.system.programs import program, started, unavailable, wait_for
+from tests.system.traffic import Call, Totals, add, signed_calls, totals_of
+
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+SINGLE, FIRST, SECOND = (
+    "push-result-exporter",
+    "push-result-exporter@1",
+    "push-result-exporter@2",
+)
+INGEST = {SINGLE: 10987, FIRST: 11987, SECOND: 12987}
+HURRIED = "[Service]\nWatchdogSec=1s\nTimeoutStopSec=1s\nTimeoutAbortSec=1s\n"
+
+POST = """
+import sys, urllib.request
+body = sys.argv[2].encode() if len(sys.argv) > 2 else None
+print(urllib.request.urlopen(sys.argv[1], body).read().decode())
+"""
+
+
+def install(machine: Path, wheels: Path, key: Path) -> None:
+    """Do what README says: a venv from the lock, the units, the key."""
+    shutil.copytree(LOCKS, machine / "install")
+    shutil.copytree(wheels, machine / "install" / "wheels")
+    pip = [sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps"]
+    run(*pip, "--wheel-dir", machine / "install", ROOT)
+    (wheel,) = (path.name for path in (machine / "install").glob("*.whl"))
+    home = "/opt/push-result-exporter"
+    run("chroot", machine, "python3", "-m", "venv", home)
+    offline = ["chroot", machine, f"{home}/bin/pip", "--isolated", "install", "--no-index"]
+    lock = ["--require-hashes", "-r", "/install/requirements.txt"]
+    run(*offline, "--find-links", "/install/wheels", *lock)
+    run(*offline, "--no-deps", f"/install/{wheel}")
+    units = machine / "etc" / "systemd" / "system"
+    for unit in UNITS:
+        shutil.copy(unit, units)
+    drop_in = units / f"{SECOND}.service.d"
+    drop_in.mkdir()
+    (drop_in / "hurried.conf").write_text(HURRIED)
+    secrets = machine / "etc" / "push-result-exporter"
+    secrets.mkdir(mode=0o700)
+    shutil.copy(key, secrets / "mps-public-key")
+    (secrets / "mps-public-key").chmod(0o600)
+    (secrets / "environment").write_text("PUSH_EXPORTER_LOG_FORMAT=json\n")
+    run("chroot", machine, "systemctl", "enable", *INGEST)
+
+
+class Machine(NamedTuple):
+    """A running systemd."""
+
+    leader: str
+    log: Path
+
+    def control(self, *words: str) -> str:
+        """Run systemctl, or what else is there, inside."""
+        return run("nsenter", "--target", self.leader, "--all", "--", *words).strip()
+
+    def show(self, unit: str, what: str) -> str:
+        """Return a property of a unit."""
+        return self.control("systemctl", "show", "--value", "--property", what, unit)
+
+    def ask(self, url: str, *body: str) -> str:
+        """Get or post, in the machine's network."""
+        inside = ["nsenter", "--target", self.leader, "--net", "--"]
+        return run(*inside, sys.executable, "-c", POST, url, *body)
+
+    def counted(self, unit: str) -> Totals:
+        """Scrape the exporter of a unit."""
+        return totals_of(self.ask(f"http://127.0.0.1:{INGEST[unit] + 1}/metrics"))
+
+    def deliver(self, unit: str, calls: list[Call]) -> None:
+        """Make calls to the exporter of a unit; each is acknowledged."""
+        for call in calls:
+            answer = self.ask(f"http://127.0.0.1:{INGEST[unit]}{call.path}", call.body.decode())
+            assert json.loads(answer)["accepted"] == 1
+
+
+@contextmanager
+def booted(root: Path, log: Path) -> Iterator[Machine]:
+    """Boot a Debian inside the block; where that is not possible skip, but fail in CI."""
+    nspawn = program("systemd-nspawn", "systemd-container")
+    command = [nspawn, "--directory", str(root), "--boot", "--register=no", "--keep-unit"]
+    with started([*command, "--private-network", "--console=pipe"], log) as outer:
+        children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+
+        def leader() -> str | None:
+            if outer.poll() is not None:
+                unavailable(f"systemd-nspawn cannot boot here:\n{log.read_text()[-2000:]}")
+            found = children.read_text().split()
+            inside = ["nsenter", "--target", *found[:1], "--all", "--", "systemctl", "is-active"]
+            state = subprocess.run([*inside, *INGEST], capture_output=True, text=True, check=False)
+            return found[0] if state.stdout.split() == ["active"] * len(INGEST) else None
+
+        yield Machine(wait_for(leader, "the units are active"), log)
+
+
+@pytest.fixture(scope="module")
+def machine(
+    debian: Path, wheels: Path, keys: KeyPair, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
+    """Run a Debian on which the exporter is installed as a service."""
+    program("systemd-nspawn", "systemd-container")
+    folder = tmp_path_factory.mktemp("machine")
+    run("cp", "-a", debian, folder / "root")
+    install(folder / "root", wheels, keys.public)
+    with booted(folder / "root", folder / "boot.log") as machine:
+        yield machine
+    shutil.rmtree(folder / "root")
+
+
+def test_services_count_and_continue(machine: Machine, keys: KeyPair) -> None:
+    """One exporter and two instances run beside each other, reload, and restart on their ledger."""
+    calls = list(signed_calls(keys, 9))
+    parts = {unit: calls[number::3] for number, unit in enumerate(INGEST)}
+    for unit, part in parts.items():
+        machine.deliver(unit, part)
+        machine.control("systemctl", "reload", unit)
+    machine.control("systemctl", "restart", *parts)
+    for unit, part in parts.items():
+        assert machine.counted(unit) == add(part)
+        log = machine.control("journalctl", "--unit", unit, "--output", "cat")
+        assert '"event": "configuration reloaded"' in log
+        assert '"event": "stopped"' in log
+
+
+def test_services_are_confined(machine: Machine) -> None:
+    """The process has no privileges, sees no key of root's, and can write its own folder alone."""
+    process = machine.show(SINGLE, "MainPID")
+    status = machine.control("cat", f"/proc/{process}/status")
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert set(fields["Uid"].split()).isdisjoint({"0"})
+    assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == 0
+    assert (fields["NoNewPrivs"], fields["Seccomp"]) == ("1", "2")
+    inside = ["nsenter", "--target", process, "--mount", "--"]
+    tried = "for one in /etc/x /usr/x /var/x; do touch $one 2>&1; done; true"
+    refused = machine.control(*inside, "sh", "-c", tried).splitlines()
+    assert [line.rpartition(": ")[2] for line in refused] == ["Read-only file system"] * 3
+    become = ["setpriv", f"--reuid={fields['Uid'].split()[0]}", "--clear-groups"]
+    key = "cat /etc/push-result-exporter/mps-public-key 2>&1; true"
+    assert machine.control(*inside, *become, "sh", "-c", key).endswith("Permission denied")
+
+
+def test_hung_service_is_restarted(machine: Machine, keys: KeyPair) -> None:
+    """An exporter whose loop does not turn is ended by the watchdog, and goes on counting."""
+    before = machine.counted(SECOND)
+    calls = list(signed_calls(keys, 12))[9:]
+    machine.deliver(SECOND, calls)
+    machine.control("kill", "-STOP", machine.show(SECOND, "MainPID"))
+    wait_for(lambda: machine.show(SECOND, "NRestarts") == "1", "systemd restarts it")
+    wait_for(lambda: machine.show(SECOND, "ActiveState") == "active", "it is active")
+    assert machine.counted(SECOND) == before + add(calls)
+    assert machine.show(FIRST, "NRestarts") == "0"
