@@ -126,10 +126,10 @@ def prometheus_config(folder: Path, exporter: ExporterProcess, alerts: str) -> s
         "evaluation_interval": "1s",
     }
     config["rule_files"] = [str(rules)]
-    (managers,) = config["alerting"]["alertmanagers"]
-    managers["static_configs"] = [{"targets": [alerts.removeprefix("http://")]}]
     ours = config["scrape_configs"][0]
-    ours["static_configs"] = [{"targets": [exporter.admin.removeprefix("http://")]}]
+    for where, url in ((config["alerting"]["alertmanagers"][0], alerts), (ours, exporter.admin)):
+        del where["file_sd_configs"]
+        where["static_configs"] = [{"targets": [url.removeprefix("http://")]}]
     config["scrape_configs"] = [ours]
     return yaml.safe_dump(config)
 
