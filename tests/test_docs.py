@@ -71,3 +71,13 @@ async def test_metrics_are_documented(exporter: Exporter) -> None:
     documented = set(re.findall(r"push_[a-z_]+", README)) - {"push_result_exporter"}
     assert ours <= documented
     assert {re.sub("_(bucket|sum|count)$", "", name) for name in documented} <= ours
+
+
+def test_make_targets_are_documented() -> None:
+    """Every target that is more than a step of another stands in README."""
+    makefile = Path(__file__).parent.parent.joinpath("Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
+    steps = {"help", "types", "imports", "format", "clean"}
+    assert {
+        name for name in targets - steps if not re.search(rf"`(make )?{name}`", README)
+    } == set()
