@@ -1,5 +1,6 @@
 """What is released: one wheel that stands alone, a lock that fits it, one version."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -52,6 +53,16 @@ def test_dependencies_have_a_lower_bound_and_a_reason() -> None:
         assert [one.operator for one in requirement.specifier] == [">="]
         (line,) = [one for one in text.splitlines() if f'"{requirement}"' in one]
         assert "# " in line
+
+
+def test_version_is_the_same_everywhere() -> None:
+    """What README, compose file and chart call the image is the version of pyproject."""
+    assert PROJECT["project"]["version"] == VERSION
+    texts = [ROOT / "README.md", ROOT / "deploy" / "compose.yaml"]
+    named = [
+        re.findall(r"push-result-exporter:(\d[\w.]*)", one.read_text("utf-8")) for one in texts
+    ]
+    assert all(versions and set(versions) == {VERSION} for versions in named)
 
 
 @pytest.fixture(scope="module")
