@@ -44,9 +44,10 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings) as (service, _ports), systemd.serving():
+    async with running(settings) as (service, _ports):
         loop.add_signal_handler(signal.SIGHUP, _reload, service)
-        await stop.wait()
+        async with systemd.serving():
+            await stop.wait()
         log.info("stopping")
 
 

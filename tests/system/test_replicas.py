@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from tests.system.programs import (
     Settings,
     exporter_process,
     free_port,
+    frozen,
     program,
     prometheus,
     started,
@@ -259,6 +261,25 @@ def test_without_failover_a_kill_counts_nothing_twice(
         assert gateway.unanswered
         assert sum(fleet.totals(), Totals()) == add(gateway.acknowledged)
         send_again(gateway.acknowledged[-200:], front)
+
+
+def test_a_call_that_was_sent_is_not_sent_elsewhere(
+    fleet: Fleet, certificate: Certificate, keys: KeyPair, tmp_path: Path
+) -> None:
+    """A call without an answer in time stays with its exporter, and counts once when sent again."""
+    calls = list(signed_calls(keys, 12))
+    hurried = ("proxy_read_timeout 30s;", "proxy_read_timeout 1s;")
+    ports = [one for one, _ in fleet.ports]
+    with ExitStack() as stack:
+        front = stack.enter_context(nginx(tmp_path, ports, certificate, hurried))
+        with ThreadPoolExecutor(len(calls)) as pool, frozen(fleet.exporters[0].process):
+            clients = [stack.enter_context(closing(front.client())) for _ in calls]
+            answers = list(pool.map(Client.post, clients, calls))
+        late = [call for call, (status, _) in zip(calls, answers, strict=True) if status == 502]
+        assert 0 < len(late) < len(calls)
+        wait_for(lambda: fleet.totals()[0] == add(late), "the first exporter goes on")
+        send_again(late, front)
+        assert sum(fleet.totals(), Totals()) == add(calls)
 
 
 def test_nginx_refuses_what_the_exporter_would(
