@@ -39,3 +39,9 @@ def download_wheels(debian: Path, folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     wheels = ["--only-binary=:all:", "--python-version", python, "--dest", folder]
     run(*pip, *wheels, *(word for lock in LOCKS.glob("*.txt") for word in ("-r", lock)))
+
+
+def children(parent: int) -> list[int]:
+    """Return the processes that a process has started, from any of its threads."""
+    tasks = Path(f"/proc/{parent}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]

@@ -1,10 +1,10 @@
 """The image as the Dockerfile builds it, without a docker engine: its process runs and stops."""
 
 import json
-import logging
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ import pytest
 
 from exporter.service import VERSION
 from tests.conftest import KeyPair
-from tests.system.debian import ROOT, run
+from tests.system.debian import ROOT, children, run
 from tests.system.programs import (
     answers,
     fetch,
@@ -31,8 +31,6 @@ from tests.system.traffic import Call, Totals, add, exposed, signed_calls
 HOME = "/opt/push-result-exporter"
 VOLUME = "/var/lib/push-result-exporter"
 UID = 10001
-
-log = logging.getLogger(__name__)
 
 
 class Buildah(NamedTuple):
@@ -56,6 +54,7 @@ class Image(NamedTuple):
     config: dict[str, Any]
     root: Path
     container: str
+    sizes: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +87,12 @@ def image(buildah: Buildah, base: str, wheels: Path) -> Iterator[Image]:
     """Build the image from the Dockerfile and the lock, without a network."""
     offline = {"BASE": base, "PIP_NO_INDEX": 1, "PIP_FIND_LINKS": "/wheels", "VERSION": VERSION}
     arguments = [word for name in offline for word in ("--build-arg", f"{name}={offline[name]}")]
-    began = time.monotonic()
     buildah.build("exporter", ROOT, *arguments, "--volume", f"{wheels}:/wheels:ro")
-    sizes = json.loads(buildah("images", "--json"))
-    size = {one["names"][0].split("/")[1]: one["size"] for one in sizes}
-    log.info("built in %.1f s: %s", time.monotonic() - began, size)
+    images = json.loads(buildah("images", "--json"))
+    sizes = {one["names"][0].split("/")[1]: one["size"] for one in images}
     config = json.loads(buildah("inspect", "--type", "image", "exporter"))["Docker"]["config"]
     container = buildah("from", "localhost/exporter").strip()
-    yield Image(buildah, config, Path(buildah("mount", container).strip()), container)
+    yield Image(buildah, config, Path(buildah("mount", container).strip()), container, sizes)
     buildah("umount", container)
 
 
@@ -126,10 +123,8 @@ def test_image_holds_nothing_but_the_exporter(image: Image) -> None:
 
 def process_of(parent: int) -> int:
     """Find the container's process: the last of a line of only children."""
-    tree = Path(f"/proc/{parent}/task/{parent}/children")
-    while children := tree.read_text().split():
-        parent = int(children[0])
-        tree = Path(f"/proc/{parent}/task/{parent}/children")
+    while below := children(parent):
+        (parent,) = below
     return parent
 
 
@@ -139,6 +134,8 @@ class Running(NamedTuple):
     ingest: str
     admin: str
     process: int
+    seconds: float
+    """From the start of the container until it was ready."""
 
 
 @contextmanager
@@ -154,9 +151,9 @@ def serving(command: list[object], log_file: Path, ports: tuple[int, int]) -> It
             return answers(f"{admin}/-/ready")
 
         wait_for(ready, "the exporter is ready")
-        log.info("ready after %.2f s", time.monotonic() - began)
+        seconds = time.monotonic() - began
         process = process_of(outer.pid)
-        yield Running(ingest, admin, process)
+        yield Running(ingest, admin, process, seconds)
         os.kill(process, signal.SIGTERM)
         assert outer.wait(20) == 0
     assert "stopped" in log_file.read_text()
@@ -209,7 +206,9 @@ def deliver(url: str, calls: list[Call]) -> Totals:
     return add(accepted)
 
 
-def test_container_keeps_its_counts(image: Image, tmp_path: Path, keys: KeyPair) -> None:
+def test_container_keeps_its_counts(
+    image: Image, tmp_path: Path, keys: KeyPair, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Signed callbacks are counted; after SIGTERM the same volume goes on, on a read-only root."""
     volume = tmp_path / "volume"
     volume.mkdir()
@@ -221,6 +220,8 @@ def test_container_keeps_its_counts(image: Image, tmp_path: Path, keys: KeyPair)
         assert f"Uid:\t{UID}\t{UID}\t{UID}\t{UID}" in status
         assert deliver(running.ingest, calls[:40]) == add(calls[:40]) == exposed(running.admin)
         run(*inside, *image.config["Healthcheck"]["Test"][1:])
+        with capsys.disabled():
+            sys.stdout.write(f"\nimages: {image.sizes}; ready after {running.seconds:.2f} s\n")
     with pytest.raises(AssertionError):
         run(*inside, *image.config["Healthcheck"]["Test"][1:])
     with on_read_only_root(image, volume, keys.public, log_file) as running:

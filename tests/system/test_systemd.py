@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.conftest import KeyPair
-from tests.system.debian import LOCKS, ROOT, run
+from tests.system.debian import LOCKS, ROOT, children, run
 from tests.system.programs import program, started, unavailable, wait_for
 from tests.system.traffic import Call, Totals, add, signed_calls, totals_of
 
@@ -95,12 +95,11 @@ def booted(root: Path, log: Path) -> Iterator[Machine]:
     nspawn = program("systemd-nspawn", "systemd-container")
     command = [nspawn, "--directory", str(root), "--boot", "--register=no", "--keep-unit"]
     with started([*command, "--private-network", "--console=pipe"], log) as outer:
-        children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
 
         def leader() -> str | None:
             if outer.poll() is not None:
                 unavailable(f"systemd-nspawn cannot boot here:\n{log.read_text()[-2000:]}")
-            found = children.read_text().split()
+            found = [str(child) for child in children(outer.pid)]
             inside = ["nsenter", "--target", *found[:1], "--all", "--", "systemctl", "is-active"]
             state = subprocess.run([*inside, *INGEST], capture_output=True, text=True, check=False)
             return found[0] if state.stdout.split() == ["active"] * len(INGEST) else None
