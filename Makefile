@@ -25,7 +25,8 @@ run: $(VENV)/installed ## run the exporter; settings come from the environment
 	@$(BIN)/push-result-exporter serve
 
 test: $(VENV)/developer ## all tests, with coverage
-	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest --ignore=tests/system --numprocesses=2 --dist=loadfile --cov --cov-report= $(ARGS)
+	$(BIN)/pytest tests/system --cov --cov-append --cov-report=term $(ARGS)
 	$(BIN)/coverage report --include='$(PIPELINE)' --fail-under=100
 
 test-all: ## all tests on each Python that is installed

@@ -110,14 +110,16 @@ def test_prometheus_finds_everything(tmp_path: Path) -> None:
         def ask(what: str) -> Any:
             return json.loads(fetch(f"http://{url}/api/v1/{what}"))["data"]
 
+        def scraped() -> str | None:
+            targets = ask("targets")["activeTargets"]
+            urls = {one["labels"]["job"]: str(one["scrapeUrl"]) for one in targets}
+            return urls.get("push-result-exporter")
+
         wait_for(lambda: ask("alertmanagers")["activeAlertmanagers"], "it has an Alertmanager")
-        targets = {
-            one["labels"]["job"]: one["scrapeUrl"] for one in ask("targets")["activeTargets"]
-        }
+        target_url = wait_for(scraped, "it has an exporter")
         rules = [rule["name"] for group in ask("rules")["groups"] for rule in group["rules"]]
         (manager,) = ask("alertmanagers")["activeAlertmanagers"]
-    host = "http://exporter:10988"
-    assert targets["push-result-exporter"] == f"{host}/metrics"
+    assert target_url == "http://exporter:10988/metrics"
     assert manager["url"].startswith("http://alertmanager:9093/")
     assert {alert.name for alert in ALERTS} <= set(rules)
 
