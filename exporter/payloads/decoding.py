@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
@@ -43,6 +44,9 @@ Said = tuple[Any, ...]
 Ids = dict[Said, list[str | int | None]]
 """The id, or None, of each item that says the same."""
 
+_MAX_REMEMBERED = 300
+"""Characters of an item that is remembered, for the memory that takes."""
+
 # RecursionError: JSON nested deeper than the decoder goes.
 _MALFORMED = (msgspec.DecodeError, RecursionError)
 _FIELD = re.compile(r"at `\$\.(\w+)")
@@ -76,6 +80,8 @@ class ItemDecoder(Generic[Wire]):
         self._item = msgspec.json.Decoder(wire)
         self._array = msgspec.json.Decoder(list[wire])  # type: ignore[valid-type]
         self._said = said
+        # Of a gateway's batches most say what others have said before.
+        self._remembered = lru_cache(maxsize=1024)(self._read)
 
     def single(self, body: str) -> Batch:
         """Read a body that is one item; Refusal if it is not even an object."""
@@ -116,15 +122,25 @@ class ItemDecoder(Generic[Wire]):
         times = Counter(raws)
         if 2 * len(times) >= times.total():
             return None
-        ids: Ids = {}
+        groups = []
+        for raw, number in times.items():
+            read = self._remembered(item % raw) if len(raw) <= _MAX_REMEMBERED else None
+            if read is None:
+                return None
+            result, count, identity = read
+            anonymous = identity is None or identity == ""
+            ids = [] if anonymous else [identity] * number
+            groups.append(ResultGroup(result, count, number if anonymous else 0, ids))
+        return Batch(groups, [])
+
+    def _read(self, text: str) -> tuple[PushResult, int, Any] | None:
+        """Read one item: what it says, how often, and its id; None if it is no result."""
         try:
-            for raw, number in times.items():
-                one = self._item.decode(item % raw)
-                ids.setdefault(self._said(one), []).extend([one.id] * number)
+            item = self._item.decode(text)
         except _MALFORMED:
             return None
-        groups, bad = _groups(ids)
-        return None if bad else Batch(groups, [])
+        result, count = _result(*self._said(item))
+        return None if isinstance(result, ItemError) else (result, count, item.id)
 
     def _one(self, raw: msgspec.Raw | str) -> Wire | ItemError:
         try:

@@ -58,9 +58,10 @@ def _pieces(text: str) -> list[str]:
     The cuts are guesses, since a message may hold the same signs. But if each piece is JSON by
     itself, the array is just these pieces.
     """
+    if '"id"' in text[:200]:  # results with an id are all different: it would save nothing
+        return []
     inside = text[1:-1].strip()
-    # Results with an id are all different: cutting would save nothing.
-    if '"id"' in text[:200] or not (inside[:1] == "{" and inside[-1:] == "}" and text[-1] == "]"):
+    if not (inside[:1] == "{" and inside[-1:] == "}" and text[-1] == "]"):
         return []
     return inside[1:-1].split("}, {" if "}, {" in inside else "},{")
 
