@@ -33,7 +33,7 @@ class Classifier:
             spelling: table.channel
             for table in tables.values()
             for word in (table.channel, *table.aliases)
-            for spelling in (word, fold(word))  # the usual one needs no folding
+            for spelling in (fold(word), word.upper())  # MPS's own needs no folding
         }
         self._own: dict[str, Meanings] = {
             channel: {code: _meaning(channel, code, channel, row) for code, row in rows.items()}

@@ -41,6 +41,9 @@ Wire = TypeVar("Wire", bound=Identified)
 Said = tuple[Any, ...]
 """What an item says, all but its id: the arguments of `_result`."""
 
+Read = tuple[PushResult, int, str | int | None]
+"""What one item says, for how many pushes it stands, and its id."""
+
 Ids = dict[Said, list[str | int | None]]
 """The id, or None, of each item that says the same."""
 
@@ -85,6 +88,8 @@ class ItemDecoder(Generic[Wire]):
 
     def single(self, body: str) -> Batch:
         """Read a body that is one item; Refusal if it is not even an object."""
+        if read := self._read(body):
+            return Batch([_group(read, 1)], [])
         batch = self.each([body])
         for rejection in batch.rejected:
             if rejection.reason in ("not_an_object", "malformed_json"):
@@ -127,14 +132,11 @@ class ItemDecoder(Generic[Wire]):
             read = self._remembered(item % raw) if len(raw) <= _MAX_REMEMBERED else None
             if read is None:
                 return None
-            result, count, identity = read
-            anonymous = identity is None or identity == ""
-            ids = [] if anonymous else [identity] * number
-            groups.append(ResultGroup(result, count, number if anonymous else 0, ids))
+            groups.append(_group(read, number))
         return Batch(groups, [])
 
-    def _read(self, text: str) -> tuple[PushResult, int, Any] | None:
-        """Read one item: what it says, how often, and its id; None if it is no result."""
+    def _read(self, text: str) -> Read | None:
+        """Read one item; None if it is no result."""
         try:
             item = self._item.decode(text)
         except _MALFORMED:
@@ -181,6 +183,13 @@ def _reject(rejected: list[Rejection], place: int, error: ItemError) -> None:
     if len(rejected) >= MAX_REJECTED:
         raise Refusal("malformed_body", f"More than {MAX_REJECTED:,} items are no results.")
     rejected.append(Rejection(place, error.reason, str(error)))
+
+
+def _group(read: Read, number: int) -> ResultGroup:
+    result, count, identity = read
+    if identity is None or identity == "":
+        return ResultGroup(result, count, number)
+    return ResultGroup(result, count, 0, [identity] * number)
 
 
 def _groups(ids: Ids) -> tuple[list[ResultGroup], dict[Said, ItemError]]:
