@@ -42,8 +42,10 @@ def build() -> Dashboard:
 
 
 def _now() -> list[Panel]:
-    requests = queries.total(queries.rate(metrics.REQUESTS, window=NOW))
-    refused = queries.total(queries.rate(metrics.REQUESTS, _REFUSED, window=NOW))
+    return [*_replicas_now(), *_calls_now(), *_state_now()]
+
+
+def _replicas_now() -> list[Panel]:
     up = queries.select("up")
     return [
         number(
@@ -64,6 +66,13 @@ def _now() -> list[Panel]:
             link=to_runbook("PushExporterDown"),
             no_value="Not scraped",
         ),
+    ]
+
+
+def _calls_now() -> list[Panel]:
+    requests = queries.total(queries.rate(metrics.REQUESTS, window=NOW))
+    refused = queries.total(queries.rate(metrics.REQUESTS, _REFUSED, window=NOW))
+    return [
         number(
             "Calls",
             f"Webhook calls a second, over the last {NOW}.",
@@ -79,6 +88,11 @@ def _now() -> list[Panel]:
             link=to_runbook("PushWebhookRejecting"),
             no_value=f"No calls in {NOW}",
         ),
+    ]
+
+
+def _state_now() -> list[Panel]:
+    return [
         number(
             "Ledger errors",
             f"Failed attempts to write to the ledger in the last {NOW}.",

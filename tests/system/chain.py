@@ -20,6 +20,7 @@ from tests.rules.files import ALERTMANAGER, PROMETHEUS, RULES, read
 from tests.system.programs import (
     ExporterProcess,
     answers,
+    beside,
     fetch,
     free_port,
     program,
@@ -183,13 +184,8 @@ def strangers(path: Chain, seconds: float) -> Iterator[None]:
                 list(pool.map(post, bodies, [token] * len(bodies)))
                 forged.result()
 
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
+    with beside(send, over.set):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def query(path: Chain, expression: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from statistics import median
 from urllib.parse import urlsplit
 
 from tests.conftest import KeyPair, url_sign
-from tests.system.programs import ExporterProcess, fetch
+from tests.system.programs import ExporterProcess, beside, fetch
 
 HEAD = b"POST /webhooks/mps?sign=Zm9yZ2Vk HTTP/1.1\r\nHost: x\r\n"
 FORGED = HEAD + b"Content-Length: 2\r\n\r\n{}"
@@ -109,23 +109,8 @@ class Gateway:
     def calling(self) -> Iterator[None]:
         """Call inside the block, from a thread of its own; what fails there fails at its end."""
         enough = threading.Event()
-        problems: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                self.call_until(enough)
-            except BaseException as problem:  # noqa: BLE001 - raised again by the other thread
-                problems.append(problem)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
+        with beside(lambda: self.call_until(enough), enough.set):
             yield
-        finally:
-            enough.set()
-            thread.join()
-        if problems:
-            raise problems[0]
 
     def report(self, what: str) -> str:
         """Print and return the latencies."""

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, NoReturn, TypeVar
@@ -77,6 +78,21 @@ def answers(
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def beside(work: Callable[[], object], end: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Do something in a thread beside the block; what fails there fails after the block.
+
+    `end` is called at the end of the block: it tells the work to come to an end.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(work)
+        try:
+            yield
+        finally:
+            end()
+    done.result()
 
 
 @contextmanager

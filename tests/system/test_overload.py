@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.system.hostile import resident
-from tests.system.programs import Settings, exporter_process, fetch
+from tests.system.programs import Settings, beside, exporter_process, fetch
 from tests.system.traffic import AUTHORIZATION, exposed
 
 SENDERS = 24
@@ -37,20 +37,18 @@ def stalling(ledger: Path, done: threading.Event) -> Iterator[None]:
     """Hold the ledger for half a second at a time, as a slow disk does; set `done` after that."""
 
     def stall() -> None:
-        with closing(sqlite3.connect(ledger, timeout=10, isolation_level=None)) as database:
-            for _ in range(STALLS):
-                database.execute("BEGIN IMMEDIATE")
-                time.sleep(0.5)
-                database.execute("ROLLBACK")
-                time.sleep(0.1)
-        done.set()
+        try:
+            with closing(sqlite3.connect(ledger, timeout=10, isolation_level=None)) as database:
+                for _ in range(STALLS):
+                    database.execute("BEGIN IMMEDIATE")
+                    time.sleep(0.5)
+                    database.execute("ROLLBACK")
+                    time.sleep(0.1)
+        finally:  # else the senders would never end
+            done.set()
 
-    thread = threading.Thread(target=stall)
-    thread.start()
-    try:
+    with beside(stall):
         yield
-    finally:
-        thread.join()
 
 
 def send(address: str, sender: int, done: threading.Event) -> Outcome:
