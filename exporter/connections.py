@@ -1,132 +1,361 @@
-"""Connections of the public listener: how many, how long they may idle, what bad HTTP gets."""
+"""Connections of the public listener: HTTP/1.1 in, requests to their handlers, answers out."""
 
 import asyncio
-import logging
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import cast
 
-from aiohttp import web
+import structlog
+from httptools import (
+    HttpParserCallbackError,
+    HttpParserError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+)
+
+from exporter.answers import Answer
+from exporter.bodies import Bodies
+from exporter.errors import Refusal
+from exporter.request import Handler, Request
+from exporter.waiting import WaitingLine
 
 IDLE_SECONDS = 60.0
-"""How long a connection may wait between two calls."""
+"""How long a connection may wait between two requests."""
 
 HEAD_SECONDS = 10.0
-"""How long a new connection may take to send the head of a call."""
+"""How long a new connection may take to send the head of a request."""
 
 LINGER_SECONDS = 2.0
-"""How long the rest of a refused body is read, so that the answer gets through."""
+"""How long what follows a last answer is read, so that the answer gets through."""
 
 UNREAD_MILLISECONDS = 10_000
 """How long an answer may stay unread."""
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-Error = Callable[[int], web.StreamResponse]
+MAX_HEAD_BYTES = 16 * 1024
+MAX_FIELDS = 100
+"""Bounds of a head, or of the trailers behind a body."""
+
+MAX_UNANSWERED = 16
+"""Requests that a connection may have under way before we stop to read from it."""
+
+log = structlog.get_logger()
 
 
-class IngestServer(web.Server):
-    """Sends each call to the handler of its path, and keeps connections within bounds."""
+class IngestServer:
+    """Makes a connection of each client, and keeps all of them within bounds."""
 
     def __init__(
         self,
         routes: Mapping[str, Handler],
         *,
-        not_found: Handler,
-        malformed: Error,
+        not_found: Callable[[Request], None],
+        malformed: Callable[[], Answer],
+        bodies: Bodies,
         max_connections: int,
     ) -> None:
-        super().__init__(self._dispatch)
+        self.routes = routes
+        self.not_found = not_found
         self.malformed = malformed
-        self._routes = routes
-        self._not_found = not_found
+        self.bodies = bodies
+        self.connections: set[Connection] = set()
+        self.uncalled = WaitingLine(HEAD_SECONDS, Connection.end)
+        """Connections on which no request has arrived yet."""
+        self.idle = WaitingLine(IDLE_SECONDS, Connection.end)
+        """Connections between two requests."""
+        self.lingering = WaitingLine(LINGER_SECONDS, Connection.end)
+        """Connections that read on only to let go of it."""
         self._max_connections = max_connections
-        # Both in the order of waiting, so that the one that waits longest is found at once.
-        self.uncalled: dict[Connection, None] = {}
-        """Connections on which no call has arrived yet."""
-        self.waiting: dict[Connection, None] = {}
-        """Connections between two calls."""
 
-    def __call__(self) -> asyncio.Protocol:  # type: ignore[override]
+    def __call__(self) -> asyncio.Protocol:
         """Make the protocol of a new connection; at the bound an idle one has to go for it."""
-        if len(self._connections) >= self._max_connections:
-            victim = next(iter(self.uncalled or self.waiting), None)
+        if len(self.connections) >= self._max_connections:
+            victim = self.uncalled.first() or self.idle.first()
             if victim is None:
                 return _Refused()
             victim.end()
         return Connection(self)
 
-    async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = cast("Connection", request.protocol)
-        self.forget(connection)
-        try:
-            return await self._routes.get(request.path, self._not_found)(request)
-        finally:
-            if connection.transport:  # else the client has gone meanwhile
-                self.waiting[connection] = None
-
-    def forget(self, connection: "Connection") -> None:
-        """Note that a connection is idle no more, or gone."""
-        self.uncalled.pop(connection, None)
-        self.waiting.pop(connection, None)
+    async def close(self, seconds: float) -> None:
+        """Hang up on everyone: in good order, or after so many seconds at once."""
+        for connection in list(self.connections):
+            connection.close()
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + seconds
+        while self.connections and loop.time() < patience:  # noqa: ASYNC110 - only a stop waits here
+            await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.end()
 
 
-class Connection(web.RequestHandler):
-    """One client's connection."""
-
-    __slots__ = ("_head_timer", "_server")
+class Connection(asyncio.Protocol):
+    """One client's connection; a parser in C calls its `on_` methods."""
 
     def __init__(self, server: IngestServer) -> None:
-        super().__init__(
-            server,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=IDLE_SECONDS,
-            lingering_time=LINGER_SECONDS,
-            access_log=None,  # type: ignore[arg-type]
-            auto_decompress=False,  # a small gzip can hold gigabytes
-            logger=logging.getLogger("exporter.http"),
-        )
         self._server = server
+        self._parser = HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._line: WaitingLine[Connection] | None = None
+        self._request: Request | None = None
+        """The request that is arriving."""
+        self._unanswered: deque[Request] = deque()
+        """The requests that have begun, in the order in which they get their answers."""
+        self._silent = 0
+        """Bytes that have arrived since the parser last told of something."""
+        self._head_bytes = self._fields = 0
+        self._deaf = False
+        """Whether what arrives is of no interest any more."""
+        self._blocked = False
+        """Whether the client has more to read than it does."""
+        self._reading = True
+        self._eof = False
+        """Whether the client has said that it sends no more."""
+
+    # What the event loop tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the clock for the head of the first call."""
-        super().connection_made(transport)
-        _hang_up_on_those_who_do_not_read(transport)
-        self._server.uncalled[self] = None
-        loop = asyncio.get_running_loop()
-        self._head_timer = loop.call_later(HEAD_SECONDS, self._end_uncalled)
+        """Start the clock for the head of the first request."""
+        self._transport = cast("asyncio.Transport", transport)
+        _hang_up_on_those_who_do_not_read(self._transport)
+        self._server.connections.add(self)
+        self._wait_in(self._server.uncalled)
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Stop the clock."""
-        self._head_timer.cancel()
-        self._server.forget(self)
-        super().connection_lost(exc)
+    def data_received(self, data: bytes) -> None:
+        """Parse what has arrived, and answer the requests in it."""
+        # In pieces, so that a head is looked at before it has grown large.
+        for start in range(0, len(data), MAX_HEAD_BYTES):
+            if self._deaf:
+                return
+            self._parse(data[start : start + MAX_HEAD_BYTES])
+        request = self._request
+        if request and request.begun and request.reply is None:
+            self._server.bodies.wait_for(request)
+        self._regulate()
+
+    def eof_received(self) -> bool:
+        """Note that the client sends no more; return whether it still has answers to get."""
+        self._deaf = self._eof = True
+        self._give_up()
+        encrypted = self._transport.get_extra_info("sslcontext")  # TLS has no half-open state
+        return bool(self._unanswered) and not encrypted
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clocks; what has arrived whole is counted all the same."""
+        del exc
+        self._deaf = self._eof = True
+        self._wait_in(None)
+        self._server.connections.discard(self)
+        self._give_up()
+
+    def pause_writing(self) -> None:
+        """Take no more requests from a client that does not read the answers."""
+        self._blocked = True
+        self._regulate()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._blocked = False
+        self._regulate()
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._request = Request(self._on_answer)
+        self._silent = self._head_bytes = self._fields = 0
+
+    def on_url(self, piece: bytes) -> None:
+        """Add to the target."""
+        self._silent = 0
+        self._bound_head(len(piece))
+        if request := self._request:
+            request.target += piece
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a field of the head; trailers are bounded as well, but nobody reads them."""
+        self._silent = 0
+        self._fields += 1
+        self._bound_head(len(name) + len(value))
+        if (request := self._request) and not request.begun:
+            request.fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Show the request to its handler."""
+        request = self._request
+        parser, server = self._parser, self._server
+        method = parser.get_method()
+        if self._deaf or request is None or (parser.should_upgrade() and method != b"CONNECT"):
+            return
+        self._wait_in(None)
+        self._unanswered.append(request)
+        self._head_bytes = self._fields = 0
+        request.begin(method, parser.get_http_version(), parser.should_keep_alive())
+        if handler := server.routes.get(request.path):
+            request.handler = handler
+            handler.begin(request)
+        else:
+            server.not_found(request)
+        if request.expecting and request.reply is None and self._unanswered[0] is request:
+            request.expecting = False
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, piece: bytes) -> None:
+        """Add to the body, if anybody wants it."""
+        self._silent = 0
+        if not self._deaf and (request := self._request) and request.reply is None:
+            self._server.bodies.take(request, piece)
+
+    def on_message_complete(self) -> None:
+        """Hand the request over to its handler."""
+        request = self._request
+        if self._deaf or request is None or not request.begun:
+            return
+        self._request = None
+        if request.reply is None:
+            request.end()
+            self._server.bodies.leave(request)
+            request.handler.receive(request)
+        elif not self._unanswered:
+            self._wait_in(self._server.idle)
+
+    # What we do.
+
+    def close(self) -> None:
+        """Hang up once the answers that have been given are sent."""
+        self._deaf = True
+        self._transport.close()
 
     def end(self) -> None:
         """Hang up at once."""
-        self._server.forget(self)
-        if self.transport is not None:
-            self.transport.abort()  # `close` would wait until the client has read its answers
-        self.force_close()
+        self._deaf = True
+        self._wait_in(None)
+        self._transport.abort()  # `close` would wait until the client has read its answers
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what is not HTTP; no log line and no echo, for it may hold a credential."""
-        del request, exc, message
-        return self._server.malformed(status)
-
-    def _end_uncalled(self) -> None:
-        if self in self._server.uncalled:
+    def _parse(self, data: bytes) -> None:
+        self._silent += len(data)
+        try:
+            while data and not self._deaf:
+                try:
+                    self._parser.feed_data(data)
+                    break
+                except HttpParserUpgrade as offer:
+                    data = self._decline() + data[offer.args[0] :]
+        except HttpParserCallbackError:
+            log.exception("a connection had to be given up")
             self.end()
+        except HttpParserError:
+            self._misunderstand()
+        if self._silent > MAX_HEAD_BYTES:
+            self._misunderstand()
+
+    def _decline(self) -> bytes:
+        """Have a head read again without its offer to speak another protocol.
+
+        Java's client makes one with each request. The parser takes what follows for that
+        protocol, but who declines gets a request like any other.
+        """
+        request, parser = self._request, self._parser
+        if request is None or request.begun:  # CONNECT, which has its answer
+            return b""
+        self._parser = HttpRequestParser(self)
+        return request.head(parser.get_method(), parser.get_http_version(), without=b"upgrade")
+
+    def _bound_head(self, more: int) -> None:
+        self._head_bytes += more
+        if self._head_bytes > MAX_HEAD_BYTES or self._fields > MAX_FIELDS:
+            self._misunderstand()
+
+    def _misunderstand(self) -> None:
+        """Hang up on what is not HTTP, with an answer after those to what was."""
+        if self._deaf:
+            return
+        self._deaf = True
+        if self._request and self._request.begun:
+            self._give_up()
+        else:
+            self._request = Request(self._on_answer)
+            self._unanswered.append(self._request)
+            self._request.answer(self._server.malformed())
+
+    def _give_up(self) -> None:
+        """Let go of the request that is arriving, since its rest will not come."""
+        request = self._request
+        if request and request.begun and request.reply is None:
+            request.keep_alive = False
+            request.refuse(
+                Refusal("malformed_body", "The body broke off, or its chunks are malformed.")
+            )
+        elif self._unanswered:
+            self._unanswered[-1].hang_up = True
+        else:
+            self._hang_up()
+
+    def _on_answer(self, request: Request) -> None:
+        if request is self._request:
+            self._server.bodies.leave(request)  # whatever is still to come of it
+        if request.hang_up:
+            self._deaf = True
+        self._send()
+
+    def _send(self) -> None:
+        """Send the answers that are due."""
+        while self._unanswered and (reply := self._unanswered[0].reply) is not None:
+            request = self._unanswered.popleft()
+            if not self._transport.is_closing():
+                self._transport.write(reply)
+            if request.hang_up:
+                self._hang_up()
+                return
+        self._regulate()
+        if not self._unanswered and not self._deaf:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next request, or for the end of one that has its answer already."""
+        request = self._request
+        if request is None or not request.begun:
+            self._wait_in(self._server.idle)
+        elif request.reply is not None:
+            self._wait_in(self._server.lingering)
+
+    def _hang_up(self) -> None:
+        """End the connection, so that the last answer gets through."""
+        self._deaf = True
+        self._unanswered.clear()
+        if self._transport.is_closing():
+            return
+        if self._request is None or self._eof:
+            self._transport.close()
+            return
+        # While the client still sends, the kernel would void the answer with the connection.
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._wait_in(self._server.lingering)
+        self._regulate()
+
+    def _wait_in(self, line: "WaitingLine[Connection] | None") -> None:
+        if self._line is not None:
+            self._line.leave(self)
+        self._line = line
+        if line is not None:
+            line.join(self)
+
+    def _regulate(self) -> None:
+        """Read from the client, unless it has to read, or to wait for, what it has asked for."""
+        busy = self._blocked or len(self._unanswered) > MAX_UNANSWERED
+        reading = self._deaf or not busy
+        if reading is self._reading or self._eof or self._transport.is_closing():
+            return
+        self._reading = reading
+        if reading:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
 
 
 def _hang_up_on_those_who_do_not_read(transport: asyncio.BaseTransport) -> None:
-    """Let the kernel end a connection whose answers stay unread; neither aiohttp nor asyncio do."""
+    """Let the kernel end a connection whose answers stay unread; asyncio does not."""
     if sys.platform == "linux":
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)

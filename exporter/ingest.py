@@ -1,23 +1,23 @@
 """The public HTTP edge: limits, one route a source, and an answer to whatever is sent."""
 
 import time
+from asyncio import Future
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import structlog
-from aiohttp import web
 
 from exporter.answers import Answer
 from exporter.authentication import Authenticator, unsigned
-from exporter.bodies import read_body
 from exporter.configuration import Configuration
 from exporter.connections import IngestServer
-from exporter.deliveries import body_key, make_deliveries, message_ids, webhook_key
+from exporter.deliveries import Classified, body_key, make_deliveries, message_ids, webhook_key
 from exporter.errors import Refusal, draining
 from exporter.payloads import decoding, mps, results
 from exporter.records import SourceName
+from exporter.request import Request
 from exporter.results import (
     Batch,
     ClassifiedResult,
@@ -46,7 +46,7 @@ STATUS = {
 
 MAX_LISTED_REJECTIONS = 1000
 
-_HEADERS = {
+_FIELDS = {
     401: b"\r\nWWW-Authenticate: Bearer",
     405: b"\r\nAllow: POST",
     503: b"\r\nRetry-After: 2",
@@ -64,8 +64,8 @@ class Source:
     name: SourceName
     path: str
     authenticator: Callable[[Configuration], Authenticator]
-    decode: Callable[[web.BaseRequest, bytes], Batch]
-    delivery_key: Callable[[web.BaseRequest, bytes], int | None]
+    decode: Callable[[Request], Batch]
+    delivery_key: Callable[[Request], int | None]
     """The key of the whole call, or None where each result has its own."""
 
 
@@ -74,15 +74,15 @@ SOURCES = (
         "mps",
         "/webhooks/mps",
         lambda configuration: configuration.mps,
-        lambda request, body: mps.decode(body, request.query.get("channel")),
-        lambda _request, body: body_key(body),
+        lambda request: mps.decode(request.body, request.query.get("channel")),
+        lambda request: body_key(request.body),
     ),
     Source(
         "results",
         "/webhooks/results",
         lambda configuration: configuration.results,
-        lambda request, body: results.decode(body, lines=request.content_type in _NDJSON),
-        lambda request, _body: webhook_key(request.headers.get("webhook-id")),
+        lambda request: results.decode(request.body, lines=request.content_type in _NDJSON),
+        lambda request: webhook_key(request.headers.get("webhook-id")),
     ),
 )
 
@@ -99,53 +99,50 @@ class Webhook:
         self._keep = partial(service.recorder.keep, source.name)
         self._debug = service.settings.log_level == "debug"
 
-    async def handle(self, request: web.BaseRequest) -> Answer:
-        """Answer one call; every outcome is counted, and none but our own fault is a 500."""
-        started = time.perf_counter()
+    def begin(self, request: Request) -> None:
+        """Refuse at once what is refused whatever its body says."""
+        request.started = time.perf_counter()
         self._service.in_flight += 1
         try:
-            answer = await self._receive(request)
-            status, response = "accepted", Answer(200, answer)
+            self._check(request)
         except Refusal as refusal:
-            status, response = refusal.reason, refuse(refusal)
-        except Exception:
-            log.exception("a call could not be answered", source=self._source.name)
-            status = "internal_error"
-            response = refuse(Refusal(status, "The exporter failed; its log says how."))
-        finally:
-            self._service.in_flight -= 1
-        self._metrics.requests[status].inc()
-        self._metrics.seconds.observe(time.perf_counter() - started)
-        if self._debug:
-            log.debug("request", source=self._source.name, status=status)
-        return response
+            self.refuse(request, refusal)
 
-    async def _receive(self, request: web.BaseRequest) -> dict[str, Any]:
-        settings = self._service.settings
-        if request.method != "POST":
+    def receive(self, request: Request) -> None:
+        """Take a call as far as the ledger, which says when it is durable."""
+        try:
+            batch, signed = self._read(request)
+            classified = [(group, self._classify(group.result)) for group in batch.groups]
+            key = self._source.delivery_key(request)
+            recorded = self._service.ledger.record(make_deliveries(classified, key))
+            if batch.rejected:
+                self._keep(batch.rejected[0].reason, request, authenticated=signed)
+            recorded.add_done_callback(partial(self._answer, request, batch, classified))
+        except Exception as error:  # noqa: BLE001 - the sender gets an answer, whatever it is
+            self._fail(request, error)
+
+    def refuse(self, request: Request, refusal: Refusal) -> None:
+        """Answer with an error."""
+        self._finish(request, refusal.reason, refuse(refusal))
+
+    def _check(self, request: Request) -> None:
+        if request.method != b"POST":
             raise Refusal("method_not_allowed", "Results are posted.")
         if self._service.draining:
             raise draining()
-        with self._service.bodies.hold() as held:
-            body = await read_body(
-                request, held, settings.max_body_bytes, settings.body_timeout_seconds
-            )
-            authenticate = self._source.authenticator(self._service.configuration)
-            signed = False
-            try:
-                authenticate(request.query, request.headers, body)
-                signed = authenticate is not unsigned
-                batch = self._source.decode(request, body)
-            except Refusal as refusal:
-                self._keep(refusal.reason, request, body, authenticated=signed)
-                raise
-            classified = [(group, self._classify(group.result)) for group in batch.groups]
-            deliveries = make_deliveries(classified, self._source.delivery_key(request, body))
-            accepted = await self._service.ledger.record(deliveries) if deliveries else 0
-            if batch.rejected:
-                self._keep(batch.rejected[0].reason, request, body, authenticated=signed)
-        self._service.results.remember(message_ids(classified))
-        return self._answer(batch, accepted)
+        self._service.bodies.check(request)
+
+    def _read(self, request: Request) -> tuple[Batch, bool]:
+        """Authenticate and decode; return whether it was a credential that let the call in, too."""
+        authenticate = self._source.authenticator(self._service.configuration)
+        signed = False
+        try:
+            authenticate(request.query, request.headers, request.body)
+            signed = authenticate is not unsigned
+            return self._source.decode(request), signed
+        except Refusal as refusal:
+            self._keep(refusal.reason, request, authenticated=signed)
+            raise
 
     def _classify(self, result: PushResult) -> ClassifiedResult:
         meaning = self._service.configuration.classifier.classify(result)
@@ -153,7 +150,19 @@ class Webhook:
             return self._service.unknown_codes.admit(meaning, result.message)
         return meaning
 
-    def _answer(self, batch: Batch, accepted: int) -> dict[str, Any]:
+    def _answer(
+        self, request: Request, batch: Batch, classified: Classified, recorded: "Future[int]"
+    ) -> None:
+        """Answer a call whose results are durable, or cannot be."""
+        try:
+            accepted = recorded.result()
+            self._service.results.remember(message_ids(classified))
+            self._finish(request, "accepted", Answer(200, self._count(batch, accepted)))
+        except Exception as error:  # noqa: BLE001
+            self._fail(request, error)
+
+    def _count(self, batch: Batch, accepted: int) -> dict[str, Any]:
+        """Count what the ledger does not, and return what the answer says."""
         results = sum(group.items for group in batch.groups)
         duplicates = results - accepted
         if duplicates:
@@ -168,6 +177,22 @@ class Webhook:
         if batch.rejected and not results:
             raise InvalidResults(batch.rejected, answer)
         return answer
+
+    def _fail(self, request: Request, error: Exception) -> None:
+        """Answer with an error; none but our own fault is a 500."""
+        if not isinstance(error, Refusal):
+            log.error("a call could not be answered", source=self._source.name, exc_info=error)
+            error = Refusal("internal_error", "The exporter failed; its log says how.")
+        self.refuse(request, error)
+
+    def _finish(self, request: Request, status: str, answer: Answer) -> None:
+        """Count the outcome of a call, and send its answer."""
+        self._service.in_flight -= 1
+        self._metrics.requests[status].inc()
+        self._metrics.seconds.observe(time.perf_counter() - request.started)
+        if self._debug:
+            log.debug("request", source=self._source.name, status=status)
+        request.answer(answer)
 
 
 class InvalidResults(Refusal):
@@ -189,7 +214,7 @@ def refuse(refusal: Refusal) -> Answer:
     return Answer(
         status,
         _error(refusal.reason, refusal.detail) | extra,
-        headers=_HEADERS.get(status, b""),
+        fields=_FIELDS.get(status, b""),
         hang_up=refusal.reason in _HANG_UP,
     )
 
@@ -200,18 +225,19 @@ def make_ingest_server(service: Service, max_connections: int) -> IngestServer:
     malformed = service.metrics.unrouted("malformed_request")
     paths = " and ".join(source.path for source in SOURCES)
 
-    async def answer_not_found(_request: web.BaseRequest) -> Answer:
+    def answer_not_found(request: Request) -> None:
         not_found.inc()
-        return Answer(404, _error("not_found", f"The webhooks are {paths}."))
+        request.answer(Answer(404, _error("not_found", f"The webhooks are {paths}.")))
 
-    def answer_malformed(status: int) -> Answer:
+    def answer_malformed() -> Answer:
         malformed.inc()
-        return Answer(status, _error("malformed_request", "This is not HTTP/1.1."), hang_up=True)
+        return Answer(400, _error("malformed_request", "This is not HTTP/1.1."), hang_up=True)
 
     return IngestServer(
-        {source.path: Webhook(source, service).handle for source in SOURCES},
+        {source.path: Webhook(source, service) for source in SOURCES},
         not_found=answer_not_found,
         malformed=answer_malformed,
+        bodies=service.bodies,
         max_connections=max_connections,
     )
 

@@ -112,23 +112,27 @@ class Ledger:
         await self._run(self._file.close)
         self._thread.shutdown()
 
-    async def record(self, deliveries: list[Delivery]) -> int:
-        """Count the deliveries that are new; return how many results that was, once durable.
+    def record(self, deliveries: list[Delivery]) -> "asyncio.Future[int]":
+        """Count the deliveries that are new; once durable, how many results that was.
 
-        Raises Refusal (`overloaded`, `ledger_unavailable`): then nothing was counted.
+        Raises Refusal (`overloaded`, `ledger_unavailable`), or the future does: then nothing was
+        counted.
         """
+        # `get_running_loop` asks the kernel for our process id each time.
+        accepted = self._loop.create_future()
+        if not deliveries:
+            accepted.set_result(0)
+            return accepted
         if self.problem or self._closing:
             raise _unavailable()
         results = sum(delivery.size for delivery in deliveries)
         # A body larger than the whole bound must pass at some time: alone.
         if self.pending and self.pending + results > self._max_pending:
             raise Refusal("overloaded", "Too many results wait for their commit; slow down.")
-        # `get_running_loop` asks the kernel for our process id each time.
-        entry = _Entry(deliveries, results, self._loop.create_future())
-        self._queue.append(entry)
+        self._queue.append(_Entry(deliveries, results, accepted))
         self.pending += results
         self._wake.set()
-        return await entry.accepted
+        return accepted
 
     async def _write(self) -> None:
         while self._queue or not self._closing:

@@ -7,6 +7,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple, TextIO
 
+import msgspec
+
 from exporter.errors import ConfigurationError
 from exporter.results import Series
 
@@ -30,9 +32,19 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
-_ADD_COUNT = """
-INSERT INTO counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
-SET count = count + excluded.count, last_at = excluded.last_at
+# A commit as one statement, and so one transaction: Python's lock is let go of once for all of it,
+# where each further statement would have to wait for the event loop to get it back.
+_COMMITS = """
+PRAGMA temp_store = MEMORY;
+CREATE TEMP VIEW commits AS SELECT 0 AS number, 0 AS at, '' AS counts, '' AS keys, 0 AS oldest;
+CREATE TEMP TRIGGER record INSTEAD OF INSERT ON commits BEGIN
+    INSERT INTO counts
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, NEW.at
+    FROM json_each(NEW.counts) WHERE true
+    ON CONFLICT DO UPDATE SET count = count + excluded.count, last_at = excluded.last_at;
+    INSERT INTO deliveries SELECT NEW.number, NEW.at, NEW.keys WHERE length(NEW.keys);
+    DELETE FROM deliveries WHERE number < NEW.oldest;
+END;
 """
 
 
@@ -66,7 +78,6 @@ class LedgerFile:
         self._database: sqlite3.Connection | None = None
         self._lock: TextIO | None = None
         self._identity: tuple[int, int] = (0, 0)
-        self._oldest = 0
 
     def open(self) -> Stored:
         """Open or create the file and read it.
@@ -84,6 +95,7 @@ class LedgerFile:
             self._check(database)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(f"PRAGMA synchronous = {self._sync}")
+            database.executescript(_COMMITS)
             self._identity = self._identify()
             return _read(database)
         except BaseException as error:
@@ -94,21 +106,13 @@ class LedgerFile:
 
     def commit(self, commit: Commit) -> None:
         """Write counts and keys together; on sqlite3.Error or OSError nothing was written."""
-        with self._transaction() as database:
-            database.executemany(
-                _ADD_COUNT, [(*series, n, commit.at) for series, n in commit.counts.items()]
-            )
-            if commit.keys:
-                row = (commit.number, commit.at, commit.keys.tobytes())
-                database.execute("INSERT INTO deliveries VALUES (?, ?, ?)", row)
-            if commit.oldest > self._oldest:
-                database.execute("DELETE FROM deliveries WHERE number < ?", (commit.oldest,))
-        self._oldest = commit.oldest
+        counts = msgspec.json.encode([(*series, n) for series, n in commit.counts.items()])
+        row = (commit.number, commit.at, counts.decode(), commit.keys.tobytes(), commit.oldest)
+        self._write("INSERT INTO commits VALUES (?, ?, ?, ?, ?)", row)
 
     def probe(self) -> None:
         """Write a page, to learn whether a commit would succeed."""
-        with self._transaction() as database:
-            database.execute("INSERT OR REPLACE INTO probe VALUES (1, zeroblob(8192))")
+        self._write("INSERT OR REPLACE INTO probe VALUES (1, zeroblob(8192))")
 
     def close(self) -> None:
         """Close the file and let another process have it."""
@@ -122,13 +126,14 @@ class LedgerFile:
             self._lock.close()
             self._lock = None
 
-    def _transaction(self) -> "_Transaction":
+    def _write(self, statement: str, values: tuple[object, ...] = ()) -> None:
+        """Run a statement as a transaction of its own."""
         if not self._database:
             raise sqlite3.OperationalError("the ledger is not open")
         if self._identify() != self._identity:
             # SQLite would go on writing into a file that nobody will find again.
             raise OSError("the file was removed or replaced; put it back or restart")
-        return _Transaction(self._database)
+        self._database.execute(statement, values)
 
     def _hold(self) -> None:
         """Keep a second exporter from counting into the same file.
@@ -171,26 +176,6 @@ class LedgerFile:
     def _identify(self) -> tuple[int, int]:
         status = self._path.stat()
         return status.st_dev, status.st_ino
-
-
-class _Transaction:
-    """BEGIN … COMMIT, and ROLLBACK on any error, which sqlite3's own context leaves open."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._database.execute("BEGIN IMMEDIATE")
-        return self._database
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                self._database.execute("COMMIT")
-        finally:
-            if self._database.in_transaction:
-                with suppress(sqlite3.Error):
-                    self._database.execute("ROLLBACK")
 
 
 def _read(database: sqlite3.Connection) -> Stored:

@@ -87,9 +87,7 @@ async def ingest_listener(service: Service, public: socket.socket) -> AsyncItera
         ):
             await asyncio.sleep(0.01)
         service.bodies.hurry()
-        # It drops what still arrives, and so the rest of a body: it comes last.
-        server.pre_shutdown()
-        await server.shutdown(1)
+        await server.close(1)
 
 
 async def _stop_listening(

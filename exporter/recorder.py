@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 import structlog
-from aiohttp import web
 
 from exporter.records import Rejected, SourceName
+from exporter.request import Request
 
 MAX_WAITING = 32
 """Calls that may wait to be written; past that they are not recorded."""
@@ -61,8 +61,7 @@ class Recorder:
         self,
         source: SourceName,
         reason: str,
-        request: web.BaseRequest,
-        body: bytes,
+        request: Request,
         *,
         authenticated: bool,
     ) -> None:
@@ -79,7 +78,7 @@ class Recorder:
             request.content_type,
             [*request.query],
             request.query.get("channel"),
-            body,
+            request.body,
         )
         self._writer.submit(self._try, self._folder, rejected)
 

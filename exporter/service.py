@@ -39,7 +39,7 @@ class Service:
         """Set when the exporter stops: results are refused, so that a sender goes elsewhere."""
         self.in_flight = 0
         """Webhook calls that are being answered."""
-        self.bodies = Bodies()
+        self.bodies = Bodies(settings.max_body_bytes, settings.body_timeout_seconds)
         self.unknown_codes = UnknownCodes()
         self.metrics = Metrics(VERSION)
         self.ledger = Ledger(

@@ -1,4 +1,4 @@
-"""Bodies within bounds: of all of them together."""
+"""Bodies within bounds: of size, of time, and of all of them together."""
 
 import asyncio
 
@@ -7,77 +7,149 @@ import pytest
 from exporter import listeners
 from exporter.bodies import Bodies
 from exporter.errors import Refusal
+from exporter.request import Request
 from tests.conftest import TOKEN, Exporter, MakeSettings, started
 from tests.test_ingest import RESULTS, outcome
 
 
-def test_bytes_are_given_back() -> None:
-    """What a call took is free again at its end, refused or not."""
-    bodies = Bodies(limit=10)
-    with bodies.hold() as first:
-        first.take(b"12345678")
-        with pytest.raises(Refusal, match="slow down"), bodies.hold() as second:
-            second.take(b"123")
-        assert bodies.held == 8
-    assert bodies.held == 0
+class Refusals:
+    """A handler that notes which request was refused, and why."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self.bodies = bodies
+        self.reasons: dict[Request, str] = {}
+
+    def begin(self, _request: Request) -> None:
+        """Wait for the body."""
+
+    def receive(self, _request: Request) -> None:
+        """Never."""
+
+    def refuse(self, request: Request, refusal: Refusal) -> None:
+        """Wait for the body no more, as a connection does after an answer."""
+        self.reasons[request] = refusal.reason
+        self.bodies.leave(request)
 
 
-def test_large_body_passes_alone() -> None:
+class Arriving:
+    """Bodies that arrive piece by piece."""
+
+    def __init__(self, max_bytes: int = 1000, seconds: float = 60, limit: int = 10) -> None:
+        self.bodies = Bodies(max_bytes, seconds, limit)
+        self.handler = Refusals(self.bodies)
+
+    def begin(self, size: int = 0) -> Request:
+        """Begin a request, of whose body so much is there."""
+        request = Request(lambda _request: None)
+        request.handler = self.handler
+        self.go_on(request, size)
+        return request
+
+    def go_on(self, request: Request, size: int) -> None:
+        """Let more of a body arrive."""
+        self.bodies.take(request, b"x" * size)
+        self.bodies.wait_for(request)
+
+    def refused(self, *requests: Request) -> list[str | None]:
+        """Tell why each was refused, or None."""
+        return [self.handler.reasons.get(request) for request in requests]
+
+
+async def test_bytes_are_given_back() -> None:
+    """What a body took is free again at its end, refused or not."""
+    arriving = Arriving()
+    first = arriving.begin(8)
+    assert arriving.bodies.held == 8
+    second = arriving.begin(1)
+    arriving.go_on(second, 1)
+    arriving.bodies.leave(second)
+    assert arriving.bodies.held == 8
+    arriving.bodies.leave(first)
+    assert arriving.bodies.held == 0
+    assert arriving.refused(first, second) == [None, None]
+
+
+async def test_large_body_passes_alone() -> None:
     """A body over the whole bound is read if there is no other."""
-    bodies = Bodies(limit=10)
-    with bodies.hold() as held:
-        assert held.take(b"x" * 8) + held.take(b"y" * 8) == b"x" * 8 + b"y" * 8
+    arriving = Arriving()
+    request = arriving.begin(8)
+    arriving.go_on(request, 8)
+    assert arriving.refused(request) == [None]
+    assert request.size == 16
+
+
+async def test_body_does_not_make_room_for_itself() -> None:
+    """Others go in turn for a body that arrives, and if that is not enough it goes itself."""
+    arriving = Arriving()
+    first, second = arriving.begin(1), arriving.begin(1)
+    arriving.bodies.held += 8  # as of one that is complete at this moment
+    arriving.go_on(first, 3)
+    assert arriving.refused(first, second) == ["overloaded", "overloaded"]
+    assert arriving.bodies.held == 8
+
+
+async def test_room_is_made_for_no_more_than_needed() -> None:
+    """The bodies that are waited for longest go first, and only as many as have to."""
+    arriving = Arriving()
+    requests = [arriving.begin(4) for _ in range(3)]
+    assert arriving.refused(*requests) == ["overloaded", None, None]
+    assert arriving.bodies.held == 8
+
+
+async def test_late_body_is_refused() -> None:
+    """A body has its time from its beginning; that it goes on arriving does not prolong it."""
+    arriving = Arriving(seconds=0.1)
+    late, done = arriving.begin(1), arriving.begin(1)
+    arriving.bodies.leave(done)
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+        if arriving.refused(late) != [None]:
+            break
+        arriving.go_on(late, 0)
+    assert arriving.refused(late, done) == ["body_timeout", None]
+    assert not arriving.bodies.arriving
+
+
+async def test_body_over_its_bound_is_refused() -> None:
+    """One byte more than a body may have is too many, however it is cut."""
+    arriving = Arriving(max_bytes=5)
+    fits, large = arriving.begin(5), Request(lambda _request: None)
+    large.handler = arriving.handler
+    for _ in range(6):
+        arriving.bodies.take(large, b"x")
+    assert arriving.refused(fits, large) == [None, "too_large"]
+
+
+async def test_stop_waits_for_no_body() -> None:
+    """At the end all that are waited for are refused."""
+    arriving = Arriving()
+    requests = [arriving.begin(1) for _ in range(3)]
+    arriving.bodies.hurry()
+    assert arriving.refused(*requests) == ["draining"] * 3
+    assert arriving.bodies.held == 0
 
 
 async def test_bodies_held_back_make_room(exporter: Exporter) -> None:
-    """At the bound the body that is waited for longest is given up with a 503 for a new call."""
-    exporter.service.bodies.limit = 1000
+    """At the bound the body that is waited for longest is given up with a 503 for a new one."""
+    exporter.service.bodies.limit = 900
     port = int(exporter.ingest.rpartition(":")[2])
     head = f"POST {RESULTS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
     waiting = []
-    for number in range(1, 3):
+    for _ in range(2):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"{head}Content-Length: 600\r\n\r\n".encode() + b" " * 495)
         waiting.append((reader, writer))
-        while exporter.service.bodies.held < 495 * number:  # noqa: ASYNC110 - until it is there
+        while not exporter.service.bodies.held:  # noqa: ASYNC110 - until the first is there
             await asyncio.sleep(0.01)
-    assert (await exporter.results(b'{"code": 2, "channel": "vivo"}'))[0] == 200
     first, second = waiting
     assert b'"overloaded"' in await first[0].readuntil(b"}")
+    assert (await exporter.results(b'{"code": 2, "channel": "vivo"}'))[0] == 200
     second[1].write(b" " * 94 + b'{"code": 2}')
     assert b" 200 OK" in await second[0].readuntil(b"}")
     for _, writer in waiting:
         writer.close()
     assert exporter.service.bodies.held == 0
     assert await outcome(exporter, "results", "overloaded") == 1
-
-
-async def test_body_does_not_make_room_for_itself() -> None:
-    """A body that arrives is refused if all that could go for it is itself; others go in turn."""
-    bodies = Bodies(limit=10)
-    async with asyncio.timeout(60) as clock:  # noqa: ASYNC100 - its clock is what is needed
-        with bodies.hold() as complete, bodies.hold() as first, bodies.hold() as second:
-            complete.take(b"12345678")
-            bodies.arriving[first] = bodies.arriving[second] = clock
-            with pytest.raises(Refusal, match="slow down"):
-                first.take(b"1234")
-            assert second.refusal is not None
-            assert first.refusal is None
-    assert bodies.held == 0
-
-
-async def test_room_is_made_for_no_more_than_needed() -> None:
-    """The bodies that are waited for longest go first, and only as many as have to."""
-    bodies = Bodies(limit=10)
-    with bodies.hold() as first, bodies.hold() as second, bodies.hold() as third:
-        with pytest.raises(TimeoutError):  # noqa: PT012
-            async with asyncio.timeout(60) as clock:
-                for held in (first, second, third):
-                    bodies.arriving[held] = clock
-                    held.take(b"1234")
-                await asyncio.sleep(60)  # ended by the clock of the body that had to go
-        assert [held.refusal is None for held in (first, second, third)] == [False, True, True]
-        assert bodies.held == 8
 
 
 async def test_client_that_waits_for_leave_to_send(exporter: Exporter) -> None:

@@ -3,11 +3,17 @@
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp import web
 
 from exporter import connections
+from exporter.answers import Answer
+from exporter.bodies import Bodies
+from exporter.connections import IngestServer
+from exporter.errors import Refusal
+from exporter.request import Request
 from tests.conftest import TOKEN, Exporter, MakeSettings, started
 
 CALL = (
@@ -149,32 +155,72 @@ async def test_head_has_to_arrive(
         used.close()
 
 
-async def test_connections_leave_nothing_behind() -> None:
-    """A client that goes, before, in or after a call, is forgotten altogether."""
-    called = asyncio.Event()
+class Slow:
+    """Answers each request after a while."""
 
-    async def answer(_request: web.BaseRequest) -> web.Response:
-        called.set()
-        await asyncio.sleep(0.05)
-        return web.Response()
+    def __init__(self) -> None:
+        self.called = asyncio.Event()
+        self.refused: list[str] = []
 
-    server = connections.IngestServer(
-        {}, not_found=answer, malformed=lambda _status: web.Response(), max_connections=10
+    def begin(self, _request: Request) -> None:
+        """Wait for the body."""
+
+    def receive(self, request: Request) -> None:
+        """Answer soon."""
+        self.called.set()
+        asyncio.get_running_loop().call_later(0.05, request.answer, Answer(200, {}))
+
+    def refuse(self, request: Request, refusal: Refusal) -> None:
+        """Note the refusal."""
+        self.refused.append(refusal.reason)
+        request.answer(Answer(400, {}))
+
+
+@asynccontextmanager
+async def serving(handler: Slow) -> AsyncIterator[tuple[IngestServer, int]]:
+    """Serve one path inside the block; give the server and its port."""
+    server = IngestServer(
+        {"/": handler},
+        not_found=lambda request: request.answer(Answer(404, {})),
+        malformed=lambda: Answer(400, {}, hang_up=True),
+        bodies=Bodies(100, 5),
+        max_connections=10,
     )
     listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-    for request, wait in ((b"", False), (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", True)):
-        for read in (False, True):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(request)
-            if wait:
-                await called.wait()
-                called.clear()
-                if read:
-                    await reader.readuntil(b"\r\n\r\n")
-            writer.transport.abort()
-    async with asyncio.timeout(10):
-        while server.connections or server.uncalled or server.waiting:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    yield server, listener.sockets[0].getsockname()[1]
     listener.close()
+    await server.close(1)
     await listener.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "called"),
+    [
+        (b"", False),
+        (b"POST / HT", False),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab", False),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n", True),
+    ],
+    ids=["before", "in-a-head", "in-a-body", "in-a-call", "in-the-next-head"],
+)
+@pytest.mark.parametrize("read", [False, True], ids=["at-once", "later"])
+async def test_connections_leave_nothing_behind(
+    request_bytes: bytes, called: bool, read: bool
+) -> None:
+    """A client that goes, before, in or after a call, is forgotten altogether."""
+    handler = Slow()
+    async with serving(handler) as (server, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request_bytes)
+        if called:
+            await handler.called.wait()
+        if called and read:
+            await reader.readuntil(b"\r\n\r\n")
+        elif read:
+            await asyncio.sleep(0.05)
+        writer.transport.abort()
+        lines = (server.uncalled, server.idle, server.lingering, server.bodies.arriving)
+        async with asyncio.timeout(10):
+            while server.connections or any(lines) or server.bodies.held:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)

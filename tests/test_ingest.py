@@ -598,7 +598,7 @@ async def test_fault_of_ours_is_a_500_and_counted(
 ) -> None:
     """An unexpected exception is logged and answered without its text."""
 
-    async def fail(_deliveries: object) -> int:
+    def fail(_deliveries: object) -> asyncio.Future[int]:
         raise RuntimeError("secret inside")
 
     monkeypatch.setattr(exporter.service.ledger, "record", fail)

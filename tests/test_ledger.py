@@ -228,7 +228,7 @@ async def test_large_queue_is_committed_in_parts(path: Path) -> None:
 async def test_full_queue_is_refused(path: Path) -> None:
     """What would exceed `max_pending` is refused, counts nothing, and is taken when sent again."""
     async with started(path, max_pending=10) as one:
-        first = asyncio.create_task(one.record([delivery(1, 8)]))
+        first = one.record([delivery(1, 8)])
         await asyncio.sleep(0)
         assert one.pending == 8
         assert await refusal(one, [delivery(2, 3)]) == "overloaded"
@@ -242,7 +242,7 @@ async def test_full_queue_is_refused(path: Path) -> None:
 async def test_queue_counts_every_key(path: Path) -> None:
     """A delivery of many keys takes as much of the queue as it has results."""
     async with started(path, max_pending=5) as one:
-        first = asyncio.create_task(one.record([Delivery([1, 2], {ACKED: 1}, 2)]))
+        first = one.record([Delivery([1, 2], {ACKED: 1}, 2)])
         await asyncio.sleep(0)
         assert one.pending == 4
         assert await refusal(one, [Delivery([3, 4], {ACKED: 1}, 1)]) == "overloaded"
@@ -253,7 +253,7 @@ async def test_queue_counts_every_key(path: Path) -> None:
 async def test_request_larger_than_the_queue_passes_alone(path: Path) -> None:
     """A request that exceeds `max_pending` by itself is taken when nothing else waits."""
     async with started(path, max_pending=10) as one:
-        large = asyncio.create_task(one.record([delivery(1, 50)]))
+        large = one.record([delivery(1, 50)])
         await asyncio.sleep(0)
         assert await refusal(one, [delivery(2)]) == "overloaded"
         assert await large == 50
@@ -304,7 +304,7 @@ async def test_short_lock_goes_unnoticed(path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ledger_file, "_LOCK_WAIT", 30.0)
     async with started(path) as one:
         with locked(path):
-            waiting = asyncio.create_task(one.record([delivery(1)]))
+            waiting = one.record([delivery(1)])
             await asyncio.sleep(0.05)
             assert not waiting.done()
             assert in_memory(one) == {}
@@ -401,7 +401,7 @@ async def test_close_commits_what_is_pending(path: Path) -> None:
     """Requests that wait when the ledger is closed are committed and answered."""
     one = Ledger(path)
     await one.start()
-    waiting = [asyncio.create_task(one.record([delivery(key)])) for key in range(2, 7)]
+    waiting = [one.record([delivery(key)]) for key in range(2, 7)]
     await asyncio.sleep(0)
     await one.close()
     async with asyncio.timeout(60):
@@ -425,7 +425,7 @@ async def test_cancelled_request_disturbs_nobody(
     monkeypatch.setattr(ledger_file, "_LOCK_WAIT", 30.0)
     async with started(path) as one:
         with locked(path):
-            waiting = [asyncio.create_task(one.record([delivery(key)])) for key in (2, 3, 4)]
+            waiting = [one.record([delivery(key)]) for key in (2, 3, 4)]
             await asyncio.sleep(0.05 if under_way else 0)
             waiting[1].cancel()
             await asyncio.sleep(0)
@@ -441,7 +441,7 @@ async def test_cancelled_request_survives_a_failed_commit(path: Path) -> None:
     """A failed commit refuses the others and leaves the one that hung up alone."""
     async with started(path) as one:
         with locked(path):
-            waiting = [asyncio.create_task(one.record([delivery(key)])) for key in (2, 3)]
+            waiting = [one.record([delivery(key)]) for key in (2, 3)]
             await asyncio.sleep(0)
             waiting[0].cancel()
             answers = await asyncio.gather(*waiting, return_exceptions=True)

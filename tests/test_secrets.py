@@ -34,7 +34,7 @@ import sys
 from exporter.cli import main
 from exporter.ledger import Ledger
 
-async def record(self, deliveries):
+def record(self, deliveries):
     raise RuntimeError("the ledger is gone")
 
 Ledger.record = record

@@ -19,6 +19,7 @@ import venv
 from array import array
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,12 +51,15 @@ class Run(NamedTuple):
     """Megabytes at the end."""
 
 
-class Server(NamedTuple):
+@dataclass
+class Server:
     """A server under test: its process, where it listens, where it is scraped."""
 
     process: subprocess.Popen[bytes]
     port: int
     admin: str
+    sent: int = 0
+    """Requests that it has had, so that the next run sends others."""
 
 
 class Bench:
@@ -119,6 +123,7 @@ class Bench:
             **os.environ,
             "REQUESTS": str(self.folder / requests),
             "PAUSE_MS": f"{pause:.3f}",
+            "SENT": str(server.sent),
         }
         output = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=True
@@ -126,6 +131,7 @@ class Bench:
         used = cpu_seconds(server.process.pid) - before
         [line] = [line for line in output.splitlines() if line.startswith("RESULT")]
         sent, micros, status, network, p50, p99 = map(int, line.split()[1:])
+        server.sent += sent + CONNECTIONS  # as many were under way at its end
         return Run(
             rate=sent / micros * 1e6,
             cpu=used / sent * 1e6,

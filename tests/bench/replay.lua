@@ -1,6 +1,9 @@
 -- Sends the requests of the file REQUESTS, one after the other: path, headers and body a line.
+-- Begins after the first SENT, which an earlier run has sent.
+-- A `{}` in one becomes the number of the request, so that few lines make many distinct requests.
 -- Each connection waits PAUSE_MS, give or take a half, between an answer and its next request.
-local requests, position = {}, 0
+local requests, rests = {}, {}
+local position = tonumber(os.getenv("SENT") or "0")
 local pause = tonumber(os.getenv("PAUSE_MS") or "0")
 
 function init(_arguments)
@@ -8,13 +11,18 @@ function init(_arguments)
     local path, headers, body = line:match("^([^\t]*)\t([^\t]*)\t(.*)$")
     local fields = { ["Content-Type"] = "application/json" }
     for name, value in headers:gmatch("([^:|]+):([^|]+)") do fields[name] = value end
-    requests[#requests + 1] = wrk.format("POST", path, fields, body)
+    local whole = wrk.format("POST", path, fields, body)
+    local before, after = whole:match("^(.-){}(.*)$")
+    requests[#requests + 1] = before or whole
+    rests[#requests] = after
   end
 end
 
 function request()
-  position = position % #requests + 1
-  return requests[position]
+  local place = position % #requests + 1
+  position = position + 1
+  local rest = rests[place]
+  return rest and requests[place] .. position .. rest or requests[place]
 end
 
 if pause > 0 then

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from unittest.mock import patch
 from urllib.parse import quote
 
 import msgspec
@@ -15,7 +16,9 @@ from structlog.processors import format_exc_info
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from exporter.ingest import STATUS
+from exporter import listeners
+from exporter.connections import IngestServer
+from exporter.ingest import STATUS, make_ingest_server
 from exporter.payloads.decoding import REASONS
 from exporter.settings import load_settings
 from exporter.simulator import load_private_key, sign
@@ -82,9 +85,15 @@ class Fuzzed:
     """A running exporter, called from code that is not asynchronous."""
 
     def __init__(
-        self, exporter: Exporter, runner: asyncio.Runner, keys: KeyPair, logs: list[EventDict]
+        self,
+        exporter: Exporter,
+        server: IngestServer,
+        runner: asyncio.Runner,
+        keys: KeyPair,
+        logs: list[EventDict],
     ) -> None:
         self.exporter = exporter
+        self._server = server
         self.run = runner.run
         self._key = load_private_key(keys.private)
         self._logs = logs
@@ -145,10 +154,10 @@ class Fuzzed:
         return check_stream(received)
 
     async def _exchange_and_settle(self, sent: bytes, seconds: float) -> bytes:
-        before = _connections()
+        before = len(self._server.connections)
         received = await self._exchange(sent, seconds)
         async with asyncio.timeout(10):  # each call ends, and its connection with it
-            while _connections() > before:  # noqa: ASYNC110 - as a client would look
+            while len(self._server.connections) > before or self.exporter.service.in_flight:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         return received
 
@@ -177,11 +186,6 @@ class Fuzzed:
         """Check that what Prometheus sees is what was acknowledged."""
         assert self.counted() == self._expected
         assert self.scraped() == self._expected
-
-
-def _connections() -> int:
-    """Count the connections that the exporter still serves."""
-    return sum("RequestHandler.start" in repr(task) for task in asyncio.all_tasks())
 
 
 def check_stream(received: bytes) -> list[Reply]:
@@ -238,9 +242,16 @@ def fuzzed(folder: Path, keys: KeyPair) -> Iterator[Fuzzed]:
         logging.getLogger().addHandler(faults := _Faults(logs))
         run: Any = runner.run
         context = started(given)
-        exporter = run(_entered(context))
+        servers: list[IngestServer] = []
+
+        def make(*arguments: Any) -> IngestServer:
+            servers.append(make_ingest_server(*arguments))
+            return servers[-1]
+
+        with patch.object(listeners, "make_ingest_server", make):
+            exporter = run(_entered(context))
         try:
-            yield Fuzzed(exporter, runner, keys, logs)
+            yield Fuzzed(exporter, servers[0], runner, keys, logs)
         finally:
             run(context.__aexit__(None, None, None))
             logging.getLogger().removeHandler(faults)
