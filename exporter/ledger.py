@@ -50,11 +50,11 @@ class _Entry(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """How many delivery keys a commit has on disk."""
+    """A commit whose delivery keys are remembered: its number, its time, where its keys end."""
 
     number: int
     at: float
-    size: int
+    end: int
 
 
 class Ledger:
@@ -84,7 +84,6 @@ class Ledger:
         self._on_load, self._on_commit, self._on_error = on_load, on_commit, on_error
         self._window = DeliveryWindow()
         self._kept: deque[_Kept] = deque()
-        self._kept_keys = 0
         self._number = 0
         self._queue: deque[_Entry] = deque()
         self._wake = asyncio.Event()
@@ -170,13 +169,13 @@ class Ledger:
         stored = await self._run(self._file.open)
         self.counts = {series: Count(total, at) for series, total, at in stored.counts}
         for number, at, keys in stored.keys:
-            self._window.add(keys, number)
-            self._keep(number, at, len(keys))
+            self._window.add(keys)
+            self._keep(number, at, keys)
         self.loaded = True
         self._on_load()
 
     async def _commit_pending(self) -> None:
-        entries = self._take()
+        entries, known = self._take(), self._window.end
         commit, accepted = self._prepare(entries)
         try:
             if commit.counts:  # else all are duplicates, and durable already
@@ -184,7 +183,7 @@ class Ledger:
                 await self._run(self._file.commit, commit)
                 self._on_commit(time.perf_counter() - started)
         except (sqlite3.Error, OSError) as error:
-            self._window.forget(commit.keys)
+            self._window.take_back(known)
             self._failed(error)
             self._refuse([*entries, *self._queue])
             self._queue.clear()
@@ -216,7 +215,7 @@ class Ledger:
             for delivery in entry.deliveries:
                 times = len(delivery.keys) or 1
                 if delivery.keys and self._dedupe_seconds:
-                    fresh = self._window.add(delivery.keys, number)
+                    fresh = self._window.add(delivery.keys)
                     keys.extend(fresh)
                     times = len(fresh)
                 if times:
@@ -224,30 +223,28 @@ class Ledger:
                     for series, count in delivery.counts.items():
                         counts[series] = counts.get(series, 0) + count * times
             accepted.append(new)
-        return Commit(number, at, counts, keys, self._window.oldest), accepted
+        oldest = self._kept[0].number if self._kept else number
+        return Commit(number, at, counts, keys, oldest), accepted
 
     def _expire(self, now: float) -> None:
-        """Let go of the oldest keys: past the window, or past the bound on their number."""
-        bound = 2 * self._window.capacity
+        """Let go of the oldest commits: past the window, or with no key that is remembered."""
         while self._kept and (
-            self._kept[0].at <= now - self._dedupe_seconds or self._kept_keys > bound
+            self._kept[0].at <= now - self._dedupe_seconds
+            or self._kept[0].end <= self._window.begin
         ):
-            expired = self._kept.popleft()
-            self._kept_keys -= expired.size
-            self._window.oldest = expired.number + 1
+            self._window.forget(self._kept.popleft().end)
 
     def _add(self, commit: Commit) -> None:
         for series, count in commit.counts.items():
             total = self.counts.setdefault(series, Count(0, 0))
             total.total += count
             total.last_at = commit.at
-        self._keep(commit.number, commit.at, len(commit.keys))
+        self._keep(commit.number, commit.at, commit.keys)
 
-    def _keep(self, number: int, at: float, size: int) -> None:
+    def _keep(self, number: int, at: float, keys: "array[int]") -> None:
         self._number = number
-        if size:
-            self._kept.append(_Kept(number, at, size))
-            self._kept_keys += size
+        if keys:
+            self._kept.append(_Kept(number, at, self._window.end))
 
     def _refuse(self, entries: list[_Entry]) -> None:
         for entry in entries:
