@@ -216,6 +216,7 @@ class Connection(asyncio.Protocol):
             request.end()
             self._server.bodies.leave(request)
             request.handler.receive(request)
+            request.body = b""  # it may have to wait, and only for its answer
         elif not self._unanswered:
             self._wait_in(self._server.idle)
 

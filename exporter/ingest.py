@@ -5,7 +5,7 @@ from asyncio import Future
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -13,7 +13,7 @@ from exporter.answers import Answer
 from exporter.authentication import Authenticator, unsigned
 from exporter.configuration import Configuration
 from exporter.connections import IngestServer
-from exporter.deliveries import Classified, body_key, make_deliveries, message_ids, webhook_key
+from exporter.deliveries import body_key, make_deliveries, message_ids, webhook_key
 from exporter.errors import Refusal, draining
 from exporter.payloads import decoding, mps, results
 from exporter.records import SourceName
@@ -23,6 +23,7 @@ from exporter.results import (
     ClassifiedResult,
     PushResult,
     Rejection,
+    Series,
     Severity,
 )
 from exporter.service import Service
@@ -117,7 +118,9 @@ class Webhook:
             recorded = self._service.ledger.record(make_deliveries(classified, key))
             if batch.rejected:
                 self._keep(batch.rejected[0].reason, request, authenticated=signed)
-            recorded.add_done_callback(partial(self._answer, request, batch, classified))
+            results = sum([group.items for group in batch.groups])
+            waiting = _Waiting(request, results, batch.rejected, message_ids(classified))
+            recorded.add_done_callback(partial(self._answer, waiting))
         except Exception as error:  # noqa: BLE001 - the sender gets an answer, whatever it is
             self._fail(request, error)
 
@@ -150,32 +153,29 @@ class Webhook:
             return self._service.unknown_codes.admit(meaning, result.message)
         return meaning
 
-    def _answer(
-        self, request: Request, batch: Batch, classified: Classified, recorded: "Future[int]"
-    ) -> None:
+    def _answer(self, call: "_Waiting", recorded: "Future[int]") -> None:
         """Answer a call whose results are durable, or cannot be."""
         try:
-            accepted = recorded.result()
-            self._service.results.remember(message_ids(classified))
-            self._finish(request, "accepted", Answer(200, self._count(batch, accepted)))
+            answer = self._count(call, recorded.result())
+            self._service.results.remember(call.message_ids)
+            self._finish(call.request, "accepted", Answer(200, answer))
         except Exception as error:  # noqa: BLE001
-            self._fail(request, error)
+            self._fail(call.request, error)
 
-    def _count(self, batch: Batch, accepted: int) -> dict[str, Any]:
+    def _count(self, call: "_Waiting", accepted: int) -> dict[str, Any]:
         """Count what the ledger does not, and return what the answer says."""
-        results = sum(group.items for group in batch.groups)
-        duplicates = results - accepted
+        duplicates = call.results - accepted
         if duplicates:
             self._metrics.duplicates.inc(duplicates)
-        for rejection in batch.rejected:
+        for rejection in call.rejected:
             self._metrics.rejected[rejection.reason].inc()
         answer = {
             "accepted": accepted,
             "duplicates": duplicates,
-            "rejected": batch.rejected[:MAX_LISTED_REJECTIONS],
+            "rejected": call.rejected[:MAX_LISTED_REJECTIONS],
         }
-        if batch.rejected and not results:
-            raise InvalidResults(batch.rejected, answer)
+        if call.rejected and not call.results:
+            raise InvalidResults(call.rejected, answer)
         return answer
 
     def _fail(self, request: Request, error: Exception) -> None:
@@ -193,6 +193,16 @@ class Webhook:
         if self._debug:
             log.debug("request", source=self._source.name, status=status)
         request.answer(answer)
+
+
+class _Waiting(NamedTuple):
+    """What is kept of a call until its results are durable: as little as its answer needs."""
+
+    request: Request
+    results: int
+    """How many results it has."""
+    rejected: list[Rejection]
+    message_ids: dict[Series, str]
 
 
 class InvalidResults(Refusal):

@@ -1,7 +1,7 @@
 """Durable counts, each delivery once: what is recorded survives any crash.
 
-Requests hand over deliveries and wait. One writer takes all that has gathered and commits it
-in one transaction on a thread of its own; only then are the counts in memory raised and the
+Requests hand over deliveries, which join a batch, and wait. One writer takes the batch and commits
+it in one transaction on a thread of its own; only then are the counts in memory raised and the
 requests answered. All state is touched by the event loop alone, the file by the thread alone.
 """
 
@@ -12,6 +12,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar, TypeVarTuple
 
@@ -41,12 +42,40 @@ class Count(msgspec.Struct):
     last_at: float
 
 
-class _Entry(NamedTuple):
-    """The deliveries of one request, which waits to learn how many results were new."""
+class _Request(NamedTuple):
+    """A request that waits for its commit."""
 
-    deliveries: list[Delivery]
     results: int
+    new: int
+    """How many of them were not counted before."""
     accepted: "asyncio.Future[int]"
+
+
+class _Batch:
+    """Requests that commit together, and what they add up to."""
+
+    def __init__(self) -> None:
+        self.requests: list[_Request] = []
+        self.results = 0
+        self.counts: dict[Series, int] = {}
+        self.keys: array[int] = array("Q")
+        self.end = 0
+        """Where its keys end in the window."""
+
+    def count(self, deliveries: list[Delivery], window: DeliveryWindow | None) -> int:
+        """Add what was not counted before; return how many results that is."""
+        new = 0
+        for delivery in deliveries:
+            times = len(delivery.keys) or 1
+            if delivery.keys and window:
+                fresh = window.add(delivery.keys)
+                self.keys.extend(fresh)
+                times = len(fresh)
+            if times:
+                new += delivery.results * times
+                for series, count in delivery.counts.items():
+                    self.counts[series] = self.counts.get(series, 0) + count * times
+        return new
 
 
 class _Kept(NamedTuple):
@@ -85,7 +114,9 @@ class Ledger:
         self._window = DeliveryWindow()
         self._kept: deque[_Kept] = deque()
         self._number = 0
-        self._queue: deque[_Entry] = deque()
+        self._queue: deque[_Batch] = deque()
+        self._durable = self._window.end
+        """Where the keys of the last commit end."""
         self._wake = asyncio.Event()
         self._closing = False
         self._loop = asyncio.get_running_loop()
@@ -124,20 +155,36 @@ class Ledger:
             return accepted
         if self.problem or self._closing:
             raise _unavailable()
-        results = sum(delivery.size for delivery in deliveries)
+        results = 0
+        for delivery in deliveries:
+            results += delivery.size
         # A body larger than the whole bound must pass at some time: alone.
         if self.pending and self.pending + results > self._max_pending:
             raise Refusal("overloaded", "Too many results wait for their commit; slow down.")
-        self._queue.append(_Entry(deliveries, results, accepted))
+        # At once and not with the commit, for now the deliveries are at hand: when a commit's
+        # requests have all come, the processor's cache has forgotten the first of them.
+        batch = self._open_batch(results)
+        new = batch.count(deliveries, self._window if self._dedupe_seconds else None)
+        batch.requests.append(_Request(results, new, accepted))
+        batch.results += results
+        batch.end = self._window.end
         self.pending += results
         self._wake.set()
         return accepted
+
+    def _open_batch(self, results: int) -> _Batch:
+        """Return the batch that so many results may join."""
+        if self._queue and self._queue[-1].results + results <= MAX_COMMIT_RESULTS:
+            return self._queue[-1]
+        self._expire(time.time())
+        self._queue.append(_Batch())
+        return self._queue[-1]
 
     async def _write(self) -> None:
         while self._queue or not self._closing:
             if self._queue:
                 await asyncio.sleep(0)  # so that requests read together commit together
-                await self._commit_pending()
+                await self._commit(self._queue.popleft())
             else:
                 await self._idle()
 
@@ -170,61 +217,38 @@ class Ledger:
         self.counts = {series: Count(total, at) for series, total, at in stored.counts}
         for number, at, keys in stored.keys:
             self._window.add(keys)
-            self._keep(number, at, keys)
+            self._keep(number, at, self._window.end, keys)
+        self._durable = self._window.end
         self.loaded = True
         self._on_load()
 
-    async def _commit_pending(self) -> None:
-        entries, known = self._take(), self._window.end
-        commit, accepted = self._prepare(entries)
+    async def _commit(self, batch: _Batch) -> None:
+        commit = Commit(
+            number=self._number + 1,
+            at=time.time(),
+            counts=batch.counts,
+            keys=batch.keys,
+            oldest=self._kept[0].number if self._kept else self._number + 1,
+        )
         try:
             if commit.counts:  # else all are duplicates, and durable already
                 started = time.perf_counter()
                 await self._run(self._file.commit, commit)
                 self._on_commit(time.perf_counter() - started)
         except (sqlite3.Error, OSError) as error:
-            self._window.take_back(known)
+            # Those who came meanwhile may be duplicates of what was not counted now.
             self._failed(error)
-            self._refuse([*entries, *self._queue])
+            self._refuse([batch, *self._queue])
             self._queue.clear()
+            self._window.take_back(self._durable)
             return
         self._add(commit)
-        for entry, new in zip(entries, accepted, strict=True):
-            self.pending -= entry.results
-            if not entry.accepted.done():  # its request may have been cancelled
-                entry.accepted.set_result(new)
-
-    def _take(self) -> list[_Entry]:
-        entries = [self._queue.popleft()]
-        results = entries[0].results
-        while self._queue and results + self._queue[0].results <= MAX_COMMIT_RESULTS:
-            entries.append(self._queue.popleft())
-            results += entries[-1].results
-        return entries
-
-    def _prepare(self, entries: list[_Entry]) -> tuple[Commit, list[int]]:
-        """Leave out what was counted before and add up the rest."""
-        at = time.time()
-        number = self._number + 1
-        self._expire(at)
-        counts: dict[Series, int] = {}
-        keys: array[int] = array("Q")
-        accepted = []
-        for entry in entries:
-            new = 0
-            for delivery in entry.deliveries:
-                times = len(delivery.keys) or 1
-                if delivery.keys and self._dedupe_seconds:
-                    fresh = self._window.add(delivery.keys)
-                    keys.extend(fresh)
-                    times = len(fresh)
-                if times:
-                    new += delivery.results * times
-                    for series, count in delivery.counts.items():
-                        counts[series] = counts.get(series, 0) + count * times
-            accepted.append(new)
-        oldest = self._kept[0].number if self._kept else number
-        return Commit(number, at, counts, keys, oldest), accepted
+        self._durable = batch.end
+        self._keep(commit.number, commit.at, batch.end, commit.keys)
+        for request in batch.requests:
+            self.pending -= request.results
+            if not request.accepted.done():  # it may have been cancelled
+                request.accepted.set_result(request.new)
 
     def _expire(self, now: float) -> None:
         """Let go of the oldest commits: past the window, or with no key that is remembered."""
@@ -239,18 +263,17 @@ class Ledger:
             total = self.counts.setdefault(series, Count(0, 0))
             total.total += count
             total.last_at = commit.at
-        self._keep(commit.number, commit.at, commit.keys)
 
-    def _keep(self, number: int, at: float, keys: "array[int]") -> None:
+    def _keep(self, number: int, at: float, end: int, keys: "array[int]") -> None:
         self._number = number
         if keys:
-            self._kept.append(_Kept(number, at, self._window.end))
+            self._kept.append(_Kept(number, at, end))
 
-    def _refuse(self, entries: list[_Entry]) -> None:
-        for entry in entries:
-            self.pending -= entry.results
-            if not entry.accepted.done():
-                entry.accepted.set_exception(_unavailable())
+    def _refuse(self, batches: list[_Batch]) -> None:
+        for request in chain.from_iterable(batch.requests for batch in batches):
+            self.pending -= request.results
+            if not request.accepted.done():
+                request.accepted.set_exception(_unavailable())
 
     def _failed(self, error: Exception) -> None:
         self._on_error()

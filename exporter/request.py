@@ -15,7 +15,7 @@ class Handler(Protocol):
         """Look at a request whose head is there; answer at once what needs no body."""
 
     def receive(self, request: "Request") -> None:
-        """Answer a request that is complete, now or later."""
+        """Answer a request that is complete, now or later; its body is not kept for later."""
 
     def refuse(self, request: "Request", refusal: Refusal) -> None:
         """Answer a request whose body cannot be had."""
