@@ -28,10 +28,11 @@ def make_deliveries(classified: Classified, key: int | None) -> list[Delivery]:
     """Make one delivery of a call with a key; else one of each result that has an id."""
     if key is not None:
         counts: dict[Series, int] = {}
+        results = 0
         for group, meaning in classified:
-            pushes = group.count * group.items
-            counts[meaning.series] = counts.get(meaning.series, 0) + pushes
-        results = sum(group.items for group, _ in classified)
+            items = group.items
+            results += items
+            counts[meaning.series] = counts.get(meaning.series, 0) + group.count * items
         return [Delivery([key], counts, results)] if counts else []
     deliveries = []
     for group, meaning in classified:

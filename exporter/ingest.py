@@ -115,10 +115,11 @@ class Webhook:
             batch, signed = self._read(request)
             classified = [(group, self._classify(group.result)) for group in batch.groups]
             key = self._source.delivery_key(request)
-            recorded = self._service.ledger.record(make_deliveries(classified, key))
+            deliveries = make_deliveries(classified, key)
+            recorded = self._service.ledger.record(deliveries)
             if batch.rejected:
                 self._keep(batch.rejected[0].reason, request, authenticated=signed)
-            results = sum([group.items for group in batch.groups])
+            results = sum([delivery.size for delivery in deliveries])
             waiting = _Waiting(request, results, batch.rejected, message_ids(classified))
             recorded.add_done_callback(partial(self._answer, waiting))
         except Exception as error:  # noqa: BLE001 - the sender gets an answer, whatever it is

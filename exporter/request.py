@@ -147,4 +147,4 @@ class Request:
 
 
 def _unquoted(text: bytes) -> str:
-    return unquote_to_bytes(text).decode("utf-8", "replace")
+    return (unquote_to_bytes(text) if b"%" in text else text).decode("utf-8", "replace")
