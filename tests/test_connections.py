@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter import connections
 from exporter.answers import Answer
@@ -92,6 +93,103 @@ async def test_old_http_is_answered(exporter: Exporter) -> None:
     answer = await exchange(exporter, kept + old)
     assert b"Connection: keep-alive" in answer
     assert answer.count(b"200 OK") == 2
+
+
+async def test_client_that_sends_no_more_gets_its_answers(exporter: Exporter) -> None:
+    """Who closes its own half of the connection is answered, pipelined calls as well."""
+    reader, writer = await connect(exporter)
+    writer.write(CALL * 3)
+    writer.write_eof()
+    answer = await asyncio.wait_for(reader.read(), 20)
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+    assert await exporter.counted() == {("mps", "2", "info"): 3}
+    writer.close()
+
+
+async def test_body_that_nobody_wants_is_passed_over(exporter: Exporter) -> None:
+    """The body of a call to another path, or by another method, is not taken for a call."""
+    stray = CALL.replace(b"/webhooks/results", b"/elsewhere")
+    wrong = CALL.replace(b"POST", b"PUT")
+    hidden = stray.replace(b"Content-Length: 11", b"Content-Length: %d" % len(CALL))[:-11] + CALL
+    last = CALL.replace(b"Host: x", b"Host: x\r\nConnection: close")
+    answer = await exchange(exporter, stray + wrong + hidden + last)
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"404", b"405", b"404", b"200"]
+    assert await exporter.counted() == {("mps", "2", "info"): 1}
+
+
+async def test_body_that_nobody_wants_has_to_end(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is refused and goes on sending is hung up on after a while."""
+    monkeypatch.setattr(connections, "LINGER_SECONDS", 0.2)
+    async with started(make_settings()) as exporter:
+        answer = await exchange(exporter, b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc")
+        assert answer.startswith(b"HTTP/1.1 404 ")
+        large = b"POST /webhooks/mps HTTP/1.1\r\nContent-Length: 9999999\r\n\r\nabc"
+        assert (await exchange(exporter, large)).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [(b"/elsewhere", b"404"), (b"/webhooks/mps", b"413")],
+)
+async def test_refused_client_that_waits_for_leave_is_hung_up_on(
+    exporter: Exporter, target: bytes, status: bytes
+) -> None:
+    """What follows the answer might be its body or its next call, and is neither."""
+    head = b"POST %b HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9999999\r\n\r\n"
+    answer = await exchange(exporter, head % target + CALL)
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [status]
+    assert b"\r\nConnection: close\r\n" in answer
+    assert await exporter.counted() == {}
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"POST /",
+        b"POST / HTTP/1.1\r\nX: ",
+        b"POST / HTTP/1.1\r\nX",
+        CALL.replace(b"Content-Length: 11", b"Transfer-Encoding: chunked")[:-11] + b"0\r\nX: ",
+        CALL.replace(b"Content-Length: 11", b"Transfer-Encoding: chunked")[:-11] + b"0;x=",
+    ],
+    ids=["target", "field", "name", "trailer", "chunk-extension"],
+)
+async def test_what_grows_without_end_is_refused(exporter: Exporter, beginning: bytes) -> None:
+    """Whatever the parser would have to keep is bounded, piece by piece as well as at once."""
+    reader, writer = await connect(exporter)
+    writer.write(beginning)
+    sent = 0
+    while not writer.transport.is_closing() and sent < 1_000_000:
+        writer.write(b"a" * 1000)
+        sent += 1000
+        await asyncio.sleep(0.001)
+        if reader.at_eof() or reader._buffer:  # type: ignore[attr-defined]
+            break
+    assert sent <= 3 * connections.MAX_HEAD_BYTES
+    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+
+
+async def test_trailers_are_no_headers(exporter: Exporter) -> None:
+    """What comes behind the body has no say in who sent it."""
+    head = CALL.replace(b"Content-Length: 11", b"Transfer-Encoding: chunked")[:-11]
+    bare = re.sub(rb"Authorization: [^\r]*\r\n", b"", head)
+    end = f"0\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n".encode()
+    answer = await exchange(exporter, bare + b'b\r\n{"code": 2}\r\n' + end + b"nonsense\r\n\r\n")
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"401", b"400"]
+    assert await exporter.counted() == {}
+
+
+@pytest.mark.parametrize("encoding", [b"", b"Transfer-Encoding: identity\r\n"])
+async def test_offer_of_another_protocol_hides_nothing(exporter: Exporter, encoding: bytes) -> None:
+    """A head with an offer to upgrade is read as without: what frames its body frames it still."""
+    offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n" + encoding
+    call = CALL.replace(b"Content-Length: 11\r\n", offer)[:-11] + b'b\r\n{"code": 2}\r\n0\r\n\r\n'
+    answer = await exchange(exporter, call + b"nonsense\r\n\r\n")
+    statuses = re.findall(rb"HTTP/1\.1 (\d+) ", answer)
+    assert statuses == ([b"400"] if encoding else [b"200", b"400"])
+    assert len(await exporter.counted()) == (0 if encoding else 1)
 
 
 async def test_head_request_has_no_body(exporter: Exporter) -> None:
@@ -224,3 +322,35 @@ async def test_connections_leave_nothing_behind(
         async with asyncio.timeout(10):
             while server.connections or any(lines) or server.bodies.held:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+
+async def test_answers_keep_their_order() -> None:
+    """A call that is answered at once waits for those before it on its connection."""
+    async with serving(Slow()) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        slow, quick = b"GET / HTTP/1.1\r\n\r\n", b"GET /elsewhere HTTP/1.1\r\n\r\n"
+        writer.write((slow + quick) * 20 + b"nonsense\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 20)
+        assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"200", b"404"] * 20 + [b"400"]
+        writer.close()
+
+
+async def test_fault_in_a_handler_ends_its_connection_alone() -> None:
+    """An exception that no handler should let out is logged; others are served."""
+
+    class Faulty(Slow):
+        def begin(self, _request: Request) -> None:
+            raise RuntimeError("a fault")
+
+    async with serving(Faulty()) as (server, port):
+        with capture_logs() as logs:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            assert await ended(reader)
+            writer.close()
+        assert [line["event"] for line in logs] == ["a connection had to be given up"]
+        assert not server.connections
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /elsewhere HTTP/1.1\r\n\r\n")
+        assert b" 404 " in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
