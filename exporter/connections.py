@@ -18,7 +18,7 @@ from httptools import (
 from exporter.answers import Answer
 from exporter.bodies import Bodies
 from exporter.errors import Refusal
-from exporter.request import Handler, Request
+from exporter.request import Fields, Handler, Request, write_head
 from exporter.waiting import WaitingLine
 
 IDLE_SECONDS = 60.0
@@ -97,13 +97,16 @@ class Connection(asyncio.Protocol):
         self._parser = HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._line: WaitingLine[Connection] | None = None
+        self._target = b""
+        self._fields: Fields = []
+        """Of the head that is arriving."""
         self._request: Request | None = None
-        """The request that is arriving."""
+        """The request whose body is arriving."""
         self._unanswered: deque[Request] = deque()
         """The requests that have begun, in the order in which they get their answers."""
         self._silent = 0
         """Bytes that have arrived since the parser last told of something."""
-        self._head_bytes = self._fields = 0
+        self._head_bytes = self._head_fields = 0
         self._deaf = False
         """Whether what arrives is of no interest any more."""
         self._blocked = False
@@ -129,7 +132,7 @@ class Connection(asyncio.Protocol):
                 return
             self._parse(data[start : start + MAX_HEAD_BYTES])
         request = self._request
-        if request and request.begun and request.reply is None:
+        if request and request.reply is None:
             self._server.bodies.wait_for(request)
         self._regulate()
 
@@ -161,36 +164,41 @@ class Connection(asyncio.Protocol):
     # What the parser tells.
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._request = Request(self._on_answer)
-        self._silent = self._head_bytes = self._fields = 0
+        """Begin a head."""
+        self._target, self._fields = b"", []
+        self._silent = self._head_bytes = self._head_fields = 0
 
     def on_url(self, piece: bytes) -> None:
         """Add to the target."""
         self._silent = 0
+        self._target += piece
         self._bound_head(len(piece))
-        if request := self._request:
-            request.target += piece
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a field of the head; trailers are bounded as well, but nobody reads them."""
         self._silent = 0
-        self._fields += 1
+        self._head_fields += 1
         self._bound_head(len(name) + len(value))
-        if (request := self._request) and not request.begun:
-            request.fields.append((name, value))
+        if self._request is None:
+            self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Show the request to its handler."""
-        request = self._request
         parser, server = self._parser, self._server
         method = parser.get_method()
-        if self._deaf or request is None or (parser.should_upgrade() and method != b"CONNECT"):
+        if self._deaf or (parser.should_upgrade() and method != b"CONNECT"):
             return
+        request = self._request = Request(
+            self._on_answer,
+            method,
+            self._target,
+            self._fields,
+            version=parser.get_http_version(),
+            keep_alive=parser.should_keep_alive(),
+        )
         self._wait_in(None)
         self._unanswered.append(request)
-        self._head_bytes = self._fields = 0
-        request.begin(method, parser.get_http_version(), parser.should_keep_alive())
+        self._head_bytes = self._head_fields = 0
         if handler := server.routes.get(request.path):
             request.handler = handler
             handler.begin(request)
@@ -209,7 +217,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Hand the request over to its handler."""
         request = self._request
-        if self._deaf or request is None or not request.begun:
+        if self._deaf or request is None:  # an offer to upgrade
             return
         self._request = None
         if request.reply is None:
@@ -256,15 +264,15 @@ class Connection(asyncio.Protocol):
         Java's client makes one with each request. The parser takes what follows for that
         protocol, but who declines gets a request like any other.
         """
-        request, parser = self._request, self._parser
-        if request is None or request.begun:  # CONNECT, which has its answer
+        method, version = self._parser.get_method(), self._parser.get_http_version()
+        if method == b"CONNECT":  # which is no offer, and has its answer
             return b""
         self._parser = HttpRequestParser(self)
-        return request.head(parser.get_method(), parser.get_http_version(), without=b"upgrade")
+        return write_head(method, self._target, self._fields, version=version, without=b"upgrade")
 
     def _bound_head(self, more: int) -> None:
         self._head_bytes += more
-        if self._head_bytes > MAX_HEAD_BYTES or self._fields > MAX_FIELDS:
+        if self._head_bytes > MAX_HEAD_BYTES or self._head_fields > MAX_FIELDS:
             self._misunderstand()
 
     def _misunderstand(self) -> None:
@@ -272,7 +280,7 @@ class Connection(asyncio.Protocol):
         if self._deaf:
             return
         self._deaf = True
-        if self._request and self._request.begun:
+        if self._request:
             self._give_up()
         else:
             self._request = Request(self._on_answer)
@@ -280,9 +288,9 @@ class Connection(asyncio.Protocol):
             self._request.answer(self._server.malformed())
 
     def _give_up(self) -> None:
-        """Let go of the request that is arriving, since its rest will not come."""
+        """Let go of the request whose body is arriving, since the rest will not come."""
         request = self._request
-        if request and request.begun and request.reply is None:
+        if request and request.reply is None:
             request.keep_alive = False
             request.refuse(
                 Refusal("malformed_body", "The body broke off, or its chunks are malformed.")
@@ -310,15 +318,9 @@ class Connection(asyncio.Protocol):
                 return
         self._regulate()
         if not self._unanswered and not self._deaf:
-            self._rest()
-
-    def _rest(self) -> None:
-        """Wait for the next request, or for the end of one that has its answer already."""
-        request = self._request
-        if request is None or not request.begun:
-            self._wait_in(self._server.idle)
-        elif request.reply is not None:
-            self._wait_in(self._server.lingering)
+            # Else what comes is the rest of a body whose request has its answer already.
+            idle = self._request is None
+            self._wait_in(self._server.idle if idle else self._server.lingering)
 
     def _hang_up(self) -> None:
         """End the connection, so that the last answer gets through."""
@@ -357,7 +359,7 @@ class Connection(asyncio.Protocol):
 
 def _hang_up_on_those_who_do_not_read(transport: asyncio.BaseTransport) -> None:
     """Let the kernel end a connection whose answers stay unread; asyncio does not."""
-    if sys.platform == "linux":
+    if sys.platform == "linux":  # pragma: no branch
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)
 

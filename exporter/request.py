@@ -1,4 +1,4 @@
-"""One request to the public listener: what has arrived of it, and the answer that it gets."""
+"""One request to the public listener: what it says, and the answer that it gets."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -21,18 +21,20 @@ class Handler(Protocol):
         """Answer a request whose body cannot be had."""
 
 
+Fields = list[tuple[bytes, bytes]]
+"""Names and values of a head, as they came."""
+
+
 class Request:
-    """A request of a connection, from the first byte of its head to its answer."""
+    """A request whose head is complete, until it has its answer."""
 
     __slots__ = (
         "_grown",
         "_on_answer",
         "_query",
-        "begun",
         "body",
         "counted",
         "expecting",
-        "fields",
         "handler",
         "hang_up",
         "headers",
@@ -45,30 +47,37 @@ class Request:
         "version",
     )
 
-    def __init__(self, on_answer: "Callable[[Request], None]") -> None:
+    def __init__(
+        self,
+        on_answer: "Callable[[Request], None]",
+        method: bytes = b"",
+        target: bytes = b"",
+        fields: Fields | None = None,
+        *,
+        version: str = "1.1",
+        keep_alive: bool = True,
+    ) -> None:
         self._on_answer = on_answer
+        self.method, self.target = method, target
+        self.version, self.keep_alive = version, keep_alive
+        self.headers = {
+            name.lower().decode("latin-1"): value.decode("utf-8", "surrogateescape")
+            for name, value in reversed(fields or ())
+        }
+        """By name in lower case; of a field that comes again, the first."""
         self._query: dict[str, str] | None = None
-        self.method = b""
-        self.target = b""
-        self.fields: list[tuple[bytes, bytes]] = []
-        """Names and values of the head, as they came."""
-        self.headers: dict[str, str] = {}
-        """The fields by name in lower case; of one that comes again, the first."""
+        self.expecting = self.headers.get("expect", "").lower() == "100-continue"
+        """Whether the client waits for our leave to send the body."""
         self.body = b""
         self.size = 0
         """Bytes of the body that have arrived."""
         self._grown: bytearray | None = None
         self.counted = 0
         """Bytes of the body that `Bodies` has counted."""
-        self.version = "1.1"
-        self.keep_alive = False
         self.handler: Handler
-        """Whoever answers it, known once the head is complete."""
-        self.begun = False
-        """Whether the head is complete."""
-        self.expecting = False
-        """Whether the client waits for our leave to send the body."""
+        """Whoever answers it."""
         self.started = 0.0
+        """When it began, by the handler's clock."""
         self.reply: bytes | None = None
         """The bytes of the answer, once there is one."""
         self.hang_up = False
@@ -100,22 +109,6 @@ class Request:
         """The media type of the body, without parameters; empty if none is given."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
-    def begin(self, method: bytes, version: str, keep_alive: bool) -> None:
-        """Note what the parser makes of the head as a whole."""
-        self.method, self.version, self.keep_alive = method, version, keep_alive
-        self.headers = {
-            name.lower().decode("latin-1"): value.decode("utf-8", "surrogateescape")
-            for name, value in reversed(self.fields)
-        }
-        self.expecting = self.headers.get("expect", "").lower() == "100-continue"
-        self.begun = True
-
-    def head(self, method: bytes, version: str, *, without: bytes) -> bytes:
-        """Write the head as it came, but for the fields of one name, in lower case."""
-        fields = (field for field in self.fields if field[0].lower() != without)
-        lines = b"".join(b"%b: %b\r\n" % field for field in fields)
-        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.target, version.encode(), lines)
-
     def take(self, piece: bytes) -> None:
         """Add a piece to the body, which mostly is the only one."""
         self.size += len(piece)
@@ -133,7 +126,7 @@ class Request:
             self.body, self._grown = bytes(self._grown), None
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answer a request that has begun, but whose body cannot be had."""
+        """Answer a request whose body cannot be had."""
         self.handler.refuse(self, refusal)
 
     def answer(self, answer: Answer) -> None:
@@ -144,6 +137,14 @@ class Request:
             self.version, hang_up=self.hang_up, head_only=self.method == b"HEAD"
         )
         self._on_answer(self)
+
+
+def write_head(
+    method: bytes, target: bytes, fields: Fields, *, version: str, without: bytes
+) -> bytes:
+    """Write a head as it came, but for the fields of one name, in lower case."""
+    lines = b"".join(b"%b: %b\r\n" % field for field in fields if field[0].lower() != without)
+    return b"%b %b HTTP/%b\r\n%b\r\n" % (method, target, version.encode(), lines)
 
 
 def _unquoted(text: bytes) -> str:

@@ -6,7 +6,7 @@ import json
 import shutil
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -14,6 +14,7 @@ import aiohttp
 import bcrypt
 import pytest
 
+from exporter import connections
 from tests.conftest import Exporter, KeyPair, MakeSettings, started, url_sign
 from tests.system.programs import Launch, exporter_process, fetch, prometheus, wait_for
 from tests.test_tls import Certificate, make_certificate
@@ -100,6 +101,27 @@ async def test_signed_call_over_tls(
         async with exporter.client.get(exporter.admin + "/metrics", ssl=trust(first)) as answer:
             metrics = await answer.text()
         assert 'push_results_total{channel="mps",code="2",severity="info"} 1.0' in metrics
+
+
+async def test_answer_gets_through_tls_before_the_end(
+    make_settings: MakeSettings,
+    place: Certificate,
+    first: Certificate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who is refused in the midst of a body reads why, and then the end of the connection."""
+    monkeypatch.setattr(connections, "LINGER_SECONDS", 0.3)
+    async with encrypted(make_settings, place, first) as exporter:
+        port = urlsplit(exporter.ingest).port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust(first))
+        writer.write(b"POST /webhooks/mps HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n{")
+        async with asyncio.timeout(10):
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 413 ")
+            with suppress(ConnectionError, ssl.SSLError):
+                assert await reader.read() == b""
+        writer.close()
+        with suppress(ConnectionError, ssl.SSLError):
+            await writer.wait_closed()
 
 
 async def test_stranger_and_plain_text_are_refused(

@@ -192,6 +192,18 @@ async def test_offer_of_another_protocol_hides_nothing(exporter: Exporter, encod
     assert len(await exporter.counted()) == (0 if encoding else 1)
 
 
+async def test_proxy_is_asked_in_vain(exporter: Exporter) -> None:
+    """CONNECT to another host gets a 404, and what follows is read as HTTP all the same."""
+    ask = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n"
+    reader, writer = await connect(exporter)
+    writer.write(ask)
+    assert b" 404 " in await reader.readuntil(b"}")
+    writer.write(CALL + b"\x16\x03\x01\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 5)
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"200", b"400"]
+    writer.close()
+
+
 async def test_head_request_has_no_body(exporter: Exporter) -> None:
     """HEAD gets the headers of a 405 alone."""
     request = b"HEAD /webhooks/mps HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -353,4 +365,44 @@ async def test_fault_in_a_handler_ends_its_connection_alone() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /elsewhere HTTP/1.1\r\n\r\n")
         assert b" 404 " in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
+class Large(Slow):
+    """Answers each request at once, at length."""
+
+    def begin(self, request: Request) -> None:
+        """Answer."""
+        request.answer(Answer(200, "x" * 100_000))
+
+
+async def test_client_that_does_not_read_is_not_read_from() -> None:
+    """While answers pile up no more calls are taken; all are answered once they are read."""
+    async with serving(Large()) as (server, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+        calls, sent = b"GET / HTTP/1.1\r\n\r\n" * 10, 0
+        async with asyncio.timeout(20):
+            while not any(one._blocked for one in server.connections):
+                writer.write(calls)
+                sent += 10
+                await asyncio.sleep(0.01)
+            [connection] = server.connections
+            assert not connection._reading
+            writer.write_eof()
+            answers = await reader.read()
+        assert answers.count(b"HTTP/1.1 200 OK") == sent
+        writer.close()
+
+
+async def test_stop_does_not_wait_for_those_who_do_not_read() -> None:
+    """At the end a connection has a moment to take its answers."""
+    async with serving(Large()) as (server, port):
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n" * 200)
+        async with asyncio.timeout(20):
+            while not any(one._blocked for one in server.connections):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await server.close(0.1)
+            while server.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         writer.close()

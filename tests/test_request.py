@@ -3,16 +3,12 @@
 import pytest
 
 from exporter.answers import Answer
-from exporter.request import Request
+from exporter.request import Request, write_head
 
 
 def request(target: bytes, *fields: tuple[bytes, bytes]) -> Request:
-    """Make a request whose head is complete."""
-    made = Request(lambda _request: None)
-    made.target = target
-    made.fields += fields
-    made.begin(b"POST", "1.1", keep_alive=True)
-    return made
+    """Make a request."""
+    return Request(lambda _request: None, b"POST", target, list(fields))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +90,7 @@ def test_body(pieces: list[bytes]) -> None:
 def test_head_without_a_field() -> None:
     """A head is written as it came, repeated fields as well, but for the one that is left out."""
     fields = [(b"Host", b"x"), (b"A", b"1"), (b"UPGRADE", b"h2c"), (b"A", b"2")]
-    head = request(b"/a?b", *fields).head(b"POST", "1.0", without=b"upgrade")
+    head = write_head(b"POST", b"/a?b", fields, version="1.0", without=b"upgrade")
     assert head == b"POST /a?b HTTP/1.0\r\nHost: x\r\nA: 1\r\nA: 2\r\n\r\n"
 
 
