@@ -150,6 +150,7 @@ class Connection(asyncio.Protocol):
         self._wait_in(None)
         self._server.connections.discard(self)
         self._give_up()
+        del self._parser  # it refers to us, and such a ring is only freed by the collector
 
     def pause_writing(self) -> None:
         """Take no more requests from a client that does not read the answers."""
