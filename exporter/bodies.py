@@ -16,7 +16,7 @@ class Bodies:
         """Bytes of one body."""
         self.limit = limit
         self.held = 0
-        """Bytes that the arriving bodies take now."""
+        """Bytes of the bodies that are waited for."""
         self.arriving: WaitingLine[Request] = WaitingLine(seconds, self._late)
 
     def check(self, request: Request) -> None:

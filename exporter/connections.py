@@ -5,6 +5,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import cast
 
 import structlog
@@ -22,13 +23,13 @@ from exporter.request import Fields, Handler, Request, write_head
 from exporter.waiting import WaitingLine
 
 IDLE_SECONDS = 60.0
-"""How long a connection may wait between two requests."""
+"""How long a connection may take from an answer to the end of the next head."""
 
 HEAD_SECONDS = 10.0
 """How long a new connection may take to send the head of a request."""
 
 LINGER_SECONDS = 2.0
-"""How long what follows a last answer is read, so that the answer gets through."""
+"""How long a connection lasts after its last answer, so that the answer gets through."""
 
 UNREAD_MILLISECONDS = 10_000
 """How long an answer may stay unread."""
@@ -38,13 +39,16 @@ MAX_FIELDS = 100
 """Bounds of a head, or of the trailers behind a body."""
 
 MAX_UNANSWERED = 16
-"""Requests that a connection may have under way before we stop to read from it."""
+"""With more requests under way than this, no more is read from a connection."""
 
 log = structlog.get_logger()
 
 
 class IngestServer:
-    """Makes a connection of each client, and keeps all of them within bounds."""
+    """Makes a connection of each client, and keeps all of them within bounds.
+
+    With TLS a client counts from the end of its handshake, which may take HEAD_SECONDS.
+    """
 
     def __init__(
         self,
@@ -65,17 +69,21 @@ class IngestServer:
         self.idle = WaitingLine(IDLE_SECONDS, Connection.end)
         """Connections between two requests."""
         self.lingering = WaitingLine(LINGER_SECONDS, Connection.end)
-        """Connections that read on only to let go of it."""
+        """Connections that have had their last answer, or whose next body is of no interest."""
         self._max_connections = max_connections
 
     def __call__(self) -> asyncio.Protocol:
-        """Make the protocol of a new connection; at the bound an idle one has to go for it."""
-        if len(self.connections) >= self._max_connections:
-            victim = self.uncalled.first() or self.idle.first()
-            if victim is None:
-                return _Refused()
-            victim.end()
+        """Make the protocol of a new connection."""
         return Connection(self)
+
+    def make_room(self) -> bool:
+        """Whether one more connection may stay; at the bound an idle one has to go for it."""
+        if len(self.connections) < self._max_connections:
+            return True
+        victim = self.uncalled.first() or self.lingering.first() or self.idle.first()
+        if victim:
+            victim.end()
+        return victim is not None
 
     async def close(self, seconds: float) -> None:
         """Hang up on everyone: in good order, or after so many seconds at once."""
@@ -114,12 +122,16 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._eof = False
         """Whether the client has said that it sends no more."""
+        self._lost = False
 
     # What the event loop tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock for the head of the first request."""
         self._transport = cast("asyncio.Transport", transport)
+        if not self._server.make_room():
+            self.end()
+            return
         _hang_up_on_those_who_do_not_read(self._transport)
         self._server.connections.add(self)
         self._wait_in(self._server.uncalled)
@@ -146,7 +158,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks; what has arrived whole is counted all the same."""
         del exc
-        self._deaf = self._eof = True
+        self._deaf = self._lost = True
         self._wait_in(None)
         self._server.connections.discard(self)
         self._give_up()
@@ -195,7 +207,8 @@ class Connection(asyncio.Protocol):
             self._target,
             self._fields,
             version=parser.get_http_version(),
-            keep_alive=parser.should_keep_alive(),
+            # What follows CONNECT would be of another protocol.
+            keep_alive=parser.should_keep_alive() and method != b"CONNECT",
         )
         self._wait_in(None)
         self._unanswered.append(request)
@@ -205,9 +218,7 @@ class Connection(asyncio.Protocol):
             handler.begin(request)
         else:
             server.not_found(request)
-        if request.expecting and request.reply is None and self._unanswered[0] is request:
-            request.expecting = False
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._invite()
 
     def on_body(self, piece: bytes) -> None:
         """Add to the body, if anybody wants it."""
@@ -266,8 +277,6 @@ class Connection(asyncio.Protocol):
         protocol, but who declines gets a request like any other.
         """
         method, version = self._parser.get_method(), self._parser.get_http_version()
-        if method == b"CONNECT":  # which is no offer, and has its answer
-            return b""
         self._parser = HttpRequestParser(self)
         return write_head(method, self._target, self._fields, version=version, without=b"upgrade")
 
@@ -301,6 +310,13 @@ class Connection(asyncio.Protocol):
         else:
             self._hang_up()
 
+    def _invite(self) -> None:
+        """Have a client that waits for leave send its body, if it is its turn."""
+        request = self._request
+        if request and request.expecting and request is self._unanswered[0] and not request.reply:
+            request.expecting = False
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
     def _on_answer(self, request: Request) -> None:
         if request is self._request:
             self._server.bodies.leave(request)  # whatever is still to come of it
@@ -312,14 +328,18 @@ class Connection(asyncio.Protocol):
         """Send the answers that are due."""
         while self._unanswered and (reply := self._unanswered[0].reply) is not None:
             request = self._unanswered.popleft()
-            if not self._transport.is_closing():
+            if not self._ends():
                 self._transport.write(reply)
             if request.hang_up:
                 self._hang_up()
                 return
         self._regulate()
-        if not self._unanswered and not self._deaf:
-            # Else what comes is the rest of a body whose request has its answer already.
+        if self._deaf:
+            return
+        if self._unanswered:
+            self._invite()
+        else:
+            # If a body is arriving, its request has its answer already.
             idle = self._request is None
             self._wait_in(self._server.idle if idle else self._server.lingering)
 
@@ -327,16 +347,22 @@ class Connection(asyncio.Protocol):
         """End the connection, so that the last answer gets through."""
         self._deaf = True
         self._unanswered.clear()
-        if self._transport.is_closing():
+        if self._ends():
             return
+        self._wait_in(self._server.lingering)
         if self._request is None or self._eof:
             self._transport.close()
             return
         # While the client still sends, the kernel would void the answer with the connection.
         if self._transport.can_write_eof():
-            self._transport.write_eof()
-        self._wait_in(self._server.lingering)
+            with suppress(OSError):  # the client may have gone this moment
+                self._transport.write_eof()
         self._regulate()
+
+    def _ends(self) -> bool:
+        return (
+            self._lost or self._transport.is_closing()
+        )  # TLS transports do not know they are lost
 
     def _wait_in(self, line: "WaitingLine[Connection] | None") -> None:
         if self._line is not None:
@@ -349,7 +375,7 @@ class Connection(asyncio.Protocol):
         """Read from the client, unless it has to read, or to wait for, what it has asked for."""
         busy = self._blocked or len(self._unanswered) > MAX_UNANSWERED
         reading = self._deaf or not busy
-        if reading is self._reading or self._eof or self._transport.is_closing():
+        if reading is self._reading or self._eof or self._ends():
             return
         self._reading = reading
         if reading:
@@ -363,10 +389,3 @@ def _hang_up_on_those_who_do_not_read(transport: asyncio.BaseTransport) -> None:
     if sys.platform == "linux":  # pragma: no branch
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)
-
-
-class _Refused(asyncio.Protocol):
-    """A connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()

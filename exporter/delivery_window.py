@@ -53,7 +53,7 @@ class DeliveryWindow:
 
     def take_back(self, end: int) -> None:
         """Forget the keys from this position on, since their commit failed."""
-        if self.begin >= end:  # they have pushed out all others: what is left is theirs
+        if self.begin >= end:  # no others are left: they have pushed them out, or all are old
             self.begin = self.end
             return
         place, bucket_mask = self.capacity - 1, len(self._newest) - 1

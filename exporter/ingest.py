@@ -159,9 +159,10 @@ class Webhook:
         try:
             answer = self._count(call, recorded.result())
             self._service.results.remember(call.message_ids)
-            self._finish(call.request, "accepted", Answer(200, answer))
         except Exception as error:  # noqa: BLE001
             self._fail(call.request, error)
+        else:
+            self._finish(call.request, "accepted", Answer(200, answer))
 
     def _count(self, call: "_Waiting", accepted: int) -> dict[str, Any]:
         """Count what the ledger does not, and return what the answer says."""

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from exporter import tls
 from exporter.admin import make_admin_app
-from exporter.connections import HEAD_SECONDS, IDLE_SECONDS
+from exporter.connections import HEAD_SECONDS, IDLE_SECONDS, LINGER_SECONDS
 from exporter.errors import ConfigurationError
 from exporter.ingest import make_ingest_server
 from exporter.service import Service
@@ -68,6 +68,7 @@ async def ingest_listener(service: Service, public: socket.socket) -> AsyncItera
         backlog=BACKLOG,
         ssl=context,
         ssl_handshake_timeout=HEAD_SECONDS if context else None,
+        ssl_shutdown_timeout=LINGER_SECONDS if context else None,
     )
     try:
         yield

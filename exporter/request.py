@@ -66,7 +66,8 @@ class Request:
         }
         """By name in lower case; of a field that comes again, the first."""
         self._query: dict[str, str] | None = None
-        self.expecting = self.headers.get("expect", "").lower() == "100-continue"
+        expect = self.headers.get("expect", "") if version == "1.1" else ""
+        self.expecting = expect.lower() == "100-continue"
         """Whether the client waits for our leave to send the body."""
         self.body = b""
         self.size = 0
@@ -130,7 +131,8 @@ class Request:
         self.handler.refuse(self, refusal)
 
     def answer(self, answer: Answer) -> None:
-        """Send an answer after those to the connection's earlier requests."""
+        """Send an answer after those to the connection's earlier requests; forget the body."""
+        self.body, self._grown = b"", None
         # Whether a client that waits for leave sends its body now, nobody knows.
         self.hang_up |= answer.hang_up or not self.keep_alive or self.expecting
         self.reply = answer.encode(

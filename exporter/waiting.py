@@ -22,11 +22,9 @@ class WaitingLine(Generic[Member]):
 
     def join(self, member: Member) -> None:
         """Wait at the end of the line, unless the member does already."""
-        deadline = self._loop.time() + self.seconds
-        self._deadlines.setdefault(member, deadline)
+        self._deadlines.setdefault(member, self._loop.time() + self.seconds)
         if not self._ticking:
-            self._ticking = True
-            self._loop.call_at(deadline, self._look)
+            self._tick()
 
     def leave(self, member: Member) -> None:
         """Wait no more."""
@@ -36,16 +34,22 @@ class WaitingLine(Generic[Member]):
         """Return who has waited longest, or None."""
         return next(iter(self._deadlines), None)
 
+    def _tick(self) -> None:
+        """Look again when it is the first one's turn."""
+        first = self.first()
+        self._ticking = first is not None
+        if first is not None:
+            self._loop.call_at(self._deadlines[first], self._look)
+
     def _look(self) -> None:
-        """Tell those who have waited too long; look again when it is the next one's turn."""
+        """Tell those who have waited too long."""
         now = self._loop.time()
-        while (member := self.first()) is not None:
-            if self._deadlines[member] > now:
-                self._loop.call_at(self._deadlines[member], self._look)
-                return
-            self.leave(member)
-            self._on_late(member)
-        self._ticking = False
+        try:
+            while (member := self.first()) is not None and self._deadlines[member] <= now:
+                self.leave(member)
+                self._on_late(member)
+        finally:
+            self._tick()
 
     def __iter__(self) -> Iterator[Member]:
         return iter(list(self._deadlines))

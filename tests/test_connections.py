@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,6 +17,7 @@ from exporter.connections import IngestServer
 from exporter.errors import Refusal
 from exporter.request import Request
 from tests.conftest import TOKEN, Exporter, MakeSettings, started
+from tests.test_tls import Certificate, make_certificate
 
 CALL = (
     f"POST /webhooks/results HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -193,14 +195,24 @@ async def test_offer_of_another_protocol_hides_nothing(exporter: Exporter, encod
 
 
 async def test_proxy_is_asked_in_vain(exporter: Exporter) -> None:
-    """CONNECT to another host gets a 404, and what follows is read as HTTP all the same."""
-    ask = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n"
+    """CONNECT to another host gets a 404 and the connection's end, whatever follows."""
+    ask = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\nContent-Length: %d\r\n\r\n"
+    answer = await exchange(exporter, CALL + ask % len(CALL) + CALL)
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"200", b"404"]
+    assert await exporter.counted() == {("mps", "2", "info"): 1}
+
+
+async def test_leave_to_send_is_given_in_turn(exporter: Exporter) -> None:
+    """A client that waits for leave behind another call gets it after that call's answer."""
     reader, writer = await connect(exporter)
-    writer.write(ask)
-    assert b" 404 " in await reader.readuntil(b"}")
-    writer.write(CALL + b"\x16\x03\x01\r\n\r\n")
-    answer = await asyncio.wait_for(reader.read(), 5)
-    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"200", b"400"]
+    expecting = CALL.replace(b"Host: x", b"Host: x\r\nExpect: 100-continue")
+    writer.write(CALL + expecting[:-11])
+    assert b" 200 " in await reader.readuntil(b"}")
+    assert b"HTTP/1.1 100 Continue\r\n\r\n" in await reader.readuntil(b"\r\n\r\n")
+    writer.write(expecting[-11:])
+    assert b" 200 " in await reader.readuntil(b"}")
+    writer.write(expecting.replace(b"HTTP/1.1", b"HTTP/1.0"))
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
     writer.close()
 
 
@@ -247,6 +259,33 @@ async def test_connection_too_many_is_refused(make_settings: MakeSettings) -> No
         writer.close()
 
 
+async def test_connection_that_ended_makes_room(make_settings: MakeSettings) -> None:
+    """Who has had the last answer and stays keeps nobody out."""
+    async with started(make_settings(max_connections=2)) as exporter:
+        refused = b"POST /webhooks/mps HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n"
+        clients = [await connect(exporter) for _ in range(2)]
+        for reader, writer in clients:
+            writer.write(refused)
+            await reader.readuntil(b"}")
+        assert (await exporter.results(b'{"code": 2}'))[0] == 200
+        for _, writer in clients:
+            writer.close()
+
+
+async def test_burst_stays_within_the_bound(make_settings: MakeSettings) -> None:
+    """Connections that come all at once are no more than those that come one by one."""
+    async with started(make_settings(max_connections=5)) as exporter:
+        clients = await asyncio.gather(*(connect(exporter) for _ in range(50)))
+        closed = 0
+        async with asyncio.timeout(5):
+            for reader, _ in clients[:45]:
+                closed += await ended(reader)
+        assert closed == 45
+        assert (await exporter.results(b'{"code": 2}'))[0] == 200
+        for _, writer in clients:
+            writer.close()
+
+
 async def test_head_has_to_arrive(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,8 +325,16 @@ class Slow:
         request.answer(Answer(400, {}))
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """Give a certificate for this host."""
+    return make_certificate(tmp_path_factory.mktemp("tls"), "exporter")
+
+
 @asynccontextmanager
-async def serving(handler: Slow) -> AsyncIterator[tuple[IngestServer, int]]:
+async def serving(
+    handler: Slow, context: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[IngestServer, int]]:
     """Serve one path inside the block; give the server and its port."""
     server = IngestServer(
         {"/": handler},
@@ -296,7 +343,7 @@ async def serving(handler: Slow) -> AsyncIterator[tuple[IngestServer, int]]:
         bodies=Bodies(100, 5),
         max_connections=10,
     )
-    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, ssl=context)
     yield server, listener.sockets[0].getsockname()[1]
     listener.close()
     await server.close(1)
@@ -315,13 +362,18 @@ async def serving(handler: Slow) -> AsyncIterator[tuple[IngestServer, int]]:
     ids=["before", "in-a-head", "in-a-body", "in-a-call", "in-the-next-head"],
 )
 @pytest.mark.parametrize("read", [False, True], ids=["at-once", "later"])
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
 async def test_connections_leave_nothing_behind(
-    request_bytes: bytes, called: bool, read: bool
+    request_bytes: bytes, called: bool, read: bool, encrypted: bool, certificate: Certificate
 ) -> None:
     """A client that goes, before, in or after a call, is forgotten altogether."""
-    handler = Slow()
-    async with serving(handler) as (server, port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    handler, context, trusted = Slow(), None, None
+    if encrypted:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate.chain, certificate.key)
+        trusted = ssl.create_default_context(cafile=certificate.chain)
+    async with serving(handler, context) as (server, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusted)
         writer.write(request_bytes)
         if called:
             await handler.called.wait()

@@ -105,3 +105,13 @@ def test_answer_before_the_leave_to_send_ends_the_connection(expect: bytes) -> N
     sent.end()
     sent.answer(Answer(404, {}))
     assert not sent.hang_up
+
+
+def test_answer_forgets_the_body() -> None:
+    """The body of a request that is refused while it arrives takes no memory any more."""
+    refused = request(b"/")
+    for _ in range(2):
+        refused.take(b"x" * 1000)
+    refused.answer(Answer(503, {}))
+    assert refused.body == b""
+    assert refused._grown is None

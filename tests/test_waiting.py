@@ -80,3 +80,22 @@ async def test_who_is_told_may_come_again() -> None:
     waiting.join("b")
     await asyncio.sleep(0.3)
     assert told == ["a"] * 3
+
+
+async def test_clock_goes_on_after_a_fault() -> None:
+    """If telling one fails the others are told all the same."""
+    told: list[str] = []
+
+    def tell(name: str) -> None:
+        told.append(name)
+        if name == "a":
+            raise ValueError(name)
+
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    waiting = WaitingLine(0.02, tell)
+    for name in ("a", "b"):
+        waiting.join(name)
+    await asyncio.sleep(0.2)
+    assert told == ["a", "b"]
+    assert len(faults) == 1

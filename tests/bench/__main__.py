@@ -344,9 +344,9 @@ def main() -> None:
         bench = Bench(Path(name), args.peers)
         private = traffic.write_keys(bench.folder)
         seconds = args.seconds + 1  # of wrk against one server, each request distinct
-        traffic.write_callbacks(bench.folder / "callbacks", private, int(15_000 * seconds))
+        traffic.write_callbacks(bench.folder / "callbacks", private, int(25_000 * seconds))
         if "compare" in args.parts:
-            traffic.write_batches(bench.folder / "batches", int(13_000 * seconds), ids=False)
+            traffic.write_batches(bench.folder / "batches", 2_000, ids=False)
             traffic.write_batches(bench.folder / "identified", int(8_000 * seconds), ids=True)
             peers = ["bare aiohttp", "bare aiohttp, uvloop", "FastAPI", "fastify"]
             compare(bench, "Signed callbacks, one result each", "callbacks", ["ours", *peers], args)
