@@ -35,8 +35,10 @@ UNREAD_MILLISECONDS = 10_000
 """How long an answer may stay unread."""
 
 MAX_HEAD_BYTES = 16 * 1024
+"""Bytes of a head, or of anything else that is not a body."""
+
 MAX_FIELDS = 100
-"""Bounds of a head, or of the trailers behind a body."""
+"""Fields of a head."""
 
 MAX_UNANSWERED = 16
 """With more requests under way than this, no more is read from a connection."""
@@ -112,9 +114,8 @@ class Connection(asyncio.Protocol):
         """The request whose body is arriving."""
         self._unanswered: deque[Request] = deque()
         """The requests that have begun, in the order in which they get their answers."""
-        self._silent = 0
-        """Bytes that have arrived since the parser last told of something."""
-        self._head_bytes = self._head_fields = 0
+        self._unfinished = 0
+        """Bytes that have arrived since the last head or piece of a body was complete."""
         self._deaf = False
         """Whether what arrives is of no interest any more."""
         self._blocked = False
@@ -179,19 +180,13 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Begin a head."""
         self._target, self._fields = b"", []
-        self._silent = self._head_bytes = self._head_fields = 0
 
     def on_url(self, piece: bytes) -> None:
         """Add to the target."""
-        self._silent = 0
         self._target += piece
-        self._bound_head(len(piece))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a field of the head; trailers are bounded as well, but nobody reads them."""
-        self._silent = 0
-        self._head_fields += 1
-        self._bound_head(len(name) + len(value))
+        """Note a field of the head; trailers come behind a body, and nobody reads them."""
         if self._request is None:
             self._fields.append((name, value))
 
@@ -199,6 +194,8 @@ class Connection(asyncio.Protocol):
         """Show the request to its handler."""
         parser, server = self._parser, self._server
         method = parser.get_method()
+        self._unfinished = 0
+        self._bound_fields()
         if self._deaf or (parser.should_upgrade() and method != b"CONNECT"):
             return
         request = self._request = Request(
@@ -212,7 +209,6 @@ class Connection(asyncio.Protocol):
         )
         self._wait_in(None)
         self._unanswered.append(request)
-        self._head_bytes = self._head_fields = 0
         if handler := server.routes.get(request.path):
             request.handler = handler
             handler.begin(request)
@@ -222,7 +218,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, piece: bytes) -> None:
         """Add to the body, if anybody wants it."""
-        self._silent = 0
+        self._unfinished = 0
         if not self._deaf and (request := self._request) and request.reply is None:
             self._server.bodies.take(request, piece)
 
@@ -254,7 +250,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()  # `close` would wait until the client has read its answers
 
     def _parse(self, data: bytes) -> None:
-        self._silent += len(data)
+        self._unfinished += len(data)
         try:
             while data and not self._deaf:
                 try:
@@ -267,8 +263,9 @@ class Connection(asyncio.Protocol):
             self.end()
         except HttpParserError:
             self._misunderstand()
-        if self._silent > MAX_HEAD_BYTES:
+        if self._unfinished >= MAX_HEAD_BYTES:
             self._misunderstand()
+        self._bound_fields()
 
     def _decline(self) -> bytes:
         """Have a head read again without its offer to speak another protocol.
@@ -280,9 +277,8 @@ class Connection(asyncio.Protocol):
         self._parser = HttpRequestParser(self)
         return write_head(method, self._target, self._fields, version=version, without=b"upgrade")
 
-    def _bound_head(self, more: int) -> None:
-        self._head_bytes += more
-        if self._head_bytes > MAX_HEAD_BYTES or self._head_fields > MAX_FIELDS:
+    def _bound_fields(self) -> None:
+        if len(self._fields) > MAX_FIELDS:
             self._misunderstand()
 
     def _misunderstand(self) -> None:
@@ -313,7 +309,9 @@ class Connection(asyncio.Protocol):
     def _invite(self) -> None:
         """Have a client that waits for leave send its body, if it is its turn."""
         request = self._request
-        if request and request.expecting and request is self._unanswered[0] and not request.reply:
+        if request is None or not request.expecting or request.reply is not None:
+            return
+        if request is self._unanswered[0]:
             request.expecting = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 

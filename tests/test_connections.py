@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -23,6 +23,14 @@ CALL = (
     f"POST /webhooks/results HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
     'Content-Length: 11\r\n\r\n{"code": 2}'
 ).encode()
+
+
+@pytest.fixture(autouse=True)
+def _no_fault_is_logged() -> Iterator[None]:
+    """Whatever a test sends, the exporter takes it for no fault of its own."""
+    with capture_logs() as logs:
+        yield
+    assert not [line for line in logs if line["log_level"] in ("error", "critical")]
 
 
 async def connect(exporter: Exporter) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
