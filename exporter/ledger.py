@@ -183,7 +183,10 @@ class Ledger:
     async def _write(self) -> None:
         while self._queue or not self._closing:
             if self._queue:
-                await asyncio.sleep(0)  # so that requests read together commit together
+                # Two turns of the loop: the answers to the last commit go out, and what has come
+                # since is read. So all commit together, and the thread has the interpreter alone.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
                 await self._commit(self._queue.popleft())
             else:
                 await self._idle()
