@@ -7,11 +7,8 @@ BIN = $(VENV)/bin
 VERSIONS = 3.11 3.12 3.13
 
 # The stages that every result goes through, and what is kept of it: covered to the last branch.
-PIPELINE = exporter/answers.py,exporter/authentication.py,exporter/bodies.py,exporter/canonical.py,exporter/classifier.py,$\
-	exporter/code_tables.py,exporter/connections.py,exporter/deliveries.py,exporter/delivery_window.py,exporter/ingest.py,$\
-	exporter/ledger.py,exporter/ledger_file.py,exporter/metrics.py,exporter/payloads/*.py,exporter/recorder.py,$\
-	exporter/records.py,exporter/redaction.py,exporter/request.py,exporter/results.py,exporter/unknown_codes.py,$\
-	exporter/waiting.py
+PIPELINE = exporter/canonical.py,exporter/classification/*.py,exporter/gateways/*.py,exporter/ledger/*.py,$\
+	exporter/metrics.py,exporter/records/*.py,exporter/redaction.py,exporter/results.py,exporter/webhooks/*.py
 
 .DEFAULT_GOAL = help
 .PHONY: help demo run test test-all test-lowest fuzz bench dashboards screenshots lock audit image lint types imports check format clean

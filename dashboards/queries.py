@@ -6,7 +6,7 @@ channel has results but none of the kind asked for, the answer is 0 and not noth
 """
 
 from exporter import metrics
-from exporter.alerts import WATCHES
+from exporter.classification.alerts import WATCHES
 
 
 def _watched_by(alert: str) -> str:

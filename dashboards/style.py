@@ -6,7 +6,7 @@ from typing import NamedTuple
 from grafana_foundation_sdk.models import units
 
 from dashboards import rules
-from exporter.alerts import runbook_url
+from exporter.classification.alerts import runbook_url
 
 REPOSITORY = "https://github.com/push-result-exporter/push-result-exporter"
 CODES = f"{REPOSITORY}/blob/main/codes"

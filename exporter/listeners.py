@@ -14,11 +14,11 @@ import structlog
 from aiohttp import web
 
 from exporter import tls
-from exporter.admin import make_admin_app
-from exporter.connections import HEAD_SECONDS, IDLE_SECONDS, LINGER_SECONDS
+from exporter.admin.app import make_admin_app
 from exporter.errors import ConfigurationError
-from exporter.ingest import make_ingest_server
-from exporter.service import Service
+from exporter.runtime import Service
+from exporter.webhooks.connections import HEAD_SECONDS, IDLE_SECONDS, LINGER_SECONDS
+from exporter.webhooks.handler import make_ingest_server
 
 DRAIN_SECONDS = 7.0
 """How long calls that are under way may take to end after SIGTERM."""

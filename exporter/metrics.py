@@ -18,9 +18,9 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from exporter.classifier import Classifier
-from exporter.code_tables import OTHER
-from exporter.ledger import Count
+from exporter.classification.classifier import Classifier
+from exporter.classification.tables import OTHER
+from exporter.ledger.ledger import Count
 from exporter.results import ClassifiedResult, Series
 
 RESULTS = "push_results_total"

@@ -11,7 +11,7 @@ import structlog
 from exporter import systemd
 from exporter.errors import ConfigurationError
 from exporter.listeners import admin_listener, bind, ingest_listener
-from exporter.service import VERSION, Service
+from exporter.runtime import VERSION, Service
 from exporter.settings import Settings
 
 log = structlog.get_logger()

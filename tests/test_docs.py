@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.ingest import STATUS
-from exporter.payloads.decoding import REASONS
+from exporter.gateways.decoding import REASONS
 from exporter.reasons import CALLS, ITEMS, OF_THE_EXPORTER
 from exporter.settings import Settings
-from tests.conftest import Exporter
+from exporter.webhooks.handler import STATUS
+from tests.support.exporter import Exporter
 
 README = Path(__file__).parent.parent.joinpath("README.md").read_text("utf-8")
 

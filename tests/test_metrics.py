@@ -15,9 +15,9 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.classifier import Classifier
-from exporter.code_tables import GATEWAY, OTHER, load_tables
-from exporter.ledger import Count
+from exporter.classification.classifier import Classifier
+from exporter.classification.tables import GATEWAY, OTHER, load_tables
+from exporter.ledger.ledger import Count
 from exporter.metrics import Metrics, ResultsCollector
 from exporter.results import PushResult, Series, Severity
 

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import bcrypt
 import pytest
 
-from exporter.cli import main
-from tests.conftest import SECRET, TOKEN, KeyPair, url_sign
-from tests.system.programs import ExporterProcess, Launch, exporter_process
-from tests.test_ingest import webhook_headers
+from exporter.commands.main import main
+from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign
+from tests.support.programs import ExporterProcess, Launch, exporter_process
 from tests.test_tls import Certificate, make_certificate
+from tests.webhooks.test_handler import webhook_headers
 
 PASSWORD = "correct-password-of-the-admin"
 BASIC = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
@@ -31,8 +31,8 @@ LONG = MARK + "0123456789abcdef" * 4  # as a device token looks
 
 FAIL = """
 import sys
-from exporter.cli import main
-from exporter.ledger import Ledger
+from exporter.commands.main import main
+from exporter.ledger.ledger import Ledger
 
 def record(self, deliveries):
     raise RuntimeError("the ledger is gone")
@@ -81,7 +81,10 @@ def secrets(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Secrets:
 
 def raw(exporter: ExporterProcess, trust: ssl.SSLContext, sent: bytes) -> str:
     """Send bytes to the public listener over TLS; return all that comes back."""
-    host, port = urlsplit(exporter.ingest).hostname, urlsplit(exporter.ingest).port
+    host, port = (
+        urlsplit(exporter.ingest).hostname,
+        urlsplit(exporter.ingest).port,
+    )
     received = b""
     with (
         socket.create_connection((host or "", port or 0), timeout=5) as plain,

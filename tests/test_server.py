@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TOKEN, KeyPair
-from tests.system.programs import (
+from tests.support.exporter import TOKEN, KeyPair
+from tests.support.programs import (
     ExporterProcess,
     answers,
     exporter_process,
@@ -44,9 +44,9 @@ def process(tmp_path: Path, token: Path) -> Iterator[ExporterProcess]:
 
 def post(exporter: ExporterProcess, body: bytes) -> int:
     """Post results; return how many were new."""
-    accepted: int = json.loads(fetch(exporter.ingest + "/webhooks/results", body, HEADERS))[
-        "accepted"
-    ]
+    accepted: int = json.loads(
+        fetch(exporter.ingest + "/webhooks/results", body, HEADERS)
+    )["accepted"]
     return accepted
 
 

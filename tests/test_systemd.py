@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from exporter.systemd import notify, reloading
-from tests.conftest import KeyPair
-from tests.system.programs import exporter_process, frozen
+from tests.support.exporter import KeyPair
+from tests.support.programs import exporter_process, frozen
 
 
 class Manager:

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.ledger_file import Commit, LedgerFile
+from exporter.ledger.sqlite import Commit, LedgerFile
 from exporter.results import Series
 from tests.bench import traffic
-from tests.system.programs import answers, fetch, free_port, started, wait_for
+from tests.support.programs import answers, fetch, free_port, started, wait_for
 
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"

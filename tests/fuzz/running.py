@@ -17,12 +17,12 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from exporter import listeners
-from exporter.connections import IngestServer
-from exporter.ingest import STATUS, make_ingest_server
-from exporter.payloads.decoding import REASONS
+from exporter.commands.simulator import load_private_key, sign
+from exporter.gateways.decoding import REASONS
 from exporter.settings import load_settings
-from exporter.simulator import load_private_key, sign
-from tests.conftest import TOKEN, Exporter, KeyPair, started
+from exporter.webhooks.connections import IngestServer
+from exporter.webhooks.handler import STATUS, make_ingest_server
+from tests.support.exporter import TOKEN, Exporter, KeyPair, started
 
 settings.register_profile(
     "ci",

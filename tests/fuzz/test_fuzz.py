@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.conftest import TOKEN, KeyPair
 from tests.fuzz.running import PROFILE, Fuzzed, fuzzed
+from tests.support.exporter import TOKEN, KeyPair
 
 MPS_BODIES = [
     b'{"extInfo": {"adToken": "t", "osType": "ios"}, "msgId": "console_1", "statusCode": "2"}',

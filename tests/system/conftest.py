@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TOKEN, KeyPair
-from tests.system.debian import bootstrap, download_wheels
-from tests.system.programs import Settings, free_port
+from tests.support.debian import bootstrap, download_wheels
+from tests.support.exporter import TOKEN, KeyPair
+from tests.support.programs import Settings, free_port
 
 
 @pytest.fixture

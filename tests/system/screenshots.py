@@ -10,9 +10,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from tests.conftest import TOKEN, KeyPair, make_key_pair
-from tests.system.browser import DESKTOP, PHONE, SCREENSHOTS, chromium, hurried, opened
-from tests.system.programs import ExporterProcess, exporter_process, fetch, started
+from tests.support.browser import DESKTOP, PHONE, SCREENSHOTS, chromium, hurried, opened
+from tests.support.exporter import TOKEN, KeyPair, make_key_pair
+from tests.support.programs import ExporterProcess, exporter_process, fetch, started
 
 README = Path(__file__).parents[2] / ".github" / "screenshots"
 MINUTE = 0.5

@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import TOKEN, KeyPair
-from tests.rules.files import ALERTS, EXPRESSIONS, RECORDED, RUNBOOKS, code_blocks, template_queries
-from tests.system.chain import (
+from tests.support.chain import (
     MAX_PENDING_RESULTS,
     Chain,
     alertmanager,
@@ -24,7 +22,8 @@ from tests.system.chain import (
     receiver,
     strangers,
 )
-from tests.system.programs import (
+from tests.support.exporter import TOKEN, KeyPair
+from tests.support.programs import (
     Settings,
     exporter_process,
     fetch,
@@ -32,6 +31,14 @@ from tests.system.programs import (
     program,
     prometheus,
     wait_for,
+)
+from tests.support.rules import (
+    ALERTS,
+    EXPRESSIONS,
+    RECORDED,
+    RUNBOOKS,
+    code_blocks,
+    template_queries,
 )
 
 

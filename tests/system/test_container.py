@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exporter.service import VERSION
-from tests.conftest import KeyPair
-from tests.system.debian import ROOT, children, run
-from tests.system.programs import (
+from exporter.runtime import VERSION
+from tests.support.debian import ROOT, children, run
+from tests.support.exporter import KeyPair
+from tests.support.programs import (
     answers,
     fetch,
     free_port,
@@ -26,7 +26,7 @@ from tests.system.programs import (
     unavailable,
     wait_for,
 )
-from tests.system.traffic import Call, Totals, add, exposed, signed_calls
+from tests.support.traffic import Call, Totals, add, exposed, signed_calls
 
 HOME = "/opt/push-result-exporter"
 VOLUME = "/var/lib/push-result-exporter"

@@ -7,13 +7,13 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from tests.conftest import KeyPair
-from tests.system.programs import (
+from tests.support.exporter import KeyPair
+from tests.support.programs import (
     Settings,
     exporter_process,
     exporter_starting,
 )
-from tests.system.traffic import (
+from tests.support.traffic import (
     Call,
     Client,
     Gateway,

@@ -12,10 +12,10 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from dashboards import rules
-from exporter.simulator import load_private_key, simulate
-from tests.conftest import TOKEN, KeyPair
-from tests.system.programs import exporter_process, fetch, free_port, prometheus, wait_for
-from tests.test_dashboards import BOARDS, Query, all_queries, substituted
+from exporter.commands.simulator import load_private_key, simulate
+from tests.dashboards.test_dashboards import BOARDS, Query, all_queries, substituted
+from tests.support.exporter import TOKEN, KeyPair
+from tests.support.programs import exporter_process, fetch, free_port, prometheus, wait_for
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}

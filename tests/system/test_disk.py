@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.programs import (
+from tests.support.programs import (
     ExporterProcess,
     Settings,
     exporter_process,
@@ -24,7 +24,7 @@ from tests.system.programs import (
     serves,
     wait_for,
 )
-from tests.system.traffic import Call, Client, Totals, add, exposed, results_call
+from tests.support.traffic import Call, Client, Totals, add, exposed, results_call
 
 DISK_BYTES = 16 << 20
 

@@ -15,9 +15,10 @@ from statistics import median
 
 import pytest
 
-from exporter import connections, listeners
-from tests.conftest import KeyPair, MakeSettings, started
-from tests.system.hostile import (
+from exporter import listeners
+from exporter.webhooks import connections
+from tests.support.exporter import KeyPair, MakeSettings, started
+from tests.support.hostile import (
     BODIES,
     FORGED,
     HEAD,
@@ -34,7 +35,7 @@ from tests.system.hostile import (
     resident,
     unread,
 )
-from tests.system.programs import (
+from tests.support.programs import (
     ExporterProcess,
     Launch,
     answers,

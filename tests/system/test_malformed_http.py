@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import TOKEN
-from tests.system.hostile import address, descriptors, resident, unread
-from tests.system.programs import ExporterProcess, exporter_process, fetch, wait_for
+from tests.support.exporter import TOKEN
+from tests.support.hostile import address, descriptors, resident, unread
+from tests.support.programs import ExporterProcess, exporter_process, fetch, wait_for
 
 RESULTS = b"/webhooks/results"
 AUTHORIZATION = b"Authorization: Bearer %b\r\n" % TOKEN.encode()
@@ -187,7 +187,10 @@ def _stays_well(exporter: ExporterProcess) -> Iterator[None]:
     begin = exporter.log.stat().st_size
     yield
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    assert json.loads(fetch(exporter.ingest + RESULTS.decode(), GOOD, headers))["accepted"] == 1
+    assert (
+        json.loads(fetch(exporter.ingest + RESULTS.decode(), GOOD, headers))["accepted"]
+        == 1
+    )
     logged = [json.loads(line) for line in exporter.log.read_bytes()[begin:].splitlines()]
     assert not [line for line in logged if line["level"] in ("error", "critical")]
     assert not [line for line in logged if "exception" in line]

@@ -13,9 +13,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.system.hostile import resident
-from tests.system.programs import Settings, beside, exporter_process, fetch
-from tests.system.traffic import AUTHORIZATION, exposed
+from tests.support.hostile import resident
+from tests.support.programs import Settings, beside, exporter_process, fetch
+from tests.support.traffic import AUTHORIZATION, exposed
 
 SENDERS = 24
 BATCH = 200

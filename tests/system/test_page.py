@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from exporter.classifier import Classifier
-from exporter.code_tables import load_tables
+from exporter.classification.classifier import Classifier
+from exporter.classification.tables import load_tables
+from exporter.commands.simulator import bodies
 from exporter.results import ClassifiedResult, PushResult
-from exporter.simulator import bodies
-from tests.conftest import TOKEN, KeyPair
-from tests.system.browser import DESKTOP, PHONE, chromium, hurried, opened, sent
-from tests.system.programs import ExporterProcess, exporter_process, fetch, free_port, wait_for
+from tests.support.browser import DESKTOP, PHONE, chromium, hurried, opened, sent
+from tests.support.exporter import TOKEN, KeyPair
+from tests.support.programs import ExporterProcess, exporter_process, fetch, free_port, wait_for
 
 RESULTS = 700
 CLASSIFIER = Classifier(load_tables())
@@ -399,5 +399,9 @@ def test_nothing_comes_from_elsewhere(browser: Browser, exporter: ExporterProces
     for path in ("/", "/codes"):
         page.goto(exporter.admin + path)
     context.close()
-    assert {url.removeprefix(exporter.admin) for url in asked} >= {"/", "/codes", "/assets/page.js"}
+    assert {url.removeprefix(exporter.admin) for url in asked} >= {
+        "/",
+        "/codes",
+        "/assets/page.js",
+    }
     assert [url for url in asked if not url.startswith(exporter.admin + "/")] == []

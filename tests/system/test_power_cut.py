@@ -14,10 +14,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.ledger_file import LedgerFile
-from tests.conftest import KeyPair
-from tests.system.programs import Settings, exporter_process, frozen, mounted, program, wait_for
-from tests.system.traffic import (
+from exporter.ledger.sqlite import LedgerFile
+from tests.support.exporter import KeyPair
+from tests.support.programs import Settings, exporter_process, frozen, mounted, program, wait_for
+from tests.support.traffic import (
     Call,
     Client,
     Gateway,

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
-from exporter.code_tables import GATEWAY, load_tables
-from tests.conftest import KeyPair, url_sign
-from tests.system.programs import ExporterProcess, exporter_process, fetch, prometheus, wait_for
+from exporter.classification.tables import GATEWAY, load_tables
+from tests.support.exporter import KeyPair, url_sign
+from tests.support.programs import ExporterProcess, exporter_process, fetch, prometheus, wait_for
 
 SCRAPE = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}

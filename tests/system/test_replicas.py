@@ -18,8 +18,8 @@ from typing import NamedTuple
 import pytest
 
 from exporter.settings import Settings as ExporterSettings
-from tests.conftest import TOKEN, KeyPair
-from tests.system.programs import (
+from tests.support.exporter import TOKEN, KeyPair
+from tests.support.programs import (
     ExporterProcess,
     Settings,
     exporter_process,
@@ -30,8 +30,7 @@ from tests.system.programs import (
     started,
     wait_for,
 )
-from tests.system.test_prometheus import QUERY, ask
-from tests.system.traffic import (
+from tests.support.traffic import (
     Call,
     Client,
     Gateway,
@@ -41,6 +40,7 @@ from tests.system.traffic import (
     mixed_calls,
     signed_calls,
 )
+from tests.system.test_prometheus import QUERY, ask
 from tests.test_tls import Certificate, make_certificate
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "nginx" / "push-result-exporter.conf"

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import KeyPair
-from tests.system.debian import LOCKS, ROOT, children, run
-from tests.system.programs import program, started, unavailable, wait_for
-from tests.system.traffic import Call, Totals, add, signed_calls, totals_of
+from tests.support.debian import LOCKS, ROOT, children, run
+from tests.support.exporter import KeyPair
+from tests.support.programs import program, started, unavailable, wait_for
+from tests.support.traffic import Call, Totals, add, signed_calls, totals_of
 
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 SINGLE, FIRST, SECOND = (

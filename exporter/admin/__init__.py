@@ -1,0 +1,1 @@
+"""The private application: metrics, health, reload, and the pages for people."""

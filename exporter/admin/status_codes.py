@@ -1,0 +1,116 @@
+"""The codes of the status page: those other than success, and those that no table has."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from exporter.classification.alerts import Alert, alerts_for
+from exporter.classification.tables import OTHER, draft_row
+from exporter.classification.unknown_codes import MAX_PER_CHANNEL
+from exporter.results import ClassifiedResult, Series, Severity
+from exporter.runtime import Service
+
+MAX_FAILING_CODES = 20
+
+_NO_ROW = {
+    OTHER: f"All further unknown codes of the channel: the first {MAX_PER_CHANNEL} have rows."
+}
+
+
+class CodeStatus(msgspec.Struct, frozen=True):
+    """A code other than success, how often it came, what it means and what to do."""
+
+    channel: str
+    code: str
+    table: str
+    """The channel of the table that has the row; empty if none has."""
+    name: str
+    severity: str
+    category: str
+    retry: str
+    results: int
+    results_last_hour: int
+    last_received: float
+    description: str
+    action: str
+    alerts: list[Alert]
+
+
+class UnknownCodeStatus(msgspec.Struct, frozen=True):
+    """A code that no table has, and the row to give it."""
+
+    channel: str
+    code: str
+    message: str | None
+    last_seen: float | None
+    """None if it has not come since the start."""
+    results: int
+    results_last_hour: int
+    last_received: float | None
+    toml: str
+
+
+def counted_codes(service: Service, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:
+    """Describe every code other than success that was counted."""
+    classifier = service.configuration.classifier
+    counted: dict[Series, tuple[ClassifiedResult, int, int, float]] = {}
+    for series, count in service.ledger.counts.items():
+        meaning = classifier.current(series)
+        if meaning.severity is not Severity.INFO:
+            # A code that a table has got since then was counted under two series.
+            _, total, recent, last = counted.get(meaning.series, (meaning, 0, 0, 0))
+            total, recent = total + count.total, recent + hour.get(series, 0)
+            counted[meaning.series] = (meaning, total, recent, max(last, count.last_at))
+    for meaning, total, recent, last in counted.values():
+        row = classifier.row(meaning.series)
+        channel, code, table = meaning.series
+        yield CodeStatus(
+            channel=channel,
+            code=code,
+            table=table,
+            name=meaning.name,
+            severity=meaning.severity,
+            category=meaning.category,
+            retry=meaning.retry,
+            results=total,
+            results_last_hour=recent,
+            last_received=last,
+            description=row.description if row else _NO_ROW.get(code, "No table has this code."),
+            action=row.action if row else "Add a row for it to a table of your own.",
+            alerts=alerts_for(meaning),
+        )
+
+
+def most_frequent(codes: Iterable[CodeStatus]) -> list[CodeStatus]:
+    """Pick the codes that came most often of all time."""
+    return sorted(codes, key=lambda one: -one.results)[:MAX_FAILING_CODES]
+
+
+def worst_of_hour(codes: Iterable[CodeStatus]) -> list[CodeStatus]:
+    """Pick the codes of the last hour, the worst severity first."""
+    order = [Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.UNKNOWN]
+    came = [one for one in codes if one.results_last_hour]
+    came.sort(key=lambda one: (order.index(Severity(one.severity)), -one.results_last_hour))
+    return came[:MAX_FAILING_CODES]
+
+
+def unknown_codes(service: Service, hour: Mapping[Series, int]) -> list[UnknownCodeStatus]:
+    """List the codes that no table has, the last seen first."""
+    counts = service.ledger.counts
+    rows = []
+    for one in service.unknown_codes:
+        series = Series(one.channel, one.code, "")
+        count = counts.get(series)
+        rows.append(
+            UnknownCodeStatus(
+                channel=one.channel,
+                code=one.code,
+                message=one.message,
+                last_seen=one.last_seen,
+                results=count.total if count else 0,
+                results_last_hour=hour.get(series, 0),
+                last_received=count.last_at if count else None,
+                toml=draft_row(one.channel, one.code, one.message),
+            )
+        )
+    return sorted(rows, key=lambda row: -(row.last_seen or row.last_received or 0))

@@ -1,0 +1,1 @@
+"""What a code means: the tables, and the rules that apply them."""

@@ -1,0 +1,98 @@
+"""Render an explanation: for a person, in colour on a terminal, or as JSON for a script."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from exporter.classification.classifier import ChannelRule, RowRule
+from exporter.gateways.explain import Explanation, Meaning, Row, Signature, Why
+
+MAX_REJECTED = 100
+"""Items that are listed by name; the rest is counted."""
+
+_CHANNEL_BY: dict[ChannelRule, str] = {
+    "hint": "by the hint {hint!r}",
+    "unknown_hint": "by the hint {hint!r} that no table knows",
+    "ios": "by a common code, from an iOS device",
+    "common_code": "by a common code and no hint",
+    "only_table": "by no hint, and only this table has the code",
+    "message": "by no hint, and only this table's words are in the message",
+    "nothing": "by no hint, and no table that alone claims the code",
+}
+_ROW_BY: dict[RowRule, str] = {
+    "one_row": "",
+    "message": " It has a row of its own and a common one: the message is this one's.",
+    "own_row": " It has a row of its own and a common one: the message does not say which.",
+}
+_COLOURS = {"info": 32, "warning": 33, "error": 31, "critical": 35, "unknown": 36}
+_BOLD, _DIM = 1, 2
+
+
+def render_json(explanation: Explanation) -> str:
+    """Render for a script."""
+    return msgspec.json.format(msgspec.json.encode(explanation), indent=1).decode()
+
+
+def render_text(explanation: Explanation, *, colour: bool = False) -> str:
+    """Render for a person: a part a meaning, empty lines between them."""
+    paint = _Paint(on=colour)
+    parts = ["\n".join(_meaning(meaning, paint)) for meaning in explanation.meanings]
+    listed = explanation.rejected[:MAX_REJECTED]
+    parts += [f"item {one.index} is not a result: {one.reason}: {one.detail}" for one in listed]
+    if more := len(explanation.rejected) - len(listed):
+        parts.append(f"and {more} more that are not results")
+    if not parts and explanation.code is not None:
+        parts.append(f"{explanation.code}: no table has this code.")
+    if not parts:
+        parts.append("The body holds no result.")
+    if explanation.signature:
+        parts.append(_signature(explanation.signature, paint))
+    return "\n\n".join(parts)
+
+
+class _Paint:
+    """Colours text, where that is wanted."""
+
+    def __init__(self, *, on: bool) -> None:
+        self._on = on
+
+    def __call__(self, text: str, style: int) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self._on else text
+
+
+def _meaning(meaning: Meaning, paint: _Paint) -> Iterator[str]:
+    if meaning.why:
+        yield _why(meaning.channel, meaning.why)
+    yield paint(f"{meaning.channel} {meaning.code} {meaning.name}", _BOLD)
+    severity = paint(meaning.severity, _COLOURS[meaning.severity])
+    if meaning.row is None:
+        yield f"  No table has this code here; it is counted with severity {severity}."
+    else:
+        yield from _row(meaning.channel, meaning.row, severity)
+    for alert in meaning.alerts:
+        yield f"  Alert: {alert.name}, see {paint(alert.runbook, _DIM)}"
+    if meaning.row:
+        yield paint(f"  Source: {meaning.row.source} ({meaning.row.origin})", _DIM)
+
+
+def _row(channel: str, row: Row, severity: str) -> Iterator[str]:
+    if row.table != channel:
+        yield "  A common code of the gateway, valid on every channel."
+    yield f"  {row.description}"
+    yield f"  Severity: {severity}. Category: {row.category}."
+    yield f"  Retry: {row.retry_means}"
+    yield f"  Do: {row.action}"
+
+
+def _why(channel: str, why: Why) -> str:
+    times = f" ({why.results} results)" if why.results > 1 else ""
+    if why.pushes != why.results:
+        times = f" ({why.results} results for {why.pushes} pushes)"
+    by = _CHANNEL_BY[why.channel_by].format(hint=why.hint)
+    return f"Channel {channel}, {by}{times}.{_ROW_BY[why.row_by]}"
+
+
+def _signature(signature: Signature, paint: _Paint) -> str:
+    verdict = paint(signature.verdict, _COLOURS["info" if signature.verifies else "error"])
+    reason = f" ({signature.reason})" if signature.reason else ""
+    return f"Signature: {verdict}{reason}. {signature.detail}"

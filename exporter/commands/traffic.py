@@ -1,0 +1,152 @@
+"""The commands `simulate` and `replay`, and what all traffic has in common: rate and progress."""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+from exporter.commands.replay import Credentials, calls, check_url
+from exporter.commands.sender import Progress, Summary, send
+from exporter.commands.simulator import SCENARIOS, load_private_key, simulate
+from exporter.gateways.authentication import load_secrets, load_tokens
+from exporter.records.record import read_captured
+
+Result = TypeVar("Result")
+
+
+def add_traffic(parser: argparse.ArgumentParser) -> None:
+    """Give a command the flags of simulated traffic."""
+    parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="healthy")
+    _add_rate(parser, "results a second")
+    parser.add_argument("--seconds", type=_positive, help="how long; for ever if not given")
+
+
+def add_simulate(parser: argparse.ArgumentParser) -> None:
+    """Give `simulate` its flags."""
+    add_traffic(parser)
+    parser.add_argument(
+        "--url", default="http://127.0.0.1:10987/webhooks/mps", help="the webhook to call"
+    )
+    _add_key(parser)
+    parser.add_argument("--count", type=int, help="how many results, in place of a time")
+    parser.add_argument("--seed", type=int, help="send the same results again")
+
+
+def add_replay(parser: argparse.ArgumentParser) -> None:
+    """Give `replay` its flags."""
+    parser.add_argument(
+        "file",
+        metavar="FILE|DIR",
+        help="bodies or records, one a line; - for standard input; or a folder, one a file",
+    )
+    parser.add_argument(
+        "--url",
+        default="http://127.0.0.1:10987",
+        help="the exporter; with a path, the webhook that gets everything",
+    )
+    _add_rate(parser, "calls a second")
+    _add_key(parser)
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="bearer token for /webhooks/results"
+    )
+    parser.add_argument(
+        "--secret-file",
+        type=Path,
+        metavar="FILE",
+        help="Standard Webhooks secret that signs for /webhooks/results",
+    )
+
+
+def _add_rate(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--rate", type=_positive, default=50.0, help=text)
+
+
+def _add_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--private-key", type=Path, metavar="FILE", help="RSA key that signs as MPS does (PEM)"
+    )
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
+def run_simulate(options: argparse.Namespace) -> int:
+    """Send simulated results."""
+    key = load_private_key(options.private_key) if options.private_key else None
+    work = simulate(
+        options.url,
+        key,
+        scenario=options.scenario,
+        rate=options.rate,
+        seconds=options.seconds,
+        count=options.count,
+        seed=options.seed,
+        progress=progress(),
+    )
+    return report(run(work))
+
+
+def run_replay(options: argparse.Namespace) -> int:
+    """Send captured bodies."""
+    token, secret = options.token_file, options.secret_file
+    credentials = Credentials(
+        load_private_key(options.private_key) if options.private_key else None,
+        load_tokens([token])[0] if token else None,
+        load_secrets([secret])[0] if secret else None,
+    )
+    captured = read_captured(options.file)
+    sending = calls(captured, check_url(options.url), credentials)
+    return report(run(send(sending, rate=options.rate, progress=progress())))
+
+
+def progress() -> Progress:
+    """Rewrite one line on a terminal, ten times a second; elsewhere say nothing."""
+    shown = 0.0
+
+    def show(summary: Summary) -> None:
+        nonlocal shown
+        if sys.stderr.isatty() and time.monotonic() - shown >= 0.1:  # noqa: PLR2004
+            shown = time.monotonic()
+            print(f"\r{_sum(summary)}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    return show
+
+
+def report(summary: Summary) -> int:
+    """Say what became of all calls; 1 if anything was not accepted."""
+    start, end = ("\r", "\x1b[K") if sys.stderr.isatty() else ("", "")
+    print(f"{start}{_sum(summary)}{end}", file=sys.stderr)
+    return int(not summary.all_accepted)
+
+
+def _sum(summary: Summary) -> str:
+    rate = summary.sent / summary.seconds if summary.seconds else 0
+    parts = [
+        f"{summary.sent} {'call' if summary.sent == 1 else 'calls'} sent, {rate:.0f}/s",
+        f"answers {_counts(summary.answers) or 'none'}",
+    ]
+    if summary.results:
+        parts.append(f"results {_counts(summary.results)}")
+    if summary.reasons:
+        parts.append(f"refused for {_counts(summary.reasons)}")
+    return "; ".join(parts)
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{name}: {number}" for name, number in sorted(counter.items()))
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run the event loop until the work is done."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

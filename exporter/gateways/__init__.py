@@ -1,0 +1,1 @@
+"""What each gateway sends, and how it proves who it is."""

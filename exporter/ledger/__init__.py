@@ -1,0 +1,1 @@
+"""Durable counts, each delivery once."""

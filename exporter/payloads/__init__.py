@@ -1,1 +1,0 @@
-"""Bodies of webhook calls, decoded into results; one module a format."""

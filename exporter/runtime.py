@@ -1,0 +1,115 @@
+"""The parts of one exporter that both listeners share, and the reload that replaces some."""
+
+import os
+import socket
+import time
+from importlib.metadata import version
+from typing import Self
+
+import structlog
+
+from exporter.admin.history import LastHour, every_minute
+from exporter.classification.unknown_codes import UnknownCodes
+from exporter.errors import ConfigurationError
+from exporter.ledger.ledger import Count, Ledger
+from exporter.metrics import Metrics, ResultsCollector
+from exporter.records.recorder import Recorder
+from exporter.results import Series
+from exporter.settings import Settings
+from exporter.snapshot import Configuration, load_configuration
+from exporter.webhooks.bodies import Bodies
+
+VERSION = version("push-result-exporter")
+
+log = structlog.get_logger()
+
+
+class Service:
+    """Settings, configuration, ledger and metrics of one running exporter."""
+
+    def __init__(self, settings: Settings, configuration: Configuration) -> None:
+        self.settings = settings
+        self.configuration = configuration
+        self.started_at = time.time()
+        self.host = socket.gethostname()
+        self.ingest_port, self.admin_port = settings.ingest_port, settings.admin_port
+        """Where the listeners are; if a setting is 0, known once they are bound."""
+        self.process = os.getpid()
+        self.draining = False
+        """Set when the exporter stops: results are refused, so that a sender goes elsewhere."""
+        self.in_flight = 0
+        """Webhook calls that are being answered."""
+        self.bodies = Bodies(settings.max_body_bytes, settings.body_timeout_seconds)
+        self.unknown_codes = UnknownCodes()
+        self.metrics = Metrics(VERSION)
+        self.ledger = Ledger(
+            settings.ledger_path,
+            sync=settings.ledger_sync,
+            dedupe_seconds=settings.dedupe_window_seconds,
+            max_pending=settings.max_pending_results,
+            on_load=self._continue,
+            on_commit=self.metrics.commit_seconds.observe,
+            on_error=self.metrics.commit_errors.inc,
+        )
+        self.recorder = Recorder(
+            settings.record,
+            settings.record_max_bytes,
+            unauthenticated=settings.record_unauthenticated,
+            on_outcome=lambda outcome: self.metrics.records[outcome].inc(),
+        )
+        self.results = ResultsCollector(self._counts, lambda: self.configuration.classifier)
+        self.metrics.registry.register(self.results)
+        self.metrics.requests_in_flight.set_function(lambda: self.in_flight)
+        self.metrics.pending_results.set_function(lambda: self.ledger.pending)
+        self.metrics.reload_successful.set(1)
+        self.reload_problem: str | None = None
+        """Why the last reload failed, or None."""
+        self.recent_results = LastHour(self._totals)
+        self.recent_calls = LastHour(self.metrics.calls)
+        self.recent_rejections = LastHour(self.metrics.rejections)
+
+    @classmethod
+    def load(cls, settings: Settings) -> Self:
+        """Read every file that the settings name; ConfigurationError names a bad one."""
+        return cls(settings, load_configuration(settings))
+
+    def reload(self) -> None:
+        """Read keys, tokens and code tables again; on ConfigurationError the old ones stay."""
+        try:
+            self.configuration = load_configuration(self.settings)
+        except ConfigurationError as error:
+            self.metrics.reload_successful.set(0)
+            self.reload_problem = str(error)
+            log.error(  # noqa: TRY400 - the message says it all
+                "reload failed, the old configuration stays", problem=str(error)
+            )
+            raise
+        known = (meaning.series for meaning in self.configuration.classifier.known())
+        self.unknown_codes.forget(known)
+        self.metrics.reload_successful.set(1)
+        self.reload_problem = None
+        log.info("configuration reloaded")
+
+    def not_ready(self) -> str | None:
+        """Say why results cannot be taken now, or None."""
+        if self.draining:
+            return "draining"
+        return "ledger_unavailable" if self.ledger.problem else None
+
+    async def keep_last_hour(self) -> None:
+        """Note what each minute counts, until cancelled."""
+        await every_minute(self.recent_results, self.recent_calls, self.recent_rejections)
+
+    def _counts(self) -> dict[Series, Count] | None:
+        return self.ledger.counts if self.ledger.loaded else None
+
+    def _totals(self) -> dict[Series, int] | None:
+        counts = self._counts()
+        return None if counts is None else {series: one.total for series, one in counts.items()}
+
+    def _continue(self) -> None:
+        """Go on from what the ledger had counted."""
+        current = self.configuration.classifier.current
+        counted = (current(series) for series in self.ledger.counts)
+        self.unknown_codes.restore(meaning.series for meaning in counted if not meaning.known)
+        self.recent_results.note()

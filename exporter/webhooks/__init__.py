@@ -1,0 +1,1 @@
+"""The public application: one handler for every gateway, its limits and responses."""

@@ -1,0 +1,258 @@
+"""The private edge: metrics, health, reload, pages."""
+
+import asyncio
+import base64
+import json
+from pathlib import Path
+
+import bcrypt
+
+from exporter.classification.tables import draft_row, load_tables
+from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
+from tests.webhooks.test_handler import RESULTS
+
+ROW = """
+name = "Flat"
+description = "The battery of the pager is empty."
+severity = "error"
+category = "unreachable"
+retry = "no"
+action = "Change it."
+"""
+
+
+async def get(exporter: Exporter, path: str) -> tuple[int, str]:
+    """Get a page as text."""
+    async with exporter.client.get(exporter.admin + path) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_health_of_a_running_exporter(exporter: Exporter) -> None:
+    """A running exporter is healthy and ready."""
+    assert await get(exporter, "/-/healthy") == (200, "healthy\n")
+    assert await get(exporter, "/-/ready") == (200, "ready\n")
+
+
+async def test_listeners_are_apart(exporter: Exporter) -> None:
+    """The webhooks are not on the private listener."""
+    async with exporter.client.post(exporter.admin + RESULTS, data=b'{"code": 2}') as answer:
+        assert answer.status == 404
+
+
+async def test_codes_as_json(exporter: Exporter) -> None:
+    """All rows of all tables are listed with their fields."""
+    status, text = await get(exporter, "/api/v1/codes")
+    rows = json.loads(text)
+    assert status == 200
+    assert len(rows) == sum(len(table.codes) for table in load_tables().values())
+    fields = "channel code name description severity category retry action source origin alerts"
+    assert {" ".join(row) for row in rows} == {fields}
+
+
+async def test_status_as_json_and_page(exporter: Exporter) -> None:
+    """Both show what was counted, and the page escapes what came from outside."""
+    batch = [
+        {"channel": "vivo", "code": 10072, "count": 7},
+        {"channel": "vivo", "code": "NEW", "message": "<script>alert(1)</script>"},
+    ]
+    await exporter.results(json.dumps(batch).encode())
+    _, text = await get(exporter, "/api/v1/status")
+    status = json.loads(text)
+    assert status["ready"]
+    [vivo] = [row for row in status["channels"] if row["channel"] == "vivo"]
+    assert vivo["results"] == 8
+    assert vivo["severities"]["warning"] == 7
+    assert status["failing_codes"][0]["code"] == "10072"
+    assert status["unknown_codes"][0]["message"] == "<script>alert(1)</script>"
+    async with exporter.client.get(exporter.admin) as answer:
+        page = await answer.text()
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "10072" in page
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
+
+
+async def test_status_of_the_last_hour(make_settings: MakeSettings) -> None:
+    """Old totals of the ledger are no results of the hour that a restart begins."""
+    batch = [{"channel": "vivo", "code": 10072, "count": 7}, {"channel": "vivo", "code": "NEW"}]
+    async with started(make_settings()) as exporter:
+        await exporter.results(json.dumps(batch).encode())
+        before = json.loads((await get(exporter, "/api/v1/status"))[1])
+    async with started(make_settings()) as exporter:
+        await exporter.results(b'{"channel": "vivo", "code": 2, "count": 3}')
+        _, page = await get(exporter, "/")
+        after = json.loads((await get(exporter, "/api/v1/status"))[1])
+    [one], [two] = (
+        [row for row in status["channels"] if row["channel"] == "vivo"]
+        for status in (before, after)
+    )
+    assert (one["results"], one["last_hour"]["results"]) == (8, 8)
+    assert one["last_hour"]["per_minute"] == [0] * 59 + [8]
+    assert one["last_hour"]["failing_per_minute"] == [0] * 59 + [8]
+    assert (two["results"], two["last_hour"]["results"]) == (11, 3)
+    assert two["last_hour"]["failing_per_minute"] == [0] * 60
+    assert [row["code"] for row in before["failing_codes_last_hour"]] == ["10072", "NEW"]
+    assert after["failing_codes_last_hour"] == []
+    assert [row["code"] for row in after["failing_codes"]] == ["10072", "NEW"]
+    assert 0 < after["hour_seconds"] < 60
+    assert "since ever: none in the last hour" in page
+    assert "not seen since the start" in page
+
+
+async def test_status_says_who_and_how(exporter: Exporter) -> None:
+    """Identity, the ports that were taken, settings, and what was refused, without a secret."""
+    await exporter.post(RESULTS, b"{}", {"Authorization": "Bearer of another"})
+    await exporter.results(b'[{"code": 2}, {"code": []}]')
+    status = json.loads((await get(exporter, "/api/v1/status"))[1])
+    assert exporter.ingest.endswith(f":{status['ports']['ingest']}")
+    assert exporter.admin.endswith(f":{status['ports']['admin']}")
+    assert status["settings"]["RESULTS_TOKEN_FILES"] == [
+        str(path) for path in exporter.service.settings.results_token_files
+    ]
+    assert {(one["kind"], one["reason"], one["last_hour"]) for one in status["refused"]} == {
+        ("call", "bad_signature", 1),
+        ("item", "code_invalid", 1),
+    }
+    assert status["calls_last_hour"] == {"calls": 2, "refused": 1}
+    _, page = await get(exporter, "/")
+    assert str(exporter.service.settings.results_token_files[0]) in page
+    assert TOKEN not in page
+
+
+async def test_a_code_that_got_a_row_is_listed_once(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """Results from before a code had its row, and after, are added up."""
+    table = tmp_path / "own.toml"
+    table.write_text('channel = "vivo"\n')
+    async with started(make_settings(code_table_files=[table])) as exporter:
+        body = b'{"channel": "vivo", "code": 77}'
+        await exporter.results(body)
+        row = draft_row("vivo", "77", "full")
+        for name, value in (("severity", "error"), ("category", "quota"), ("retry", "no")):
+            row = row.replace(f'{name} = "?"', f'{name} = "{value}"')
+        table.write_text('channel = "vivo"\n' + row)
+        await exporter.client.post(exporter.admin + "/-/reload")
+        await exporter.results(body)
+        status = json.loads((await get(exporter, "/api/v1/status"))[1])
+    [one] = status["failing_codes_last_hour"]
+    assert (one["code"], one["severity"], one["results"], one["results_last_hour"]) == (
+        "77",
+        "error",
+        2,
+        2,
+    )
+    assert status["unknown_codes"] == []
+
+
+async def test_a_channel_whose_table_is_gone(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """What was counted on an operator's own channel is shown after its table was emptied."""
+    table = tmp_path / "own.toml"
+    table.write_text('channel = "pager"\ntitle = "Pagers"\n[codes.7]\n' + ROW)
+    async with started(make_settings(code_table_files=[table])) as exporter:
+        await exporter.results(b'{"channel": "pager", "code": 7}')
+        assert "Pagers" in (await get(exporter, "/"))[1]
+        table.write_text('channel = "vivo"\n')
+        await exporter.client.post(exporter.admin + "/-/reload")
+        status, page = await get(exporter, "/")
+        assert status == 200
+        assert 'id="channel-pager"' in page
+        assert 'id="failing-pager-7-"' in page
+
+
+async def test_files_of_the_pages(exporter: Exporter) -> None:
+    """What the pages need is served with its type, and nothing else is."""
+    for name, kind in (("page.css", "text/css"), ("page.js", "text/javascript")):
+        async with exporter.client.get(f"{exporter.admin}/assets/{name}") as answer:
+            assert (answer.status, answer.content_type) == (200, kind)
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    for name in ("nothing.css", "..%2Fcli.py", "../cli.py"):
+        assert (await get(exporter, f"/assets/{name}"))[0] == 404
+
+
+async def test_codes_for_a_person(exporter: Exporter) -> None:
+    """Each code has an anchor, and a query hides the rows that lack one of its words."""
+    _, page = await get(exporter, "/codes?q=APNS+baddevicetoken+PushBadDeviceTokenSpike")
+    assert 'id="apns-2009">' in page
+    assert 'id="apns-2008" hidden>' in page
+    assert 'id="oppo--2" hidden>' in page
+    assert '<span id="shown">1</span> of 235' in page
+    _, page = await get(exporter, "/codes?q=%22%3E%3Cscript%3E")
+    assert "<script>" not in page
+    assert '<span id="shown">0</span>' in page
+
+
+async def test_reload_takes_new_tokens_and_tables(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """A reload replaces tokens and tables; a count moves to the severity of today."""
+    token, table = tmp_path / "rotating", tmp_path / "own.toml"
+    token.write_text("the first token")
+    table.write_text('channel = "vivo"\n[codes.10072]\nseverity = "error"\n')
+    settings = make_settings(results_token_files=[token], code_table_files=[table])
+    async with started(settings) as exporter:
+        body = b'[{"channel": "vivo", "code": 10072}, {"channel": "vivo", "code": 77}]'
+        headers = {"Authorization": "Bearer the first token"}
+        assert (await exporter.post(RESULTS, body, headers))[0] == 200
+        assert await exporter.counted() == {
+            ("vivo", "10072", "error"): 1,
+            ("vivo", "77", "unknown"): 1,
+        }
+        token.write_text("the second token")
+        table.write_text(
+            'channel = "vivo"\n[codes.77]\nname = "Full"\ndescription = "The queue is full."\n'
+            'severity = "warning"\ncategory = "throttled"\nretry = "backoff"\naction = "Wait."\n'
+        )
+        async with exporter.client.post(exporter.admin + "/-/reload") as answer:
+            assert answer.status == 200
+        assert (await exporter.post(RESULTS, body, headers))[0] == 401
+        assert await exporter.counted() == {
+            ("vivo", "10072", "warning"): 1,
+            ("vivo", "77", "warning"): 1,
+        }
+        assert list(exporter.service.unknown_codes) == []
+
+
+async def test_bad_reload_keeps_the_old(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """A reload that fails changes nothing, says why, and shows in a metric until one succeeds."""
+    token = tmp_path / "rotating"
+    token.write_text("the first token")
+    name = "push_exporter_config_last_reload_successful"
+    async with started(make_settings(results_token_files=[token])) as exporter:
+        assert (await exporter.samples())[name][()] == 1
+        token.write_text("\n")
+        async with exporter.client.post(exporter.admin + "/-/reload") as answer:
+            assert answer.status == 500
+            assert str(token) in (await answer.json())["detail"]
+        assert (await exporter.samples())[name][()] == 0
+        headers = {"Authorization": "Bearer the first token"}
+        assert (await exporter.post(RESULTS, b'{"code": 2}', headers))[0] == 200
+        token.write_text("the second token")
+        async with exporter.client.post(exporter.admin + "/-/reload") as answer:
+            assert answer.status == 200
+        assert (await exporter.samples())[name][()] == 1
+
+
+async def test_password_guards_every_page(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """With a password file each route wants basic authentication, the same as Prometheus sends."""
+    file = tmp_path / "users"
+    hashed = bcrypt.hashpw(b"sesame", bcrypt.gensalt(4)).decode()
+    file.write_text(f"prometheus:{hashed}\n")
+    async with started(make_settings(admin_password_file=file)) as exporter:
+        for path in ("/", "/codes", "/assets/page.js", "/metrics", "/-/ready", "/api/v1/status"):
+            status, _ = await get(exporter, path)
+            assert status == 401
+        await asyncio.gather(*(authorised(exporter, "sesame", 200) for _ in range(5)))
+        await authorised(exporter, "wrong", 401)
+
+
+async def authorised(exporter: Exporter, password: str, expected: int) -> None:
+    """Scrape with a password."""
+    headers = {"Authorization": "Basic " + basic("prometheus", password)}
+    async with exporter.client.get(exporter.admin + "/metrics", headers=headers) as answer:
+        assert answer.status == expected
+
+
+def basic(user: str, password: str) -> str:
+    """Encode credentials as HTTP does."""
+    return base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -1,0 +1,205 @@
+"""Whether all is well: the thresholds of the alerts, held against real results and calls."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from exporter.admin.findings import OF_CALLS, OF_RESULTS, Health, health_of
+from exporter.admin.history import MINUTE, LastHour
+from exporter.results import Series
+from tests.support.exporter import TOKEN, Exporter
+from tests.support.rules import ALERTS, RECORDED
+
+RULE = {
+    "PushChannelRejected": ("rejected_results", None),
+    "PushBadDeviceTokenSpike": ("spike_results", "bad_device_token_share"),
+    "PushThrottled": ("min_affected", "throttled_share"),
+    "PushInvalidTokenRatioHigh": ("spike_results", "token_invalid_share"),
+    "PushVendorOutage": ("min_affected", "outage_share"),
+    "PushFailureRatioHigh": ("min_affected", "failure_share"),
+    "PushUnknownCode": ("unknown_results", None),
+    "PushWebhookRejecting": ("min_affected", "refused_share"),
+    "PushExporterOverloaded": ("min_affected", "overloaded_share"),
+}
+"""The thresholds of the rules that each alert reads: a number and a share."""
+
+
+@pytest.mark.parametrize("alert", [*OF_RESULTS, *OF_CALLS])
+def test_thresholds_are_those_of_the_rules(alert: str) -> None:
+    """The page calls for attention at the figures at which the alert fires."""
+    ours = (OF_RESULTS | OF_CALLS)[alert]
+    [expression] = [one.expression for one in ALERTS if one.name == alert]
+    for name, value in zip(RULE[alert], (ours.number, ours.share), strict=True):
+        if name is None:
+            assert value == 0
+        else:
+            assert f"push:{name}:threshold" in expression
+            assert RECORDED[f"push:{name}:threshold"] == f"vector({value:g})"
+
+
+async def judged(exporter: Exporter, *results: dict[str, Any]) -> Health:
+    """Count results and judge."""
+    status, answer = await exporter.results(json.dumps(results).encode())
+    assert status == 200, answer
+    return health_of(exporter.service)
+
+
+def acked(channel: str, count: int) -> dict[str, Any]:
+    """Make results that are well."""
+    return {"channel": channel, "code": 2, "count": count}
+
+
+def said(health: Health) -> list[str]:
+    """Return the titles of what was found."""
+    return [finding.title for finding in health.findings]
+
+
+async def test_nothing_came_yet(exporter: Exporter) -> None:
+    """An exporter that has just begun is ready, which is not the same as well."""
+    health = health_of(exporter.service)
+    assert (health.state, health.headline) == ("quiet", "Ready: no result has come yet")
+
+
+async def test_all_is_well(exporter: Exporter) -> None:
+    """A few failures below the thresholds are no news."""
+    few = {"channel": "vivo", "code": 10072, "count": 9}
+    health = await judged(exporter, acked("vivo", 100), few)
+    assert (health.state, health.headline, health.findings) == ("ok", "All is well", [])
+
+
+@pytest.mark.parametrize(
+    ("result", "state", "title"),
+    [
+        ({"channel": "apns", "code": 2014, "count": 3}, "trouble", "rejected by apns"),
+        ({"channel": "apns", "code": 2009, "count": 20}, "attention", "bad device tokens on apns"),
+        ({"channel": "vivo", "code": 10072, "count": 10}, "attention", "throttled by vivo"),
+        ({"channel": "vivo", "code": 10302, "count": 20}, "attention", "invalid tokens on vivo"),
+        ({"channel": "huawei", "code": 81000001, "count": 12}, "attention", "outage at huawei"),
+        ({"channel": "vivo", "code": 10000, "count": 12}, "attention", "failures on vivo"),
+        ({"channel": "vivo", "code": "NEW"}, "ok", "unknown codes on vivo"),
+        ({"code": "NEW"}, "ok", "unknown codes on no known channel"),
+    ],
+)
+async def test_what_is_wrong_with_a_channel(
+    exporter: Exporter, result: dict[str, Any], state: str, title: str
+) -> None:
+    """At its threshold each kind of failure is named, with its codes, action and runbook."""
+    channel = result.get("channel", "mps")
+    number = result.get("count", 1)
+    health = await judged(exporter, acked(channel, 100 - number), result)
+    assert health.state == state
+    assert said(health) == [title]
+    [finding] = health.findings
+    assert f" {result['code']} " in finding.detail
+    assert finding.action
+    assert finding.alert
+    assert finding.alert.runbook.endswith(f"{finding.alert.name}.md")
+    fewer = await judged(exporter, acked(channel, 100 * number))
+    assert said(fewer) == ([title] if state != "attention" else [])
+
+
+async def test_a_rejected_channel_hides_its_shares(exporter: Exporter) -> None:
+    """Who is rejected is not told of an outage as well, but of unknown codes."""
+    health = await judged(
+        exporter,
+        {"channel": "apns", "code": 2014, "count": 50},
+        {"channel": "apns", "code": 2024, "count": 50},
+        {"channel": "apns", "code": "NEW"},
+        {"channel": "vivo", "code": 10072, "count": 50},
+    )
+    assert health.headline == "Trouble: rejected by apns, and 1 more"
+    assert said(health) == ["rejected by apns", "throttled by vivo", "unknown codes on apns"]
+
+
+async def test_only_the_most_frequent_codes_are_named(exporter: Exporter) -> None:
+    """Of many codes the first few are named, and a tiny share is not called none."""
+    many = [{"channel": "vivo", "code": f"NEW{n}", "count": n} for n in range(1, 6)]
+    health = await judged(exporter, acked("vivo", 10_000), *many)
+    [finding] = health.findings
+    assert finding.detail == (
+        "Less than 1% of 10,015 results: "
+        "NEW5 Unknown (5), NEW4 Unknown (4), NEW3 Unknown (3) and 2 more."
+    )
+
+
+async def test_refused_calls(exporter: Exporter) -> None:
+    """Calls that are refused for what they are call for attention."""
+    await judged(exporter, acked("vivo", 1))
+    for _ in range(10):
+        await exporter.post("/webhooks/results", b"{}", {"Authorization": "Bearer of another"})
+    health = health_of(exporter.service)
+    assert health.headline == "Attention: calls to /webhooks/results are refused"
+    assert "bad_signature (10)" in health.findings[0].detail
+
+
+async def test_overload(exporter: Exporter) -> None:
+    """Calls that the disk has no time for are told apart from bad ones."""
+    await judged(exporter, acked("vivo", 1))
+    exporter.service.ledger._max_pending = 1
+    exporter.service.ledger.pending = 1
+    for _ in range(10):
+        status, _ = await exporter.results(b'{"code": 2}')
+        assert status == 503
+    exporter.service.ledger.pending = 0
+    health = health_of(exporter.service)
+    assert said(health) == ["calls to /webhooks/results are too many for the disk"]
+
+
+async def test_a_ledger_that_fails(exporter: Exporter) -> None:
+    """Nothing is more pressing than results that cannot be stored."""
+    exporter.service.ledger.path.rename(exporter.service.ledger.path.with_suffix(".gone"))
+    status, _ = await exporter.results(b'{"code": 2}')
+    assert status == 503
+    health = health_of(exporter.service)
+    assert health.headline == "Trouble: no result is taken, the ledger cannot be used"
+    assert str(exporter.service.ledger.path) in health.findings[0].detail
+
+
+async def test_a_stop_and_a_failed_reload(exporter: Exporter) -> None:
+    """A stop is trouble, and a reload that failed stays in view until one succeeds."""
+    token = exporter.service.settings.results_token_files[0]
+    token.write_text("")
+    async with exporter.client.post(f"{exporter.admin}/-/reload") as answer:
+        assert answer.status == 500
+    assert said(health_of(exporter.service)) == ["the last reload failed"]
+    token.write_text(TOKEN)
+    async with exporter.client.post(f"{exporter.admin}/-/reload") as answer:
+        assert answer.status == 200
+    assert said(health_of(exporter.service)) == []
+    exporter.service.draining = True
+    assert health_of(exporter.service).state == "trouble"
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+async def test_results_that_stop(exporter: Exporter) -> None:
+    """A channel that had results and has none for a quarter of an hour is trouble."""
+    clock = Clock()
+    hour: LastHour[Series] = LastHour(exporter.service._totals, clock)
+    exporter.service.recent_results = hour
+    await judged(exporter, acked("apns", 50), acked("vivo", 39))
+    for _ in range(15):
+        clock.now += MINUTE
+        hour.note()
+        health = await judged(exporter, acked("fcm", 1))
+    assert said(health) == ["results of apns have stopped"]
+    assert (await judged(exporter, acked("apns", 1))).state == "ok"
+
+
+async def test_quiet(exporter: Exporter) -> None:
+    """Without any result for a quarter of an hour nobody says that all is well."""
+    await judged(exporter, acked("apns", 1))
+    [count] = exporter.service.ledger.counts.values()
+    count.last_at = time.time() - 901
+    assert health_of(exporter.service).headline == "Quiet: no result in the last 15 minutes"

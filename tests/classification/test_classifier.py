@@ -1,0 +1,389 @@
+"""The rules of classification, one by one, and over anything that may arrive."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from exporter.classification.classifier import Classifier
+from exporter.classification.tables import CHANNELS, load_tables
+from exporter.results import Category, ClassifiedResult, PushResult, Retry, Series, Severity
+
+TABLES = load_tables()
+CLASSIFIER = Classifier(TABLES)
+KNOWN = list(CLASSIFIER.known())
+VENDORS = [channel for channel in CHANNELS if channel != "mps"]
+
+WAITING = "WaitingForVerify"
+UNAVAILABLE = "Service Currently Unavailable"
+
+
+def series(
+    code: str, hint: str | None = None, message: str | None = None, *, ios: bool = False
+) -> tuple[str, ...]:
+    """Classify a result; return its channel, its code and the table of its row."""
+    result = PushResult(code, hint=hint, message=message, ios=ios)
+    return tuple(CLASSIFIER.classify(result).series)
+
+
+@pytest.mark.parametrize(
+    ("word", "channel"),
+    [
+        *((channel, channel) for channel in CHANNELS),
+        ("IOS", "apns"),
+        ("APPLE", "apns"),
+        ("HMS", "huawei"),
+        ("HARMONY", "harmonyos"),
+        ("MIUI", "mipush"),
+        ("XIAOMI", "mipush"),
+        ("FIREBASE", "fcm"),
+        ("ANDROID", "mps"),
+    ],
+)
+@pytest.mark.parametrize(
+    "written",
+    [str, str.lower, str.upper, str.title, "  {}\t".format, "\n{}\n".format, " ".join],
+    ids=["as is", "lower", "upper", "title", "padded", "newlines", "spaced out"],
+)
+def test_a_hint_is_a_name_or_alias_in_any_spelling(
+    word: str, channel: str, written: Callable[[str], str]
+) -> None:
+    """A channel is known by its name and aliases, without regard to case and white space."""
+    assert series("2", written(word)) == (channel, "2", "mps")
+    assert series("4242", written(word)) == (channel, "4242", "")
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (PushResult("2009", hint="IOS"), ("apns", "2009", "apns")),
+        (PushResult("10072", hint="vivo"), ("vivo", "10072", "vivo")),
+        (PushResult("10000", hint="vivo"), ("vivo", "10000", "vivo")),
+        (PushResult("10000", hint="oppo"), ("oppo", "10000", "oppo")),
+        (PushResult("10000", hint="vivo", message="Invalid RegistrationId"),
+         ("vivo", "10000", "vivo")),
+        (PushResult("2", hint="vivo"), ("vivo", "2", "mps")),
+        (PushResult("99999999", hint="HMS"), ("huawei", "99999999", "mps")),
+        (PushResult("-1", hint="vivo", message=UNAVAILABLE), ("vivo", "-1", "mps")),
+        (PushResult("2", hint="honor"), ("honor", "2", "mps")),
+        (PushResult("2", hint="vivo", ios=True), ("vivo", "2", "mps")),
+        (PushResult("2", hint="ANDROID", ios=True), ("mps", "2", "mps")),
+        (PushResult("2009", hint="vivo"), ("vivo", "2009", "")),
+        (PushResult("2009", hint="mps"), ("mps", "2009", "")),
+        (PushResult("UNREGISTERED", hint="fcm"), ("fcm", "UNREGISTERED", "")),
+        (PushResult("2009", hint="vivo", message="BadDeviceToken"), ("vivo", "2009", "")),
+    ],
+)  # fmt: skip
+def test_a_known_channel_has_its_row_then_the_common_row(
+    result: PushResult, expected: tuple[str, ...]
+) -> None:
+    """Under a hint the vendor's row counts, else the common row, else the code is unknown there."""
+    assert tuple(CLASSIFIER.classify(result).series) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "table"),
+    [
+        (WAITING, "mps"),
+        ("waiting for verify", "mps"),
+        ("Waiting for verification.", "mps"),
+        ("status: WAITING-FOR-VERIFY, retried", "mps"),
+        (UNAVAILABLE, "oppo"),
+        ("service currently unavailable", "oppo"),
+        ("The service is unavailable; try again later.", "oppo"),
+        (None, "oppo"),
+        ("", "oppo"),
+        ("something else", "oppo"),
+        (f"{WAITING}; {UNAVAILABLE}", "oppo"),
+    ],
+)
+@pytest.mark.parametrize("hint", ["oppo", "OPPO"])
+def test_minus_one_under_oppo_is_told_apart_by_its_message(
+    hint: str, message: str | None, table: str
+) -> None:
+    """`-1` under OPPO is MPS's where the message says so, and OPPO's in every other case."""
+    assert series("-1", hint, message) == ("oppo", "-1", table)
+
+
+def test_both_meanings_of_minus_one_keep_their_own_severity() -> None:
+    """The two meanings of `-1` under OPPO differ in name and severity, not in channel and code."""
+    own = CLASSIFIER.classify(PushResult("-1", hint="oppo", message=UNAVAILABLE))
+    common = CLASSIFIER.classify(PushResult("-1", hint="oppo", message=WAITING))
+    assert (own.name, own.severity, own.category) == (
+        UNAVAILABLE,
+        Severity.ERROR,
+        Category.VENDOR_OUTAGE,
+    )
+    assert (common.name, common.severity, common.category) == (
+        WAITING,
+        Severity.INFO,
+        Category.PENDING,
+    )
+
+
+@pytest.mark.parametrize("code", ["-1", "0", "1", "2", "3", "99999999"])
+@pytest.mark.parametrize("message", [None, "anything", UNAVAILABLE, "OPPO"])
+def test_a_common_code_without_a_hint_is_the_gateways(code: str, message: str | None) -> None:
+    """Without a hint a common code belongs to `mps`, or to `apns` on iOS, whatever its message."""
+    assert series(code, None, message) == ("mps", code, "mps")
+    assert series(code, None, message, ios=True) == ("apns", code, "mps")
+
+
+@pytest.mark.parametrize(
+    ("code", "channel"),
+    [
+        ("2009", "apns"),
+        ("80000003", "huawei"),
+        ("10027", "mipush"),
+        ("-2", "oppo"),
+        ("10302", "vivo"),
+        ("90000003", "fcm"),
+    ],
+)
+@pytest.mark.parametrize("message", [None, "Invalid RegistrationId"])
+@pytest.mark.parametrize("ios", [False, True])
+def test_a_code_of_one_table_needs_no_hint(
+    code: str, channel: str, message: str | None, *, ios: bool
+) -> None:
+    """Without a hint a code that one table alone has belongs to it, whatever the message."""
+    assert series(code, None, message, ios=ios) == (channel, code, channel)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Invalid RegistrationId", ("oppo", "10000", "oppo")),
+        ("invalid registration_id", ("oppo", "10000", "oppo")),
+        ("Error 10000: registration_id is in incorrect format", ("oppo", "10000", "oppo")),
+        ("Permission authentication failed", ("vivo", "10000", "vivo")),
+        ("permission authentication failed (authToken expired)", ("vivo", "10000", "vivo")),
+        ("\u6743\u9650\u8ba4\u8bc1\u5931\u8d25", ("vivo", "10000", "vivo")),
+        (None, ("other", "10000", "")),
+        ("", ("other", "10000", "")),
+        ("   ", ("other", "10000", "")),
+        ("...", ("other", "10000", "")),
+        ("System error", ("other", "10000", "")),
+        ("Invalid", ("other", "10000", "")),
+        ("Invalid RegistrationId; permission authentication failed", ("other", "10000", "")),
+    ],
+)
+def test_a_code_of_several_tables_is_never_guessed(
+    message: str | None, expected: tuple[str, ...]
+) -> None:
+    """`10000` without a hint belongs to the one vendor whose words are in the message, or none."""
+    assert series("10000", None, message) == expected
+
+
+@pytest.mark.parametrize("code", ["4242", "UNREGISTERED", "other"])
+@pytest.mark.parametrize("ios", [False, True])
+def test_a_code_of_no_table_and_no_hint_is_other(code: str, *, ios: bool) -> None:
+    """A code that no table has, without a hint, is unknown on channel `other`."""
+    assert series(code, ios=ios) == ("other", code, "")
+
+
+@pytest.mark.parametrize(
+    "hint",
+    ["getui", "other", "OTHER", "ios2", "apns/vivo", "\u200bapns", "x" * 65, "x" * 1_000_000, "\0"],
+    ids=lambda hint: repr(hint)[:16],
+)
+@pytest.mark.parametrize("code", ["2", "2009", "10000", "4242"])
+def test_a_hint_that_no_table_knows_is_other(hint: str, code: str) -> None:
+    """Under a hint that no table lists even a common code is unknown on channel `other`."""
+    meaning = CLASSIFIER.classify(PushResult(code, hint=hint, message=UNAVAILABLE, ios=True))
+    assert meaning == ClassifiedResult.unknown("other", code)
+    assert not meaning.known
+
+
+@pytest.mark.parametrize("hint", ["", " ", "\t\n ", "\u3000", " " * 1000])
+def test_a_hint_of_spaces_is_no_hint(hint: str) -> None:
+    """A hint without a visible character counts as absent."""
+    assert series("2009", hint) == ("apns", "2009", "apns")
+    assert series("2", hint) == ("mps", "2", "mps")
+    assert series("2", hint, ios=True) == ("apns", "2", "mps")
+    assert series("4242", hint) == ("other", "4242", "")
+
+
+def test_an_unknown_code_is_a_result() -> None:
+    """A code that no table has gets severity and category `unknown` under its own code."""
+    meaning = CLASSIFIER.classify(PushResult("4242", hint="vivo"))
+    assert (meaning.severity, meaning.category) == (Severity.UNKNOWN, Category.UNKNOWN)
+    assert meaning.retry is Retry.NO
+    assert not meaning.known
+    assert CLASSIFIER.row(meaning.series) is None
+
+
+def test_a_row_says_what_a_result_means() -> None:
+    """A classified result carries its row's name, severity, category and retry."""
+    for meaning in KNOWN:
+        row = TABLES[meaning.series.table].codes[meaning.series.code]
+        assert meaning.known
+        assert CLASSIFIER.row(meaning.series) == row
+        assert (meaning.name, meaning.severity, meaning.category, meaning.retry) == (
+            row.name,
+            row.severity,
+            row.category,
+            row.retry,
+        )
+
+
+@pytest.mark.parametrize(
+    ("counted", "now"),
+    [
+        (Series("apns", "2009", "apns"), Series("apns", "2009", "apns")),
+        (Series("vivo", "2", "mps"), Series("vivo", "2", "mps")),
+        (Series("oppo", "-1", "mps"), Series("oppo", "-1", "mps")),
+        (Series("oppo", "-1", "oppo"), Series("oppo", "-1", "oppo")),
+        (Series("mps", "-1", "mps"), Series("mps", "-1", "mps")),
+        (Series("vivo", "10302", ""), Series("vivo", "10302", "vivo")),
+        (Series("vivo", "3", ""), Series("vivo", "3", "mps")),
+        (Series("vivo", "4242", ""), Series("vivo", "4242", "")),
+        (Series("vivo", "4242", "vivo"), Series("vivo", "4242", "")),
+        (Series("vivo", "4242", "mps"), Series("vivo", "4242", "")),
+        (Series("vivo", "other", ""), Series("vivo", "other", "")),
+        (Series("other", "10000", ""), Series("other", "10000", "")),
+        (Series("other", "2", ""), Series("other", "2", "")),
+        (Series("gone", "5", "gone"), Series("gone", "5", "")),
+        (Series("gone", "2", "mps"), Series("gone", "2", "")),
+    ],
+)
+def test_a_counted_series_means_what_the_tables_say_today(counted: Series, now: Series) -> None:
+    """A series of the ledger keeps its channel and code, and takes its meaning from the tables."""
+    meaning = CLASSIFIER.current(counted)
+    assert meaning.series == now
+    assert (meaning.severity is Severity.UNKNOWN) == (now.table == "")
+
+
+@pytest.mark.parametrize("meaning", KNOWN, ids=lambda meaning: "/".join(meaning.series))
+def test_a_known_series_stays_what_it_is(meaning: ClassifiedResult) -> None:
+    """What classification can produce reads back from the ledger with the same meaning."""
+    assert CLASSIFIER.current(meaning.series) == meaning
+
+
+def test_known_has_every_pair_that_can_arise() -> None:
+    """Known pairs are every table's rows and, on every channel, the common codes."""
+    own = {(channel, code, channel) for channel in CHANNELS for code in TABLES[channel].codes}
+    common = {(channel, code, "mps") for channel in VENDORS for code in TABLES["mps"].codes}
+    found = [tuple(meaning.series) for meaning in KNOWN]
+    assert set(found) == own | common
+    assert len(found) == len(set(found)) == 235 + 8 * 8
+
+
+def test_channels_are_the_labels_of_the_contract() -> None:
+    """The label `channel` takes the nine channels and `other`."""
+    assert CLASSIFIER.channels() == [*CHANNELS, "other"]
+
+
+@pytest.mark.parametrize(
+    ("code", "channels"),
+    [("-1", ["mps", "oppo"]), ("10000", ["oppo", "vivo"]), ("2009", ["apns"]), ("4242", [])],
+)
+def test_meanings_list_the_tables_that_have_a_code(code: str, channels: list[str]) -> None:
+    """A code's meanings are one for each table that has it."""
+    assert [meaning.series.channel for meaning in CLASSIFIER.meanings(code)] == channels
+
+
+def test_an_operators_row_takes_part(tmp_path: Path) -> None:
+    """A row of the operator's own makes its code known, or ambiguous if another table has it."""
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'channel = "acme"\ntitle = "Acme"\n[codes.2009]\nname = "TooHot"\n'
+        'description = "Hot."\nseverity = "warning"\ncategory = "target"\nretry = "no"\n'
+        'action = "Wait."\n'
+    )
+    classifier = Classifier(load_tables([own]))
+    results = [
+        PushResult("2009", hint="ACME"),
+        PushResult("2009", message="too hot"),
+        PushResult("2009", message="BadDeviceToken"),
+        PushResult("2009"),
+    ]
+    found = [tuple(classifier.classify(result).series) for result in results]
+    assert found == [
+        ("acme", "2009", "acme"),
+        ("acme", "2009", "acme"),
+        ("apns", "2009", "apns"),
+        ("other", "2009", ""),
+    ]
+
+
+anything = st.text(st.characters(), max_size=80)
+codes = st.sampled_from([meaning.series.code for meaning in KNOWN])
+words = [word for table in TABLES.values() for word in (table.channel, *table.aliases)]
+messages = st.sampled_from([row.name for table in TABLES.values() for row in table.codes.values()])
+arbitrary = st.builds(
+    PushResult,
+    code=codes | anything,
+    hint=st.none() | st.sampled_from(words) | anything,
+    message=st.none() | messages | st.lists(messages, max_size=3).map(" ".join) | anything,
+    ios=st.booleans(),
+)
+
+
+@given(arbitrary)
+def test_every_result_has_a_channel_of_ours(result: PushResult) -> None:
+    """Any result at all is classified, under a channel of the closed list and its own code."""
+    meaning = CLASSIFIER.classify(result)
+    assert meaning.series.channel in CLASSIFIER.channels()
+    assert meaning.series.code == result.code
+
+
+@given(arbitrary)
+def test_what_is_known_was_announced(result: PushResult) -> None:
+    """A result is one of the known pairs, or severity `unknown` in no table."""
+    meaning = CLASSIFIER.classify(result)
+    if meaning.known:
+        assert meaning in KNOWN
+        assert meaning.severity is not Severity.UNKNOWN
+    else:
+        assert meaning == ClassifiedResult.unknown(meaning.series.channel, result.code)
+
+
+@given(arbitrary)
+def test_classification_is_pure(result: PushResult) -> None:
+    """The same result always means the same, and a known one is the very same object."""
+    first = CLASSIFIER.classify(result)
+    second = CLASSIFIER.classify(result)
+    other = Classifier(TABLES).classify(result)
+    assert first == second == other
+    assert (first is second) == first.known
+
+
+@given(arbitrary)
+def test_a_code_of_the_hinted_table_is_never_unknown(result: PushResult) -> None:
+    """Under a known hint, a code of that channel's table or a common one is known there."""
+    channel = CLASSIFIER.channel(result.hint.strip()) if result.hint else None
+    assume(channel)
+    assert channel
+    meaning = CLASSIFIER.classify(result)
+    assert meaning.series.channel == channel
+    assert meaning.known == (
+        result.code in TABLES[channel].codes or result.code in TABLES["mps"].codes
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "channel", "rules"),
+    [
+        (PushResult("2", hint="IOS"), "apns", ("hint", "one_row")),
+        (PushResult("4242", hint="IOS"), "apns", ("hint", "one_row")),
+        (PushResult("2", hint="getui"), "other", ("unknown_hint", "one_row")),
+        (PushResult("2", ios=True), "apns", ("ios", "one_row")),
+        (PushResult("2"), "mps", ("common_code", "one_row")),
+        (PushResult("2009", hint=" "), "apns", ("only_table", "one_row")),
+        (PushResult("10000", message="Invalid RegistrationId"), "oppo", ("message", "one_row")),
+        (PushResult("10000"), "other", ("nothing", "one_row")),
+        (PushResult("4242"), "other", ("nothing", "one_row")),
+        (PushResult("-1", hint="oppo", message=WAITING), "oppo", ("hint", "message")),
+        (PushResult("-1", hint="oppo", message=UNAVAILABLE), "oppo", ("hint", "message")),
+        (PushResult("-1", hint="oppo"), "oppo", ("hint", "own_row")),
+    ],
+)
+def test_a_decision_names_its_rules(
+    result: PushResult, channel: str, rules: tuple[str, str]
+) -> None:
+    """The classifier says by which rule it chose the channel, and by which the row."""
+    meaning, *by = CLASSIFIER.decide(result)
+    assert (meaning.series.channel, tuple(by)) == (channel, rules)
+    assert meaning == CLASSIFIER.classify(result)

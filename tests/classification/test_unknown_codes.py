@@ -1,0 +1,195 @@
+"""The bound on codes that no table has, whatever is sent."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from exporter.classification.unknown_codes import UnknownCodes
+from exporter.results import ClassifiedResult, Series, Severity
+
+FIRST = [str(number) for number in range(4000, 4020)]
+"""As many codes as a channel may have of its own."""
+
+
+def admit(
+    unknown: UnknownCodes, code: str, channel: str = "vivo", message: str | None = None
+) -> str:
+    """Admit an unknown code; return the code that it is counted under."""
+    result = unknown.admit(ClassifiedResult.unknown(channel, code), message)
+    assert (result.series.channel, result.series.table) == (channel, "")
+    assert result.severity is Severity.UNKNOWN
+    return result.series.code
+
+
+@pytest.fixture
+def full() -> UnknownCodes:
+    """Give a memory in which channel `vivo` has reached its bound."""
+    unknown = UnknownCodes()
+    for code in FIRST:
+        admit(unknown, code, message=f"about {code}")
+    return unknown
+
+
+def test_the_first_twenty_keep_their_label() -> None:
+    """The first 20 unknown codes of a channel are counted under their own code."""
+    unknown = UnknownCodes()
+    assert [admit(unknown, code) for code in FIRST] == FIRST
+
+
+@pytest.mark.parametrize("code", ["4020", "UNREGISTERED", "-7", "other"])
+def test_the_next_is_other(full: UnknownCodes, code: str) -> None:
+    """From the 21st on, a new code of the channel is counted under `other`."""
+    assert [admit(full, code), admit(full, code)] == ["other", "other"]
+    assert {one.code for one in full} == set(FIRST)
+
+
+def test_an_admitted_code_stays(full: UnknownCodes) -> None:
+    """A code that had a label before the bound was reached keeps it."""
+    admit(full, "4020")
+    assert [admit(full, code) for code in FIRST] == FIRST
+
+
+def test_the_bound_is_each_channels_own(full: UnknownCodes) -> None:
+    """A full channel takes nothing from another one, not even the same code."""
+    assert admit(full, "4020") == "other"
+    assert [admit(full, code, "oppo") for code in [*FIRST[1:], "4020"]] == [*FIRST[1:], "4020"]
+    assert admit(full, "4021", "oppo") == "other"
+
+
+def test_restored_codes_keep_their_label() -> None:
+    """After a restart the codes counted before it keep their label and use up the bound."""
+    unknown = UnknownCodes()
+    unknown.restore([Series("vivo", code, "") for code in FIRST])
+    assert admit(unknown, "4020") == "other"
+    assert [admit(unknown, code) for code in FIRST] == FIRST
+
+
+def test_restored_codes_have_not_been_seen_yet() -> None:
+    """A restored code has no message and no time until it comes again."""
+    unknown = UnknownCodes()
+    unknown.restore([Series("vivo", "4000", "")])
+    assert [(one.channel, one.code, one.message, one.last_seen) for one in unknown] == [
+        ("vivo", "4000", None, None)
+    ]
+    before = time.time()
+    admit(unknown, "4000", message="too hot")
+    (one,) = unknown
+    assert one.message == "too hot"
+    assert one.last_seen is not None
+    assert before <= one.last_seen <= time.time()
+
+
+def test_the_restored_remainder_is_no_code() -> None:
+    """The label `other` of the ledger takes no place among the 20."""
+    unknown = UnknownCodes()
+    unknown.restore(
+        [Series("vivo", "other", ""), *(Series("vivo", code, "") for code in FIRST[1:])]
+    )
+    assert admit(unknown, FIRST[0]) == FIRST[0]
+    assert admit(unknown, "4020") == "other"
+
+
+def test_a_forgotten_code_makes_room(full: UnknownCodes) -> None:
+    """A code that a reloaded table explains is dropped, and its place is free."""
+    full.forget([Series("vivo", "4003", "vivo"), Series("fcm", "4004", "fcm")])
+    assert {one.code for one in full} == {*FIRST} - {"4003"}
+    assert admit(full, "4020") == "4020"
+    assert admit(full, "4021") == "other"
+
+
+def test_what_is_known_of_a_code() -> None:
+    """The status page gets channel, code, the latest message and when it came, in Unix seconds."""
+    unknown = UnknownCodes()
+    before = time.time()
+    admit(unknown, "4242", message="cold")
+    admit(unknown, "4242", message="hot")
+    (one,) = unknown
+    assert (one.channel, one.code, one.message) == ("vivo", "4242", "hot")
+    assert one.last_seen is not None
+    assert before <= one.last_seen <= time.time()
+
+
+@pytest.mark.parametrize(
+    ("length", "kept"), [(0, None), (1, 1), (200, 200), (201, 200), (10**6, 200)]
+)
+def test_a_long_message_is_cut(length: int, kept: int | None) -> None:
+    """At most 200 characters of a message are remembered, and an empty one is none."""
+    unknown = UnknownCodes()
+    admit(unknown, "4242", message=("word " * length)[:length])
+    (one,) = unknown
+    assert one.message == (None if kept is None else ("word " * kept)[:kept])
+
+
+def test_a_code_is_logged_once_without_its_message() -> None:
+    """The first sight of a code logs its channel and code, and never what the sender wrote."""
+    unknown = UnknownCodes()
+    with capture_logs() as logs:
+        for channel in ("vivo", "oppo", "vivo"):
+            admit(unknown, "4242", channel, "token=a-secret")
+    assert logs == [
+        {"event": "unknown code", "log_level": "warning", "channel": channel, "code": "4242"}
+        for channel in ("vivo", "oppo")
+    ]
+
+
+def test_a_restored_code_is_not_logged_again() -> None:
+    """A code that was logged before a restart is not logged after it."""
+    unknown = UnknownCodes()
+    unknown.restore([Series("vivo", "4242", "")])
+    with capture_logs() as logs:
+        admit(unknown, "4242")
+    assert logs == []
+
+
+def test_the_log_is_bounded_too(full: UnknownCodes) -> None:
+    """Codes past the bound do not fill the log."""
+    with capture_logs() as logs:
+        for number in range(1000):
+            admit(full, f"flood-{number}")
+    assert len(logs) <= 1
+
+
+channels = st.sampled_from(["vivo", "oppo", "other"])
+few_or_many = st.integers(0, 60).map(str) | st.just("other") | st.text(max_size=64)
+
+
+@given(
+    restored=st.sets(st.tuples(channels, st.integers(0, 19).map(str)), max_size=20),
+    sent=st.lists(st.tuples(channels, few_or_many, st.none() | st.text()), max_size=120),
+)
+def test_labels_are_bounded_whatever_is_sent(
+    restored: set[tuple[str, str]], sent: list[tuple[str, str, str | None]]
+) -> None:
+    """A channel never has more than 20 labels and `other`, and a label never changes hands."""
+    unknown = UnknownCodes()
+    unknown.restore(Series(channel, code, "") for channel, code in restored)
+    labels: dict[str, set[str]] = {}
+    for channel, code in restored:
+        labels.setdefault(channel, set()).add(code)
+    for channel, code, message in sent:
+        label = admit(unknown, code, channel, message)
+        assert label in (code, "other")
+        assert label == code or code not in labels.get(channel, set())
+        labels.setdefault(channel, set()).add(label)
+    assert all(len(found) <= 21 for found in labels.values())
+    assert len(list(unknown)) <= 20 * len(labels)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "0123456789abcdef" * 4,
+        "CN_" + "a1" * 16,
+        "15513410784181118114099",
+        "dK:APA91b" + "x-_" * 30,
+    ],
+)
+def test_a_token_in_a_message_is_not_kept(token: str) -> None:
+    """What may be a device token is left out of the message that the status page shows."""
+    unknown = UnknownCodes()
+    admit(unknown, "4242", message=f"device {token} is not registered")
+    (one,) = unknown
+    assert one.message == "device … is not registered"

@@ -1,0 +1,417 @@
+"""The dashboards and the alert rules for Grafana: current, true to the metrics, and valid."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import promql_parser
+import pytest
+import yaml
+
+from dashboards import alerting, build, layout, queries, rules
+from dashboards.style import SEVERITY_COLORS
+from exporter import metrics
+from exporter.classification.alerts import RUNBOOKS
+from exporter.classification.tables import load_tables
+from exporter.results import Category, Severity
+from tests.support.programs import program, unavailable
+from tests.support.rules import RECORDED
+
+PROVISIONING = build.GRAFANA / "provisioning"
+BOARDS: dict[str, dict[str, Any]] = {
+    path.stem: json.loads(path.read_text())
+    for path in sorted((build.GRAFANA / "dashboards").glob("*.json"))
+}
+HISTOGRAMS = {metrics.REQUEST_SECONDS, metrics.COMMIT_SECONDS}
+FAMILIES = {value for name, value in vars(metrics).items() if name.isupper() and name[0] != "_"}
+OURS = FAMILIES - HISTOGRAMS | {f"{name}_{of}" for name in HISTOGRAMS for of in ("bucket", "count")}
+GRAFANA_SCHEMA = "12.4.11"
+SCHEMA_GENERATOR = "2.10.0"
+
+
+class Query(NamedTuple):
+    """A query, and the panel and dashboard that it is of."""
+
+    board: str
+    panel: dict[str, Any]
+    target: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Say where the query is."""
+        return f"{self.board}: {self.panel['title']}: {self.target['refId']}"
+
+    def expression(self, **values: str) -> str:
+        """Return the PromQL with values in the place of Grafana's variables."""
+        return substituted(self.target["expr"], **values)
+
+
+def panels() -> list[tuple[str, dict[str, Any]]]:
+    """List every panel but the rows, with the uid of its dashboard."""
+    return [
+        (uid, panel)
+        for uid, board in BOARDS.items()
+        for panel in board["panels"]
+        if panel["type"] != "row"
+    ]
+
+
+def all_queries() -> list[Query]:
+    """List every query of every panel."""
+    return [Query(uid, panel, target) for uid, panel in panels() for target in panel["targets"]]
+
+
+def substituted(
+    expression: str, channel: str = ".+", interval: str = "1m", time_range: str = "6h"
+) -> str:
+    """Put values in the place of Grafana's variables."""
+    values = {
+        "$__rate_interval": interval,
+        "$__range": time_range,
+        "$job": "push-result-exporter",
+        "$channel": channel,
+    }
+    for name, value in values.items():
+        expression = expression.replace(name, value)
+    return expression
+
+
+def selectors(expression: str) -> list[promql_parser.VectorSelector]:
+    """Parse a query and list what it selects."""
+    found: list[promql_parser.VectorSelector] = []
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.MatrixSelector):
+            found.append(node.vector_selector)
+        elif isinstance(node, promql_parser.VectorSelector):
+            found.append(node)
+
+    promql_parser.walk(promql_parser.parse(expression), visit)
+    return found
+
+
+def urls(value: Any) -> Iterator[str]:
+    """Find every URL in a dashboard."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from [item] if key == "url" else urls(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from urls(item)
+
+
+# ---------------------------------------------------------------- current
+
+
+def test_every_built_file_is_current() -> None:
+    """The committed files are what `make dashboards` writes now."""
+    for path, text in build.files().items():
+        assert path.read_text() == text, f"{path.name} is out of date: run `make dashboards`"
+
+
+def test_every_dashboard_is_built() -> None:
+    """No dashboard lies there without a source."""
+    assert set(BOARDS) == set(layout.TITLES) == {board["uid"] for board in BOARDS.values()}
+
+
+# ---------------------------------------------------------------- queries
+
+
+@pytest.mark.parametrize("query", all_queries(), ids=lambda query: query.name)
+def test_query_is_promql_on_our_metrics(query: Query) -> None:
+    """Each query parses, and selects only series that exist, of the exporters of `$job`."""
+    expression = query.expression()
+    assert "$" not in expression
+    found = selectors(expression)
+    assert found
+    for selector in found:
+        name = str(selector.name)
+        if name in {"ALERTS", *RECORDED}:
+            continue
+        assert name in {*OURS, "up"} or name.startswith("process_")
+        assert 'job=~"push-result-exporter"' in str(selector.matchers)
+
+
+def test_windows_follow_the_time_range() -> None:
+    """Rates over time use `$__rate_interval`; only "now" and the past have a fixed length."""
+    for query in all_queries():
+        expression = query.target["expr"]
+        windows = set(re.findall(r"\[([^]]+)\]", expression))
+        assert windows <= {"$__rate_interval", "$__range", queries.NOW, "1h"}, query.name
+        assert ("[1h]" in expression) == ("[1h] offset $__range" in expression)
+
+
+def test_queries_take_increases_before_sums() -> None:
+    """No counter is summed before its resets are seen, except where a total is asked for."""
+    for query in all_queries():
+        for call in re.findall(r"(?:rate|increase)\((\w+)", query.target["expr"]):
+            assert call.endswith(("_total", "_bucket", "_count")), query.name
+
+
+def test_categories_and_severities_exist() -> None:
+    """Queries match on categories and severities that the code tables have."""
+    allowed: dict[str, set[str]] = {"category": set(Category), "severity": set(Severity)}
+    for query in all_queries():
+        for label, values in re.findall(
+            r'(category|severity)[!=]~?"([^"]*)"', query.target["expr"]
+        ):
+            assert set(values.split("|")) <= allowed[label]
+    assert set(SEVERITY_COLORS) == set(Severity)
+
+
+def test_2009_is_bad_device_token() -> None:
+    """The code that the overview watches for spikes is BadDeviceToken of APNs."""
+    code = re.findall(r'"(\w+)"', queries.BAD_DEVICE_TOKEN)[0]
+    assert load_tables()["apns"].codes[code].name == "BadDeviceToken"
+
+
+# ---------------------------------------------------------------- panels
+
+
+@pytest.mark.parametrize(
+    ("uid", "panel"), panels(), ids=lambda part: part["title"] if isinstance(part, dict) else part
+)
+def test_panel_explains_itself(uid: str, panel: dict[str, Any]) -> None:
+    """Each panel has a title, a description, a unit, and words for when there is no data."""
+    defaults = panel["fieldConfig"]["defaults"]
+    assert panel["title"]
+    assert panel["description"].endswith(".")
+    assert defaults["unit"]
+    assert defaults["noValue"]
+    assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
+    refs = [target["refId"] for target in panel["targets"]]
+    assert len(refs) == len(set(refs)) > 0
+    assert panel["datasource"]["uid"] == "${datasource}", uid
+
+
+def test_legends_name_what_they_show() -> None:
+    """A line about a code shows its name, and no line shows a set of labels."""
+    for query in all_queries():
+        if query.panel["type"] == "timeseries":
+            legend = query.target["legendFormat"]
+            assert legend
+            assert ("{{code}}" in legend) <= ("{{name}}" in legend), query.name
+
+
+def test_panels_do_not_overlap() -> None:
+    """Each panel has a place and an id of its own."""
+    for board in BOARDS.values():
+        places = [
+            (x, y)
+            for panel in board["panels"]
+            for place in [panel["gridPos"]]
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        ]
+        assert len(places) == len(set(places))
+        ids = [panel["id"] for panel in board["panels"]]
+        assert len(ids) == len(set(ids))
+
+
+def test_exemplars_are_asked_for() -> None:
+    """The failing codes of a channel come with messages to look at."""
+    asking = [query for query in all_queries() if query.target.get("exemplar")]
+    assert [query.panel["title"] for query in asking] == ["Failing codes"]
+    assert metrics.RESULTS in asking[0].target["expr"]
+
+
+# ---------------------------------------------------------------- dashboards
+
+
+@pytest.mark.parametrize("uid", layout.TITLES)
+def test_dashboard_has_variables_and_annotations(uid: str) -> None:
+    """Data source, job and channel can be chosen, and alerts are marked."""
+    board = BOARDS[uid]
+    assert board["schemaVersion"] == 42
+    names = [variable["name"] for variable in board["templating"]["list"]]
+    assert names == ["datasource", "job"] + ["channel"] * (uid != layout.EXPORTER)
+    for variable in board["templating"]["list"][1:]:
+        query = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
+        assert query
+        assert query[2] == variable["name"]
+        assert {str(one.name) for one in selectors(substituted(query[1]))} <= OURS
+    (annotation,) = board["annotations"]["list"]
+    assert selectors(substituted(annotation["target"]["expr"]))[0].name == "ALERTS"
+
+
+@pytest.mark.parametrize("uid", layout.TITLES)
+def test_links_resolve(uid: str) -> None:
+    """Links lead to our dashboards, or to runbooks and code tables of the repository."""
+    alerts = {rule["alert"] for rule in rules.alerts()}
+    found = set(urls(BOARDS[uid]))
+    for url in found:
+        if url.startswith("/d/"):
+            assert url.removeprefix("/d/").split("?")[0] in BOARDS
+        elif url.startswith(RUNBOOKS) and "${" not in url:
+            assert url.removeprefix(RUNBOOKS).removesuffix(".md") in alerts
+        else:
+            folder = re.sub(r"/(\$\{[^/]+|)$", "", url.split("/main/")[1])
+            assert (rules.DEPLOY.parent / folder).is_dir()
+    for other in set(BOARDS) - {uid}:
+        assert any(url.startswith(f"/d/{other}?") for url in found)
+
+
+def test_codes_have_runbooks_that_exist() -> None:
+    """The runbook named for a failing code is one of an alert."""
+    named = re.findall(rf'"{queries.RUNBOOK}", "(\w+)", "', queries.with_runbook("x"))
+    assert named
+    assert set(named) <= {rule["alert"] for rule in rules.alerts()}
+
+
+def test_grafanas_own_types_accept_the_dashboards(tmp_path: Path) -> None:
+    """The JSON fits the TypeScript types of Grafana, panel by panel, with nothing else in it."""
+    npm, npx = (program(name, "npm") for name in ("npm", "npx"))
+    (tmp_path / "package.json").write_text('{"private": true}')
+    shutil.copy(Path(build.__file__).with_name("types.ts"), tmp_path)
+    (tmp_path / "tsconfig.json").write_text(COMPILER)
+    wanted = [
+        f"@grafana/schema@{GRAFANA_SCHEMA}",
+        f"ts-json-schema-generator@{SCHEMA_GENERATOR}",
+    ]
+    quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+    install = [npm, "install", *quiet, *wanted]
+    if subprocess.run(install, cwd=tmp_path, capture_output=True, check=False).returncode:
+        unavailable(f"npm cannot install {' and '.join(wanted)}")
+    schema = tmp_path / "schema.json"
+    options = ["--expose", "none", "--tsconfig", "tsconfig.json", "--out", str(schema)]
+    generator = ["ts-json-schema-generator", "--path", "types.ts", "--type", "Dashboard"]
+    run(tmp_path, npx, "--no-install", *generator, *options)
+    files = [str(build.GRAFANA / "dashboards" / f"{uid}.json") for uid in BOARDS]
+    run(tmp_path, sys.executable, "-m", "check_jsonschema", "--schemafile", str(schema), *files)
+    broken = json.loads(Path(files[0]).read_text())
+    broken["panels"][1]["options"]["colorMode"] = "loud"
+    (tmp_path / "broken.json").write_text(json.dumps(broken))
+    with pytest.raises(AssertionError, match="loud"):
+        run(tmp_path, sys.executable, "-m", "check_jsonschema", "--verbose",
+            "--schemafile", str(schema), "broken.json")  # fmt: skip
+
+
+def run(folder: Path, *command: str) -> None:
+    """Run a command; fail with all that it said."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stdout + done.stderr
+
+
+COMPILER = """{
+  "compilerOptions": {
+    "module": "esnext", "moduleResolution": "bundler", "strict": true, "skipLibCheck": true
+  },
+  "files": ["types.ts"]
+}"""
+# ---------------------------------------------------------------- provisioning
+
+
+def provisioned(name: str) -> dict[str, Any]:
+    """Read a provisioning file."""
+    content: dict[str, Any] = yaml.safe_load((PROVISIONING / name).read_text())
+    assert content["apiVersion"] == 1
+    return content
+
+
+def test_grafana_alerts_agree_with_prometheus() -> None:
+    """The same alerts with the same expressions, durations, labels and links, none more."""
+    (group,) = provisioned("alerting/rules.yaml")["groups"]
+    assert len(group["rules"]) == len(rules.alerts())
+    for ours, theirs in zip(group["rules"], rules.alerts(), strict=True):
+        assert ours["uid"] == ours["title"] == theirs["alert"]
+        query, there, true = ours["data"]
+        assert query["refId"] == "A"
+        assert query["model"]["expr"] == theirs["expr"].strip()
+        assert query["model"]["instant"]
+        assert "$A" in there["model"]["expression"]
+        assert true["model"]["expression"] == there["refId"]
+        assert ours["condition"] == true["refId"]
+        assert ours["for"] == theirs.get("for", "0s")
+        assert ours["labels"] == theirs["labels"]
+        assert ours["annotations"].keys() == theirs["annotations"].keys()
+        for link in ("runbook_url", "dashboard_url"):
+            assert ours["annotations"][link] == theirs["annotations"][link]
+
+
+def test_grafana_alerts_mean_what_grafana_reads() -> None:
+    """Nothing is left for Grafana to take for a variable of the environment or to fail on."""
+    (group,) = provisioned("alerting/rules.yaml")["groups"]
+    for rule in group["rules"]:
+        assert "$" not in "".join(rule["labels"].values())
+        assert len(rule["uid"]) <= 40
+        for text in rule["annotations"].values():
+            assert "query" not in text
+            assert "${" not in text
+            assert not re.search(r"\$value\b", text)
+
+
+def test_alerts_show_their_panels() -> None:
+    """Each Grafana alert is tied to a panel that draws over time, and each alert has one."""
+    (group,) = provisioned("alerting/rules.yaml")["groups"]
+    for rule in group["rules"]:
+        shown = [panel for panel in BOARDS[rule["dashboardUid"]]["panels"]
+                 if panel["id"] == rule["panelId"]]  # fmt: skip
+        assert [(panel["type"], panel["title"]) for panel in shown] == [
+            ("timeseries", alerting.PANELS[rule["title"]][1])
+        ]
+    assert set(alerting.PANELS) == {rule["alert"] for rule in rules.alerts()}
+
+
+@pytest.mark.parametrize(
+    ("prometheus", "grafana"),
+    [
+        ("{{ $value | humanize }} of {{ $labels.a }}",
+         "{{ $values.A.Value | humanize }} of {{ $labels.a }}"),
+        ('are\n{{ range printf "x{a=\'%s\'}" $labels.a | query }}\n{{ .Value }};\n{{ end }}\nso',
+         "are codes that the dashboard lists; so"),
+        ('last {{ with "x" | query }}{{ . | first | value }} ago{{ else }}long ago{{ end }}.',
+         "last long ago."),
+        ('bad {{ with "x" | query }}({{ . | first }}){{ end }}. So', "bad. So"),
+        ("{{ if $labels.a }}b{{- else }}c{{ end }}.", "{{ if $labels.a }}b{{- else }}c{{ end }}."),
+    ],
+)  # fmt: skip
+def test_annotations_are_converted(prometheus: str, grafana: str) -> None:
+    """Values are named as in Grafana; what needs a query there becomes words."""
+    assert alerting.template(prometheus) == grafana
+
+
+def test_annotation_that_cannot_be_converted_is_refused() -> None:
+    """A template that Grafana could not run does not get into the file."""
+    with pytest.raises(ValueError, match="Grafana cannot do this"):
+        alerting.template('{{ query "up" | first | value }}')
+
+
+def test_thresholds_are_those_of_the_rules() -> None:
+    """Colors change where alerts may fire; a threshold that is none is an error."""
+    assert rules.threshold("failure_share") > 0
+    with pytest.raises(KeyError, match="no_such"):
+        rules.threshold("no_such")
+
+
+def test_datasource_is_the_one_that_alerts_use() -> None:
+    """The alerts' data source is provisioned, and has Prometheus's scrape interval."""
+    (datasource,) = provisioned("datasources/prometheus.yaml")["datasources"]
+    assert datasource["uid"] == alerting.DATASOURCE
+    assert datasource["url"] == "http://prometheus:9090"
+    config = rules.DEPLOY / "prometheus" / "prometheus.yml"
+    assert (
+        datasource["jsonData"]["timeInterval"]
+        == yaml.safe_load(config.read_text())["global"]["scrape_interval"]
+    )
+
+
+def test_policies_name_contact_points_that_exist() -> None:
+    """Every policy leads to someone, and critical alerts to whoever is on call."""
+    points = {
+        point["name"] for point in provisioned("alerting/contact-points.yaml")["contactPoints"]
+    }
+    (root,) = provisioned("alerting/policies.yaml")["policies"]
+    assert {root["receiver"], *(route["receiver"] for route in root["routes"])} == points
+    critical = root["routes"][0]
+    assert ["severity", "=", "critical"] in critical["object_matchers"]
+
+
+def test_provider_reads_the_folder_of_the_container() -> None:
+    """Dashboards are read from where deploy/ mounts them."""
+    (provider,) = provisioned("dashboards/push.yaml")["providers"]
+    assert provider["options"]["path"] == "/var/lib/grafana/dashboards"

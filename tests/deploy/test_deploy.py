@@ -1,0 +1,119 @@
+"""What operators apply from deploy/: each file is read as its program reads it."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.admin.test_access import write_users
+from tests.support.exporter import MakeSettings, started
+from tests.support.programs import free_port, program
+from tests.test_tls import make_certificate
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+
+
+def checked(*command: object) -> str:
+    """Run a checker; fail with what it found."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def tool(name: str) -> Path:
+    """Find a program that was installed with the tests."""
+    return Path(sys.executable).with_name(name)
+
+
+# ---------------------------------------------------------------- image
+
+
+def test_dockerfile_is_clean() -> None:
+    """Hadolint finds nothing."""
+    checked(tool("hadolint"), ROOT / "Dockerfile")
+
+
+def test_builder_gets_what_it_needs_alone() -> None:
+    """What the wheel is built from is let through to the builder, and what is not does not go."""
+    lines = (ROOT / ".dockerignore").read_text().split("\n")
+    assert "*" in lines
+    kept = [line[2:] for line in lines if line.startswith("!/")]
+    assert set(kept) == {
+        "LICENSE", "README.md", "codes", "deploy/image", "exporter", "pyproject.toml",
+    }  # fmt: skip
+    assert all((ROOT / one).exists() for one in kept)
+
+
+async def health_check(port: int) -> int:
+    """Run the image's health check as the engine does."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-SI",
+        DEPLOY / "image" / "healthcheck.py",
+        env={"PUSH_EXPORTER_ADMIN_PORT": str(port)},
+    )
+    return await process.wait()
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_health_check(make_settings: MakeSettings, tmp_path: Path, guarded: bool) -> None:
+    """An exporter that runs is healthy, with a password and TLS too; one that does not is not."""
+    port = free_port()
+    settings: dict[str, object] = {"admin_port": port}
+    if guarded:
+        certificate = make_certificate(tmp_path, "exporter")
+        settings |= {"tls_cert_file": certificate.chain, "tls_key_file": certificate.key}
+        settings["admin_password_file"] = write_users(tmp_path / "users")
+    async with started(make_settings(**settings)):
+        assert await health_check(port) == 0
+    assert await health_check(port) == 1
+
+
+# ---------------------------------------------------------------- systemd
+
+UNIT = DEPLOY / "systemd" / "push-result-exporter.service"
+TEMPLATE = DEPLOY / "systemd" / "push-result-exporter@.service"
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> list[Path]:
+    """Give the units as installed for the exporter of these tests, the template as instance 1."""
+    home = "/opt/push-result-exporter/bin/push-result-exporter"
+    made = []
+    for unit, name in ((UNIT, UNIT.name), (TEMPLATE, TEMPLATE.name.replace("@", "@1"))):
+        text = unit.read_text("utf-8")
+        assert home in text
+        made.append(tmp_path / name)
+        made[-1].write_text(text.replace(home, str(tool("push-result-exporter"))))
+    return made
+
+
+def test_units_are_valid_and_confined(units: list[Path]) -> None:
+    """Systemd knows every line, and puts the exposure at 1.5 of 10 at most."""
+    analyze = program("systemd-analyze", "systemd")
+    for unit in units:
+        done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=True)
+        assert not done.stderr
+        checked(analyze, "security", "--offline=true", "--threshold=15", unit)
+
+
+def test_template_is_the_unit_with_ports() -> None:
+    """The two units differ in their names, ports and folders alone."""
+    unit, template = (one.read_text("utf-8").partition("[Unit]")[2] for one in (UNIT, TEMPLATE))
+    ports = re.search(r"# Only nginx.*?\n\n", template, re.DOTALL)
+    assert ports
+    assert unit == template.replace(ports[0], "").replace(" (%i)", "").replace("-%i", "")
+
+
+def test_instances_are_where_nginx_looks() -> None:
+    """The upstream of nginx has the ports of instances 1, 2 and 3."""
+    port = re.search(r"INGEST_PORT=(\S+)", TEMPLATE.read_text("utf-8"))
+    assert port
+    instances = [port[1].replace("%i", str(number)) for number in (1, 2, 3)]
+    config = (DEPLOY / "nginx" / "push-result-exporter.conf").read_text("utf-8")
+    assert re.findall(r"server 127\.0\.0\.1:(\d+)", config) == instances

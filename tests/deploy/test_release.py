@@ -1,0 +1,102 @@
+"""What is released: one wheel that stands alone, a lock that fits it, one version."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.classification.tables import load_tables
+from exporter.runtime import VERSION
+from tests.support.exporter import KeyPair
+from tests.support.programs import Launch, exporter_process, fetch
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+LOCKS = {
+    "requirements.txt": PROJECT["project"]["dependencies"],
+    "build-requirements.txt": PROJECT["build-system"]["requires"],
+}
+
+
+def locked(name: str) -> dict[str, list[str]]:
+    """Read a lock: each version, and the lines of its hashes."""
+    found: dict[str, list[str]] = {}
+    text = (ROOT / "deploy" / "image" / name).read_text("utf-8").replace("\\\n", "")
+    for line in text.splitlines():
+        if line and not line.startswith(("#", " ")):
+            requirement, *hashes = line.split(" --hash=")
+            found[requirement.partition(";")[0].strip()] = hashes
+    return found
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_satisfies_every_bound(name: str) -> None:
+    """Each dependency is locked to a version that pyproject allows, and everything has hashes."""
+    lock = locked(name)
+    assert all(all(one.strip().startswith("sha256:") for one in lock[line]) for line in lock)
+    assert all(lock.values())
+    versions = dict(line.split("==") for line in lock)
+    for requirement in map(Requirement, LOCKS[name]):
+        assert versions[requirement.name] in requirement.specifier, f"{requirement}: make lock"
+
+
+def test_dependencies_have_a_lower_bound_and_a_reason() -> None:
+    """What `make test-lowest` tests is stated, and every dependency says what it is for."""
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    for requirement in map(Requirement, LOCKS["requirements.txt"]):
+        assert [one.operator for one in requirement.specifier] == [">="]
+        (line,) = [one for one in text.splitlines() if f'"{requirement}"' in one]
+        assert "# " in line
+
+
+def test_version_is_the_same_everywhere() -> None:
+    """What README, compose file and chart call the image is the version of pyproject."""
+    assert PROJECT["project"]["version"] == VERSION
+    texts = [ROOT / "README.md", ROOT / "deploy" / "compose.yaml"]
+    named = [
+        re.findall(r"push-result-exporter:(\d[\w.]*)", one.read_text("utf-8")) for one in texts
+    ]
+    assert all(versions and set(versions) == {VERSION} for versions in named)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel and install it alone into a folder far from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, ROOT], check=True)
+    (wheel,) = folder.iterdir()
+    assert wheel.name == f"push_result_exporter-{VERSION}-py3-none-any.whl"
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("tests")]
+    subprocess.run([*pip, "install", "--no-deps", "--target", folder / "site", wheel], check=True)
+    return folder / "site"
+
+
+def test_wheel_works_outside_the_checkout(
+    installed: Path, tmp_path: Path, keys: KeyPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installed from the wheel, the command serves, with its code tables and its page."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    where = [sys.executable, "-c", "import exporter; print(exporter.__file__)"]
+    found = subprocess.run(where, capture_output=True, text=True, check=True).stdout
+    assert Path(found.strip()).is_relative_to(installed)
+    launch = Launch((sys.executable, str(installed / "bin" / "push-result-exporter"), "serve"))
+    with exporter_process(tmp_path, launch, mps_public_key_files=keys.public) as running:
+        page = fetch(f"{running.admin}/").decode()
+        metrics = fetch(f"{running.admin}/metrics").decode()
+    assert "</html>" in page
+    assert f'push_exporter_build_info{{version="{VERSION}"}}' in metrics
+    explained = {
+        (sample.labels["channel"], sample.labels["code"])
+        for family in text_string_to_metric_families(metrics)
+        for sample in family.samples
+        if family.name == "push_code_info"
+    }
+    assert explained > {(one, code) for one, table in load_tables().items() for code in table.codes}

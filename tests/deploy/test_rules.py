@@ -1,0 +1,349 @@
+"""Rules, Alertmanager configuration and runbooks: sound, tested, and in agreement."""
+
+import json
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from exporter import metrics
+from exporter.classification.tables import load_tables
+from exporter.results import Category, Severity
+from exporter.settings import Settings
+from exporter.webhooks.handler import STATUS
+from tests.support.programs import program
+from tests.support.rules import (
+    ALERTMANAGER,
+    ALERTS,
+    DEPLOY,
+    EXPRESSIONS,
+    PROMETHEUS,
+    RECORDED,
+    RULES,
+    RUNBOOKS,
+    UNIT_TESTS,
+    Alert,
+    code_blocks,
+    read,
+)
+
+REPOSITORY = "https://github.com/push-result-exporter/push-result-exporter"
+JOB = '{job="push-result-exporter"'
+THRESHOLDS = {name for name in RECORDED if name.endswith(":threshold")}
+METRICS = {
+    value
+    for value in vars(metrics).values()
+    if isinstance(value, str) and value.startswith("push_")
+}
+TABLES = load_tables()
+
+each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+each_runbook = pytest.mark.parametrize("name", sorted(RUNBOOKS))
+
+
+def run(name: str, package: str, *arguments: str | Path) -> str:
+    """Run a program that must succeed; return what it prints."""
+    done = subprocess.run(
+        [program(name, package), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def promtool(*arguments: str | Path) -> str:
+    """Run promtool."""
+    return run("promtool", "prometheus", *arguments)
+
+
+def amtool(*arguments: str | Path) -> str:
+    """Run amtool."""
+    return run("amtool", "prometheus-alertmanager", *arguments)
+
+
+def test_prometheus_takes_the_rules() -> None:
+    """Promtool finds nothing wrong with the rules, duplicates included."""
+    assert f"{len(EXPRESSIONS)} rules found" in promtool("check", "rules", "--lint-fatal", RULES)
+
+
+def test_prometheus_takes_the_configuration() -> None:
+    """Promtool finds nothing wrong with the configuration, which loads the rules."""
+    assert "rules.yml" in promtool("check", "config", PROMETHEUS)
+
+
+@pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda file: file.stem)
+def test_alerts_fire_when_they_should(file: Path) -> None:
+    """Each unit test of the rules passes."""
+    promtool("test", "rules", file)
+
+
+def firing(samples: list[dict[str, str]]) -> set[str]:
+    """Return the alerts that a unit test expects."""
+    return set(re.findall(r'alertname="(\w+)"', " ".join(sample["labels"] for sample in samples)))
+
+
+@each_alert
+def test_each_alert_has_unit_tests(alert: Alert) -> None:
+    """For each alert there is a case in which it fires, not at each moment, and one without."""
+    cases = [case for file in UNIT_TESTS for case in read(file)["tests"]]
+    expected = [
+        [firing(moment["exp_samples"]) for moment in case.get("promql_expr_test", [])]
+        for case in cases
+    ]
+    fired = [moments for moments in expected if any(alert.name in moment for moment in moments)]
+    assert fired
+    assert any(alert.name not in moment for moments in fired for moment in moments)
+
+
+def test_each_message_has_a_unit_test() -> None:
+    """For each alert it is written down what it says, from its summary to its links."""
+    moments = [
+        moment
+        for file in UNIT_TESTS
+        for case in read(file)["tests"]
+        for moment in case.get("alert_rule_test", [])
+    ]
+    assert {one["alertname"] for one in moments if one["exp_alerts"]} == {
+        alert.name for alert in ALERTS
+    }
+
+
+def test_unit_tests_have_names_of_their_own() -> None:
+    """No two cases of a file have one name."""
+    for file in UNIT_TESTS:
+        names = Counter(case["name"] for case in read(file)["tests"])
+        assert [name for name, times in names.items() if times > 1] == []
+
+
+def numbers(expression: str) -> set[str]:
+    """Return the numbers of an expression that are neither durations nor parts of names."""
+    bare = re.sub(r'"[^"]*"|\[[^]]*\]|offset \w+', "", expression)
+    return set(re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", bare))
+
+
+def test_thresholds_stand_in_one_place() -> None:
+    """A threshold is a constant at the head; no other rule has a figure to tune."""
+    assert all(re.fullmatch(r"vector\([\d.]+\)", RECORDED[name]) for name in THRESHOLDS)
+    structural = {
+        "0",  # nothing
+        "1",  # true
+        "2",  # what is said now weighs more than what was said
+        "0.5",  # the median
+        "0.2",  # four fifths of the half hour
+        "900",  # seconds in 15 minutes
+    }
+    for name in EXPRESSIONS.keys() - THRESHOLDS:
+        assert numbers(EXPRESSIONS[name]) <= structural, name
+
+
+def test_thresholds_are_used_and_known() -> None:
+    """Every threshold is used by a rule, and every one that is used exists."""
+    used = set(re.findall(r"push:\w+:threshold", " ".join(EXPRESSIONS.values())))
+    assert used == THRESHOLDS
+    named = set(re.findall(r"push:\w+:threshold", " ".join(RUNBOOKS.values())))
+    assert named <= THRESHOLDS
+
+
+def test_threshold_of_waiting_results_fits_the_setting() -> None:
+    """It is four fifths of the default of MAX_PENDING_RESULTS."""
+    default = Settings.model_fields["max_pending_results"].default
+    assert RECORDED["push:pending_results:threshold"] == f"vector({default * 4 // 5})"
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_rule_reads_what_exists(name: str) -> None:
+    """A rule selects metrics of ours, by the job, and series that a rule records."""
+    expression = EXPRESSIONS[name]
+    ours = set(re.findall(r"(?<![:\w])push_\w+(?![:\w])", expression))
+    assert {re.sub("_(bucket|sum|count)$", "", metric) for metric in ours} <= METRICS
+    for metric in ours | {"up"}:
+        assert not re.search(rf"(?<![:\w]){metric}(?![:\w])(?!{re.escape(JOB)})", expression)
+    assert set(re.findall(r"\w+:\w+:\w+", expression)) <= RECORDED.keys()
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_series_are_named_by_convention(name: str) -> None:
+    """The name is level:metric:operation, and the level is what the rule aggregates by."""
+    level, _, operation = name.split(":")
+    labels = set(re.findall(r"channel|code|severity|source|instance", level))
+    assert re.fullmatch(r"push|(channel|code|severity|source|instance|_)+", level)
+    assert re.fullmatch(r"threshold|info|bool|(rate|increase|ratio|median)\d+[mhd]", operation)
+    if aggregated := re.match(r"\s*(?:sum|group) by \(([^)]*)\)", RECORDED[name]):
+        assert labels <= set(aggregated[1].split(", "))
+
+
+def test_refused_calls_are_those_refused_for_what_they_are() -> None:
+    """The statuses that do not count as refused are success and the exporter's own trouble."""
+    expression = EXPRESSIONS["source:push_webhook_requests_refused:increase15m"]
+    excluded = re.search(r'status!~"([^"]*)"', expression)
+    assert excluded
+    ours = {reason for reason, status in STATUS.items() if status >= 500}
+    assert set(excluded[1].split("|")) == {"accepted"} | ours
+
+
+@each_alert
+def test_alert_says_what_to_do(alert: Alert) -> None:
+    """An alert has a severity, a summary, a description, its runbook and a dashboard."""
+    assert alert.severity in {"info", "warning", "critical"}
+    assert alert.annotations.keys() == {"summary", "description", "runbook_url", "dashboard_url"}
+    assert len(alert.annotations["summary"]) < 120
+    runbook = f"{REPOSITORY}/blob/main/deploy/runbooks/{alert.name}.md"
+    assert alert.annotations["runbook_url"] == runbook
+    dashboards = (DEPLOY / "grafana" / "dashboards").glob("*.json")
+    uids = {json.loads(path.read_text("utf-8"))["uid"] for path in dashboards}
+    path = re.fullmatch(r"/d/([\w-]+)(\?var-channel=.*)?", alert.annotations["dashboard_url"])
+    assert path
+    assert path[1] in uids
+    assert (path[1] == "push-channel") == bool(path[2])
+
+
+def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
+    """Alerts and runbooks are the same."""
+    assert RUNBOOKS.keys() == {alert.name for alert in ALERTS}
+
+
+@each_alert
+def test_runbook_is_complete(alert: Alert) -> None:
+    """A runbook has its sections, the severity of its alert, three queries and a silence."""
+    text = RUNBOOKS[alert.name]
+    assert text.startswith(f"# {alert.name}\n\n**Severity {alert.severity}.** ")
+    wanted = ["What it means", "What users feel", "Three queries", "Likely causes, in order"]
+    headings = re.findall(r"^## (.*)", text, re.MULTILINE)
+    assert headings[:4] == wanted
+    assert headings[-1] == "Silence it"
+    assert len(code_blocks(alert.name, "promql")) == 3
+    (silence,) = code_blocks(alert.name, "sh")
+    assert re.search(rf"amtool silence add .* alertname={alert.name}\b", silence, re.DOTALL)
+
+
+@each_runbook
+def test_runbook_links_lead_somewhere(name: str) -> None:
+    """Links between runbooks lead to runbooks."""
+    linked = re.findall(r"\]\(([^)]*)\)", RUNBOOKS[name])
+    assert all(link.removesuffix(".md") in RUNBOOKS for link in linked)
+
+
+@each_runbook
+def test_runbook_agrees_with_the_code_tables(name: str) -> None:
+    """A runbook names codes that exist, as the tables do, and gives their actions word by word."""
+    channels = "|".join(TABLES)
+    text = RUNBOOKS[name]
+    for channel, code, name_ in re.findall(rf"`({channels}) (-?\w+)(?: ([^`]+))?`", text):
+        row = TABLES[channel].codes[code]
+        assert name_ in {"", row.name}
+    for channel, code, action in re.findall(
+        rf"^\| `({channels}) (-?\w+) .*` \| (.*) \|$", text, re.MULTILINE
+    ):
+        assert action == TABLES[channel].codes[code].action
+    for channel, code in re.findall(rf"explain ({channels}) (-?\w+)`", text):
+        assert code in TABLES[channel].codes
+    for queried in code_blocks(name, "promql"):
+        assert set(re.findall(r"push_\w+?(?=_bucket|\b)", queried)) <= METRICS | {
+            part for recorded in RECORDED for part in recorded.split(":")
+        }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*EXPRESSIONS.values(), *(str(alert.annotations) for alert in ALERTS), *RUNBOOKS.values()],
+)
+def test_categories_severities_and_channels_exist(text: str) -> None:
+    """What rules and runbooks select by is what results are labelled with."""
+    known: dict[str, set[str]] = {
+        "category": set(Category),
+        "severity": set(Severity),
+        "channel": {*TABLES, "%s"},
+        "code": {code for table in TABLES.values() for code in table.codes},
+    }
+    for label, values in re.findall(
+        r"""\b(category|severity|channel|code)[!=]~?\\?["']([^"'\\]*)""", text
+    ):
+        assert set(values.split("|")) <= known[label]
+
+
+def test_bad_device_token_is_the_code_that_the_rules_mean() -> None:
+    """Code 2009 of APNs is BadDeviceToken, a token_invalid."""
+    row = TABLES["apns"].codes["2009"]
+    assert (row.name, row.category) == ("BadDeviceToken", Category.TOKEN_INVALID)
+
+
+def test_alertmanager_takes_the_configuration() -> None:
+    """Amtool finds nothing wrong with the configuration."""
+    assert "SUCCESS" in amtool("check-config", ALERTMANAGER)
+
+
+@pytest.mark.parametrize(
+    ("labels", "receivers"),
+    [
+        (["severity=warning", "channel=apns"], "ios-chat"),
+        (["severity=critical", "channel=apns"], "on-call,ios-chat"),
+        (["severity=warning", "channel=vivo"], "android-chat"),
+        (["severity=critical", "channel=huawei"], "on-call,android-chat"),
+        (["severity=warning", "channel=mps"], "platform-chat"),
+        (["severity=warning", "channel=other"], "platform-chat"),
+        (["severity=critical", "alertname=PushExporterDown"], "on-call,platform-chat"),
+        (["severity=warning", "source=mps"], "platform-chat"),
+        (["severity=info", "channel=apns"], "daily-mail"),
+        (["severity=info"], "daily-mail"),
+        (["severity=warning", "channel=acme"], "platform-chat"),
+        (["severity=critical", "channel=acme"], "on-call,platform-chat"),
+        (["channel=harmonyos"], "android-chat"),
+        ([], "platform-chat"),
+    ],
+)
+def test_alerts_reach_whom_they_concern(labels: list[str], receivers: str) -> None:
+    """Severity and channel decide who hears of an alert."""
+    test = ["config", "routes", "test", f"--config.file={ALERTMANAGER}"]
+    amtool(*test, f"--verify.receivers={receivers}", *labels)
+
+
+def test_messages_of_alertmanager_can_be_read(tmp_path: Path) -> None:
+    """A chat message names channel and alert, and links to the runbook and into Grafana."""
+    throttled = next(alert for alert in ALERTS if alert.name == "PushThrottled")
+    labels = {"alertname": throttled.name, "channel": "vivo"}
+    annotations = {**throttled.annotations, "dashboard_url": "/d/push-channel?var-channel=vivo"}
+    alert = {"status": "firing", "labels": labels, "annotations": annotations}
+    data = tmp_path / "data.json"
+    data.write_text(json.dumps({"status": "firing", "commonLabels": labels, "alerts": [alert]}))
+    chats = [
+        one["slack_configs"] for one in read(ALERTMANAGER)["receivers"] if "slack_configs" in one
+    ]
+    assert len(chats) == 3
+    for (chat,) in chats:
+        title, text = (
+            amtool("template", "render", f"--template.glob={tmp_path}/*.tmpl",
+                   f"--template.data={data}", f"--template.text={chat[part]}")
+            for part in ("title", "text")
+        )  # fmt: skip
+        assert title == "FIRING vivo PushThrottled"
+        assert annotations["summary"] in text
+        assert f"<{annotations['runbook_url']}|Runbook>" in text
+        assert "<https://grafana.example.com/d/push-channel?var-channel=vivo|Dashboard>" in text
+
+
+def test_every_channel_has_a_route() -> None:
+    """Each vendor's channel goes to the team of its phones; the rest to the platform team."""
+    routes = " ".join(str(route.get("matchers")) for route in read(ALERTMANAGER)["route"]["routes"])
+    assert set(re.findall(r"\b[a-z]+\b", routes)) >= TABLES.keys() - {"mps"}
+
+
+def test_inhibitions_name_alerts_that_exist() -> None:
+    """Every alert that mutes or is muted exists, and a channel mutes only itself."""
+    names = {alert.name for alert in ALERTS}
+    muted: dict[str, set[str]] = {}
+    for rule in read(ALERTMANAGER)["inhibit_rules"]:
+        sources, targets = (
+            set(re.findall(r"\bPush\w+", str(rule[f"{side}_matchers"])))
+            for side in ("source", "target")
+        )
+        assert sources | targets <= names
+        for source in sources:
+            muted.setdefault(source, set()).update(targets)
+        if sources.isdisjoint({"PushExporterDown", "PushLedgerFailing"}):
+            assert rule["equal"] == ["channel"]
+    assert "PushResultsStopped" in muted["PushExporterDown"]
+    shares = {
+        alert.name for alert in ALERTS if re.search(r"channel:\w+:ratio15m", alert.expression)
+    }
+    assert muted["PushChannelRejected"] == shares

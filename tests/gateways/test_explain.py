@@ -1,0 +1,389 @@
+"""Codes and payloads in words."""
+
+import datetime as dt
+import json
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.classification.classifier import Classifier
+from exporter.classification.tables import CHANNELS, load_tables
+from exporter.commands.explain_text import render_json, render_text
+from exporter.errors import ConfigurationError, Refusal
+from exporter.gateways import explain
+from exporter.records.record import Rejected, SourceName
+
+TABLES = load_tables()
+CLASSIFIER = Classifier(TABLES)
+
+
+def explain_code(classifier: Classifier, code: str, channel: str | None = None) -> str:
+    """Explain a code as a person reads it."""
+    return render_text(explain.explain_code(classifier, code, channel))
+
+
+def explain_payload(classifier: Classifier, payload: bytes, channel: str | None = None) -> str:
+    """Explain a payload as a person reads it."""
+    return render_text(explain.explain_payload(classifier, payload, channel))
+
+
+def heads(text: str) -> list[str]:
+    """Give the first line of each part."""
+    return [part.splitlines()[0] for part in text.split("\n\n")]
+
+
+def body(*items: object) -> bytes:
+    """Encode one item, or several as an array."""
+    return json.dumps(items[0] if len(items) == 1 else items).encode()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("2009", ["apns 2009 BadDeviceToken"]),
+        (" +2009 ", ["apns 2009 BadDeviceToken"]),
+        ("2", ["mps 2 Acked"]),
+        ("-2", ["oppo -2 Service in Flow Control"]),
+        ("-1", ["mps -1 WaitingForVerify", "oppo -1 Service Currently Unavailable"]),
+        (
+            "10000",
+            ["oppo 10000 Invalid RegistrationId", "vivo 10000 PermissionAuthenticationFailed"],
+        ),
+    ],
+)
+def test_a_code_alone_is_explained_wherever_it_exists(code: str, expected: list[str]) -> None:
+    """Without a channel each table that has the code gives its meaning."""
+    assert heads(explain_code(CLASSIFIER, code)) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "channel", "head"),
+    [
+        ("10000", "vivo", "vivo 10000 PermissionAuthenticationFailed"),
+        ("10000", "OPPO", "oppo 10000 Invalid RegistrationId"),
+        ("10027", "XIAOMI", "mipush 10027 AppFrequencyLimit"),
+        ("10027", "miui", "mipush 10027 AppFrequencyLimit"),
+        ("110", " hms ", "huawei 110 InterfaceInternalException"),
+        ("-2", "oppo", "oppo -2 Service in Flow Control"),
+        ("-1", "oppo", "oppo -1 Service Currently Unavailable"),
+        ("-1", "ANDROID", "mps -1 WaitingForVerify"),
+        ("2", "IOS", "apns 2 Acked"),
+        ("2", "honor", "honor 2 Acked"),
+    ],
+)
+def test_a_code_on_a_channel_has_one_meaning(code: str, channel: str, head: str) -> None:
+    """With a channel, by any of its names, the code's meaning there is explained."""
+    (found,) = heads(explain_code(CLASSIFIER, code, channel))
+    assert found == head
+
+
+@pytest.mark.parametrize("channel", [None, "apns"])
+def test_everything_that_a_row_says_is_told(channel: str | None) -> None:
+    """An explanation has description, severity, category, retry, action, source and origin."""
+    text = explain_code(CLASSIFIER, "2014", channel)
+    row = TABLES["apns"].codes["2014"]
+    parts = (row.name, row.description, row.severity, row.category, row.action, row.source)
+    assert [part for part in (*parts, row.origin, "does not help") if part not in text] == []
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("code", ["0", "2", "99999999"])
+def test_a_common_code_is_said_to_be_one(channel: str, code: str) -> None:
+    """On a vendor's channel a code of the gateway is told from the vendor's own."""
+    text = explain_code(CLASSIFIER, code, channel)
+    assert text.startswith(f"{channel} {code} ")
+    assert ("common code" in text) == (channel != "mps")
+
+
+def test_a_code_of_no_table_is_explained() -> None:
+    """A code that no table has is no error: the answer says so and how it is counted."""
+    assert explain_code(CLASSIFIER, "4242") == "4242: no table has this code."
+    text = explain_code(CLASSIFIER, "4242", "vivo")
+    assert text.startswith("vivo 4242 ")
+    assert "severity unknown" in text
+
+
+@pytest.mark.parametrize("channel", ["getui", "other", "", "  ", "x" * 65])
+def test_an_unknown_channel_is_an_error_that_lists_the_known(channel: str) -> None:
+    """A channel that no table lists is refused by name, with those that are known."""
+    with pytest.raises(ConfigurationError, match="unknown channel") as caught:
+        explain_code(CLASSIFIER, "2", channel)
+    assert repr(channel) in str(caught.value)
+    assert [name for name in CHANNELS if name not in str(caught.value)] == []
+
+
+def test_an_operators_channel_is_among_the_known(tmp_path: Path) -> None:
+    """The list of known channels includes those of the operator's own tables."""
+    own = tmp_path / "own.toml"
+    own.write_text('channel = "acme"\n[codes]\n')
+    with pytest.raises(ConfigurationError, match="acme"):
+        explain_code(Classifier(load_tables([own])), "2", "getui")
+
+
+@pytest.mark.parametrize("code", ["", " ", "a b", "x" * 65, "1\x00", "\u0662"])
+@pytest.mark.parametrize("channel", [None, "apns"])
+def test_what_cannot_be_a_code_is_an_error(code: str, channel: str | None) -> None:
+    """Text that is no code is refused by name."""
+    with pytest.raises(ConfigurationError, match="cannot be a code") as caught:
+        explain_code(CLASSIFIER, code, channel)
+    assert repr(code) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (body({"statusCode": "2009"}), ["apns 2009"]),
+        (body({"statusCode": 2, "extInfo": {"osType": "iOS"}}), ["apns 2"]),
+        (body({"statusCode": "2"}), ["mps 2"]),
+        (body({"statusCode": "2"}, {"statusCode": "-2"}), ["mps 2", "oppo -2"]),
+        (body({"statusCode": "2", "channel": "MIUI"}), ["mipush 2"]),
+        (body({"statusCode": "2", "extInfo": {"channel": "HMS"}}), ["huawei 2"]),
+        (body({"channel": "vivo", "code": 10072}), ["vivo 10072"]),
+        (body({"code": 2009}, {"code": "4242", "channel": "fcm"}), ["apns 2009", "fcm 4242"]),
+        (body({"results": [{"code": 2009}, {"code": -2}]}), ["apns 2009", "oppo -2"]),
+        (body({"code": 2009}) + b"\n" + body({"code": -2}) + b"\n", ["apns 2009", "oppo -2"]),
+        (b" \n" + body({"code": 2009}) + b"\n", ["apns 2009"]),
+        (body({"code": 10000, "message": "Invalid RegistrationId"}), ["oppo 10000"]),
+        (body({"code": 10000}), ["other 10000"]),
+        (body({"code": -1, "channel": "oppo", "message": "WaitingForVerify"}), ["oppo -1"]),
+    ],
+)
+def test_a_payload_of_any_format_is_explained(payload: bytes, expected: list[str]) -> None:
+    """Each result of a callback, object, array, envelope or NDJSON body is explained in turn."""
+    parts = explain_payload(CLASSIFIER, payload).split("\n\n")
+    assert [" ".join(part.splitlines()[1].split()[:2]) for part in parts] == expected
+    assert all(
+        part.startswith(f"Channel {code.split()[0]}, ")
+        for part, code in zip(parts, expected, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        ({"code": 2009, "channel": "IOS"}, "the hint 'IOS'"),
+        ({"code": 2009, "channel": " IOS "}, "the hint ' IOS '"),
+        ({"code": 2009, "channel": "getui"}, "the hint 'getui' that no table knows"),
+        ({"code": 2}, "a common code and no hint"),
+        ({"statusCode": 2, "extInfo": {"osType": "ios"}}, "from an iOS device"),
+        ({"code": 2009}, "only this table has the code"),
+        ({"code": 2009, "channel": " "}, "only this table has the code"),
+        ({"code": 10000, "message": "Invalid RegistrationId"}, "only this table's words"),
+        ({"code": 10000}, "no table that alone claims the code"),
+        ({"code": 4242}, "no table that alone claims the code"),
+    ],
+)
+def test_a_payload_says_why_a_channel_was_chosen(item: dict[str, object], why: str) -> None:
+    """The first line of each part gives the rule by which the channel was found."""
+    assert why in explain_payload(CLASSIFIER, body(item)).splitlines()[0]
+
+
+def test_the_urls_channel_goes_before_the_bodys() -> None:
+    """The hint of a callback's URL is used as the exporter would use it."""
+    payload = body({"statusCode": "10000", "channel": "OPPO"})
+    assert explain_payload(CLASSIFIER, payload, "VIVO").startswith("Channel vivo,")
+    assert explain_payload(CLASSIFIER, payload).startswith("Channel oppo,")
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (body({"channel": "vivo"}), ["item 0 is not a result: code_missing"]),
+        (body({"code": True}), ["item 0 is not a result: code_invalid"]),
+        (body({"statusCode": "a b"}), ["item 0 is not a result: code_invalid"]),
+        (body({"code": 2}, 5), ["Channel mps", "item 1 is not a result: not_an_object"]),
+        (body({"results": [{"code": 2, "count": 0}]}), ["item 0 is not a result: count_invalid"]),
+        (body({"code": 2}) + b"\nnonsense\n", ["Channel mps", "item 1 is not a result: malformed"]),
+    ],
+)
+def test_what_is_rejected_is_said_with_its_reason(payload: bytes, expected: list[str]) -> None:
+    """An item that is no result is named by its position and the reason, after the good ones."""
+    lines = heads(explain_payload(CLASSIFIER, payload))
+    assert len(lines) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(lines, expected, strict=True))
+
+
+@pytest.mark.parametrize("payload", [b"", b" \n", b"[]", b'{"results": []}'])
+def test_a_body_without_results_is_said_to_be_one(payload: bytes) -> None:
+    """A body that holds nothing gets a sentence, not silence."""
+    assert explain_payload(CLASSIFIER, payload) == "The body holds no result."
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\xff{}",
+        b'{"statusCode": ',
+        b'{"statusCode": \n{"statusCode": ',
+        b'["statusCode"',
+        b"nonsense",
+        b"null",
+        b"[[[",
+        b"<a>",
+    ],
+)
+def test_what_is_no_payload_is_refused(payload: bytes) -> None:
+    """A body in neither format is refused as malformed."""
+    with pytest.raises(Refusal) as caught:
+        explain_payload(CLASSIFIER, payload)
+    assert caught.value.reason == "malformed_body"
+
+
+def test_secrets_of_a_payload_are_not_repeated() -> None:
+    """Tokens and target ids of a callback are not in its explanation."""
+    payload = body(
+        {
+            "statusCode": "2009",
+            "targetId": "target-secret",
+            "extInfo": {"adToken": "token-secret", "osType": "ios"},
+        }
+    )
+    text = explain_payload(CLASSIFIER, payload)
+    assert "BadDeviceToken" in text
+    assert "secret" not in text
+
+
+def test_a_payload_says_what_chose_between_two_rows() -> None:
+    """Where a channel has a row of its own and a common one, the first line says how it chose."""
+    own = {"code": -1, "channel": "oppo"}
+    assert "does not say which" in explain_payload(CLASSIFIER, body(own)).splitlines()[0]
+    said = explain_payload(CLASSIFIER, body(own | {"message": "WaitingForVerify"}))
+    assert "the message is this one's" in said.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "channel", "alerts"),
+    [
+        ("2009", "apns", ["PushBadDeviceTokenSpike", "PushInvalidTokenRatioHigh"]),
+        ("4242", "apns", ["PushUnknownCode"]),
+        ("2", "apns", []),
+    ],
+)
+def test_a_code_names_the_alerts_that_watch_it(code: str, channel: str, alerts: list[str]) -> None:
+    """Each alert that a code can raise is a line with the address of its runbook."""
+    lines = explain_code(CLASSIFIER, code, channel).splitlines()
+    told = [line for line in lines if line.startswith("  Alert: ")]
+    assert [line.split()[1].rstrip(",") for line in told] == alerts
+    assert all(line.endswith(f"/{name}.md") for line, name in zip(told, alerts, strict=True))
+
+
+def test_colour_is_the_only_difference() -> None:
+    """In colour the words are the same, and without it there is no escape sequence."""
+    told = explain.explain_payload(
+        CLASSIFIER, body({"code": 2009}, {"code": 4242}, {}), signature=explain.Signature(True, "")
+    )
+    plain, coloured = render_text(told), render_text(told, colour=True)
+    assert "\x1b" not in plain
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == plain != coloured
+
+
+def test_json_has_all_that_the_text_has() -> None:
+    """The JSON for scripts holds the same answer, field by field."""
+    told = explain.explain_payload(CLASSIFIER, body({"code": 2009, "channel": "IOS"}, {}))
+    [meaning] = json.loads(render_json(told))["meanings"]
+    row = meaning.pop("row")
+    assert row.pop("description") == TABLES["apns"].codes["2009"].description
+    assert (row["table"], row["retry"], row["origin"]) == ("apns", "no", "status-page")
+    assert [alert["name"] for alert in meaning.pop("alerts")] == [
+        "PushBadDeviceTokenSpike",
+        "PushInvalidTokenRatioHigh",
+    ]
+    assert meaning == {
+        "channel": "apns",
+        "code": "2009",
+        "name": "BadDeviceToken",
+        "severity": "warning",
+        "why": {
+            "channel_by": "hint",
+            "row_by": "one_row",
+            "hint": "IOS",
+            "results": 1,
+            "pushes": 1,
+        },
+    }
+    rest = json.loads(render_json(told))
+    assert (rest["source"], rest["code"], rest["signature"]) == ("results", None, None)
+    assert [one["reason"] for one in rest["rejected"]] == ["code_missing"]
+
+
+def test_captured_lines_are_explained_together() -> None:
+    """A file for `replay`, of callbacks, results and what is neither, is explained line by line."""
+    callback, result = body({"statusCode": "2009"}), body({"code": 10072})
+    lines = [callback, callback, b'{"statusCode": ', b"", result, body({"code": True})]
+    told = explain.explain_payload(CLASSIFIER, b"\n".join(lines))
+    assert [(one.channel, one.why and one.why.results) for one in told.meanings] == [
+        ("apns", 2),
+        ("vivo", 1),
+    ]
+    assert [(one.index, one.reason) for one in told.rejected] == [
+        (2, "malformed_body"),
+        (4, "code_invalid"),
+    ]
+
+
+def kept(payload: bytes, channel: str | None = None, source: SourceName = "mps") -> bytes:
+    """Make a record."""
+    at = dt.datetime.now(dt.UTC)
+    rejected = Rejected(at, source, "code_missing", "", [], channel, payload)
+    return msgspec.json.encode(rejected.redacted())
+
+
+def test_a_record_is_explained_as_its_call() -> None:
+    """The body in a record is explained with the hint that was in the URL; ours goes before it."""
+    one = kept(body({"statusCode": "10000"}), "VIVO")
+    assert explain_payload(CLASSIFIER, one).startswith("Channel vivo,")
+    assert explain_payload(CLASSIFIER, one, "OPPO").startswith("Channel oppo,")
+    several = b"\n".join([one, kept(body({"code": 2009}), source="results"), kept(b"{")])
+    assert [line[:12] for line in heads(explain_payload(CLASSIFIER, several))] == [
+        "Channel vivo",
+        "Channel apns",
+        "item 2 is no",
+    ]
+
+
+def test_results_that_say_the_same_are_explained_once() -> None:
+    """However results are counted, those with one meaning are one part that says how many."""
+    items = [{"code": 2009}, {"code": 2009, "id": "a"}, {"code": 2009, "count": 40}]
+    assert heads(explain_payload(CLASSIFIER, body(*items[:2]))) == [
+        "Channel apns, by no hint, and only this table has the code (2 results)."
+    ]
+    assert heads(explain_payload(CLASSIFIER, body(*items))) == [
+        "Channel apns, by no hint, and only this table has the code (3 results for 42 pushes)."
+    ]
+
+
+def test_a_long_list_of_rejections_is_cut() -> None:
+    """A hundred rejected items are listed and the rest is counted."""
+    parts = explain_payload(CLASSIFIER, body(*[{}] * 250)).split("\n\n")
+    assert len(parts) == 101
+    assert parts[-1] == "and 150 more that are not results"
+
+
+def test_a_hint_may_be_a_token() -> None:
+    """What a sender wrote for a channel is not repeated if it may be a token."""
+    assert "0123456789abcdef" not in explain_payload(
+        CLASSIFIER, body({"code": 2, "channel": "0123456789abcdef" * 2})
+    )
+
+
+fields = st.dictionaries(
+    st.sampled_from(
+        ["statusCode", "code", "channel", "message", "count", "id", "extInfo", "record"]
+    ),
+    st.none() | st.integers() | st.text(max_size=9) | st.sampled_from(["IOS", "-1", "10000"]),
+)
+pieces = st.binary(max_size=20) | st.lists(fields | st.integers()).map(lambda x: body(*x, {}))
+
+
+@given(st.lists(pieces | fields.map(body), max_size=4).map(b"\n".join))
+def test_any_payload_is_explained_or_refused(payload: bytes) -> None:
+    """Whatever the bytes, there is an answer in both forms or a refusal, and nothing else."""
+    with suppress(Refusal):
+        told = explain.explain_payload(CLASSIFIER, payload)
+        assert render_text(told)
+        assert json.loads(render_json(told))["code"] is None

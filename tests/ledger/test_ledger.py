@@ -1,0 +1,494 @@
+"""The ledger on a real file: each delivery once, whatever fails, restarts or comes twice."""
+
+import asyncio
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.errors import ConfigurationError, Refusal
+from exporter.ledger import ledger
+from exporter.ledger import sqlite as ledger_file
+from exporter.ledger.ledger import Ledger
+from exporter.results import Delivery, Series
+
+ACKED = Series("apns", "2", "mps")
+BAD_TOKEN = Series("apns", "2009", "apns")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Name a ledger of the test's own."""
+    return tmp_path / "data" / "ledger.sqlite3"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for a recovery more often than in production, and wait less for a lock."""
+    monkeypatch.setattr(ledger, "_PROBE_EVERY", 0.02)
+    monkeypatch.setattr(ledger_file, "_LOCK_WAIT", 0.05)
+
+
+@asynccontextmanager
+async def started(path: Path, **given: Any) -> AsyncIterator[Ledger]:
+    """Run a ledger inside the block; one that leaves requests waiting for ever fails the test."""
+    one = Ledger(path, **given)
+    try:
+        async with asyncio.timeout(60):
+            await one.start()
+            yield one
+    finally:
+        await one.close()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep the file from being written inside the block, as another program would."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as intruder:
+        intruder.execute("BEGIN IMMEDIATE")
+        yield
+        intruder.execute("ROLLBACK")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that must come; a ledger that hangs fails the test."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - the ledger has no event for it
+            await asyncio.sleep(0.01)
+
+
+def delivery(key: int | None, results: int = 1, series: Series = ACKED) -> Delivery:
+    """Make a delivery of so many results of one series."""
+    return Delivery([] if key is None else [key], {series: results}, results)
+
+
+def works(one: Ledger) -> bool:
+    """Say whether the ledger shows counts and takes results."""
+    return one.loaded and one.problem is None
+
+
+def in_memory(one: Ledger) -> dict[Series, int]:
+    """Return the totals that are exposed."""
+    return {series: count.total for series, count in one.counts.items()}
+
+
+def on_disk(path: Path) -> dict[Series, int]:
+    """Return the totals that a restart would continue from."""
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT channel, code, code_table, count FROM counts").fetchall()
+    return {Series(*row[:3]): row[3] for row in rows}
+
+
+def stored_commits(path: Path) -> int:
+    """Return of how many commits the delivery keys are on disk."""
+    with closing(sqlite3.connect(path)) as database:
+        return int(database.execute("SELECT count(*) FROM deliveries").fetchone()[0])
+
+
+async def refusal(one: Ledger, deliveries: list[Delivery]) -> str:
+    """Record what is refused; return the reason."""
+    with pytest.raises(Refusal) as refused:
+        async with asyncio.timeout(60):
+            await one.record(deliveries)
+    return refused.value.reason
+
+
+async def test_record_returns_the_new_results(path: Path) -> None:
+    """Every delivery that was not counted before adds its results to the answer."""
+    async with started(path) as one:
+        assert await one.record([delivery(1, 3), delivery(2, 4, BAD_TOKEN)]) == 7
+        assert await one.record([delivery(3, 2), delivery(1, 3)]) == 2
+        assert await one.record([delivery(1, 3)]) == 0
+        assert await one.record([]) == 0
+        assert in_memory(one) == on_disk(path) == {ACKED: 5, BAD_TOKEN: 4}
+        assert one.pending == 0
+
+
+async def test_delivery_counts_each_of_its_series(path: Path) -> None:
+    """A whole batch under one key is counted, or left out, as one; counts may exceed results."""
+    batch = Delivery([1], {ACKED: 1000, BAD_TOKEN: 2}, 3)
+    async with started(path) as one:
+        assert [await one.record([batch]) for _ in range(3)] == [3, 0, 0]
+        assert in_memory(one) == on_disk(path) == {ACKED: 1000, BAD_TOKEN: 2}
+
+
+async def test_keys_that_count_the_same_share_a_delivery(path: Path) -> None:
+    """Each new key of a delivery counts once, and those seen before do not."""
+    async with started(path) as one:
+        assert await one.record([Delivery([1, 2, 2, 3], {ACKED: 10}, 1)]) == 3
+        assert await one.record([Delivery([3, 4], {ACKED: 10}, 1)]) == 1
+        assert in_memory(one) == on_disk(path) == {ACKED: 40}
+
+
+async def test_last_time_is_that_of_the_commit(path: Path) -> None:
+    """A series carries the time of its last new result, in memory and after a restart."""
+    async with started(path) as one:
+        await one.record([delivery(1)])
+        first = one.counts[ACKED].last_at
+        await one.record([delivery(2)])
+        last = one.counts[ACKED].last_at
+        await one.record([delivery(2)])
+        assert first < last == one.counts[ACKED].last_at
+    async with started(path) as one:
+        assert one.counts[ACKED].last_at == last
+
+
+async def test_duplicates_inside_a_request(path: Path) -> None:
+    """A delivery that is twice in one request is counted once."""
+    async with started(path) as one:
+        assert await one.record([delivery(1), delivery(1), delivery(2), delivery(1)]) == 2
+        assert in_memory(one) == on_disk(path) == {ACKED: 2}
+
+
+@pytest.mark.parametrize("restarts", [1, 3])
+async def test_duplicates_across_restarts(path: Path, restarts: int) -> None:
+    """Counts go on from where they were, and what was counted before a restart stays counted."""
+    async with started(path) as one:
+        await one.record([delivery(1), delivery(2)])
+    for restart in range(restarts):
+        async with started(path) as one:
+            assert in_memory(one) == {ACKED: 2 + restart}
+            assert await one.record([delivery(1), delivery(2), delivery(100 + restart)]) == 1
+    assert on_disk(path) == {ACKED: 2 + restarts}
+
+
+async def test_delivery_without_a_key_is_always_new(path: Path) -> None:
+    """Where nothing identifies a result, two equal ones are two."""
+    async with started(path) as one:
+        assert await one.record([delivery(None), delivery(None)]) == 2
+        assert await one.record([delivery(None)]) == 1
+        assert in_memory(one) == on_disk(path) == {ACKED: 3}
+        assert stored_commits(path) == 0
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_delivery_past_the_window_is_new(path: Path, restart: bool) -> None:
+    """A delivery is known for `dedupe_seconds` and then forgotten, on disk too."""
+    async with started(path, dedupe_seconds=0.05) as one:
+        assert await one.record([delivery(1)]) == 1
+        assert stored_commits(path) == 1
+        await asyncio.sleep(0.1)
+        if not restart:
+            assert await one.record([delivery(1), delivery(2)]) == 2
+            assert stored_commits(path) == 1
+    if restart:
+        async with started(path, dedupe_seconds=0.05) as one:
+            assert await one.record([delivery(1), delivery(2)]) == 2
+            assert stored_commits(path) == 1
+    assert on_disk(path) == {ACKED: 3}
+
+
+async def test_window_of_zero_never_dedupes(path: Path) -> None:
+    """With `dedupe_seconds` 0 everything is new and no key is stored."""
+    async with started(path, dedupe_seconds=0) as one:
+        assert await one.record([delivery(1), delivery(1)]) == 2
+        assert await one.record([delivery(1)]) == 1
+        assert in_memory(one) == on_disk(path) == {ACKED: 3}
+        assert stored_commits(path) == 0
+
+
+async def test_concurrent_requests_share_commits(path: Path) -> None:
+    """Requests that come together are committed together, and each is counted."""
+    commits: list[float] = []
+    async with started(path, on_commit=commits.append) as one:
+        answers = await asyncio.gather(*(one.record([delivery(key)]) for key in range(10, 210)))
+        assert answers == [1] * 200
+        assert in_memory(one) == on_disk(path) == {ACKED: 200}
+        assert 1 <= len(commits) <= 20
+        assert all(seconds > 0 for seconds in commits)
+        assert one.pending == 0
+
+
+async def test_concurrent_duplicates_are_counted_once(path: Path) -> None:
+    """Of equal requests that come together one is new, and none is answered before it is kept."""
+    async with started(path) as one:
+        answers = await asyncio.gather(*(one.record([delivery(5)]) for _ in range(50)))
+        assert sorted(answers) == [*[0] * 49, 1]
+        assert in_memory(one) == on_disk(path) == {ACKED: 1}
+
+
+async def test_large_queue_is_committed_in_parts(path: Path) -> None:
+    """A commit takes a bounded number of results, and the rest goes into the next ones."""
+    commits: list[float] = []
+    share = ledger.MAX_COMMIT_RESULTS // 2
+    async with started(path, on_commit=commits.append) as one:
+        answers = await asyncio.gather(*(one.record([delivery(key, share)]) for key in range(2, 8)))
+        assert answers == [share] * 6
+        assert len(commits) >= 3
+        assert in_memory(one) == on_disk(path) == {ACKED: 6 * share}
+
+
+async def test_full_queue_is_refused(path: Path) -> None:
+    """What would exceed `max_pending` is refused, counts nothing, and is taken when sent again."""
+    async with started(path, max_pending=10) as one:
+        first = one.record([delivery(1, 8)])
+        await asyncio.sleep(0)
+        assert one.pending == 8
+        assert await refusal(one, [delivery(2, 3)]) == "overloaded"
+        assert await first == 8
+        assert one.pending == 0
+        assert await one.record([delivery(2, 3)]) == 3
+        assert in_memory(one) == on_disk(path) == {ACKED: 11}
+        assert one.problem is None
+
+
+async def test_queue_counts_every_key(path: Path) -> None:
+    """A delivery of many keys takes as much of the queue as it has results."""
+    async with started(path, max_pending=5) as one:
+        first = one.record([Delivery([1, 2], {ACKED: 1}, 2)])
+        await asyncio.sleep(0)
+        assert one.pending == 4
+        assert await refusal(one, [Delivery([3, 4], {ACKED: 1}, 1)]) == "overloaded"
+        assert await first == 4
+        assert one.pending == 0
+
+
+async def test_request_larger_than_the_queue_passes_alone(path: Path) -> None:
+    """A request that exceeds `max_pending` by itself is taken when nothing else waits."""
+    async with started(path, max_pending=10) as one:
+        large = one.record([delivery(1, 50)])
+        await asyncio.sleep(0)
+        assert await refusal(one, [delivery(2)]) == "overloaded"
+        assert await large == 50
+        assert in_memory(one) == on_disk(path) == {ACKED: 50}
+
+
+async def test_locked_file_refuses_until_it_is_free(path: Path) -> None:
+    """While the file is locked nothing is counted; it recovers by itself and counts it once."""
+    errors: list[None] = []
+    async with started(path, on_error=lambda: errors.append(None)) as one:
+        await one.record([delivery(1)])
+        with locked(path):
+            assert await refusal(one, [delivery(1), delivery(2)]) == "ledger_unavailable"
+            assert one.problem
+            assert errors
+            assert one.pending == 0
+            assert one.loaded
+            assert await refusal(one, [delivery(3)]) == "ledger_unavailable"
+            assert in_memory(one) == on_disk(path) == {ACKED: 1}
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(1), delivery(2), delivery(3)]) == 2
+        assert await one.record([delivery(2), delivery(3)]) == 0
+        assert in_memory(one) == on_disk(path) == {ACKED: 3}
+
+
+async def test_locked_file_refuses_all_that_wait(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One failed commit refuses those in the queue behind it too, and none of them stays."""
+    monkeypatch.setattr(ledger, "_PROBE_EVERY", 1.0)  # so that no probe fails besides
+    errors: list[None] = []
+    async with started(path, on_error=lambda: errors.append(None)) as one:
+        with locked(path):
+            answers = await asyncio.gather(
+                *(one.record([delivery(key, 15_000)]) for key in range(2, 6)),
+                return_exceptions=True,
+            )
+            assert all(isinstance(answer, Refusal) for answer in answers)
+            assert len(errors) == 1
+            assert one.pending == 0
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(key) for key in range(2, 6)]) == 4
+        assert in_memory(one) == on_disk(path) == {ACKED: 4}
+
+
+async def test_short_lock_goes_unnoticed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that goes within the busy timeout delays the answer and refuses nobody."""
+    monkeypatch.setattr(ledger_file, "_LOCK_WAIT", 30.0)
+    async with started(path) as one:
+        with locked(path):
+            waiting = one.record([delivery(1)])
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+            assert in_memory(one) == {}
+        assert await waiting == 1
+        assert one.problem is None
+
+
+async def test_removed_file_refuses_until_it_is_back(path: Path) -> None:
+    """A file that was moved away is a problem that goes when the file is put back."""
+    away = path.with_name("away")
+    async with started(path) as one:
+        await one.record([delivery(1)])
+        path.rename(away)
+        assert await refusal(one, [delivery(2)]) == "ledger_unavailable"
+        assert "No such file" in str(one.problem)
+        away.rename(path)
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(1), delivery(2)]) == 1
+    assert on_disk(path) == {ACKED: 2}
+
+
+async def test_start_waits_for_the_folder(path: Path) -> None:
+    """A path that cannot be opened is a problem, not an end; counting begins when it can be."""
+    loads: list[dict[Series, int]] = []
+    path.parent.write_text("a file where the folder should be")
+    one = Ledger(path, on_load=lambda: loads.append(in_memory(one)))
+    await one.start()
+    try:
+        assert not works(one)
+        assert loads == []
+        assert await refusal(one, [delivery(1)]) == "ledger_unavailable"
+        path.parent.unlink()
+        await until(lambda: one.problem is None)
+        assert works(one)
+        assert await one.record([delivery(1)]) == 1
+    finally:
+        await one.close()
+    assert loads == [{}]
+    assert on_disk(path) == {ACKED: 1}
+
+
+async def test_second_exporter_takes_over(path: Path) -> None:
+    """A second exporter waits for the file, then goes on with the counts and keys of the first."""
+    loads: list[dict[Series, int]] = []
+    first = Ledger(path)
+    await first.start()
+    second = Ledger(path, on_load=lambda: loads.append(in_memory(second)))
+    await second.start()
+    try:
+        assert not second.loaded
+        assert "holds" in str(second.problem)
+        assert await refusal(second, [delivery(1)]) == "ledger_unavailable"
+        await first.record([delivery(1)])
+        await first.close()
+        await until(lambda: second.problem is None)
+        assert loads == [{ACKED: 1}]
+        assert await second.record([delivery(1), delivery(2)]) == 1
+    finally:
+        await second.close()
+    assert on_disk(path) == {ACKED: 2}
+
+
+async def test_start_refuses_what_is_no_ledger(path: Path) -> None:
+    """A file that cannot be a ledger ends the start, and the ledger can still be closed."""
+    path.parent.mkdir()
+    path.write_text("remember the milk\n" * 100)
+    one = Ledger(path)
+    with pytest.raises(ConfigurationError, match=r"ledger\.sqlite3: .*LEDGER_PATH"):
+        await one.start()
+    assert not one.loaded
+    await one.close()
+    assert path.read_text().startswith("remember")
+
+
+async def test_wrong_file_that_appears_later_is_a_problem(path: Path) -> None:
+    """A file that is no ledger, found while waiting, is named as the problem until it is gone."""
+    notes = path.parent.with_name("notes")
+    notes.mkdir()
+    (notes / path.name).write_text("remember the milk\n" * 100)
+    path.parent.symlink_to("nowhere")
+    async with started(path) as one:
+        assert not works(one)
+        link = path.parent.with_name("link")
+        link.symlink_to(notes)
+        link.replace(path.parent)  # at once, so that the ledger cannot make a file of its own
+        await until(lambda: "not a database" in str(one.problem))
+        assert await refusal(one, [delivery(1)]) == "ledger_unavailable"
+        path.unlink()
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(1)]) == 1
+
+
+async def test_close_commits_what_is_pending(path: Path) -> None:
+    """Requests that wait when the ledger is closed are committed and answered."""
+    one = Ledger(path)
+    await one.start()
+    waiting = [one.record([delivery(key)]) for key in range(2, 7)]
+    await asyncio.sleep(0)
+    await one.close()
+    async with asyncio.timeout(60):
+        assert await asyncio.gather(*waiting) == [1] * 5
+    assert on_disk(path) == {ACKED: 5}
+
+
+async def test_closed_ledger_refuses(path: Path) -> None:
+    """What comes after the close is refused, so that the sender sends it elsewhere."""
+    async with started(path) as one:
+        await one.record([delivery(1)])
+    assert await refusal(one, [delivery(2)]) == "ledger_unavailable"
+    assert on_disk(path) == {ACKED: 1}
+
+
+@pytest.mark.parametrize("under_way", [False, True], ids=["in-the-queue", "in-a-commit"])
+async def test_cancelled_request_disturbs_nobody(
+    path: Path, monkeypatch: pytest.MonkeyPatch, under_way: bool
+) -> None:
+    """If a sender hangs up the others are answered, and its own retry makes one count in all."""
+    monkeypatch.setattr(ledger_file, "_LOCK_WAIT", 30.0)
+    async with started(path) as one:
+        with locked(path):
+            waiting = [one.record([delivery(key)]) for key in (2, 3, 4)]
+            await asyncio.sleep(0.05 if under_way else 0)
+            waiting[1].cancel()
+            await asyncio.sleep(0)
+        assert list(await asyncio.gather(waiting[0], waiting[2])) == [1, 1]
+        assert waiting[1].cancelled()
+        assert await one.record([delivery(5)]) == 1
+        await one.record([delivery(3)])
+        assert one.pending == 0
+        assert in_memory(one) == on_disk(path) == {ACKED: 4}
+
+
+async def test_cancelled_request_survives_a_failed_commit(path: Path) -> None:
+    """A failed commit refuses the others and leaves the one that hung up alone."""
+    async with started(path) as one:
+        with locked(path):
+            waiting = [one.record([delivery(key)]) for key in (2, 3)]
+            await asyncio.sleep(0)
+            waiting[0].cancel()
+            answers = await asyncio.gather(*waiting, return_exceptions=True)
+            assert isinstance(answers[0], asyncio.CancelledError)
+            assert isinstance(answers[1], Refusal)
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(2), delivery(3)]) == 2
+        assert in_memory(one) == on_disk(path) == {ACKED: 2}
+
+
+_REQUEST = st.lists(st.tuples(st.integers(2, 30) | st.none(), st.integers(1, 5)), max_size=6)
+_RUN = st.lists(st.lists(_REQUEST, max_size=5), max_size=3)  # groups of concurrent requests
+
+
+@settings(max_examples=30, deadline=None)
+@given(runs=st.lists(_RUN, min_size=1, max_size=3))
+def test_any_history_counts_each_delivery_once(
+    runs: list[list[list[list[tuple[int | None, int]]]]],
+) -> None:
+    """Over any runs, groups and requests, counts are those of a set of the keys seen."""
+    expected: Counter[Series] = Counter()
+    seen: set[int] = set()
+    shuffle = random.Random(0)
+
+    async def run(path: Path, groups: list[list[list[tuple[int | None, int]]]]) -> None:
+        async with started(path, sync="off") as one:
+            for group in groups:
+                # A key always stands for the same delivery.
+                requests = [
+                    [delivery(key, key or results, _series(key)) for key, results in request]
+                    for request in group
+                ]
+                shuffle.shuffle(requests)
+                new = sum(await asyncio.gather(*map(one.record, requests)))
+                before = expected.total()
+                for each in (each for request in requests for each in request):
+                    if not seen.issuperset(each.keys) or not each.keys:
+                        expected.update(each.counts)
+                    seen.update(each.keys)
+                assert new == expected.total() - before
+            assert in_memory(one) == on_disk(path) == expected
+
+    with TemporaryDirectory() as folder:
+        for groups in runs:
+            asyncio.run(run(Path(folder) / "ledger.sqlite3", groups))
+
+
+def _series(key: int | None) -> Series:
+    return BAD_TOKEN if key and key % 2 else ACKED

@@ -1,0 +1,133 @@
+"""The delivery window: exact cases on tiny rings, and any sequence against a list."""
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from exporter.ledger.window import DeliveryWindow
+
+LAST_KEY = 2**64 - 1
+
+COLLIDING = {
+    "first-bucket": [16, 32, 48, 64],
+    "last-bucket": [15, 31, 47, LAST_KEY],
+    "neighbours": [16, 17, 32, 33],
+    "top-bits-only": [1 << 63, 1 << 62, 1 << 61, 3 << 62],
+}
+
+
+def new_to(window: DeliveryWindow, key: int) -> bool:
+    """Add one key; say whether it was new."""
+    return window.add([key]) == [key]
+
+
+@pytest.mark.parametrize("key", [0, 1, 2, 7, 8, 2**63, LAST_KEY])
+def test_key_is_new_once(key: int) -> None:
+    """Any 64-bit key, 0 included, is new the first time and never again."""
+    window = DeliveryWindow(8)
+    assert [new_to(window, key) for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize("keys", COLLIDING.values(), ids=COLLIDING)
+def test_colliding_keys_are_told_apart(keys: list[int]) -> None:
+    """Keys of one bucket are different keys, before and after some are taken back."""
+    window = DeliveryWindow(8)
+    assert window.add(keys[:2]) == keys[:2]
+    end = window.end
+    assert window.add(keys) == keys[2:]
+    assert window.add(keys) == []
+    window.take_back(end)
+    assert window.add(keys) == keys[2:]
+
+
+def test_keys_of_a_batch_are_told_apart() -> None:
+    """Of many keys at once the new ones come back in their order, each once."""
+    window = DeliveryWindow(16)
+    assert window.add([9, 5, 9, 41]) == [9, 5, 41]
+    assert window.add([41, 6, 5, 6, 9]) == [6]
+    assert window.add([]) == []
+
+
+def test_keys_that_are_taken_back_are_new_again() -> None:
+    """What a failed commit added is forgotten, 0 too, and nothing else is."""
+    window = DeliveryWindow(16)
+    window.add([1, 2])
+    end = window.end
+    new = window.add([0, 7, 1, LAST_KEY, 7])
+    assert new == [0, 7, LAST_KEY]
+    window.take_back(end)
+    window.take_back(end)
+    assert window.add([0, 7, LAST_KEY, 2, 1]) == new
+
+
+def test_old_keys_are_new_again() -> None:
+    """What lies before the position that is given is let go of; the rest stays."""
+    window = DeliveryWindow(8)
+    window.add([5])
+    end = window.end
+    window.add([6])
+    window.forget(end)
+    window.forget(0)
+    assert [new_to(window, key) for key in (6, 5, 5)] == [False, True, False]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("added", range(1, 40))
+def test_last_keys_are_known(added: int, at_once: bool) -> None:
+    """However many keys came before, in whatever batches, just the last `capacity` are known."""
+    window = DeliveryWindow(8)
+    keys = list(range(100, 100 + added))
+    batches = [keys] if at_once else [[key] for key in keys]
+    assert [new for batch in batches for new in window.add(batch)] == keys
+    assert window.add(keys[-8:]) == []
+    if added > 8:
+        assert new_to(window, keys[-9])
+
+
+def test_repetitions_push_nothing_out() -> None:
+    """A key that comes again and again costs the others nothing."""
+    window = DeliveryWindow(8)
+    keys = list(range(100, 108))
+    window.add(keys)
+    assert window.add([keys[-1]] * 20) == []
+    assert window.add(keys) == []
+
+
+# Few buckets, so that chains lead over links that are out of date.
+_KEYS = st.integers(0, 3).map(lambda n: 16 * n) | st.sampled_from([1, 3, 17, 2**63, LAST_KEY])
+
+
+class WindowAgainstList(RuleBasedStateMachine):
+    """Any sequence of commits, some of which fail, does what a list of the last keys would do."""
+
+    @initialize(capacity=st.sampled_from([1, 2, 4, 8]))
+    def start(self, capacity: int) -> None:
+        """Begin with an empty window."""
+        self.window = DeliveryWindow(capacity)
+        self.known: list[int] = []
+
+    @rule(batch=st.lists(_KEYS, max_size=6), fails=st.booleans())
+    def commit(self, batch: list[int], fails: bool) -> None:
+        """Add keys; if the commit fails take them back."""
+        end = self.window.end
+        expected = []
+        for key in batch:
+            if key not in self.known:
+                expected.append(key)
+                self.known = [*self.known, key][-self.window.capacity :]
+        assert self.window.add(batch) == expected
+        if fails:
+            self.window.take_back(end)
+            # What they had pushed out stays out.
+            self.known = self.known[: max(0, len(self.known) - len(expected))]
+
+    @rule(kept=st.integers(0, 8))
+    def forget(self, kept: int) -> None:
+        """Let go of all but the last few keys."""
+        self.window.forget(self.window.end - kept)
+        self.known = self.known[max(0, len(self.known) - kept) :]
+
+
+TestWindowAgainstList = WindowAgainstList.TestCase
+TestWindowAgainstList.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)

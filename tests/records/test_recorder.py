@@ -1,0 +1,210 @@
+"""What a running exporter keeps of rejected calls, and that this never costs it an answer."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.records.record import Record
+from exporter.records.recorder import MAX_WAITING, PAUSE_SECONDS
+from tests.support.exporter import Exporter, KeyPair, MakeSettings, started, url_sign
+
+BAD = b'{"targetId": "abc", "statusDesc": "bad"}'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Name a folder that does not exist yet."""
+    return tmp_path / "deep" / "records"
+
+
+def records(folder: Path) -> list[Record]:
+    """Read the records of a folder, the oldest first."""
+    return [msgspec.json.decode(one.read_bytes(), type=Record) for one in sorted(folder.iterdir())]
+
+
+async def signed(exporter: Exporter, keys: KeyPair, body: bytes, query: str = "") -> int:
+    """Post a signed callback; return the status."""
+    path = f"/webhooks/mps?sign={url_sign(keys.sign(body))}{query}"
+    return (await exporter.post(path, body))[0]
+
+
+async def outcomes(exporter: Exporter) -> dict[str, float]:
+    """Scrape what became of the records."""
+    samples = (await exporter.samples())["push_exporter_records_total"]
+    return {labels[0]: value for labels, value in samples.items() if value}
+
+
+def size_on_disk(folder: Path) -> int:
+    """Add up the blocks that the files of a folder take."""
+    return sum(-(-one.stat().st_size // 4096) * 4096 for one in folder.iterdir())
+
+
+async def test_rejected_calls_are_kept_and_others_are_not(
+    make_settings: MakeSettings, keys: KeyPair, folder: Path
+) -> None:
+    """Authenticated calls that are malformed or have a rejected item are kept, redacted."""
+    async with started(make_settings(record=folder)) as exporter:
+        assert await signed(exporter, keys, b'{"statusCode": "2"}') == 200
+        assert await signed(exporter, keys, b'{"statusCode": "4242"}') == 200
+        assert await signed(exporter, keys, BAD, "&channel=IOS") == 400
+        assert await signed(exporter, keys, b'{"statusCode"') == 400
+        status, _ = await exporter.results(b'[{"code": 2}, {"code": true, "token": "xyz"}]')
+        assert status == 200
+        status, _ = await exporter.results(b"x\n", content_type="application/x-ndjson; a=b")
+        assert status == 400
+    kept = records(folder)
+    assert [(one.source, one.reason) for one in kept] == [
+        ("mps", "code_missing"),
+        ("mps", "malformed_body"),
+        ("results", "code_invalid"),
+        ("results", "malformed_json"),
+    ]
+    assert kept[0].body == '{"targetId":"…","statusDesc":"bad"}'
+    assert (kept[0].query, kept[0].channel) == (["sign", "channel"], "IOS")
+    assert kept[2].body == '[{"code":2},{"code":true,"token":"…"}]'
+    assert kept[3].content_type == "application/x-ndjson"
+    assert {one.stat().st_mode & 0o777 for one in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_unsigned_and_forged_calls_are_kept_only_if_asked(
+    make_settings: MakeSettings, stranger: KeyPair, folder: Path, *, wanted: bool
+) -> None:
+    """Calls that prove nothing are kept with RECORD_UNAUTHENTICATED alone."""
+    settings = make_settings(record=folder, record_unauthenticated=wanted)
+    async with started(settings) as exporter:
+        assert await signed(exporter, stranger, BAD) == 401
+        assert (await exporter.post("/webhooks/results", BAD))[0] == 401
+    assert folder.exists() == wanted
+    if wanted:
+        assert [one.reason for one in records(folder)] == ["bad_signature", "missing_credentials"]
+
+
+async def test_where_anyone_may_call_nothing_is_kept_unasked(
+    make_settings: MakeSettings, folder: Path
+) -> None:
+    """ALLOW_UNSIGNED accepts calls, but does not make them authenticated."""
+    settings = make_settings(mps_public_key_files=[], allow_unsigned=True, record=folder)
+    async with started(settings) as exporter:
+        assert (await exporter.post("/webhooks/mps", BAD))[0] == 400
+    assert not folder.exists()
+
+
+async def test_nothing_is_kept_by_default(exporter: Exporter, tmp_path: Path) -> None:
+    """Without RECORD a rejection leaves no file and no thread."""
+    before = {*tmp_path.rglob("*")}
+    assert (await exporter.results(b"nonsense"))[0] == 400
+    assert {*tmp_path.rglob("*")} == before
+    assert await outcomes(exporter) == {}
+
+
+async def test_the_oldest_go_and_strangers_stay(make_settings: MakeSettings, folder: Path) -> None:
+    """The folder keeps to its size over restarts; the newest records stay, and others' files."""
+    folder.mkdir(parents=True)
+    notes = folder / "notes.txt"
+    notes.write_text("mine")
+    unfinished = folder / ".record-x"
+    unfinished.write_text("cut off")
+    for run in range(2):
+        async with started(make_settings(record=folder, record_max_bytes=3 * 4096)) as exporter:
+            for number in range(4):
+                await exporter.results(b'{"x": %d}' % (10 * run + number))
+    assert (notes.read_text(), unfinished.exists()) == ("mine", False)
+    notes.unlink()
+    assert [one.body for one in records(folder)] == ['{"x":11}', '{"x":12}', '{"x":13}']
+    assert size_on_disk(folder) <= 3 * 4096
+
+
+async def test_a_call_larger_than_the_folder_is_dropped(
+    make_settings: MakeSettings, folder: Path
+) -> None:
+    """A body that the folder cannot hold pushes nothing out."""
+    async with started(make_settings(record=folder, record_max_bytes=4096)) as exporter:
+        await exporter.results(b'{"x": 1}')
+        await exporter.results(b'{"x": "%b"}' % (b"word " * 1000))
+        exporter.service.recorder.close()
+        assert await outcomes(exporter) == {"written": 1, "dropped": 1}
+    assert [one.body for one in records(folder)] == ['{"x":1}']
+
+
+async def test_a_flood_is_not_recorded_call_by_call(
+    make_settings: MakeSettings, folder: Path
+) -> None:
+    """Of a flood a few calls a second are kept, so that good calls are not kept waiting."""
+    async with started(make_settings(record=folder)) as exporter:
+        begun = time.monotonic()
+        for _ in range(4 * MAX_WAITING):
+            await exporter.results(b'{"x": 1}')
+        exporter.service.recorder.close()
+        most = MAX_WAITING + 1 + (time.monotonic() - begun) / PAUSE_SECONDS
+        found = await outcomes(exporter)
+    assert MAX_WAITING <= found["written"] <= most
+    assert found["written"] + found.get("dropped", 0) == 4 * MAX_WAITING
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path) -> Path:
+    """Give a path at which no folder can be made, for root neither."""
+    path = tmp_path / "file"
+    path.write_text("")
+    return path / "records"
+
+
+async def test_an_unwritable_folder_is_logged_once_and_breaks_nothing(
+    make_settings: MakeSettings, unwritable: Path
+) -> None:
+    """Calls are answered as ever; each failure counts and the first is a line in the log."""
+    with capture_logs() as logs:
+        async with started(make_settings(record=unwritable)) as exporter:
+            statuses = [(await exporter.results(b'{"x": 1}'))[0] for _ in range(5)]
+            exporter.service.recorder.close()
+            assert await outcomes(exporter) == {"failed": 5}
+    assert statuses == [400] * 5
+    failures = [one for one in logs if one["event"] == "rejected calls cannot be recorded"]
+    assert [one["problem"] for one in failures] == ["Not a directory"]
+
+
+async def test_a_folder_that_can_be_written_again_is_used(
+    make_settings: MakeSettings, folder: Path
+) -> None:
+    """A failure in the middle leaves no half file, and the next call is recorded."""
+    async with started(make_settings(record=folder)) as exporter:
+        await exporter.results(b'{"x": 1}')
+        await settled(exporter)
+        moved = folder.rename(folder.with_name("moved"))
+        await exporter.results(b'{"x": 2}')
+        await settled(exporter)
+        moved.rename(folder)
+        await exporter.results(b'{"x": 3}')
+        await settled(exporter)
+        assert await outcomes(exporter) == {"written": 2, "failed": 1}
+    assert [one.body for one in records(folder)] == ['{"x":1}', '{"x":3}']
+
+
+async def settled(exporter: Exporter) -> None:
+    """Wait until the recorder's thread has done all that it was given."""
+    exporter.service.recorder._writer.submit(lambda: None).result()
+
+
+async def test_a_slow_disk_drops_records_and_delays_no_answer(
+    make_settings: MakeSettings, folder: Path
+) -> None:
+    """While the disk hangs, calls wait for nothing; past the bound they are not recorded."""
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "record-0.json")  # no disk hangs on demand; a reader of a pipe does
+    async with started(make_settings(record=folder)) as exporter:
+        recorder: Any = exporter.service.recorder
+        hanging = recorder._writer.submit((folder / "record-0.json").read_bytes)
+        for _ in range(MAX_WAITING + 3):
+            assert (await exporter.results(b'{"x": 1}'))[0] == 400
+        assert await outcomes(exporter) == {"dropped": 3}
+        (folder / "record-0.json").write_bytes(b"")
+        assert hanging.result() == b""
+        (folder / "record-0.json").unlink()
+        await settled(exporter)
+        assert await outcomes(exporter) == {"dropped": 3, "written": MAX_WAITING}

@@ -1,0 +1,198 @@
+"""The chain that alerts travel: exporter, Prometheus, Alertmanager, and a webhook that is told."""
+
+import json
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import yaml
+
+from tests.support.exporter import TOKEN
+from tests.support.programs import (
+    ExporterProcess,
+    answers,
+    beside,
+    fetch,
+    free_port,
+    program,
+    started,
+    wait_for,
+)
+from tests.support.rules import ALERTMANAGER, PROMETHEUS, RULES, read
+
+MAX_PENDING_RESULTS = 20
+"""Few enough for a batch to be refused while others wait, enough for the simulators."""
+UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+
+
+def hurried(text: str) -> str:
+    """Shorten every duration to a sixtieth, so that a minute takes a second; thresholds stay.
+
+    Durations are windows, offsets, `for` and Alertmanager's times; `900` is the window of 15
+    minutes in seconds. Names such as `increase15m` stay, too.
+    """
+
+    def shorten(match: re.Match[str]) -> str:
+        parts = re.findall(r"(\d+)([dhms])", match[0])
+        return f"{sum(int(number) * UNITS[unit] for number, unit in parts) * 1000 // 60}ms"
+
+    return re.sub(r"(?<!\w)(?:\d+[dhms])+(?!\w)", shorten, re.sub(r"\b900\b", "15", text))
+
+
+class Receiver(ThreadingHTTPServer):
+    """A webhook that keeps what Alertmanager sends, by the path that it was sent to."""
+
+    def __init__(self) -> None:
+        self.alerts: dict[tuple[str, str, str], dict[str, Any]] = {}
+        """The latest state of each alert by path, name and channel."""
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def told(self, path: str, alert: str, channel: str = "") -> dict[str, Any] | None:
+        """Return an alert as it was sent to a path while it was firing."""
+        return self.alerts.get((path, alert, channel))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        for alert in body["alerts"]:
+            labels = alert["labels"]
+            key = (self.path.strip("/"), labels["alertname"], labels.get("channel", ""))
+            if alert["status"] == "firing":
+                self.server.alerts[key] = alert
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as it is inherited
+        """Write nothing."""
+
+
+@contextmanager
+def receiver() -> Iterator[Receiver]:
+    """Run the webhook inside the block."""
+    with Receiver() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.1,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def alertmanager(folder: Path, told: Receiver) -> Iterator[str]:
+    """Run Alertmanager with our routes in a hurry; every receiver is a path of the webhook."""
+    config = yaml.safe_load(hurried(ALERTMANAGER.read_text("utf-8")))
+    config["receivers"] = [
+        {
+            "name": one["name"],
+            "webhook_configs": [{"url": f"http://127.0.0.1:{told.server_port}/{one['name']}"}],
+        }
+        for one in config["receivers"]
+    ]
+    file = folder / "alertmanager.yml"
+    file.write_text(yaml.safe_dump(config))
+    address = f"127.0.0.1:{free_port()}"
+    command = [
+        program("prometheus-alertmanager", "prometheus-alertmanager"),
+        f"--config.file={file}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+    ]
+    with started(command, folder / "alertmanager.log"):
+        wait_for(lambda: answers(f"http://{address}/-/ready"), "Alertmanager is ready")
+        yield f"http://{address}"
+
+
+def prometheus_config(folder: Path, exporter: ExporterProcess, alerts: str) -> str:
+    """Take our configuration in a hurry, with a copy of the rules in a hurry."""
+    rules = folder / "rules.yml"
+    rules.write_text(hurried(RULES.read_text("utf-8")))
+    config = read(PROMETHEUS)
+    config["global"] = {
+        "scrape_interval": "1s",
+        "scrape_timeout": "1s",
+        "evaluation_interval": "1s",
+    }
+    config["rule_files"] = [str(rules)]
+    ours = config["scrape_configs"][0]
+    for where, url in (
+        (config["alerting"]["alertmanagers"][0], alerts),
+        (ours, exporter.admin),
+    ):
+        del where["file_sd_configs"]
+        where["static_configs"] = [{"targets": [url.removeprefix("http://")]}]
+    config["scrape_configs"] = [ours]
+    return yaml.safe_dump(config)
+
+
+class Chain(NamedTuple):
+    """What runs."""
+
+    exporter: ExporterProcess
+    prometheus: str
+    alertmanager: str
+    told: Receiver
+    key: Path
+    folder: Path
+
+
+@contextmanager
+def played(path: Chain, rates: dict[str, int]) -> Iterator[None]:
+    """Let the simulator send the results of scenarios, so many a second, inside the block."""
+    url = f"{path.exporter.ingest}/webhooks/mps"
+    with ExitStack() as stack:
+        for scenario, rate in rates.items():
+            command = [sys.executable, "-m", "exporter", "simulate", "--scenario", scenario]
+            to = ["--url", url, "--private-key", str(path.key), "--rate", str(rate)]
+            stack.enter_context(started([*command, *to], path.folder / f"{scenario}.log"))
+        yield
+
+
+@contextmanager
+def strangers(path: Chain, seconds: float) -> Iterator[None]:
+    """Send what no scenario has for so long, beginning with the block.
+
+    Results of a channel that no table has, some of them in batches that are too many at a time
+    for MAX_PENDING_RESULTS; calls that are malformed or forged. Then that channel is silent.
+    """
+    result = {"channel": "acme", "code": 7}
+    single = json.dumps(result | {"count": 5}).encode()
+    batch = json.dumps([result] * (MAX_PENDING_RESULTS + 1)).encode()
+    bodies = [single, batch, batch, batch, b"{", b'[{"channel": "apns"}]']
+    token = {"Authorization": f"Bearer {TOKEN}"}
+    over = threading.Event()
+
+    def post(body: bytes, headers: dict[str, str]) -> None:
+        with suppress(OSError):  # most are refused: that is what they are for
+            fetch(f"{path.exporter.ingest}/webhooks/results", body, headers)
+
+    def send() -> None:
+        end = time.monotonic() + seconds
+        with ThreadPoolExecutor(len(bodies) + 1) as pool:
+            while time.monotonic() < end and not over.wait(0.1):
+                forged = pool.submit(post, batch, {"Authorization": "Bearer of nothing"})
+                list(pool.map(post, bodies, [token] * len(bodies)))
+                forged.result()
+
+    with beside(send, over.set):
+        yield
+
+
+def query(path: Chain, expression: str) -> list[dict[str, Any]]:
+    """Evaluate an expression; an HTTPError says that Prometheus cannot."""
+    answer = json.loads(fetch(f"{path.prometheus}/api/v1/query?query={quote(expression)}"))
+    result: list[dict[str, Any]] = answer["data"]["result"]
+    return result

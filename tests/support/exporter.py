@@ -1,0 +1,106 @@
+"""A running exporter and a client of it; keys, tokens and signatures as senders have them."""
+
+import base64
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.runtime import Service
+from exporter.server import running
+from exporter.settings import Settings
+
+
+class KeyPair(NamedTuple):
+    """The files of an RSA key made by openssl."""
+
+    private: Path
+    public: Path
+
+    def sign(self, body: bytes) -> bytes:
+        """Sign with the openssl program, as a gateway that shares no code with us would."""
+        return subprocess.run(
+            ["openssl", "dgst", "-sha256", "-sign", str(self.private)],
+            input=body,
+            capture_output=True,
+            check=True,
+        ).stdout
+
+
+def url_sign(signature: bytes) -> str:
+    """Encode a signature as MPS does: `-` for `+`, `_` for `/`."""
+    return quote(base64.b64encode(signature).decode().replace("+", "-").replace("/", "_"))
+
+
+def make_key_pair(folder: Path, name: str) -> KeyPair:
+    """Make an RSA key pair with openssl."""
+    if not shutil.which("openssl"):
+        pytest.fail("these tests sign with the openssl program: install it")
+    pair = KeyPair(folder / f"{name}.pem", folder / f"{name}.pub.pem")
+    generate = ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+    subprocess.run([*generate, "-out", str(pair.private)], check=True, capture_output=True)
+    extract = ["openssl", "pkey", "-in", str(pair.private), "-pubout", "-out", str(pair.public)]
+    subprocess.run(extract, check=True, capture_output=True)
+    return pair
+
+
+TOKEN = "correct-horse-battery-staple"
+SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ....").decode()
+
+MakeSettings = Callable[..., Settings]
+
+
+class Exporter:
+    """A running exporter and a client of it."""
+
+    def __init__(
+        self, service: Service, ingest: str, admin: str, client: aiohttp.ClientSession
+    ) -> None:
+        self.service = service
+        self.ingest = ingest
+        self.admin = admin
+        self.client = client
+
+    async def post(
+        self, path: str, body: bytes, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Post a body; return the status and the answer."""
+        async with self.client.post(self.ingest + path, data=body, headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    async def results(self, body: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
+        """Post a body to the generic webhook with the token."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.post(
+            "/webhooks/results", body, {"Authorization": f"Bearer {TOKEN}"} | given
+        )
+
+    async def samples(self) -> dict[str, dict[tuple[str, ...], float]]:
+        """Scrape; return the value of each sample by its label values in alphabetical order."""
+        async with self.client.get(self.admin + "/metrics") as answer:
+            text = await answer.text()
+        found: dict[str, dict[tuple[str, ...], float]] = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                labels = tuple(value for _, value in sorted(sample.labels.items()))
+                found.setdefault(sample.name, {})[labels] = sample.value
+        return found
+
+    async def counted(self) -> dict[tuple[str, ...], float]:
+        """Scrape; return the results that are not 0 by channel, code and severity."""
+        results = (await self.samples())["push_results_total"]
+        return {labels: value for labels, value in results.items() if value}
+
+
+@asynccontextmanager
+async def started(settings: Settings) -> AsyncIterator[Exporter]:
+    """Run an exporter inside the block."""
+    async with running(settings) as (service, ports), aiohttp.ClientSession() as client:
+        yield Exporter(service, ports.ingest_url, ports.admin_url, client)

@@ -1,0 +1,56 @@
+"""What a user applies for alerting: the rules, the Alertmanager configuration, the runbooks."""
+
+import re
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, NamedTuple
+
+import yaml
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+RULES = DEPLOY / "prometheus" / "rules.yml"
+PROMETHEUS = DEPLOY / "prometheus" / "prometheus.yml"
+ALERTMANAGER = DEPLOY / "alertmanager" / "alertmanager.yml"
+RUNBOOKS = {path.stem: path.read_text("utf-8") for path in (DEPLOY / "runbooks").glob("*.md")}
+UNIT_TESTS = sorted(Path(__file__).parents[1].joinpath("rules").glob("*.yml"))
+
+
+class Alert(NamedTuple):
+    """An alerting rule."""
+
+    name: str
+    expression: str
+    severity: str
+    annotations: dict[str, str]
+
+
+def read(path: Path) -> Any:
+    """Read a YAML file."""
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+_RULES = [rule for group in read(RULES)["groups"] for rule in group["rules"]]
+
+RECORDED: dict[str, str] = {rule["record"]: rule["expr"] for rule in _RULES if "record" in rule}
+"""The expression of each recording rule."""
+
+ALERTS = [
+    Alert(rule["alert"], rule["expr"], rule["labels"]["severity"], rule["annotations"])
+    for rule in _RULES
+    if "alert" in rule
+]
+
+EXPRESSIONS = {**RECORDED, **{alert.name: alert.expression for alert in ALERTS}}
+
+
+def code_blocks(runbook: str, language: str) -> list[str]:
+    """Return the code of a runbook that is in a language."""
+    found = re.findall(
+        rf"^( *)```{language}\n(.*?)^\1```", RUNBOOKS[runbook], re.MULTILINE | re.DOTALL
+    )
+    return [dedent(code).strip() for _, code in found]
+
+
+def template_queries(text: str) -> list[str]:
+    """Return the queries in the templates of an annotation, for some label values."""
+    return [query.replace("%s", "vivo") for query in re.findall(r'printf "([^"]{9,})"', text)]

@@ -1,0 +1,647 @@
+"""The public edge, end to end: real sockets, real ledger, signatures by openssl."""
+
+import asyncio
+import base64
+import json
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.classification.tables import GATEWAY, load_tables
+from exporter.webhooks.handler import MAX_LISTED_REJECTIONS, STATUS
+from tests.support.exporter import (
+    SECRET,
+    TOKEN,
+    Exporter,
+    KeyPair,
+    MakeSettings,
+    started,
+    url_sign,
+)
+
+MPS = "/webhooks/mps"
+RESULTS = "/webhooks/results"
+
+
+def callback(code: object, message: str = "", **more: Any) -> bytes:
+    """Make the body of an MPS callback."""
+    return json.dumps(
+        {
+            "extInfo": {"adToken": "token-of-a-device", "osType": "android"},
+            "msgId": "console_1584853300103",
+            "pushSuccess": code == "2",
+            "statusCode": code,
+            "statusDesc": message,
+            "targetId": "target-of-a-person",
+        }
+        | more
+    ).encode()
+
+
+async def call(
+    exporter: Exporter, keys: KeyPair, body: bytes, query: str = ""
+) -> tuple[int, dict[str, Any]]:
+    """Post a signed callback."""
+    return await exporter.post(f"{MPS}?sign={url_sign(keys.sign(body))}{query}", body)
+
+
+async def outcome(exporter: Exporter, source: str, status: str) -> float:
+    """Read how many calls of a source ended so."""
+    samples = await exporter.samples()
+    return samples["push_webhook_requests_total"][source, status]
+
+
+async def test_signed_callback_is_counted(exporter: Exporter, keys: KeyPair) -> None:
+    """A callback with a good signature becomes a count under its channel and severity."""
+    body = callback("2", "Acked", extInfo={"adToken": "x", "osType": "ios"})
+    assert await call(exporter, keys, body) == (
+        200,
+        {"accepted": 1, "duplicates": 0, "rejected": []},
+    )
+    assert await exporter.counted() == {("apns", "2", "info"): 1}
+
+
+async def test_every_code_of_every_table_is_counted(exporter: Exporter, keys: KeyPair) -> None:
+    """Each code, sent with its channel's name, raises exactly its own series by one."""
+    expected: dict[tuple[str, ...], float] = {}
+    tables = load_tables()
+    results = []
+    for channel, table in tables.items():
+        for code, row in {**tables[GATEWAY].codes, **table.codes}.items():
+            expected[channel, code, row.severity] = 1
+            results.append(json.loads(callback(code, row.name, channel=channel)))
+    status, answer = await call(exporter, keys, json.dumps(results).encode())
+    assert (status, answer["accepted"]) == (200, len(expected))
+    assert await exporter.counted() == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "series"),
+    [
+        ({"channel": "HMS"}, ("huawei", "2", "info")),
+        ({"extInfo": {"channel": "MIUI"}}, ("mipush", "2", "info")),
+        ({"channel": "IOS", "extInfo": {"channel": "MIUI"}}, ("apns", "2", "info")),
+        ({"channel": "smoke-signal"}, ("other", "2", "unknown")),
+        ({"channel": 5, "extInfo": "not an object"}, ("other", "2", "unknown")),
+        ({"channel": None, "extInfo": None}, ("mps", "2", "info")),
+        ({"channel": ["HMS"], "extInfo": [1]}, ("mps", "2", "info")),
+        ({"extInfo": {"osType": "iOS"}}, ("apns", "2", "info")),
+        ({"unknownField": {"deep": [1, 2]}}, ("mps", "2", "info")),
+    ],
+)
+async def test_callback_is_read_tolerantly(
+    exporter: Exporter, keys: KeyPair, more: dict[str, Any], series: tuple[str, ...]
+) -> None:
+    """Hints are taken from where DESIGN says, and odd optional fields do no harm."""
+    status, _ = await call(exporter, keys, callback("2", **more))
+    assert status == 200
+    assert await exporter.counted() == {series: 1}
+
+
+async def test_query_names_the_channel(exporter: Exporter, keys: KeyPair) -> None:
+    """A hint in the URL goes before the body's."""
+    await call(exporter, keys, callback(10072, channel="OPPO"), "&channel=vivo")
+    assert await exporter.counted() == {("vivo", "10072", "warning"): 1}
+
+
+@pytest.mark.parametrize("code", [2, "2", 2.0, " 2 ", "02"])
+async def test_spellings_of_a_code_are_one(exporter: Exporter, keys: KeyPair, code: object) -> None:
+    """Integers are canonicalised before they are looked up."""
+    await call(exporter, keys, callback(code))
+    assert await exporter.counted() == {("mps", "2", "info"): 1}
+
+
+@pytest.mark.parametrize("code", [True, [2], {"a": 1}, 1.5, "two words", "x" * 65, 10**70])
+async def test_callback_with_an_impossible_code(
+    exporter: Exporter, keys: KeyPair, code: object
+) -> None:
+    """What cannot be a code is refused by name, and not mistaken for one that it equals."""
+    body = json.dumps([json.loads(callback(1)), json.loads(callback(code))]).encode()
+    status, answer = await call(exporter, keys, body)
+    assert (status, answer["accepted"]) == (200, 1)
+    assert [one["reason"] for one in answer["rejected"]] == ["code_invalid"]
+    assert await exporter.counted() == {("mps", "1", "warning"): 1}
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ('{"statusCode": 1e999}', "code_invalid"),
+        ('{"statusCode": 2, "statusDesc": 1e999}', "malformed_json"),
+        ('{"statusCode": 2, "extInfo": {"x": [-1e999]}}', "malformed_json"),
+    ],
+)
+async def test_callback_with_a_number_out_of_range(
+    exporter: Exporter, keys: KeyPair, item: str, reason: str
+) -> None:
+    """A number that no float holds is refused with its callback, and the others are counted."""
+    status, answer = await call(exporter, keys, f'[{item}, {{"statusCode": 2}}]'.encode())
+    assert (status, answer["accepted"]) == (200, 1)
+    assert [one["reason"] for one in answer["rejected"]] == [reason]
+
+
+async def test_same_body_is_counted_once(exporter: Exporter, keys: KeyPair) -> None:
+    """A retry of a callback is answered 200 and counted as a duplicate."""
+    body = callback("2")
+    await call(exporter, keys, body)
+    assert await call(exporter, keys, body) == (
+        200,
+        {"accepted": 0, "duplicates": 1, "rejected": []},
+    )
+    assert await exporter.counted() == {("mps", "2", "info"): 1}
+    assert (await exporter.samples())["push_results_duplicate_total"]["mps",] == 1
+
+
+async def test_array_of_callbacks_is_one_delivery(exporter: Exporter, keys: KeyPair) -> None:
+    """An array keeps its good callbacks, and its retry is a duplicate as a whole."""
+    body = json.dumps([json.loads(callback("2")), 5, {"msgId": "x"}]).encode()
+    status, answer = await call(exporter, keys, body)
+    assert (status, answer["accepted"]) == (200, 1)
+    assert [(one["index"], one["reason"]) for one in answer["rejected"]] == [
+        (1, "not_an_object"),
+        (2, "code_missing"),
+    ]
+    status, answer = await call(exporter, keys, body)
+    assert (status, answer["accepted"], answer["duplicates"]) == (200, 0, 1)
+
+
+@pytest.mark.parametrize(
+    "twist",
+    [
+        lambda s: base64.b64encode(s).decode(),  # a `+` arrives as a space
+        lambda s: quote(base64.b64encode(s).decode(), safe=""),
+        lambda s: base64.urlsafe_b64encode(s).decode().rstrip("="),
+        lambda s: base64.b64encode(s).decode().rstrip("="),
+    ],
+    ids=["standard", "quoted", "url-safe-unpadded", "standard-unpadded"],
+)
+async def test_signature_in_any_alphabet(exporter: Exporter, keys: KeyPair, twist: Any) -> None:
+    """Both base64 alphabets are read, padded or not."""
+    for number in range(8):  # enough for `+` and `/` to occur
+        body = callback("2", msgId=f"m{number}")
+        status, _ = await exporter.post(f"{MPS}?sign={twist(keys.sign(body))}", body)
+        assert status == 200
+
+
+async def test_forged_callbacks_are_refused_before_parsing(
+    exporter: Exporter, keys: KeyPair, stranger: KeyPair
+) -> None:
+    """A stranger's key, a changed body, a cut signature and garbage are a 401."""
+    body = callback("2")
+    good = url_sign(keys.sign(body))
+    forged = [
+        (url_sign(stranger.sign(body)), body),
+        (good, body + b" "),
+        (good[:-8], body),
+        ("AAAA", body),
+        ("%FF%FE", body),
+        ("a" * 5000, body),
+        (good, b"not json"),
+    ]
+    for sign, sent in forged:
+        status, answer = await exporter.post(f"{MPS}?sign={sign}", sent)
+        assert (status, answer["error"]) == (401, "bad_signature"), sign
+    for query in ("", "?sign=", "?signature=abc"):
+        status, answer = await exporter.post(MPS + query, body)
+        assert (status, answer["error"]) == (401, "missing_credentials")
+    assert await exporter.counted() == {}
+    assert await outcome(exporter, "mps", "bad_signature") == len(forged)
+    assert await outcome(exporter, "mps", "missing_credentials") == 3
+
+
+MALFORMED = [
+    b"",
+    b" ",
+    b"{",
+    b"nonsense",
+    b"5",
+    b'"text"',
+    b"null",
+    b"\xff\xfe",
+    b'{"statusCode": "2", "code": 2, "targetId": "\xff"}',
+    b'\xef\xbb\xbf{"statusCode": 2}',
+    b'{"statusCode": NaN, "code": NaN}',
+    b"[" * 100_000,
+    b'{"a":' * 50_000,
+    b'{"statusCode": 2} trailing',
+    b'[{"statusCode": 2, "code": 2},',
+]
+
+
+@pytest.mark.parametrize("body", MALFORMED, ids=lambda body: repr(body[:20]))
+async def test_malformed_bodies_are_a_400(exporter: Exporter, keys: KeyPair, body: bytes) -> None:
+    """A signed body that is not JSON of the right shape is refused, counted, and loses nothing."""
+    status, answer = await call(exporter, keys, body)
+    assert (status, answer["error"]) == (400, "malformed_body")
+    status, answer = await exporter.results(body)
+    assert (status, answer["error"]) == (400, "malformed_body")
+    assert await outcome(exporter, "mps", "malformed_body") == 1
+    assert await outcome(exporter, "results", "malformed_body") == 1
+
+
+ITEMS: list[tuple[Any, str]] = [
+    ({}, "code_missing"),
+    ({"code": None}, "code_missing"),
+    ({"code": ""}, "code_missing"),
+    ({"code": True}, "code_invalid"),
+    ({"code": [2]}, "code_invalid"),
+    ({"code": 1.5}, "code_invalid"),
+    ({"code": "two words"}, "code_invalid"),
+    ({"code": "x" * 65}, "code_invalid"),
+    ({"code": 10**70}, "code_invalid"),
+    ({"code": 1, "count": 0}, "count_invalid"),
+    ({"code": 1, "count": -1}, "count_invalid"),
+    ({"code": 1, "count": "3"}, "count_invalid"),
+    ({"code": 1, "count": True}, "count_invalid"),
+    ({"code": 1, "count": 10**30}, "count_invalid"),
+    ({"code": 1, "channel": 5}, "channel_invalid"),
+    ({"code": 1, "message": {}}, "message_invalid"),
+    ({"code": 1, "id": []}, "id_invalid"),
+    ({"code": 1, "id": "x" * 300}, "id_invalid"),
+    (5, "not_an_object"),
+    ([{"code": 1}], "not_an_object"),
+    (None, "not_an_object"),
+]
+
+
+@pytest.mark.parametrize(("item", "reason"), ITEMS, ids=lambda value: str(value)[:40])
+async def test_bad_item_leaves_the_others(exporter: Exporter, item: Any, reason: str) -> None:
+    """A batch keeps its good results; the bad one is named by position and counted by reason."""
+    good = {"channel": "vivo", "code": 10072}
+    for batch in ([good, item, good], {"results": [good, item, good]}):
+        status, answer = await exporter.results(json.dumps(batch).encode())
+        assert (status, answer["accepted"]) == (200, 2)
+        assert [(one["index"], one["reason"]) for one in answer["rejected"]] == [(1, reason)]
+        assert answer["rejected"][0]["detail"]
+    samples = await exporter.samples()
+    assert samples["push_results_rejected_total"][reason, "results"] == 2
+    assert await exporter.counted() == {("vivo", "10072", "warning"): 4}
+
+
+async def test_batch_of_bad_items_is_a_400(exporter: Exporter) -> None:
+    """Nothing accepted and something rejected is an error that lists what was wrong."""
+    status, answer = await exporter.results(b'[{"code": true}, {}]')
+    assert (status, answer["error"], answer["accepted"]) == (400, "invalid_results", 0)
+    assert [one["reason"] for one in answer["rejected"]] == ["code_invalid", "code_missing"]
+    assert "index 0" in answer["detail"]
+    assert await outcome(exporter, "results", "invalid_results") == 1
+
+
+async def test_list_of_rejections_is_bounded(exporter: Exporter) -> None:
+    """An answer lists at most so many rejections; the metric counts them all."""
+    bad = MAX_LISTED_REJECTIONS + 5
+    status, answer = await exporter.results(json.dumps([{"code": 2}] + [{}] * bad).encode())
+    assert (status, len(answer["rejected"])) == (200, MAX_LISTED_REJECTIONS)
+    samples = await exporter.samples()
+    assert samples["push_results_rejected_total"]["code_missing", "results"] == bad
+
+
+async def test_shapes_of_the_generic_format(exporter: Exporter) -> None:
+    """An object, an array, an envelope and NDJSON are all read, with `count` and hints."""
+    one = b'{"channel": "vivo", "code": 10072, "message": "push too fast", "count": 3}'
+    for body in (one, b"[" + one + b"]", b'{"results": [' + one + b"]}"):
+        status, answer = await exporter.results(body)
+        assert (status, answer["accepted"]) == (200, 1)
+    lines = one + b"\r\n\n" + one + b"\n{broken\n"
+    status, answer = await exporter.results(lines, Content_Type="application/x-ndjson")
+    assert (status, answer["accepted"]) == (200, 2)
+    assert [(each["index"], each["reason"]) for each in answer["rejected"]] == [
+        (2, "malformed_json")
+    ]
+    assert await exporter.counted() == {("vivo", "10072", "warning"): 15}
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"results": []}'])
+async def test_empty_batch_is_accepted(exporter: Exporter, body: bytes) -> None:
+    """A batch without results has nothing wrong in it."""
+    assert await exporter.results(body) == (
+        200,
+        {"accepted": 0, "duplicates": 0, "rejected": []},
+    )
+
+
+async def test_ids_make_results_unique(exporter: Exporter) -> None:
+    """A result with an id is counted once by channel, id and code, whatever the alias."""
+    batch = [
+        {"channel": "vivo", "code": 10072, "id": "m-1"},
+        {"channel": "VIVO", "code": "10072", "id": "m-1"},
+        {"channel": "vivo", "code": 10072, "id": "m-2"},
+        {"channel": "vivo", "code": 10072, "id": "m-3", "count": 5},
+        {"channel": "vivo", "code": 2, "id": "m-1"},
+        {"channel": "oppo", "code": 2, "id": "m-1"},
+        {"channel": "smoke", "code": 2, "id": "m-1"},
+        {"channel": "flags", "code": 2, "id": "m-1"},
+        {"channel": "vivo", "code": 10072},
+        {"channel": "vivo", "code": 10072},
+    ]
+    _, answer = await exporter.results(json.dumps(batch).encode())
+    assert (answer["accepted"], answer["duplicates"]) == (9, 1)
+    _, answer = await exporter.results(json.dumps(batch).encode())
+    assert (answer["accepted"], answer["duplicates"]) == (2, 8)
+
+
+async def test_webhook_id_makes_a_call_unique(exporter: Exporter) -> None:
+    """`webhook-id` is the key of the whole call, before the ids of its results."""
+    body = b'[{"code": 2, "id": "a"}, {"code": 2, "id": "b"}, {}]'
+    _, answer = await exporter.results(body, webhook_id="call-1")
+    assert (answer["accepted"], answer["duplicates"]) == (2, 0)
+    status, answer = await exporter.results(body, webhook_id="call-1")
+    assert (status, answer["accepted"], answer["duplicates"]) == (200, 0, 2)
+    _, answer = await exporter.results(body, webhook_id="call-2")
+    assert (answer["accepted"], answer["duplicates"]) == (2, 0)
+
+
+async def test_duplicates_survive_a_restart(make_settings: MakeSettings, keys: KeyPair) -> None:
+    """Counts and delivery keys continue after a stop."""
+    settings = make_settings()
+    body = callback("2")
+    async with started(settings) as exporter:
+        await call(exporter, keys, body)
+    async with started(settings) as exporter:
+        assert await exporter.counted() == {("mps", "2", "info"): 1}
+        _, answer = await call(exporter, keys, body)
+        assert answer["duplicates"] == 1
+        assert await exporter.counted() == {("mps", "2", "info"): 1}
+
+
+def webhook_headers(body: bytes, at: float, identity: str = "msg_1") -> dict[str, str]:
+    """Sign a call as Standard Webhooks says, with openssl."""
+    signed = f"{identity}.{int(at)}.".encode() + body
+    key = base64.b64decode(SECRET.removeprefix("whsec_")).hex()
+    command = ["openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", f"hexkey:{key}", "-binary"]
+    mac = subprocess.run(command, input=signed, capture_output=True, check=True).stdout
+    return {
+        "webhook-id": identity,
+        "webhook-timestamp": str(int(at)),
+        "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
+    }
+
+
+async def test_standard_webhooks(exporter: Exporter) -> None:
+    """A signed call is accepted; a stale or a forged one is told apart."""
+    body = b'{"code": 2}'
+    status, _ = await exporter.post(RESULTS, body, webhook_headers(body, time.time()))
+    assert status == 200
+    for age in (-600, 600):
+        headers = webhook_headers(body, time.time() + age)
+        status, answer = await exporter.post(RESULTS, body, headers)
+        assert (status, answer["error"]) == (401, "stale_timestamp")
+    headers = webhook_headers(b"another body", time.time())
+    status, answer = await exporter.post(RESULTS, body, headers)
+    assert (status, answer["error"]) == (401, "bad_signature")
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({}, "missing_credentials"),
+        ({"Authorization": "Basic eDp5"}, "missing_credentials"),
+        ({"Authorization": "Bearer"}, "missing_credentials"),
+        ({"Authorization": "Bearer wrong"}, "bad_signature"),
+        ({"Authorization": f"Bearer {TOKEN}x"}, "bad_signature"),
+        ({"webhook-id": "x"}, "missing_credentials"),
+        (
+            {"webhook-id": "x", "webhook-timestamp": "nan", "webhook-signature": "v1,x"},
+            "bad_signature",
+        ),
+    ],
+)
+async def test_calls_without_credentials_are_refused(
+    exporter: Exporter, headers: dict[str, str], reason: str
+) -> None:
+    """The generic webhook wants a known token or a Standard Webhooks signature."""
+    status, answer = await exporter.post(RESULTS, b'{"code": 2}', headers)
+    assert (status, answer["error"]) == (401, reason)
+    assert await outcome(exporter, "results", reason) == 1
+
+
+async def test_unsigned_calls_only_where_nothing_is_configured(
+    make_settings: MakeSettings,
+) -> None:
+    """ALLOW_UNSIGNED opens the webhooks that have no credentials, and no other."""
+    settings = make_settings(allow_unsigned=True, results_token_files=[], results_secret_files=[])
+    async with started(settings) as exporter:
+        assert (await exporter.post(RESULTS, b'{"code": 2}'))[0] == 200
+        assert (await exporter.post(MPS, callback("2")))[0] == 401
+
+
+async def test_webhook_without_credentials_is_closed(make_settings: MakeSettings) -> None:
+    """A webhook that has no credentials refuses everyone unless unsigned calls are allowed."""
+    async with started(make_settings(results_token_files=[], results_secret_files=[])) as exporter:
+        status, answer = await exporter.results(b'{"code": 2}')
+        assert (status, answer["error"]) == (401, "missing_credentials")
+
+
+async def test_unknown_paths_and_methods(exporter: Exporter) -> None:
+    """Other paths are a 404 and other methods a 405, as JSON, and counted."""
+    for path in ("/", "/metrics", "/webhooks", "/webhooks/mps/", "/-/reload"):
+        status, answer = await exporter.post(path, b"{}")
+        assert (status, answer["error"]) == (404, "not_found")
+    for method in ("GET", "PUT", "DELETE", "OPTIONS"):
+        async with exporter.client.request(method, exporter.ingest + MPS) as answer_405:
+            assert answer_405.status == 405
+            assert answer_405.headers["Allow"] == "POST"
+    assert await outcome(exporter, "unknown", "not_found") == 5
+    assert await outcome(exporter, "mps", "method_not_allowed") == 4
+
+
+async def test_too_large_bodies(make_settings: MakeSettings) -> None:
+    """A body over the limit is a 413, declared or chunked; one at the limit is read."""
+    async with started(make_settings(max_body_bytes=100)) as exporter:
+        status, answer = await exporter.results(b" " * 101)
+        assert (status, answer["error"]) == (413, "too_large")
+
+        async def chunks() -> Any:
+            for _ in range(50):
+                yield b" " * 10
+
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        url = exporter.ingest + RESULTS
+        async with exporter.client.post(url, data=chunks(), headers=headers) as reply:
+            assert reply.status == 413
+        status, _ = await exporter.results(b'{"code": 2}'.ljust(100))
+        assert status == 200
+        assert await outcome(exporter, "results", "too_large") == 2
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "zstd", "gzip, identity"])
+async def test_compressed_bodies_are_refused(exporter: Exporter, encoding: str) -> None:
+    """Nothing is decompressed, so nothing can swell."""
+    status, answer = await exporter.results(b"\x1f\x8b", Content_Encoding=encoding)
+    assert (status, answer["error"]) == (415, "unsupported_encoding")
+    assert await outcome(exporter, "results", "unsupported_encoding") == 1
+
+
+async def raw(exporter: Exporter, request: bytes) -> bytes:
+    """Send bytes, read until the exporter hangs up."""
+    port = int(exporter.ingest.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        await writer.drain()
+        return await asyncio.wait_for(reader.read(), 20)
+    finally:
+        writer.close()
+
+
+async def test_body_that_does_not_arrive(make_settings: MakeSettings) -> None:
+    """A body that is late is a 408, and the connection is closed."""
+    async with started(make_settings(body_timeout_seconds=0.2)) as exporter:
+        head = f"POST {MPS} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc".encode()
+        answer = await raw(exporter, head)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"body_timeout" in answer
+        assert await outcome(exporter, "mps", "body_timeout") == 1
+
+
+async def test_broken_chunks_are_refused(exporter: Exporter) -> None:
+    """Malformed chunks are a 400 like any malformed body."""
+    head = f"POST {MPS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    answer = await raw(exporter, head + b"5\r\nabcde\r\nZZZ\r\n")
+    assert b" 400 " in answer.splitlines()[0]
+    assert b"ZZZ" not in answer
+
+
+@pytest.mark.parametrize("rest", [b"ZZZ\r\n", None], ids=["bad-chunk", "hung-up"])
+async def test_body_that_breaks_off(exporter: Exporter, rest: bytes | None) -> None:
+    """A body that breaks off under way is refused and counted, and nothing of it is taken."""
+    port = int(exporter.ingest.rpartition(":")[2])
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST {RESULTS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+    writer.write(head.encode() + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"cod\r\n')
+    while not exporter.service.in_flight:  # noqa: ASYNC110 - as a client would look
+        await asyncio.sleep(0.01)
+    if rest:
+        writer.write(rest)
+        await writer.drain()
+        await asyncio.sleep(0.1)
+    writer.close()
+    while exporter.service.in_flight:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert await outcome(exporter, "results", "malformed_body") == 1
+    assert await exporter.counted() == {}
+
+
+async def test_debug_logs_one_line_a_request(make_settings: MakeSettings) -> None:
+    """At level debug, and only there, each request has one line with its outcome."""
+    for level, lines in (("debug", 2), ("info", 0)):
+        with capture_logs() as logs:
+            async with started(make_settings(log_level=level)) as exporter:
+                await exporter.results(b'{"code": 2}')
+                await exporter.post(MPS, b"")
+            assert len([line for line in logs if line["event"] == "request"]) == lines
+
+
+async def test_overload_is_told_apart(make_settings: MakeSettings, keys: KeyPair) -> None:
+    """Past the bound on pending results calls get 503 and Retry-After; the others count."""
+    settings = make_settings(max_pending_results=2)
+    async with started(settings) as exporter:
+        bodies = [callback("2", msgId=f"m{number}") for number in range(5)]
+        with closing(sqlite3.connect(settings.ledger_path, isolation_level=None)) as lock:
+            lock.execute("BEGIN IMMEDIATE")  # nothing can be committed, so results pile up
+            calls = [asyncio.create_task(call(exporter, keys, body)) for body in bodies]
+            done, waiting = await asyncio.wait(calls, timeout=1)
+            lock.execute("ROLLBACK")
+        assert {task.result()[1]["error"] for task in done} == {"overloaded"}
+        assert len(done) == 3
+        assert [(await task)[0] for task in waiting] == [200, 200]
+        assert await exporter.counted() == {("mps", "2", "info"): 2}
+        assert await outcome(exporter, "mps", "overloaded") == 3
+
+
+async def test_locked_ledger_acknowledges_nothing(
+    make_settings: MakeSettings, keys: KeyPair
+) -> None:
+    """While nothing can be stored calls get a 503, and afterwards they succeed by themselves."""
+    settings = make_settings()
+    body = callback("2")
+    async with started(settings) as exporter:
+        with closing(sqlite3.connect(settings.ledger_path, isolation_level=None)) as lock:
+            lock.execute("BEGIN IMMEDIATE")
+            url = f"{exporter.ingest}{MPS}?sign={url_sign(keys.sign(body))}"
+            async with exporter.client.post(url, data=body) as answer:
+                assert answer.status == 503
+                assert (await answer.json())["error"] == "ledger_unavailable"
+                assert int(answer.headers["Retry-After"]) > 0
+            async with exporter.client.get(exporter.admin + "/-/ready") as answer:
+                assert answer.status == 503
+            async with exporter.client.get(exporter.admin + "/-/healthy") as answer:
+                assert answer.status == 200
+            lock.execute("ROLLBACK")
+        while exporter.service.ledger.problem:  # noqa: ASYNC110 - as a load balancer would look
+            await asyncio.sleep(0.05)
+        assert (await call(exporter, keys, body))[1]["accepted"] == 1
+        assert await exporter.counted() == {("mps", "2", "info"): 1}
+
+
+async def test_draining_exporter_refuses_results(exporter: Exporter, keys: KeyPair) -> None:
+    """An exporter that is stopping sends callers elsewhere and is not ready."""
+    exporter.service.draining = True
+    body = callback("2")
+    url = f"{exporter.ingest}{MPS}?sign={url_sign(keys.sign(body))}"
+    async with exporter.client.post(url, data=body) as answer:
+        assert (answer.status, (await answer.json())["error"]) == (503, "draining")
+        assert answer.headers["Retry-After"]
+    async with exporter.client.get(exporter.admin + "/-/ready") as answer:
+        assert answer.status == 503
+
+
+async def test_fault_of_ours_is_a_500_and_counted(
+    exporter: Exporter, keys: KeyPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unexpected exception is logged and answered without its text."""
+
+    def fail(_deliveries: object) -> asyncio.Future[int]:
+        raise RuntimeError("secret inside")
+
+    monkeypatch.setattr(exporter.service.ledger, "record", fail)
+    status, answer = await call(exporter, keys, callback("2"))
+    assert (status, answer["error"]) == (500, "internal_error")
+    assert "secret" not in str(answer)
+    assert await outcome(exporter, "mps", "internal_error") == 1
+
+
+async def test_series_exist_before_the_first_call(exporter: Exporter) -> None:
+    """Every source has each of its outcomes at 0 from the start."""
+    requests = (await exporter.samples())["push_webhook_requests_total"]
+    for source in ("mps", "results"):
+        for status in ("accepted", *STATUS):
+            assert requests[source, status] == 0
+
+
+async def test_unknown_codes_stay_bounded(exporter: Exporter) -> None:
+    """A flood of unknown codes takes 21 series of its channel and is counted whole."""
+    batch = [{"channel": "fcm", "code": f"NEW_{number}"} for number in range(500)]
+    status, answer = await exporter.results(json.dumps(batch).encode())
+    assert (status, answer["accepted"]) == (200, 500)
+    counted = await exporter.counted()
+    assert len(counted) == 21
+    assert counted["fcm", "other", "unknown"] == 480
+
+
+async def test_exemplar_leads_to_a_message(exporter: Exporter, keys: KeyPair) -> None:
+    """OpenMetrics shows the message id of a failed push, and never a token or target id."""
+    await call(exporter, keys, callback("2009", channel="IOS"))
+    headers = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    async with exporter.client.get(exporter.admin + "/metrics", headers=headers) as answer:
+        text = await answer.text()
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+    [line] = [line for line in text.splitlines() if 'code="2009"' in line and " 1.0 # " in line]
+    assert '# {msg_id="console_1584853300103"}' in line
+    assert "token-of-a-device" not in text
+    assert "target-of-a-person" not in text
+    assert "_created" not in text
+
+
+async def test_answer_is_json(exporter: Exporter) -> None:
+    """Answers carry their type, errors as well."""
+    async with exporter.client.post(exporter.ingest + RESULTS, data=b"") as answer:
+        assert answer.headers["Content-Type"] == "application/json"
+        assert set(msgspec.json.decode(await answer.read())) == {"error", "detail"}
