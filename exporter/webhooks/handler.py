@@ -152,7 +152,7 @@ class Webhook:
     def _classify(self, result: PushResult) -> ClassifiedResult:
         meaning = self._service.configuration.classifier.classify(result)
         if meaning.severity is Severity.UNKNOWN:
-            return self._service.unknown_codes.admit(meaning, result.message)
+            return self._service.unknown_codes.admit(meaning, result.message, result.hint)
         return meaning
 
     def _answer(self, call: "_Waiting", recorded: "Future[int]") -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import bcrypt
 
-from exporter.classification.tables import draft_row, load_tables
+from exporter.classification.drafts import draft_row
+from exporter.classification.tables import load_tables
 from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
 from tests.webhooks.test_handler import RESULTS
 
