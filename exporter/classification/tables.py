@@ -2,7 +2,6 @@
 
 import datetime as dt
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from exporter.canonical import canonical_code
 from exporter.errors import ConfigurationError
-from exporter.files import data_folder
+from exporter.files import data_folder, read_toml
 from exporter.results import Category, Retry, Severity
 
 GATEWAY = "mps"
@@ -105,9 +104,9 @@ def load_tables(operator_files: Iterable[Path] = (), extra_channels: Iterable[st
     tables: dict[str, CodeTable] = {}
     for channel in CHANNELS + RECEIPT_CHANNELS:
         path = folder / f"{channel}.toml"
-        tables[channel] = _validate(path, _read(path))
+        tables[channel] = _validate(path, read_toml("code table", path))
     for path in operator_files:
-        data = _read(path)
+        data = read_toml("code table", path)
         base = tables.get(str(data.get("channel")))
         table = _validate(path, _overlay(base, data, path))
         tables[table.channel] = table
@@ -119,14 +118,6 @@ def load_tables(operator_files: Iterable[Path] = (), extra_channels: Iterable[st
         if fold(channel) not in known:
             tables[channel] = _empty(channel)
     return tables
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8-sig"))  # editors of Windows write a BOM
-    except (OSError, ValueError, RecursionError) as error:
-        msg = f"code table {path}: {getattr(error, 'strerror', None) or error}"
-        raise ConfigurationError(msg) from error
 
 
 def _new_table(channel: object) -> dict[str, Any]:

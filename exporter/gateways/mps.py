@@ -28,12 +28,13 @@ class Callback(msgspec.Struct, rename="camel"):
 
 
 _CODES = (str, int, float)
+_NO_CODE = ()
 
 
 def decode(body: bytes, channel: str | None = None) -> Batch:
     """Read a body; `channel` is the hint that came with the URL and goes before the body's.
 
-    Raises Refusal (`malformed_body`) if it is not an object or an array.
+    Raises RequestError (`malformed_body`) if it is not an object or an array.
     """
     text = text_of(body)
     batch = _DECODER.array(text) if text.startswith("[") else _DECODER.single(text)
@@ -58,7 +59,7 @@ def _said(callback: Callback) -> Said:
 
 def _code(value: object) -> object:
     """Return what may be a code; `True`, which equals 1, and lists are not even looked up."""
-    return value if value is None or type(value) in _CODES else "?"
+    return value if value is None or type(value) in _CODES else _NO_CODE
 
 
 def _text(value: object) -> str | None:
