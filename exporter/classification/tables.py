@@ -71,6 +71,10 @@ class CodeRow(_Strict):
     fits neither."""
 
 
+HOW_TO_MATCH = {"aliases", "messages", "narrows", "http_status", "overrides_common"}
+"""The fields by which a row is found; the others say what it means."""
+
+
 class CodeTable(_Strict):
     """The codes of one channel."""
 
