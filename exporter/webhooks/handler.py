@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
+from xxhash import xxh3_64_intdigest
 
 from exporter.errors import RequestError
 from exporter.gateways import decoding, mps
 from exporter.gateways import generic as results
 from exporter.gateways.authentication import Authenticator, unsigned
-from exporter.ledger.keys import body_key, make_deliveries, message_ids, webhook_key
+from exporter.gateways.gateway import Credential, RequestKey
+from exporter.ledger.keys import make_deliveries, message_ids
 from exporter.reasons import Reason
 from exporter.records.record import SourceName
 from exporter.results import (
@@ -57,8 +59,16 @@ class Source:
     path: str
     authenticator: Callable[[Configuration], Authenticator]
     decode: Callable[[Request], Batch]
-    delivery_key: Callable[[Request], int | None]
+    request_key: Callable[[Request], RequestKey | None]
     """The key of the whole call, or None where each result has its own."""
+
+
+def _webhook_key(request: Request) -> RequestKey | None:
+    identity = request.headers.get("webhook-id")
+    if not identity:
+        return None
+    key = xxh3_64_intdigest(identity.encode("utf-8", "surrogateescape"))
+    return RequestKey(key, xxh3_64_intdigest(request.body))
 
 
 SOURCES = (
@@ -67,14 +77,14 @@ SOURCES = (
         "/webhooks/mps",
         lambda configuration: configuration.mps,
         lambda request: mps.decode(request.body, request.query.get("channel")),
-        lambda request: body_key(request.body),
+        lambda request: RequestKey(xxh3_64_intdigest(request.body)),
     ),
     Source(
         "results",
         "/webhooks/results",
         lambda configuration: configuration.results,
         lambda request: results.decode(request.body, lines=request.content_type in _NDJSON),
-        lambda request: webhook_key(request.headers.get("webhook-id")),
+        _webhook_key,
     ),
 )
 
@@ -90,6 +100,7 @@ class Webhook:
         )
         self._keep = partial(service.recorder.keep, source.name)
         self._debug = service.settings.log_level == "debug"
+        self._credential = Credential(xxh3_64_intdigest(source.name.encode()))
 
     def begin(self, request: Request) -> None:
         """Refuse at once what is refused whatever its body says."""
@@ -105,8 +116,9 @@ class Webhook:
         try:
             batch, signed = self._read(request)
             classified = [(group, self._classify(group.result)) for group in batch.groups]
-            key = self._source.delivery_key(request)
-            deliveries = make_deliveries(classified, key)
+            deliveries = make_deliveries(
+                classified, self._credential, self._source.request_key(request)
+            )
             recorded = self._service.ledger.record(deliveries)
             if batch.rejected:
                 self._keep(batch.rejected[0].reason, request, authenticated=signed)
