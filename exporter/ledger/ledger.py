@@ -67,6 +67,8 @@ class Ledger:
         self._queue: deque[Batch] = deque()
         self._durable = self._window.end
         """Where the keys of the last commit end."""
+        self._touched = 0.0
+        """When the store was last written to, by the loop's clock."""
         self._wake = asyncio.Event()
         self._closing = False
         self._loop = asyncio.get_running_loop()
@@ -178,6 +180,13 @@ class Ledger:
             log.info("ledger works again", ledger=self.name)
         self.problem = None
 
+    async def _beat(self) -> None:
+        """Keep what the store holds while nothing is written."""
+        every = self._store.heartbeat
+        if every is not None and self._loop.time() - self._touched >= every:
+            await self._store.probe()
+            self._touched = self._loop.time()
+
     async def _load(self) -> None:
         stored = await self._store.open()
         self.counts = {series: Count(total, at) for series, total, at in stored.counts}
@@ -202,10 +211,13 @@ class Ledger:
         )
         outcome = Outcome()
         try:
-            if commit.counts:  # else all are duplicates, and durable already
+            if commit.counts:
                 started = time.perf_counter()
                 outcome = await self._store.commit(commit)
                 self._on_commit(time.perf_counter() - started)
+                self._touched = self._loop.time()
+            else:  # all are duplicates, and durable already
+                await self._beat()
         except StoreError as error:
             self._rollback(batch, error)
         else:
@@ -218,7 +230,8 @@ class Ledger:
             total.total += count
             total.last_at = commit.at
         self._durable = batch.end
-        self._number = commit.number
+        if commit.counts:
+            self._number = commit.number
         if commit.keys:
             self._retention.note(commit.number, commit.at, batch.end)
         if outcome.conflicts:
