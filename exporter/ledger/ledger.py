@@ -237,8 +237,9 @@ class Ledger:
         if outcome.conflicts:
             for waiting in (batch, *self._queue):
                 waiting.refuse_conflicts(outcome.conflicts)
-            for key in outcome.conflicts:
-                self._window.remove(key)
+            for entry in batch.entries:
+                if not outcome.conflicts.isdisjoint(entry.keys):
+                    self._window.remove(*entry.keys, entry.delivery.content)
         self.pending -= batch.results
         batch.accept(outcome)
 

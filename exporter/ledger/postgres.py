@@ -103,7 +103,6 @@ class PostgresStore:
                     await self._spoiled(error)
                 if error.code not in (_NOT_NULL, *_AGAIN) or self._clock() > end:
                     raise
-        self._last = batch
         conflicts = {key for key, content in known.items() if content != contents[key]}
         return Outcome(frozenset(known), frozenset(conflicts))
 
@@ -150,6 +149,7 @@ class PostgresStore:
         )
         if not held:
             raise self._taken()
+        self._last = _Batch(commit.number, self._epoch)
 
     async def _look_up(self, keys: Iterable[int]) -> dict[int, int]:
         """Return those that the database has, each with its content."""

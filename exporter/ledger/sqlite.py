@@ -39,6 +39,7 @@ class SqliteStore:
     def __init__(self, path: Path, sync: Sync = "full") -> None:
         self.name = str(path)
         self.opened = False
+        self._closed = False
         self._file = LedgerFile(path, sync)
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
@@ -60,12 +61,16 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Close the file and end the thread."""
-        await self._run(self._file.close)
+        with suppress(StoreError):
+            await self._run(self._file.close)
+        self.opened, self._closed = False, True
         self._thread.shutdown()
 
     async def _run(
         self, work: Callable[[*_Arguments], _Returned], *arguments: *_Arguments
     ) -> _Returned:
+        if self._closed:
+            raise StoreError("the ledger is closed")
         try:
             return await self._loop.run_in_executor(self._thread, work, *arguments)
         except (sqlite3.Error, OSError) as error:

@@ -91,11 +91,12 @@ class DeliveryWindow:
         self.end = end
         self.begin = max(self.begin, end - self.capacity)
 
-    def remove(self, key: int) -> None:
-        """Forget one key of a commit that is durable."""
-        while (position := self._find(key)) is not None:
-            # A key of another bucket is never found by way of this one.
-            self._keys[position & (self.capacity - 1)] = key ^ 1
+    def remove(self, *keys: int) -> None:
+        """Forget some keys of a commit that is durable."""
+        for key in keys:
+            while (position := self._find(key)) is not None:
+                # A key of another bucket is never found by way of this one.
+                self._keys[position & (self.capacity - 1)] = key ^ 1
 
     def rollback(self, end: int) -> None:
         """Forget the keys from this position on, since their commit failed."""
