@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.ledger.sqlite import Commit, LedgerFile
+from exporter.ledger.sqlite import LedgerFile
+from exporter.ledger.store import Commit
 from exporter.results import Series
 from tests.bench import traffic
 from tests.support.programs import answers, fetch, free_port, started, wait_for
@@ -277,7 +278,7 @@ def day_of_keys(bench: Bench) -> None:
     keys = array("Q", range(2000))
     for second in range(1, 86_400 + 1):
         counts = {Series("mps", "2", "mps"): len(keys)}
-        file.commit(Commit(second, float(second), counts, keys, max(1, second - 600)))
+        file.commit(Commit(second, float(second), counts, keys, max(1, second - 600), []))
     file.close()
     size = sum(one.stat().st_size for one in path.parent.iterdir()) / 1e6
     print(f"- ledger after a day of {len(keys):,} keys a second, 600 s of them kept: {size:.1f} MB")
