@@ -12,6 +12,7 @@ from typing import BinaryIO, Literal, NamedTuple
 import msgspec
 
 from exporter.errors import ConfigurationError, RequestError
+from exporter.gateways.text import is_json
 from exporter.reasons import Reason
 from exporter.redaction import redact, redact_text
 
@@ -25,8 +26,6 @@ _MAX_FACT = 100
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
 
-SourceName = Literal["mps", "results"]
-
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A call that was rejected, without credentials, tokens and target ids."""
@@ -34,7 +33,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     record: Literal[1]
     """The version of this format."""
     time: str
-    source: SourceName
+    source: str
     reason: str
     content_type: str = ""
     query: list[str] = []
@@ -63,7 +62,7 @@ class Rejected(NamedTuple):
     """A call that was rejected, as it came."""
 
     at: dt.datetime
-    source: SourceName
+    source: str
     reason: str
     content_type: str
     query: list[str]
@@ -120,13 +119,6 @@ class Captured(NamedTuple):
 
     body: bytes
     record: Record | None = None
-
-    @property
-    def source(self) -> SourceName:
-        """The webhook that takes it: by the record, else by the body's look."""
-        if self.record:
-            return self.record.source
-        return "mps" if b'"statusCode"' in self.body else "results"
 
 
 def as_record(data: bytes) -> Captured | None:
@@ -193,15 +185,6 @@ def _bounded(data: bytes, file: str) -> bytes:
         limit = MAX_BYTES // 1024**2
         raise RequestError(Reason.TOO_LARGE, f"{where} holds a body of more than {limit} MiB.")
     return data
-
-
-def is_json(data: bytes) -> bool:
-    """Whether the bytes are one JSON value."""
-    try:
-        msgspec.json.decode(data, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return False
-    return True
 
 
 @contextmanager

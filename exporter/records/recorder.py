@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from exporter.records.record import Rejected, SourceName
+from exporter.records.record import Rejected
 from exporter.webhooks.request import Request
 
 MAX_WAITING = 32
@@ -59,7 +59,7 @@ class Recorder:
 
     def keep(
         self,
-        source: SourceName,
+        source: str,
         reason: str,
         request: Request,
         *,

@@ -2,20 +2,17 @@
 
 import time
 from asyncio import Future
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import structlog
+from multidict import CIMultiDict
 
 from exporter.errors import RequestError
-from exporter.gateways import decoding, mps
-from exporter.gateways import generic as results
-from exporter.gateways.authentication import Authenticator, unsigned
-from exporter.ledger.keys import body_key, make_deliveries, message_ids, webhook_key
-from exporter.reasons import Reason
-from exporter.records.record import SourceName
+from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
+from exporter.ledger.keys import make_deliveries, message_ids
+from exporter.reasons import ItemReason, Reason
 from exporter.results import (
     Batch,
     ClassifiedResult,
@@ -25,7 +22,6 @@ from exporter.results import (
     Severity,
 )
 from exporter.runtime import Service
-from exporter.snapshot import Configuration
 from exporter.webhooks.connections import IngestServer
 from exporter.webhooks.request import Request
 from exporter.webhooks.responses import Answer
@@ -44,51 +40,17 @@ _FIELDS = {
     405: b"\r\nAllow: POST",
     503: b"\r\nRetry-After: 2",
 }
-_NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
-
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A kind of sender: where it calls, who it is, what it says, what makes a call unique."""
-
-    name: SourceName
-    path: str
-    authenticator: Callable[[Configuration], Authenticator]
-    decode: Callable[[Request], Batch]
-    delivery_key: Callable[[Request], int | None]
-    """The key of the whole call, or None where each result has its own."""
-
-
-SOURCES = (
-    Source(
-        "mps",
-        "/webhooks/mps",
-        lambda configuration: configuration.mps,
-        lambda request: mps.decode(request.body, request.query.get("channel")),
-        lambda request: body_key(request.body),
-    ),
-    Source(
-        "results",
-        "/webhooks/results",
-        lambda configuration: configuration.results,
-        lambda request: results.decode(request.body, lines=request.content_type in _NDJSON),
-        lambda request: webhook_key(request.headers.get("webhook-id")),
-    ),
-)
 
 
 class Webhook:
     """One route: authenticate → decode → classify → record → count → answer."""
 
-    def __init__(self, source: Source, service: Service) -> None:
-        self._source = source
+    def __init__(self, name: str, service: Service) -> None:
+        self._name = name
         self._service = service
-        self._metrics = service.metrics.for_source(
-            source.name, ["accepted", *STATUS], decoding.REASONS
-        )
-        self._keep = partial(service.recorder.keep, source.name)
+        self._metrics = service.metrics.for_source(name, ["accepted", *STATUS], list(ItemReason))
+        self._keep = partial(service.recorder.keep, name)
         self._debug = service.settings.log_level == "debug"
 
     def begin(self, request: Request) -> None:
@@ -103,13 +65,16 @@ class Webhook:
     def receive(self, request: Request) -> None:
         """Take a call as far as the ledger, which says when it is durable."""
         try:
-            batch, signed = self._read(request)
+            received = ReceivedRequest(
+                request.body, CIMultiDict(request.headers), urlencode(request.query)
+            )
+            batch, credential = self._read(request, received)
             classified = [(group, self._classify(group.result)) for group in batch.groups]
-            key = self._source.delivery_key(request)
-            deliveries = make_deliveries(classified, key)
+            key = self._gateway.request_key(received, credential)
+            deliveries = make_deliveries(classified, key and key.key)
             recorded = self._service.ledger.record(deliveries)
             if batch.rejected:
-                self._keep(batch.rejected[0].reason, request, authenticated=signed)
+                self._keep(batch.rejected[0].reason, request, authenticated=credential.proven)
             results = sum([delivery.size for delivery in deliveries])
             waiting = _Waiting(request, results, batch.rejected, message_ids(classified))
             recorded.add_done_callback(partial(self._answer, waiting))
@@ -127,16 +92,19 @@ class Webhook:
             raise RequestError(Reason.DRAINING, "The exporter is stopping; send again.")
         self._service.bodies.check(request)
 
-    def _read(self, request: Request) -> tuple[Batch, bool]:
-        """Authenticate and decode; return whether it was a credential that let the call in, too."""
-        authenticate = self._source.authenticator(self._service.configuration)
-        signed = False
+    @property
+    def _gateway(self) -> Gateway:
+        return self._service.configuration.gateways[self._name]
+
+    def _read(self, request: Request, received: ReceivedRequest) -> tuple[Batch, Credential]:
+        """Authenticate and decode."""
+        proven = False
         try:
-            authenticate(request.query, request.headers, request.body)
-            signed = authenticate is not unsigned
-            return self._source.decode(request), signed
+            credential = self._gateway.authenticate(received)
+            proven = credential.proven
+            return self._gateway.decode(received), credential
         except RequestError as refusal:
-            self._keep(refusal.reason, request, authenticated=signed)
+            self._keep(refusal.reason, request, authenticated=proven)
             raise
 
     def _classify(self, result: PushResult) -> ClassifiedResult:
@@ -174,7 +142,7 @@ class Webhook:
     def _fail(self, request: Request, error: Exception) -> None:
         """Answer with an error; none but our own fault is a 500."""
         if not isinstance(error, RequestError):
-            log.error("a call could not be answered", source=self._source.name, exc_info=error)
+            log.error("a call could not be answered", source=self._name, exc_info=error)
             error = RequestError(Reason.INTERNAL_ERROR, "The exporter failed; its log says how.")
         self.refuse(request, error)
 
@@ -184,7 +152,7 @@ class Webhook:
         self._metrics.requests[status].inc()
         self._metrics.seconds.observe(time.perf_counter() - request.started)
         if self._debug:
-            log.debug("request", source=self._source.name, status=status)
+            log.debug("request", source=self._name, status=status)
         request.answer(answer)
 
 
@@ -226,7 +194,8 @@ def make_ingest_server(service: Service, max_connections: int) -> IngestServer:
     """Build the public listener: the webhooks, and an answer to everything else."""
     not_found = service.metrics.unrouted("not_found")
     malformed = service.metrics.unrouted("malformed_request")
-    paths = " and ".join(source.path for source in SOURCES)
+    names = list(service.configuration.gateways)
+    paths = " and ".join(f"/webhooks/{name}" for name in names)
 
     def answer_not_found(request: Request) -> None:
         not_found.inc()
@@ -237,7 +206,7 @@ def make_ingest_server(service: Service, max_connections: int) -> IngestServer:
         return Answer(400, _error("malformed_request", "This is not HTTP/1.1."), hang_up=True)
 
     return IngestServer(
-        {source.path: Webhook(source, service) for source in SOURCES},
+        {f"/webhooks/{name}": Webhook(name, service) for name in names},
         not_found=answer_not_found,
         malformed=answer_malformed,
         bodies=service.bodies,

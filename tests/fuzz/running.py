@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from exporter import listeners
-from exporter.commands.simulator import load_private_key, sign
-from exporter.gateways.decoding import REASONS
+from exporter.gateways.auth.public_keys import load_private_key
+from exporter.gateways.mps import sign
+from exporter.reasons import ItemReason
 from exporter.settings import load_settings
 from exporter.webhooks.connections import IngestServer
 from exporter.webhooks.handler import STATUS, make_ingest_server
@@ -77,7 +78,7 @@ def check(status: int, body: bytes) -> Reply:
         assert set(answer) == {"error", "detail"} | more
     for one in answer.get("rejected", ()):
         assert set(one) == {"index", "reason", "detail"}
-        assert one["reason"] in REASONS
+        assert one["reason"] in ItemReason
     return Reply(status, answer)
 
 
