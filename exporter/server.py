@@ -64,7 +64,6 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Service, Ports]]:
         stack.callback(service.recorder.close)
         stack.push_async_callback(service.ledger.close)
         await service.ledger.start()
-        stack.callback(asyncio.create_task(service.keep_last_hour()).cancel)
         service.ingest_port, service.admin_port = (
             listener.getsockname()[1] for listener in (public, private)
         )

@@ -50,11 +50,11 @@ class UnknownCodeStatus(msgspec.Struct, frozen=True):
     toml: str
 
 
-def counted_codes(service: Service, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:
+def counted_codes(runtime: Service, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:
     """Describe every code other than success that was counted."""
-    classifier = service.configuration.classifier
+    classifier = runtime.configuration.classifier
     counted: dict[Series, tuple[ClassifiedResult, int, int, float]] = {}
-    for series, count in service.ledger.counts.items():
+    for series, count in runtime.ledger.counts.items():
         meaning = classifier.current(series)
         if meaning.severity is not Severity.INFO:
             # A code that a table has got since then was counted under two series.
@@ -94,11 +94,11 @@ def worst_of_hour(codes: Iterable[CodeStatus]) -> list[CodeStatus]:
     return came[:MAX_FAILING_CODES]
 
 
-def unknown_codes(service: Service, hour: Mapping[Series, int]) -> list[UnknownCodeStatus]:
+def unknown_codes(runtime: Service, hour: Mapping[Series, int]) -> list[UnknownCodeStatus]:
     """List the codes that no table has, the last seen first."""
-    counts = service.ledger.counts
+    counts = runtime.ledger.counts
     rows = []
-    for one in service.unknown_codes:
+    for one in runtime.unknown_codes:
         series = Series(one.channel, one.code, "")
         count = counts.get(series)
         rows.append(

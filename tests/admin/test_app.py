@@ -95,7 +95,7 @@ async def test_status_of_the_last_hour(make_settings: MakeSettings) -> None:
     assert after["failing_codes_last_hour"] == []
     assert [row["code"] for row in after["failing_codes"]] == ["10072", "NEW"]
     assert 0 < after["hour_seconds"] < 60
-    assert "since ever: none in the last hour" in page
+    assert "of all time: none in the last hour" in page
     assert "not seen since the start" in page
 
 
@@ -110,10 +110,10 @@ async def test_status_says_who_and_how(exporter: Exporter) -> None:
         str(path) for path in exporter.service.settings.results_token_files
     ]
     assert {(one["kind"], one["reason"], one["last_hour"]) for one in status["refused"]} == {
-        ("call", "bad_signature", 1),
+        ("request", "bad_signature", 1),
         ("item", "code_invalid", 1),
     }
-    assert status["calls_last_hour"] == {"calls": 2, "refused": 1}
+    assert status["requests_last_hour"] == {"requests": 2, "refused": 1}
     _, page = await get(exporter, "/")
     assert str(exporter.service.settings.results_token_files[0]) in page
     assert TOKEN not in page
