@@ -1,6 +1,7 @@
 """Files that an operator writes: read in one way, so that each is forgiven the same things."""
 
 import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,3 +18,10 @@ def read_toml(kind: str, path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         problem = getattr(error, "strerror", None) or error
         raise ConfigurationError(f"{kind} {path}: {problem}") from error
+
+
+def data_folder(name: str) -> Path:
+    """Return the folder of shipped data: inside the package, as in a wheel, or else beside it."""
+    package = Path(str(resources.files("exporter")))
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name

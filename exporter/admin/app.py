@@ -9,9 +9,11 @@ from exporter.admin.basic_auth import basic_auth_middleware
 from exporter.admin.codes import codes_json, codes_page
 from exporter.admin.cross_origin import cross_origin_middleware
 from exporter.admin.history import kept_history
-from exporter.admin.keys import HISTORY, PAGES, RUNTIME
+from exporter.admin.keys import HISTORY, PAGES, RUNBOOKS, RUNTIME
 from exporter.admin.metrics import make_metrics_handler
 from exporter.admin.rendering import Pages, add_headers
+from exporter.admin.runbook_texts import load_runbooks
+from exporter.admin.runbooks import runbook_page, runbooks_page
 from exporter.admin.status import status_json, status_page
 from exporter.runtime import Service
 
@@ -21,12 +23,15 @@ def make_admin_app(runtime: Service) -> web.Application:
     app = web.Application(middlewares=[cross_origin_middleware, basic_auth_middleware])
     app[RUNTIME] = runtime
     app[PAGES] = pages = Pages(runtime)
+    app[RUNBOOKS] = load_runbooks()
     app.cleanup_ctx.append(_history)
     app.on_response_prepare.append(add_headers)
     app.add_routes(
         [
             web.get(same_path("/"), status_page),
             web.get(same_path("/codes"), codes_page),
+            web.get(same_path("/runbooks"), runbooks_page),
+            web.get(same_path("/runbooks/{alert}"), runbook_page),
             web.get(same_path("/assets/{name}"), pages.asset),
             web.get(same_path("/metrics"), make_metrics_handler(runtime.metrics.registry)),
             web.get(same_path("/-/healthy"), operation.healthy),

@@ -163,7 +163,9 @@ def _of_calls(history: History) -> Iterator[Finding]:
         total = sum(statuses.values())
         for alert, threshold in OF_CALLS.items():
             told = {
-                status: count for status, count in statuses.items() if _watches_calls(alert, status)
+                status: count
+                for status, count in statuses.items()
+                if watches_requests(alert, status)
             }
             if _reaches(threshold, sum(told.values()), total):
                 yield Finding(
@@ -175,10 +177,13 @@ def _of_calls(history: History) -> Iterator[Finding]:
                 )
 
 
-def _watches_calls(alert: str, status: str) -> bool:
+def watches_requests(alert: str, status: str) -> bool:
+    """Whether an alert counts the requests that ended with a status."""
     if alert == "PushExporterOverloaded":
         return status == "overloaded"
-    return status != "accepted" and not Reason(status).of_exporter
+    if alert == "PushWebhookRejecting":
+        return status != "accepted" and not Reason(status).of_exporter
+    return False
 
 
 def _of_channel(service: Service, channel: str, counted: Counted) -> Iterator[Finding]:

@@ -60,7 +60,13 @@ def parts(severities: dict[str, int]) -> list[tuple[str, float, float]]:
     return laid
 
 
+def sentence(text: str) -> str:
+    """Begin with a capital letter, and leave the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 FILTERS = {
+    "sentence": sentence,
     "number": number,
     "age": age,
     "share": share,

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import hdrs, web
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from exporter.admin.formats import FILTERS
 from exporter.runtime import Service
@@ -83,7 +82,7 @@ class Pages:
 
 def _fit(value: object) -> object:
     """Make text from outside fit for a page; the one place where it gets there."""
-    if isinstance(value, str) and not isinstance(value, Markup):  # which is made of what is fit
+    if isinstance(value, str) and not hasattr(value, "__html__"):  # else it is made of what is fit
         return _UNFIT.sub("\ufffd", value)
     return value
 

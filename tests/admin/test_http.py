@@ -12,6 +12,8 @@ from tests.support.exporter import Exporter
 GET_PATHS = [
     "/",
     "/codes",
+    "/runbooks",
+    "/runbooks/PushThrottled",
     "/metrics",
     "/assets/page.css",
     "/-/healthy",
@@ -19,7 +21,7 @@ GET_PATHS = [
     "/api/v1/status",
     "/api/v1/codes",
 ]
-HTML_PATHS = ["/", "/codes"]
+HTML_PATHS = ["/", "/codes", "/runbooks", "/runbooks/PushThrottled"]
 
 
 async def respond(
