@@ -20,6 +20,7 @@ from exporter.classification.classifier import Classifier
 from exporter.classification.tables import GATEWAY, OTHER, load_tables
 from exporter.ledger.ledger import Count
 from exporter.metrics import Metrics, ResultsCollector
+from exporter.reasons import ItemReason, Reason
 from exporter.results import PushResult, Series, Severity
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -99,12 +100,12 @@ def exemplars(metrics: Metrics) -> dict[tuple[str, ...], dict[str, str]]:
 def busy_metrics() -> Metrics:
     """Make metrics of which each has at least one observation."""
     metrics, _ = exposed({BAD_TOKEN: Count(3, 1.5e9), UNKNOWN: Count(1, 1.6e9)}, {BAD_TOKEN: "m"})
-    source = metrics.for_source("mps", ["accepted", "too_large"], ["code_missing"])
+    source = metrics.source("mps")
     source.requests["accepted"].inc()
     source.seconds.observe(0.2)
     source.duplicates.inc(2)
-    source.rejected["code_missing"].inc()
-    metrics.unrouted("not_found").inc()
+    source.rejected[ItemReason.CODE_MISSING].inc()
+    metrics.unrouted[Reason.NOT_FOUND].inc()
     metrics.commit_seconds.observe(0.001)
     metrics.commit_errors.inc()
     metrics.requests_in_flight.set(1)
@@ -145,7 +146,7 @@ def test_registry_can_be_given() -> None:
 def test_series_start_at_0(name: str, labels: dict[str, str]) -> None:
     """Every metric of the contract is there before anything happens."""
     metrics = Metrics("1")
-    metrics.for_source("mps", ["accepted", "too_large"], ["code_missing"])
+    metrics.source("mps")
     assert metrics.registry.get_sample_value(name, labels) == 0
 
 

@@ -101,7 +101,7 @@ class History(NamedTuple):
 
         return cls(
             LastHour(results),
-            LastHour(runtime.metrics.calls),
+            LastHour(runtime.metrics.requests),
             LastHour(runtime.metrics.rejections),
         )
 

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 import msgspec
 
 from exporter.admin.history import History
+from exporter.metrics import UNROUTED
 from exporter.reasons import ItemReason, Reason
 from exporter.runtime import Service
 
 ACCEPTED = "accepted"
-NO_GATEWAY = "unknown"
-"""The source of requests whose path belongs to no gateway."""
 
 Totals = Mapping[tuple[str, ...], int]
 """By source and status or reason."""
@@ -30,8 +29,13 @@ class GatewayStatus(msgspec.Struct, frozen=True):
     """A gateway since the start and in the last hour."""
 
     gateway: str
+    title: str
     since_start: Received
     last_hour: Received
+    skipped_items: int
+    """Items since the start that the gateway's description leaves aside."""
+    duplicates: int
+    """Results since the start that had been counted before."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -54,11 +58,24 @@ class RequestsHour(msgspec.Struct, frozen=True):
 
 
 def gateways_of(runtime: Service, history: History) -> list[GatewayStatus]:
-    """Sum up each gateway, in the order of their names."""
-    start = runtime.metrics.calls(), runtime.metrics.rejections()
+    """Sum up each gateway: those that are configured, then those that a reload has removed."""
+    metrics, gateways = runtime.metrics, runtime.configuration.gateways
+    start = metrics.requests(), metrics.rejections()
     hour = history.requests.counts(), history.rejections.counts()
-    names = sorted({source for source, _ in start[0]} - {NO_GATEWAY})
-    return [GatewayStatus(name, _received(name, *start), _received(name, *hour)) for name in names]
+    skipped, duplicates = metrics.skipped(), metrics.duplicates()
+    names = dict.fromkeys([*gateways, *sorted({source for source, _ in start[0]})])
+    return [
+        GatewayStatus(
+            gateway=name,
+            title=gateways[name].title if name in gateways else "Its description was removed",
+            since_start=_received(name, *start),
+            last_hour=_received(name, *hour),
+            skipped_items=skipped.get((name,), 0),
+            duplicates=duplicates.get((name,), 0),
+        )
+        for name in names
+        if name != UNROUTED
+    ]
 
 
 def _received(gateway: str, requests: Totals, rejections: Totals) -> Received:
@@ -78,7 +95,7 @@ def requests_of(gateways: list[GatewayStatus]) -> RequestsHour:
 
 def refused_of(runtime: Service, history: History) -> list[Refused]:
     """List what was refused since the start, the most frequent of the last hour first."""
-    requests, items = runtime.metrics.calls(), runtime.metrics.rejections()
+    requests, items = runtime.metrics.requests(), runtime.metrics.rejections()
     recent_requests, recent_items = history.requests.counts(), history.rejections.counts()
     rows = [
         Refused(kind, source, reason, kinds(reason).meaning, total, hour.get((source, reason), 0))

@@ -1,11 +1,7 @@
 """The private edge: metrics, health, reload, pages."""
 
-import asyncio
-import base64
 import json
 from pathlib import Path
-
-import bcrypt
 
 from exporter.classification.tables import draft_row, load_tables
 from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
@@ -117,6 +113,30 @@ async def test_status_says_who_and_how(exporter: Exporter) -> None:
     _, page = await get(exporter, "/")
     assert str(exporter.service.settings.results_token_files[0]) in page
     assert TOKEN not in page
+
+
+async def test_status_of_the_gateways(exporter: Exporter) -> None:
+    """Each gateway has its requests, refusals, rejected items and duplicates, used or not."""
+    batch = b'[{"channel": "vivo", "code": 2, "id": 1}, {"code": []}]'
+    for body in (batch, batch, b"[]x"):
+        await exporter.results(body)
+    await exporter.post("/nowhere", b"{}")
+    gateways = {
+        row.pop("gateway"): row
+        for row in json.loads((await get(exporter, "/api/v1/status"))[1])["gateways"]
+    }
+    received = {"requests": 3, "refused": 1, "rejected_items": 2}
+    assert gateways["results"] == {
+        "title": exporter.service.configuration.gateways["results"].title,
+        "since_start": received,
+        "last_hour": received,
+        "skipped_items": 0,
+        "duplicates": 1,
+    }
+    assert gateways["mps"]["since_start"] == dict.fromkeys(received, 0)
+    assert gateways.keys() == exporter.service.configuration.gateways.keys()
+    _, page = await get(exporter, "/")
+    assert 'id="gateway-results"' in page
 
 
 async def test_a_code_that_got_a_row_is_listed_once(
@@ -231,28 +251,3 @@ async def test_bad_reload_keeps_the_old(make_settings: MakeSettings, tmp_path: P
         async with exporter.client.post(exporter.admin + "/-/reload") as answer:
             assert answer.status == 200
         assert (await exporter.samples())[name][()] == 1
-
-
-async def test_password_guards_every_page(make_settings: MakeSettings, tmp_path: Path) -> None:
-    """With a password file each route wants basic authentication, the same as Prometheus sends."""
-    file = tmp_path / "users"
-    hashed = bcrypt.hashpw(b"sesame", bcrypt.gensalt(4)).decode()
-    file.write_text(f"prometheus:{hashed}\n")
-    async with started(make_settings(admin_password_file=file)) as exporter:
-        for path in ("/", "/codes", "/assets/page.js", "/metrics", "/-/ready", "/api/v1/status"):
-            status, _ = await get(exporter, path)
-            assert status == 401
-        await asyncio.gather(*(authorised(exporter, "sesame", 200) for _ in range(5)))
-        await authorised(exporter, "wrong", 401)
-
-
-async def authorised(exporter: Exporter, password: str, expected: int) -> None:
-    """Scrape with a password."""
-    headers = {"Authorization": "Basic " + basic("prometheus", password)}
-    async with exporter.client.get(exporter.admin + "/metrics", headers=headers) as answer:
-        assert answer.status == expected
-
-
-def basic(user: str, password: str) -> str:
-    """Encode credentials as HTTP does."""
-    return base64.b64encode(f"{user}:{password}".encode()).decode()
