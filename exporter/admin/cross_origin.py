@@ -1,4 +1,4 @@
-"""Keep other sites' pages from acting through the browser of somebody who may use this one."""
+"""Keep the pages of other sites from acting through a browser that is logged in to this one."""
 
 from urllib.parse import urlsplit
 

@@ -53,11 +53,11 @@ def parts(severities: dict[str, int]) -> list[tuple[str, float, float]]:
         if count
     }
     scale = 100 / (sum(widths.values()) or 1)
-    place, laid = 0.0, []
+    place, placed = 0.0, []
     for severity, width in widths.items():
-        laid.append((severity, round(place, 2), round(width * scale, 2)))
+        placed.append((severity, round(place, 2), round(width * scale, 2)))
         place += width * scale
-    return laid
+    return placed
 
 
 def sentence(text: str) -> str:

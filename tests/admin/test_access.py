@@ -84,21 +84,21 @@ def place(tmp_path: Path) -> Certificate:
 
 async def reload(exporter: Exporter, trusted: Certificate) -> int:
     """Ask for a reload; return the status."""
-    async with exporter.client.post(exporter.admin + "/-/reload", ssl=trust(trusted)) as answer:
-        return answer.status
+    async with exporter.client.post(exporter.admin + "/-/reload", ssl=trust(trusted)) as response:
+        return response.status
 
 
 async def test_signed_call_over_tls(
     make_settings: MakeSettings, keys: KeyPair, place: Certificate, first: Certificate
 ) -> None:
-    """A client that verifies the certificate has its signed call counted, and scrapes it."""
+    """A client that verifies the certificate has its signed callback counted, and scrapes it."""
     async with encrypted(make_settings, place, first) as exporter:
         url = f"{exporter.ingest}/webhooks/mps?sign={url_sign(keys.sign(CALLBACK))}"
         assert url.startswith("https://")
-        async with exporter.client.post(url, data=CALLBACK, ssl=trust(first)) as answer:
-            assert (await answer.json())["accepted"] == 1
-        async with exporter.client.get(exporter.admin + "/metrics", ssl=trust(first)) as answer:
-            metrics = await answer.text()
+        async with exporter.client.post(url, data=CALLBACK, ssl=trust(first)) as response:
+            assert (await response.json())["accepted"] == 1
+        async with exporter.client.get(exporter.admin + "/metrics", ssl=trust(first)) as response:
+            metrics = await response.text()
         assert 'push_results_total{channel="mps",code="2",severity="info"} 1.0' in metrics
 
 
@@ -153,8 +153,8 @@ async def test_bad_replacement_keeps_the_certificate(
         assert await reload(exporter, first) == 500
         assert {await shown(exporter.ingest), await shown(exporter.admin)} == {first.der}
         metrics = exporter.admin + "/metrics"
-        async with exporter.client.get(metrics, ssl=trust(first)) as answer:
-            assert "push_exporter_config_last_reload_successful 0.0" in await answer.text()
+        async with exporter.client.get(metrics, ssl=trust(first)) as response:
+            assert "push_exporter_config_last_reload_successful 0.0" in await response.text()
         install(second, place)
         assert await reload(exporter, first) == 200
         assert await shown(exporter.ingest) == second.der
@@ -179,18 +179,18 @@ async def test_password_guards_the_admin_listener(
         "/x",
     )
     async with started(settings) as exporter:
-        calls = [("GET", path) for path in paths] + [("POST", "/-/reload")]
-        for method, path in calls:
+        requests = [("GET", path) for path in paths] + [("POST", "/-/reload")]
+        for method, path in requests:
             url = exporter.admin + path
-            async with exporter.client.request(method, url) as answer:
-                assert answer.status == 401, path
-                assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+            async with exporter.client.request(method, url) as response:
+                assert response.status == 401, path
+                assert response.headers["WWW-Authenticate"].startswith("Basic ")
             wrong = {"Authorization": BASIC[:-4] + "AAA="}
-            async with exporter.client.request(method, url, headers=wrong) as answer:
-                assert answer.status == 401, path
+            async with exporter.client.request(method, url, headers=wrong) as response:
+                assert response.status == 401, path
             right = {"Authorization": BASIC}
-            async with exporter.client.request(method, url, headers=right) as answer:
-                assert answer.status == (404 if path == "/x" else 200), path
+            async with exporter.client.request(method, url, headers=right) as response:
+                assert response.status == (404 if path == "/x" else 200), path
         assert (await exporter.results(b'{"code": 2}'))[0] == 200
 
 
@@ -239,8 +239,8 @@ def test_prometheus_scrapes_over_tls_with_a_password(
         with prometheus(tmp_path, config) as server:
 
             def ask(query: str) -> dict[str, float]:
-                answer = json.loads(fetch(f"{server}/api/v1/query?query={quote(query)}"))
-                samples = answer["data"]["result"]
+                response = json.loads(fetch(f"{server}/api/v1/query?query={quote(query)}"))
+                samples = response["data"]["result"]
                 return {one["metric"]["job"]: float(one["value"][1]) for one in samples}
 
             up = {"allowed": 1, "without-password": 0, "without-trust": 0}

@@ -19,8 +19,8 @@ action = "Change it."
 
 async def get(exporter: Exporter, path: str) -> tuple[int, str]:
     """Get a page as text."""
-    async with exporter.client.get(exporter.admin + path) as answer:
-        return answer.status, await answer.text()
+    async with exporter.client.get(exporter.admin + path) as response:
+        return response.status, await response.text()
 
 
 async def test_health_of_a_running_exporter(exporter: Exporter) -> None:
@@ -31,8 +31,8 @@ async def test_health_of_a_running_exporter(exporter: Exporter) -> None:
 
 async def test_listeners_are_apart(exporter: Exporter) -> None:
     """The webhooks are not on the private listener."""
-    async with exporter.client.post(exporter.admin + RESULTS, data=b'{"code": 2}') as answer:
-        assert answer.status == 404
+    async with exporter.client.post(exporter.admin + RESULTS, data=b'{"code": 2}') as response:
+        assert response.status == 404
 
 
 async def test_codes_as_json(exporter: Exporter) -> None:
@@ -60,9 +60,9 @@ async def test_status_as_json_and_page(exporter: Exporter) -> None:
     assert vivo["severities"]["warning"] == 7
     assert status["failing_codes"][0]["code"] == "10072"
     assert status["unknown_codes"][0]["message"] == "<script>alert(1)</script>"
-    async with exporter.client.get(exporter.admin) as answer:
-        page = await answer.text()
-        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    async with exporter.client.get(exporter.admin) as response:
+        page = await response.text()
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
     assert "10072" in page
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
@@ -183,9 +183,9 @@ async def test_a_channel_whose_table_is_gone(make_settings: MakeSettings, tmp_pa
 async def test_files_of_the_pages(exporter: Exporter) -> None:
     """What the pages need is served with its type, and nothing else is."""
     for name, kind in (("page.css", "text/css"), ("page.js", "text/javascript")):
-        async with exporter.client.get(f"{exporter.admin}/assets/{name}") as answer:
-            assert (answer.status, answer.content_type) == (200, kind)
-            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        async with exporter.client.get(f"{exporter.admin}/assets/{name}") as response:
+            assert (response.status, response.content_type) == (200, kind)
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
     for name in ("nothing.css", "..%2Fcli.py", "../cli.py"):
         assert (await get(exporter, f"/assets/{name}"))[0] == 404
 
@@ -223,8 +223,8 @@ async def test_reload_takes_new_tokens_and_tables(
             'channel = "vivo"\n[codes.77]\nname = "Full"\ndescription = "The queue is full."\n'
             'severity = "warning"\ncategory = "throttled"\nretry = "backoff"\naction = "Wait."\n'
         )
-        async with exporter.client.post(exporter.admin + "/-/reload") as answer:
-            assert answer.status == 200
+        async with exporter.client.post(exporter.admin + "/-/reload") as response:
+            assert response.status == 200
         assert (await exporter.post(RESULTS, body, headers))[0] == 401
         assert await exporter.counted() == {
             ("vivo", "10072", "warning"): 1,
@@ -241,13 +241,13 @@ async def test_bad_reload_keeps_the_old(make_settings: MakeSettings, tmp_path: P
     async with started(make_settings(results_token_files=[token])) as exporter:
         assert (await exporter.samples())[name][()] == 1
         token.write_text("\n")
-        async with exporter.client.post(exporter.admin + "/-/reload") as answer:
-            assert answer.status == 500
-            assert str(token) in (await answer.json())["detail"]
+        async with exporter.client.post(exporter.admin + "/-/reload") as response:
+            assert response.status == 500
+            assert str(token) in (await response.json())["detail"]
         assert (await exporter.samples())[name][()] == 0
         headers = {"Authorization": "Bearer the first token"}
         assert (await exporter.post(RESULTS, b'{"code": 2}', headers))[0] == 200
         token.write_text("the second token")
-        async with exporter.client.post(exporter.admin + "/-/reload") as answer:
-            assert answer.status == 200
+        async with exporter.client.post(exporter.admin + "/-/reload") as response:
+            assert response.status == 200
         assert (await exporter.samples())[name][()] == 1

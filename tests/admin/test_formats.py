@@ -42,9 +42,9 @@ def test_bars() -> None:
 
 def test_parts() -> None:
     """The parts fill the bar in order, and what is rare is wide enough to be visible."""
-    laid = parts({"info": 999_999, "warning": 0, "error": 1})
-    assert [name for name, _, _ in laid] == ["info", "error"]
-    (_, start, width), (_, place, rare) = laid
+    placed = parts({"info": 999_999, "warning": 0, "error": 1})
+    assert [name for name, _, _ in placed] == ["info", "error"]
+    (_, start, width), (_, place, rare) = placed
     assert (start, place) == (0, width)
     assert rare > 1.9
     assert width + rare == pytest.approx(100, abs=0.02)

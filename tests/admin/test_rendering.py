@@ -92,7 +92,7 @@ async def test_text_of_a_sender(exporter: Exporter, text: str) -> None:
 
 @pytest.mark.parametrize("query", ["%00", "%ff%fe", "%ED%A0%BD", "%E2%80%AE", "%22%3E%3Cscript%3E"])
 async def test_text_of_a_query(exporter: Exporter, query: str) -> None:
-    """Whatever somebody looks for, the page of codes can be read."""
+    """Whatever is searched for, the page of codes can be read."""
     await whole(exporter, f"/codes?q={query}")
     await whole(exporter, f"/codes?q={query * 100}")
 

@@ -73,7 +73,7 @@ def traffic(
 
 
 def send_unknown(exporter: ExporterProcess) -> None:
-    """Send codes that no table has, and calls that are refused."""
+    """Send unknown codes, and requests that are refused."""
     url = f"{exporter.ingest}/webhooks/results"
     fetch(url, json.dumps(UNKNOWN).encode(), {"Authorization": f"Bearer {TOKEN}"})
     for _ in range(30):

@@ -253,7 +253,7 @@ def test_hidden_page_requests_nothing(browser: Browser, exporter: ExporterProces
 
 
 def test_exporter_that_is_gone(browser: Browser, tmp_path: Path, keys: KeyPair) -> None:
-    """When the exporter does not answer the page says so, and goes on when it is back."""
+    """When the exporter is not reachable the page says so, and goes on when it is back."""
     ports = {"ingest_port": free_port(), "admin_port": free_port()}
     settings = {"mps_public_key_files": keys.public, **ports}
     # Not `opened`: what fails is in the console, as it should be.

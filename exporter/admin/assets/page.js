@@ -63,9 +63,9 @@ let lastSeen = new Date();
 async function refresh() {
   clearTimeout(due);
   try {
-    const answer = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(EVERY) });
-    if (!answer.ok) throw new Error(answer.status);
-    show(await answer.text());
+    const response = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(EVERY) });
+    if (!response.ok) throw new Error(response.status);
+    show(await response.text());
     lastSeen = new Date();
     reachable(true);
   } catch {
