@@ -66,7 +66,6 @@ async def running(
         private = stack.enter_context(bind(settings.admin_host, settings.admin_port))
         stack.push_async_callback(service.ledger.close)
         await service.ledger.start()
-        stack.callback(asyncio.create_task(service.keep_last_hour()).cancel)
         service.ingest_port, service.admin_port = (
             listener.getsockname()[1] for listener in (public, private)
         )

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from exporter.errors import ConfigurationError, RequestError
 from exporter.records.record import (
     MAX_BYTES,
-    Captured,
     Record,
     Rejected,
     as_record,
