@@ -539,6 +539,19 @@ def test_an_operators_row_takes_part(tmp_path: Path) -> None:
     ]
 
 
+def test_a_row_without_a_letter_is_in_no_message(tmp_path: Path) -> None:
+    """Texts of which nothing is left to compare match no message, rather than every one."""
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'channel = "acme"\n[codes.10000]\nname = "10000"\ndescription = "!?"\nseverity = "error"\n'
+        'category = "auth"\nretry = "no"\naction = "Look."\n'
+    )
+    classifier = Classifier(load_tables([own]))
+    found = classifier.classify(PushResult("10000", message="Invalid RegistrationId"))
+    assert found.series.channel == "oppo"
+    assert not classifier.classify(PushResult("10000", message="10000 !?")).known
+
+
 anything = st.text(st.characters(), max_size=80)
 codes = st.sampled_from([meaning.series.code for meaning in KNOWN])
 words = [word for table in TABLES.values() for word in (table.channel, *table.aliases)]

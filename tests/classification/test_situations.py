@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from exporter.classification.tables import CodeRow, load_tables
+from exporter.classification.tables import load_tables
 from exporter.results import Category, Retry, Severity
 
 TABLES = load_tables()
