@@ -491,3 +491,28 @@ def test_a_drafted_alias_loads(tmp_path: Path, hint: str) -> None:
     file.write_text(draft_alias(hint), "utf-8")
     with pytest.raises(ConfigurationError, match="channel"):
         load_tables([file])
+
+
+README = (SHIPPED / "README.md").read_text("utf-8")
+
+
+def test_the_worked_example_of_the_readme_loads(tmp_path: Path) -> None:
+    """The table that README shows is a good one, and means what README says."""
+    (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    classifier = Classifier(load(tmp_path, example))
+    found = classifier.classify(PushResult("trial_ended", "VIVOPUSH"))
+    assert (found.name, found.severity) == ("TrialEnded", Severity.CRITICAL)
+    assert classifier.classify(PushResult("10040", "vivo")).severity is Severity.ERROR
+
+
+def test_the_readme_names_every_word_of_a_table() -> None:
+    """Each field, severity, category, retry and origin stands in README."""
+    words = {
+        *CodeRow.model_fields,
+        *Severity,
+        *Category,
+        *Retry,
+        *("status-page", "vendor", "integrator", "operator"),
+        *("common_codes", "hint_only", "receipts_of", "checked"),
+    }
+    assert [word for word in sorted(words) if f"`{word}" not in README] == []
