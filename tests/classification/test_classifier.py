@@ -554,11 +554,20 @@ def test_a_row_without_a_letter_is_in_no_message(tmp_path: Path) -> None:
 
 anything = st.text(st.characters(), max_size=80)
 codes = st.sampled_from([meaning.series.code for meaning in KNOWN])
+spellings = st.sampled_from(
+    [
+        canonical_code(word) or ""
+        for table in TABLES.values()
+        for row in table.codes.values()
+        for word in (row.name, row.name.upper(), *row.aliases)
+    ]
+)
+statuses = st.sampled_from(["400", "403", "404", "410", "413", "429", "500", "503"])
 words = [word for table in TABLES.values() for word in (table.channel, *table.aliases)]
 messages = st.sampled_from([row.name for table in TABLES.values() for row in table.codes.values()])
 arbitrary = st.builds(
     PushResult,
-    code=codes | anything,
+    code=codes | spellings | statuses | anything,
     hint=st.none() | st.sampled_from(words) | anything,
     message=st.none() | messages | st.lists(messages, max_size=3).map(" ".join) | anything,
     ios=st.booleans(),
