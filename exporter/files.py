@@ -1,4 +1,4 @@
-"""Files that an operator writes: read in one way, so that each is forgiven the same things."""
+"""Files of data: those that are shipped with the code, and those that an operator writes."""
 
 import tomllib
 from importlib import resources
@@ -6,6 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from exporter.errors import ConfigurationError
+
+
+def data_folder(name: str) -> Path:
+    """Return a folder of shipped data: inside the package, as in a wheel, or else beside it."""
+    package = Path(str(resources.files("exporter")))
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
 
 
 def read_toml(kind: str, path: Path) -> dict[str, Any]:
@@ -18,10 +25,3 @@ def read_toml(kind: str, path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         problem = getattr(error, "strerror", None) or error
         raise ConfigurationError(f"{kind} {path}: {problem}") from error
-
-
-def data_folder(name: str) -> Path:
-    """Return the folder of shipped data: inside the package, as in a wheel, or else beside it."""
-    package = Path(str(resources.files("exporter")))
-    inside = package / name
-    return inside if inside.is_dir() else package.parent / name

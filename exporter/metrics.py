@@ -22,6 +22,7 @@ from exporter.classification.tables import OTHER
 from exporter.ledger.ledger import Count
 from exporter.reasons import ItemReason, Reason
 from exporter.results import ClassifiedResult, Series
+from exporter.text import printable
 
 RESULTS = "push_results_total"
 CODE_INFO = "push_code_info"
@@ -206,7 +207,7 @@ class ResultsCollector(Collector):
         now = time.time()
         for series, message_id in message_ids.items():
             if len(message_id) <= _MAX_EXEMPLAR:
-                self._exemplars[series] = Exemplar({"msg_id": message_id}, 1, now)
+                self._exemplars[series] = Exemplar({"msg_id": printable(message_id)}, 1, now)
 
     def describe(self) -> Iterator[Metric]:
         """Yield the families without samples, by which `name[]` finds this collector."""
@@ -282,7 +283,8 @@ def _code_info(meanings: Iterable[ClassifiedResult]) -> Metric:
     for meaning in meanings:
         rows.setdefault(_labels(meaning), meaning)
     for (channel, code, severity), meaning in rows.items():
-        labels = (channel, code, meaning.name, meaning.category, severity, meaning.retry)
+        name = printable(meaning.name)  # an operator's table may hold anything
+        labels = (channel, code, name, meaning.category, severity, meaning.retry)
         family.add_metric(labels, 1)
     return family
 

@@ -12,6 +12,7 @@ import structlog
 from exporter.classification.unknown_codes import UnknownCodes
 from exporter.errors import ConfigurationError
 from exporter.ledger.ledger import Count, Ledger
+from exporter.ledger.stores import make_store
 from exporter.metrics import Metrics, ResultsCollector
 from exporter.results import Series
 from exporter.settings import Settings
@@ -40,9 +41,9 @@ class Service:
         self.unknown_codes = UnknownCodes()
         self.metrics = Metrics(VERSION)
         self.ledger = Ledger(
-            settings.ledger_path,
-            sync=settings.ledger_sync,
+            make_store(settings),
             dedupe_seconds=settings.dedupe_window_seconds,
+            max_keys=settings.dedupe_max_keys,
             max_pending=settings.max_pending_results,
             on_load=self._continue,
             on_commit=self.metrics.commit_seconds.observe,
@@ -76,8 +77,7 @@ class Service:
                 "reload failed, the old configuration stays", problem=str(error)
             )
             raise
-        known = (meaning.series for meaning in self.configuration.classifier.known())
-        self.unknown_codes.forget(known)
+        self.unknown_codes.forget(self.configuration.classifier)
         self.metrics.reload_successful.set(1)
         self.reload_problem = None
         log.info("configuration reloaded")

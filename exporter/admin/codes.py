@@ -7,7 +7,7 @@ from aiohttp import web
 from exporter.admin.keys import PAGES, RUNTIME
 from exporter.admin.rendering import json_response
 from exporter.classification.alerts import alerts_for
-from exporter.classification.tables import Tables
+from exporter.classification.tables import HOW_TO_MATCH, Tables
 from exporter.results import Series
 from exporter.runtime import Service
 
@@ -18,7 +18,7 @@ MAX_QUERY = 200
 def code_rows(tables: Tables) -> list[dict[str, str]]:
     """List every row of the code tables."""
     return [
-        {"channel": table.channel, "code": code} | row.model_dump(mode="json", exclude={"messages"})
+        {"channel": table.channel, "code": code} | row.model_dump(mode="json", exclude=HOW_TO_MATCH)
         for table in tables.values()
         for code, row in table.codes.items()
     ]

@@ -1,9 +1,10 @@
 """The two built-in gateways, MPS and the generic format, behind the one interface."""
 
+from xxhash import xxh3_64_intdigest
+
 from exporter.gateways import generic, mps
 from exporter.gateways.authentication import Authenticator, unsigned
 from exporter.gateways.gateway import Credential, ReceivedRequest, RequestKey
-from exporter.ledger.keys import body_key, webhook_key
 from exporter.results import Batch
 
 _NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
@@ -31,7 +32,7 @@ class Mps(_Builtin):
         return mps.decode(request.content, request.query.get("channel"))
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
-        return RequestKey(body_key(request.body))
+        return RequestKey(xxh3_64_intdigest(request.content))
 
 
 class Generic(_Builtin):
@@ -39,5 +40,8 @@ class Generic(_Builtin):
         return generic.decode(request.content, lines=request.content_type in _NDJSON)
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
-        key = webhook_key(request.headers.get("webhook-id"))
-        return None if key is None else RequestKey(key)
+        identity = request.headers.get("webhook-id")
+        if not identity:
+            return None
+        key = xxh3_64_intdigest(identity.encode("utf-8", "surrogateescape"))
+        return RequestKey(key, xxh3_64_intdigest(request.content))

@@ -34,8 +34,10 @@ class ReceivedRequest:
     @cached_property
     def query(self) -> Mapping[str, str]:
         """The parameters by name; of one that is repeated, the first."""
-        pairs = parse_qsl(self.query_string, keep_blank_values=True)
-        return dict(reversed(pairs))
+        query: dict[str, str] = {}
+        for name, value in parse_qsl(self.query_string, keep_blank_values=True):
+            query.setdefault(name, value)
+        return query
 
     @property
     def content_type(self) -> str:

@@ -28,6 +28,7 @@ class Callback(msgspec.Struct, rename="camel"):
 
 
 _CODES = (str, int, float)
+_NO_CODE = ()
 
 
 def decode(body: bytes, channel: str | None = None) -> Batch:
@@ -58,7 +59,7 @@ def _said(callback: Callback) -> Said:
 
 def _code(value: object) -> object:
     """Return what may be a code; `True`, which equals 1, and lists are not even looked up."""
-    return value if value is None or type(value) in _CODES else "?"
+    return value if value is None or type(value) in _CODES else _NO_CODE
 
 
 def _text(value: object) -> str | None:

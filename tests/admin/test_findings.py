@@ -155,12 +155,13 @@ async def test_overload(exporter: Exporter, history: History) -> None:
 
 async def test_a_ledger_that_fails(exporter: Exporter, history: History) -> None:
     """Nothing is more pressing than results that cannot be stored."""
-    exporter.service.ledger.path.rename(exporter.service.ledger.path.with_suffix(".gone"))
+    path = exporter.service.settings.ledger_path
+    path.rename(path.with_suffix(".gone"))
     status, _ = await exporter.results(b'{"code": 2}')
     assert status == 503
     health = health_of(exporter.service, history)
     assert health.headline == "Trouble: no result is taken, the ledger cannot be used"
-    assert str(exporter.service.ledger.path) in health.findings[0].detail
+    assert str(path) in health.findings[0].detail
 
 
 async def test_a_stop_and_a_failed_reload(exporter: Exporter, history: History) -> None:

@@ -116,7 +116,7 @@ TRICKY = st.sampled_from(["}, {", "},{", '"}, {"', "}]", "[{", "é", "\n", ", ",
     max_size=3
 )
 ALIKE = st.fixed_dictionaries(
-    {"code": st.sampled_from([2, "2", "no code!", None, True])},
+    {"code": st.sampled_from([2, "2", " ", None, True])},
     optional={"message": TRICKY, "channel": TRICKY, "count": st.integers(0, 3), "x": TRICKY,
               "id": st.just("m"), "nested": st.fixed_dictionaries({"a": TRICKY})},
 )  # fmt: skip
@@ -175,7 +175,7 @@ def test_cuts_inside_of_texts_are_noticed() -> None:
     assert (group.result.message, group.anonymous) == ("a},{b", 9)
 
 
-@pytest.mark.parametrize("bad", ["1", '{"code": "no code!"}'])
+@pytest.mark.parametrize("bad", ["1", '{"code": " "}'])
 def test_body_with_too_many_bad_items_is_refused(bad: str) -> None:
     """Ten thousand items that are no results can be listed; one more refuses the body."""
     body = ",".join(['{"code": 2}', *[bad] * MAX_REJECTED])
