@@ -6,7 +6,8 @@ import msgspec
 
 from exporter.classification.classifier import ChannelRule
 from exporter.classification.codespace import RowRule
-from exporter.gateways.explain import Explanation, Meaning, Row, Signature, Why
+from exporter.classification.explain import Meaning, Row, Why
+from exporter.gateways.trace import Explanation, Signature
 
 MAX_REJECTED = 100
 """Items that are listed by name; the rest is counted."""

@@ -15,7 +15,8 @@ from structlog.processors import format_exc_info
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from exporter.commands.simulator import load_private_key, sign
+from exporter.gateways.auth.public_keys import load_private_key
+from exporter.gateways.mps import sign
 from exporter.reasons import ItemReason, Reason
 from exporter.settings import load_settings
 from tests.support.exporter import TOKEN, Exporter, KeyPair, started
@@ -73,7 +74,7 @@ def check(status: int, body: bytes) -> Reply:
         assert set(answer) == {"error", "detail"} | more
     for one in answer.get("rejected", ()):
         assert set(one) == {"index", "reason", "detail"}
-        assert one["reason"] in [*ItemReason]
+        assert one["reason"] in ItemReason
     return Reply(status, answer)
 
 

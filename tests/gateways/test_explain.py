@@ -1,35 +1,45 @@
 """Codes and payloads in words."""
 
-import datetime as dt
 import json
 import re
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.canonical import canonical_code
+from exporter.classification import explain
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import CHANNELS, load_tables
 from exporter.commands.explain_text import render_json, render_text
 from exporter.errors import ConfigurationError, RequestError
-from exporter.gateways import explain
-from exporter.records.record import Rejected
+from exporter.gateways import trace
+from exporter.gateways.trace import Explanation, Payload, Signature
+from tests.support.gateways import unsigned_gateways
 
+GATEWAYS = unsigned_gateways()
 TABLES = load_tables()
 CLASSIFIER = Classifier(TABLES)
 
 
 def explain_code(classifier: Classifier, code: str, channel: str | None = None) -> str:
     """Explain a code as a person reads it."""
-    return render_text(explain.explain_code(classifier, code, channel))
+    meanings = explain.explain_code(classifier, code, channel)
+    return render_text(Explanation(meanings, code=canonical_code(code)))
 
 
-def explain_payload(classifier: Classifier, payload: bytes, channel: str | None = None) -> str:
+def explained(
+    payload: bytes, channel: str | None = None, signature: Signature | None = None
+) -> Explanation:
+    """Explain a payload."""
+    return trace.explain_payload(CLASSIFIER, GATEWAYS, [Payload(payload, None, channel)], signature)
+
+
+def explain_payload(payload: bytes, channel: str | None = None) -> str:
     """Explain a payload as a person reads it."""
-    return render_text(explain.explain_payload(classifier, payload, channel))
+    return render_text(explained(payload, channel))
 
 
 def heads(text: str) -> list[str]:
@@ -178,7 +188,7 @@ def test_what_cannot_be_a_code_is_an_error(code: str, channel: str | None) -> No
 )
 def test_a_payload_of_any_format_is_explained(payload: bytes, expected: list[str]) -> None:
     """Each result of a callback, object, array, envelope or NDJSON body is explained in turn."""
-    parts = explain_payload(CLASSIFIER, payload).split("\n\n")
+    parts = explain_payload(payload).split("\n\n")
     assert [" ".join(part.splitlines()[1].split()[:2]) for part in parts] == expected
     assert all(
         part.startswith(f"Channel {code.split()[0]}, ")
@@ -203,14 +213,14 @@ def test_a_payload_of_any_format_is_explained(payload: bytes, expected: list[str
 )
 def test_a_payload_says_why_a_channel_was_chosen(item: dict[str, object], why: str) -> None:
     """The first line of each part gives the rule by which the channel was found."""
-    assert why in explain_payload(CLASSIFIER, body(item)).splitlines()[0]
+    assert why in explain_payload(body(item)).splitlines()[0]
 
 
 def test_the_urls_channel_goes_before_the_bodys() -> None:
     """The hint of a callback's URL is used as the exporter would use it."""
     payload = body({"statusCode": "10000", "channel": "OPPO"})
-    assert explain_payload(CLASSIFIER, payload, "VIVO").startswith("Channel vivo,")
-    assert explain_payload(CLASSIFIER, payload).startswith("Channel oppo,")
+    assert explain_payload(payload, "VIVO").startswith("Channel vivo,")
+    assert explain_payload(payload).startswith("Channel oppo,")
 
 
 @pytest.mark.parametrize(
@@ -226,7 +236,7 @@ def test_the_urls_channel_goes_before_the_bodys() -> None:
 )
 def test_what_is_rejected_is_said_with_its_reason(payload: bytes, expected: list[str]) -> None:
     """An item that is no result is named by its position and the reason, after the good ones."""
-    lines = heads(explain_payload(CLASSIFIER, payload))
+    lines = heads(explain_payload(payload))
     assert len(lines) == len(expected)
     assert all(line.startswith(start) for line, start in zip(lines, expected, strict=True))
 
@@ -234,7 +244,7 @@ def test_what_is_rejected_is_said_with_its_reason(payload: bytes, expected: list
 @pytest.mark.parametrize("payload", [b"", b" \n", b"[]", b'{"results": []}'])
 def test_a_body_without_results_is_said_to_be_one(payload: bytes) -> None:
     """A body that holds nothing gets a sentence, not silence."""
-    assert explain_payload(CLASSIFIER, payload) == "The body holds no result."
+    assert explain_payload(payload) == "The body holds no result."
 
 
 @pytest.mark.parametrize(
@@ -253,7 +263,7 @@ def test_a_body_without_results_is_said_to_be_one(payload: bytes) -> None:
 def test_what_is_no_payload_is_refused(payload: bytes) -> None:
     """A body in neither format is refused as malformed."""
     with pytest.raises(RequestError) as caught:
-        explain_payload(CLASSIFIER, payload)
+        explain_payload(payload)
     assert caught.value.reason == "malformed_body"
 
 
@@ -266,7 +276,7 @@ def test_secrets_of_a_payload_are_not_repeated() -> None:
             "extInfo": {"adToken": "token-secret", "osType": "ios"},
         }
     )
-    text = explain_payload(CLASSIFIER, payload)
+    text = explain_payload(payload)
     assert "BadDeviceToken" in text
     assert "secret" not in text
 
@@ -274,8 +284,8 @@ def test_secrets_of_a_payload_are_not_repeated() -> None:
 def test_a_payload_says_what_chose_between_two_rows() -> None:
     """Where a channel has a row of its own and a common one, the first line says how it chose."""
     own = {"code": -1, "channel": "oppo"}
-    assert "does not say which" in explain_payload(CLASSIFIER, body(own)).splitlines()[0]
-    said = explain_payload(CLASSIFIER, body(own | {"message": "WaitingForVerify"}))
+    assert "does not say which" in explain_payload(body(own)).splitlines()[0]
+    said = explain_payload(body(own | {"message": "WaitingForVerify"}))
     assert "the message is this one's" in said.splitlines()[0]
 
 
@@ -297,9 +307,7 @@ def test_a_code_names_the_alerts_that_watch_it(code: str, channel: str, alerts: 
 
 def test_colour_is_the_only_difference() -> None:
     """In colour the words are the same, and without it there is no escape sequence."""
-    told = explain.explain_payload(
-        CLASSIFIER, body({"code": 2009}, {"code": 4242}, {}), signature=explain.Signature(True, "")
-    )
+    told = explained(body({"code": 2009}, {"code": 4242}, {}), signature=Signature(True, ""))
     plain, coloured = render_text(told), render_text(told, colour=True)
     assert "\x1b" not in plain
     assert re.sub(r"\x1b\[\d+m", "", coloured) == plain != coloured
@@ -307,7 +315,7 @@ def test_colour_is_the_only_difference() -> None:
 
 def test_json_has_all_that_the_text_has() -> None:
     """The JSON for scripts holds the same answer, field by field."""
-    told = explain.explain_payload(CLASSIFIER, body({"code": 2009, "channel": "IOS"}, {}))
+    told = explained(body({"code": 2009, "channel": "IOS"}, {}))
     [meaning] = json.loads(render_json(told))["meanings"]
     row = meaning.pop("row")
     assert row.pop("description") == TABLES["apns"].codes["2009"].description
@@ -338,7 +346,7 @@ def test_captured_lines_are_explained_together() -> None:
     """A file for `replay`, of callbacks, results and what is neither, is explained line by line."""
     callback, result = body({"statusCode": "2009"}), body({"code": 10072})
     lines = [callback, callback, b'{"statusCode": ', b"", result, body({"code": True})]
-    told = explain.explain_payload(CLASSIFIER, b"\n".join(lines))
+    told = explained(b"\n".join(lines))
     assert [(one.channel, one.why and one.why.results) for one in told.meanings] == [
         ("apns", 2),
         ("vivo", 1),
@@ -349,20 +357,15 @@ def test_captured_lines_are_explained_together() -> None:
     ]
 
 
-def kept(payload: bytes, channel: str | None = None, source: str = "mps") -> bytes:
-    """Make a record."""
-    at = dt.datetime.now(dt.UTC)
-    rejected = Rejected(at, source, "code_missing", "", [], channel, payload)
-    return msgspec.json.encode(rejected.redacted())
-
-
-def test_a_record_is_explained_as_its_call() -> None:
-    """The body in a record is explained with the hint that was in the URL; ours goes before it."""
-    one = kept(body({"statusCode": "10000"}), "VIVO")
-    assert explain_payload(CLASSIFIER, one).startswith("Channel vivo,")
-    assert explain_payload(CLASSIFIER, one, "OPPO").startswith("Channel oppo,")
-    several = b"\n".join([one, kept(body({"code": 2009}), source="results"), kept(b"{")])
-    assert [line[:12] for line in heads(explain_payload(CLASSIFIER, several))] == [
+def test_payloads_say_how_they_came() -> None:
+    """A body that came through a gateway is read as that gateway does, with the URL's hint."""
+    payloads = [
+        Payload(body({"statusCode": "10000"}), "mps", "VIVO"),
+        Payload(body({"code": 2009}), "results"),
+        Payload(b"{", "mps"),
+    ]
+    told = trace.explain_payload(CLASSIFIER, GATEWAYS, payloads)
+    assert [line[:12] for line in heads(render_text(told))] == [
         "Channel vivo",
         "Channel apns",
         "item 2 is no",
@@ -372,17 +375,17 @@ def test_a_record_is_explained_as_its_call() -> None:
 def test_results_that_say_the_same_are_explained_once() -> None:
     """However results are counted, those with one meaning are one part that says how many."""
     items = [{"code": 2009}, {"code": 2009, "id": "a"}, {"code": 2009, "count": 40}]
-    assert heads(explain_payload(CLASSIFIER, body(*items[:2]))) == [
+    assert heads(explain_payload(body(*items[:2]))) == [
         "Channel apns, by no hint, and only this table has the code (2 results)."
     ]
-    assert heads(explain_payload(CLASSIFIER, body(*items))) == [
+    assert heads(explain_payload(body(*items))) == [
         "Channel apns, by no hint, and only this table has the code (3 results for 42 pushes)."
     ]
 
 
 def test_a_long_list_of_rejections_is_cut() -> None:
     """A hundred rejected items are listed and the rest is counted."""
-    parts = explain_payload(CLASSIFIER, body(*[{}] * 250)).split("\n\n")
+    parts = explain_payload(body(*[{}] * 250)).split("\n\n")
     assert len(parts) == 101
     assert parts[-1] == "and 150 more that are not results"
 
@@ -390,7 +393,7 @@ def test_a_long_list_of_rejections_is_cut() -> None:
 def test_a_hint_may_be_a_token() -> None:
     """What a sender wrote for a channel is not repeated if it may be a token."""
     assert "0123456789abcdef" not in explain_payload(
-        CLASSIFIER, body({"code": 2, "channel": "0123456789abcdef" * 2})
+        body({"code": 2, "channel": "0123456789abcdef" * 2})
     )
 
 
@@ -407,6 +410,6 @@ pieces = st.binary(max_size=20) | st.lists(fields | st.integers()).map(lambda x:
 def test_any_payload_is_explained_or_refused(payload: bytes) -> None:
     """Whatever the bytes, there is an answer in both forms or a refusal, and nothing else."""
     with suppress(RequestError):
-        told = explain.explain_payload(CLASSIFIER, payload)
+        told = explained(payload)
         assert render_text(told)
         assert json.loads(render_json(told))["code"] is None
