@@ -64,7 +64,7 @@ def _keys(group: ResultGroup, series: Series, seed: int) -> list[int]:
 def message_ids(classified: Classified) -> dict[Series, str]:
     """Return the last message id of each series that is worth a look: warning and worse."""
     return {
-        meaning.series: str(group.ids[-1])
+        meaning.series: group.exemplar
         for group, meaning in classified
-        if meaning.severity is not Severity.INFO and group.ids
+        if group.exemplar is not None and meaning.severity is not Severity.INFO
     }
