@@ -62,6 +62,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and .Values.ledger.postgresql.url .Values.ledger.postgresql.urlSecret.name -}}
 {{- fail "ledger.postgresql.url and ledger.postgresql.urlSecret.name are both set: choose one" -}}
 {{- end -}}
+{{- range .Values.extraEnv -}}
+{{- if hasPrefix "PUSH_EXPORTER_" .name -}}
+{{- fail (printf "extraEnv sets %s: give the exporter's settings under `settings`, where they are checked" .name) -}}
+{{- end -}}
+{{- end -}}
 {{- if not (include "exporter.postgresql" .) -}}
 {{- if .Values.autoscaling.enabled -}}
 {{- fail "autoscaling.enabled needs ledger.postgresql: a replica with a SQLite ledger of its own must not come and go" -}}
@@ -109,7 +114,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{/* The image's own check, of the host and port in the environment, with these arguments. */}}
 {{- define "exporter.healthcheck" -}}
-{{- concat (list "/opt/push-result-exporter/bin/python" "-SI" "/opt/push-result-exporter/healthcheck.py") . | toJson -}}
+{{- concat (list "/opt/push-result-exporter/bin/python" "-SI" "/opt/push-result-exporter/healthcheck.py") . | toYaml -}}
 {{- end -}}
 
 {{/* How the kubelet asks: it knows no password, so with one the image's own check asks from inside. */}}
@@ -118,7 +123,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .secret -}}
 {{- $folder := "/etc/push-result-exporter/admin-auth" -}}
 exec:
-  command: {{ include "exporter.healthcheck" (list $.path (printf "%s/%s" $folder .usernameEntry) (printf "%s/%s" $folder .passwordEntry)) }}
+  command:
+    {{- include "exporter.healthcheck" (list $.path (printf "%s/%s" $folder .usernameEntry) (printf "%s/%s" $folder .passwordEntry)) | nindent 4 }}
 {{- else -}}
 httpGet:
   path: {{ $.path }}
