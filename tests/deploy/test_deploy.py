@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.admin.test_access import write_users
+from tests.admin.test_access import PASSWORD, USER, write_users
 from tests.support.exporter import MakeSettings, started
 from tests.support.programs import free_port, program
 from tests.test_tls import make_certificate
@@ -49,29 +49,50 @@ def test_builder_gets_what_it_needs_alone() -> None:
     assert all((ROOT / one).exists() for one in kept)
 
 
-async def health_check(port: int) -> int:
+async def health_check(port: int, *words: object, **environment: object) -> int:
     """Run the image's health check as the engine does."""
+    given = {"admin_port": port} | environment
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-SI",
         DEPLOY / "image" / "healthcheck.py",
-        env={"PUSH_EXPORTER_ADMIN_PORT": str(port)},
+        *map(str, words),
+        env={f"PUSH_EXPORTER_{name.upper()}": str(value) for name, value in given.items()},
     )
     return await process.wait()
 
 
 @pytest.mark.parametrize("guarded", [False, True])
-async def test_health_check(make_settings: MakeSettings, tmp_path: Path, guarded: bool) -> None:
-    """An exporter that runs is healthy, with a password and TLS too; one that does not is not."""
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
+async def test_health_check(
+    make_settings: MakeSettings, tmp_path: Path, guarded: bool, host: str
+) -> None:
+    """A running exporter is healthy at any address, with a password and TLS too; no other is."""
     port = free_port()
-    settings: dict[str, object] = {"admin_port": port}
+    settings: dict[str, object] = {"admin_port": port, "admin_host": host}
     if guarded:
         certificate = make_certificate(tmp_path, "exporter")
         settings |= {"tls_cert_file": certificate.chain, "tls_key_file": certificate.key}
         settings["admin_password_file"] = write_users(tmp_path / "users")
     async with started(make_settings(**settings)):
-        assert await health_check(port) == 0
-    assert await health_check(port) == 1
+        # What is set by a flag or a file, the check does not see.
+        seen = {} if host in {"0.0.0.0", "::"} else {"admin_host": host}
+        assert await health_check(port, **seen) == 0
+        assert await health_check(port, admin_host=host) == 0
+        assert await health_check(port, "/-/ready", admin_host=host) == int(guarded)
+    assert await health_check(port, admin_host=host) == 1
+
+
+async def test_health_check_gives_the_password(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """With the right user and password in files, readiness is known behind a password."""
+    port = free_port()
+    for name, text in {"user": USER, "password": PASSWORD, "wrong": "x"}.items():
+        (tmp_path / name).write_text(text + "\n")
+    users = write_users(tmp_path / "users")
+    async with started(make_settings(admin_port=port, admin_password_file=users)):
+        right = ("/-/ready", tmp_path / "user", tmp_path / "password")
+        assert await health_check(port, *right) == 0
+        assert await health_check(port, *right[:2], tmp_path / "wrong") == 1
 
 
 # ---------------------------------------------------------------- systemd
