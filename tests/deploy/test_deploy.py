@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.admin.test_access import PASSWORD, USER, write_users
 from tests.support.exporter import MakeSettings, started
+from tests.support.passwords import PASSWORD, USER, write_users
 from tests.support.programs import free_port, program
 from tests.test_tls import make_certificate
 

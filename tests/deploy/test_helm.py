@@ -15,11 +15,11 @@ import yaml
 
 from exporter.runtime import VERSION
 from exporter.settings import Settings
-from tests.admin.test_access import PASSWORD, USER, write_users
 from tests.deploy import values_table
 from tests.deploy.test_deploy import DEPLOY, checked, tool
 from tests.support.exporter import MakeSettings, started
 from tests.support.helm import CHART, IMAGE, SETS, Manifest, Release, helm, released
+from tests.support.passwords import PASSWORD, USER, write_users
 from tests.support.programs import free_port, program, unavailable
 from tests.support.rules import RULES
 from tests.test_tls import make_certificate
@@ -39,7 +39,7 @@ PACKAGES = ("@kubernetes-models/gateway-api@2.0.0", "@kubernetes-models/promethe
 COMPILER = "typescript@5.9.3"
 
 FIXED = {
-    "ingest_host", "ingest_port", "admin_host", "admin_port", "ledger_path", "reuse_port",
+    "config", "ingest_host", "ingest_port", "admin_host", "admin_port", "ledger_path", "reuse_port",
     "ledger_url", "instance", "runbook_base_url",
 }  # fmt: skip
 """Settings that the chart has values of its own for, or that are not for a container."""

@@ -57,7 +57,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $credentials := .Values.credentials -}}
 {{- $authenticated := list $credentials.mpsPublicKeys.secret $credentials.resultsTokens.secret $credentials.resultsSecrets.secret .Values.gateways.configMap .Values.gateways.secret .Values.settings.ALLOW_UNSIGNED -}}
 {{- if not (compact $authenticated) -}}
-{{- fail "nothing authenticates callers: name a Secret under credentials or gateways, or set settings.ALLOW_UNSIGNED" -}}
+{{- fail "nothing authenticates senders: name a Secret under credentials or gateways, or set settings.ALLOW_UNSIGNED" -}}
 {{- end -}}
 {{- if and .Values.ledger.postgresql.url .Values.ledger.postgresql.urlSecret.name -}}
 {{- fail "ledger.postgresql.url and ledger.postgresql.urlSecret.name are both set: choose one" -}}
