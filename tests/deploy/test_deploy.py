@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.settings import load_settings
 from tests.support.exporter import MakeSettings, started
 from tests.support.passwords import PASSWORD, USER, write_users
 from tests.support.programs import free_port, program
@@ -103,8 +105,11 @@ UNIT = DEPLOY / "systemd" / "push-result-exporter.service"
 TEMPLATE = DEPLOY / "systemd" / "push-result-exporter@.service"
 
 
-@pytest.fixture
-def units(tmp_path: Path) -> list[Path]:
+DROP_IN = DEPLOY / "systemd" / "postgresql.conf"
+
+
+@pytest.fixture(params=[None, DROP_IN], ids=["alone", "postgresql"])
+def units(request: pytest.FixtureRequest, tmp_path: Path) -> list[Path]:
     """Give the units as installed for the exporter of these tests, the template as instance 1."""
     home = "/opt/push-result-exporter/bin/push-result-exporter"
     made = []
@@ -113,6 +118,10 @@ def units(tmp_path: Path) -> list[Path]:
         assert home in text
         made.append(tmp_path / name)
         made[-1].write_text(text.replace(home, str(tool("push-result-exporter"))))
+        if request.param:
+            folder = tmp_path / f"{name}.d"
+            folder.mkdir()
+            shutil.copy(request.param, folder)
     return made
 
 
@@ -123,6 +132,36 @@ def test_units_are_valid_and_confined(units: list[Path]) -> None:
         done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=True)
         assert not done.stderr
         checked(analyze, "security", "--offline=true", "--threshold=15", unit)
+
+
+def test_drop_in_is_read(units: list[Path]) -> None:
+    """A drop-in beside the unit is part of what systemd checks: a mistake in it is found."""
+    folder = units[0].with_name(f"{units[0].name}.d")
+    folder.mkdir(exist_ok=True)
+    (folder / "zz.conf").write_text("[Service]\nNoSuchSetting=1\n")
+    analyze = program("systemd-analyze", "systemd")
+    done = subprocess.run(
+        [analyze, "verify", units[0]], capture_output=True, text=True, check=False
+    )
+    assert "NoSuchSetting" in done.stderr
+
+
+def test_drop_in_sets_what_the_exporter_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the unit's environment its own is one that the exporter starts with."""
+    (tmp_path / "mps-public-key").touch()
+    (tmp_path / "ledger-password").touch()
+    specifiers = {"%d": str(tmp_path), "%S": str(tmp_path), "%H": "host", "%N": UNIT.stem}
+    for line in re.findall(
+        r"^Environment=(.*)$", UNIT.read_text() + DROP_IN.read_text(), re.MULTILINE
+    ):
+        name, _, value = line.partition("=")
+        monkeypatch.setenv(name, re.sub("%.", lambda match: specifiers[match[0]], value))
+    settings = load_settings()
+    assert settings.ledger_url == "postgresql://push@db.example.com/push"
+    assert settings.ledger_password_file == tmp_path / "ledger-password"
+    assert settings.instance == "host-push-result-exporter"
 
 
 def test_template_is_the_unit_with_ports() -> None:

@@ -129,6 +129,7 @@ def nginx(
     text = replaced(
         CONFIG.read_text("utf-8"),
         ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+        ("listen [::]:443 ssl", f"listen [::1]:{port} ssl"),
         ("/etc/nginx/tls/push.example.com.crt", certificate.chain),
         ("/etc/nginx/tls/push.example.com.key", certificate.key),
         ("/var/log/nginx", folder),
@@ -288,7 +289,7 @@ def test_nginx_refuses_what_the_exporter_would(
     """Sizes, paths and numbers of calls are bounded; answers are JSON; no log holds a signature."""
     largest = ExporterSettings.model_fields["max_body_bytes"].default
     (call,) = signed_calls(keys, 1)
-    few = ("limit_conn push_callers 200;", "limit_conn push_callers 5;")
+    few = ("limit_conn push_senders 200;", "limit_conn push_senders 5;")
     with (
         nginx(tmp_path, [one for one, _ in fleet.ports], certificate, few) as front,
         closing(front.client()) as client,
@@ -297,7 +298,14 @@ def test_nginx_refuses_what_the_exporter_would(
         over = full._replace(body=b" " * (largest + 1))
         assert refused(client, over) == (413, "too_large")
         assert refused(client, full) == (401, "missing_credentials")
-        assert refused(client, call._replace(path="/metrics")) == (404, "not_found")
+        for path in (
+            "/metrics",
+            "/webhooks",
+            "/webhooks/none",
+            "/webhooks/../metrics",
+            "/-/reload",
+        ):
+            assert refused(client, call._replace(path=path)) == (404, "not_found"), path
         assert client.post(call)[0] == 200
         with slow_calls(front, 6):  # of which one may be refused for the call before it
             wait_for(lambda: client.post(call)[0] == 503, "one call more is refused")
