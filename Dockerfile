@@ -30,8 +30,7 @@ RUN command -v strip || { apt-get update && apt-get install -y --no-install-reco
     ! command -v strip || find /opt/push-result-exporter -name '*.so' -exec strip --strip-unneeded {} +
 COPY . .
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
-    && /build/bin/pip --python /opt/push-result-exporter/bin/python install --no-deps /wheel/*.whl \
-    && install -d -o 10001 -g 0 -m 0770 /ledger
+    && /build/bin/pip --python /opt/push-result-exporter/bin/python install --no-deps /wheel/*.whl
 
 FROM ${BASE}
 ARG VERSION
@@ -43,8 +42,9 @@ LABEL org.opencontainers.image.title="push-result-exporter" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/push-result-exporter /opt/push-result-exporter
-COPY --from=build --chown=10001:0 /ledger /var/lib/push-result-exporter
 COPY deploy/image/healthcheck.py /opt/push-result-exporter/
+# Not by COPY, which gives no folder its mode.
+RUN install -d -o 10001 -g 0 -m 0770 /var/lib/push-result-exporter
 # Inside a container 127.0.0.1 is out of Prometheus' reach. So the admin listener takes every
 # address of the container: publish 10987 alone, never 10988. With IPv6, set both hosts to `::`.
 ENV PATH="/opt/push-result-exporter/bin:${PATH}" \

@@ -116,6 +116,8 @@ def test_image_says_how_it_is_run(image: Image) -> None:
     assert set(config["ExposedPorts"]) == {"10987/tcp", "10988/tcp"}
     assert set(config["Volumes"]) == {VOLUME}
     assert config["StopSignal"] == "SIGTERM"
+    folder = (image.root / VOLUME[1:]).stat()
+    assert (folder.st_uid, folder.st_gid, folder.st_mode & 0o7777) == (UID, 0, 0o770)
     labels = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
     assert labels["version"] == VERSION
     assert labels["licenses"] == "Apache-2.0"
