@@ -201,6 +201,28 @@ def test_rules_change_as_the_values_say(tmp_path: Path) -> None:
     checked(program("promtool", "prometheus"), "check", "rules", file)
 
 
+@pytest.mark.parametrize(
+    ("values", "old", "new"),
+    [
+        ({"job": "push-.+"}, r'job=~"[^"]*"', 'job=~"push-.+"'),
+        ({"replicaLabels": ["rack", "slot"]}, "instance, pod, node, host", r"\g<0>, rack, slot"),
+    ],
+)
+def test_rules_name_jobs_and_replicas_once(
+    values: dict[str, Any], old: str, new: str, tmp_path: Path
+) -> None:
+    """A text of the rules is another wherever it stands; where there is none, that is said."""
+    given = IMAGE | {"prometheusRule": values | {"enabled": True}}
+    changed = re.sub(old, new, RULES.read_text("utf-8"))
+    if changed == RULES.read_text("utf-8"):
+        assert (
+            f"prometheusRule.{next(iter(values))}: rules.yml has no" in helm(given, tmp_path).stderr
+        )
+        return
+    (rule,) = Release(given).kinds("PrometheusRule")
+    assert rule["spec"] == yaml.safe_load(changed)
+
+
 def test_prometheus_operator_calls_the_job_by_its_name() -> None:
     """The job label leads to the name that rules may select by; every Pod is seen."""
     release = released("monitored")
@@ -210,7 +232,8 @@ def test_prometheus_operator_calls_the_job_by_its_name() -> None:
         one for one in release.kinds("Service") if wanted <= one["metadata"]["labels"].items()
     ]
     job = service["metadata"]["labels"][monitor["spec"]["jobLabel"]]
-    assert set(re.findall(r'job="([^"]+)"', RULES.read_text("utf-8"))) <= {job}
+    selectors = re.findall(r'job=~?"([^"]+)"', RULES.read_text("utf-8"))
+    assert all(re.fullmatch(selector, job) for selector in selectors)
     assert service["spec"]["publishNotReadyAddresses"]
     assert monitor["spec"]["endpoints"][0]["port"] in [
         one["name"] for one in service["spec"]["ports"]

@@ -4,7 +4,7 @@ that are a constant, by their names between `push:` and `:threshold`.
 */}}
 {{- define "exporter.rules" -}}
 {{- $values := .Values.prometheusRule -}}
-{{- $spec := .Files.Get "files/rules.yml" | fromYaml -}}
+{{- $spec := include "exporter.rulesText" . | fromYaml -}}
 {{- $thresholds := list -}}
 {{- $alerts := list -}}
 {{- range $group := $spec.groups -}}
@@ -31,6 +31,26 @@ that are a constant, by their names between `push:` and `:threshold`.
 {{- include "exporter.onlyKnown" (dict "given" $values.thresholds "known" $thresholds "value" "prometheusRule.thresholds") -}}
 {{- include "exporter.onlyKnown" (dict "given" $values.alerts "known" $alerts "value" "prometheusRule.alerts") -}}
 {{- toYaml $spec -}}
+{{- end -}}
+
+{{/* The file with its two texts that stand for the names of jobs and for the labels of replicas. */}}
+{{- define "exporter.rulesText" -}}
+{{- $text := .Files.Get "files/rules.yml" -}}
+{{- with .Values.prometheusRule.job -}}
+{{- $job := "job=~\"[^\"]*\"" -}}
+{{- if not (regexMatch $job $text) -}}
+{{- fail (printf "prometheusRule.job: rules.yml has no %s" $job) -}}
+{{- end -}}
+{{- $text = regexReplaceAllLiteral $job $text (printf "job=~%q" .) -}}
+{{- end -}}
+{{- with .Values.prometheusRule.replicaLabels -}}
+{{- $labels := "instance, pod, node, host" -}}
+{{- if not (contains $labels $text) -}}
+{{- fail (printf "prometheusRule.replicaLabels: rules.yml has no list %s" $labels) -}}
+{{- end -}}
+{{- $text = replace $labels (printf "%s, %s" $labels (join ", " .)) $text -}}
+{{- end -}}
+{{- $text -}}
 {{- end -}}
 
 {{/* Changes an alert as the values say. */}}
