@@ -1,4 +1,4 @@
-"""Whether the exporter of this container answers: exit status 0 or 1.
+"""Whether the exporter of this container is healthy or ready: exit status 0 or 1.
 
     healthcheck.py [PATH [USERNAME_FILE PASSWORD_FILE]]
 

@@ -236,7 +236,7 @@ def on_read_only_root(image: Image, volume: Path, key: Path, log_file: Path) -> 
 
 
 def deliver(url: str, calls: list[Call]) -> Totals:
-    """Make each call once; return what was acknowledged as new."""
+    """Send each request once; return what was acknowledged as new."""
     accepted = [call for call in calls if json.loads(fetch(url + call.path, call.body))["accepted"]]
     return add(accepted)
 
