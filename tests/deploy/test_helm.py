@@ -38,6 +38,10 @@ MODELS = {
 PACKAGES = ("@kubernetes-models/gateway-api@2.0.0", "@kubernetes-models/prometheus-operator@6.0.0")
 COMPILER = "typescript@5.9.3"
 
+OLDEST = "1.27.0"
+LATEST = None
+"""The latest that kubernetes-validate knows."""
+
 FIXED = {
     "config", "ingest_host", "ingest_port", "admin_host", "admin_port", "ledger_path", "reuse_port",
     "ledger_url", "instance", "runbook_base_url",
@@ -57,13 +61,20 @@ def release(request: pytest.FixtureRequest) -> Release:
 every = pytest.mark.parametrize("release", SETS, indirect=True)
 
 
+@pytest.mark.parametrize("kubernetes", [OLDEST, LATEST])
+def test_kubernetes_knows_every_field(tmp_path: Path, kubernetes: str | None) -> None:
+    """From the oldest version that the chart admits to the latest, of all objects of its own."""
+    for name in SETS:
+        for number, one in enumerate(released(name).manifests):
+            if not one["apiVersion"].startswith(CUSTOM):
+                (tmp_path / f"{name}-{number}.yaml").write_text(yaml.safe_dump(one))
+    version = ["--kubernetes-version", kubernetes] if kubernetes else []
+    checked(tool("kubernetes-validate"), "--strict", "--quiet", *version, *tmp_path.iterdir())
+
+
 @every
-def test_manifests_are_valid(release: Release, tmp_path: Path) -> None:
-    """Kubernetes knows every field of every object of its own, and yamllint finds nothing."""
-    for number, one in enumerate(release.manifests):
-        if not one["apiVersion"].startswith(CUSTOM):
-            (tmp_path / f"{number}.yaml").write_text(yaml.safe_dump(one))
-    checked(tool("kubernetes-validate"), "--strict", "--quiet", *tmp_path.iterdir())
+def test_manifests_are_tidy(release: Release, tmp_path: Path) -> None:
+    """Yamllint finds nothing in what is rendered, duplicate keys above all."""
     rules = {"line-length": "disable", "indentation": {"indent-sequences": "whatever"}}
     config = json.dumps({"extends": "relaxed", "rules": rules | {"empty-lines": "disable"}})
     for number, text in enumerate(release.texts.values()):
@@ -305,6 +316,7 @@ def test_chart_is_of_this_version(tmp_path: Path) -> None:
     """Chart and image have the exporter's version; the package holds files, not links."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
     assert chart["version"] == chart["appVersion"] == VERSION
+    assert chart["kubeVersion"] == f">={OLDEST}-0"
     assert released("default").container["image"].endswith(f":{VERSION}")
     assert helm(IMAGE, tmp_path).returncode == 0
     with tarfile.open(tmp_path / f"push-result-exporter-{VERSION}.tgz") as package:
