@@ -54,8 +54,9 @@ def test_dependencies_have_a_lower_bound_and_a_reason() -> None:
     text = (ROOT / "pyproject.toml").read_text("utf-8")
     for requirement in map(Requirement, LOCKS["requirements.txt"]):
         assert [one.operator for one in requirement.specifier] == [">="]
-        (line,) = [one for one in text.splitlines() if f'"{requirement}"' in one]
-        assert "# " in line
+        lines = [one for one in text.splitlines() if f'"{requirement}"' in one]
+        assert lines
+        assert all("# " in line for line in lines)
 
 
 def test_version_is_the_same_everywhere() -> None:
