@@ -11,7 +11,8 @@ from typing import BinaryIO, Literal, NamedTuple
 
 import msgspec
 
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
+from exporter.reasons import Reason
 from exporter.redaction import redact, redact_text
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -47,14 +48,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: str
 
     def content(self) -> bytes:
-        """Return the body as bytes; Refusal if the record has been damaged."""
+        """Return the body as bytes; RequestError if the record has been damaged."""
         try:
             if self.encoding != "escaped":
                 return self.body.encode(self.encoding)
             return _ESCAPED.sub(_unescape, self.body.encode())
         except (LookupError, ValueError):
-            raise Refusal(
-                "malformed_body", "The record's encoding does not fit its body."
+            raise RequestError(
+                Reason.MALFORMED_BODY, "The record's encoding does not fit its body."
             ) from None
 
 
@@ -143,7 +144,7 @@ _RECORD = msgspec.json.Decoder(Record)
 
 
 def read_whole(file: str) -> bytes:
-    """Read a file, or standard input for `-`; Refusal (`too_large`) past MAX_BYTES."""
+    """Read a file, or standard input for `-`; RequestError (`too_large`) past MAX_BYTES."""
     with _opened(file) as stream:
         return _bounded(stream.read(MAX_BYTES + 1), file)
 
@@ -190,7 +191,7 @@ def _bounded(data: bytes, file: str) -> bytes:
     if len(data) > MAX_BYTES:
         where = "Standard input" if file == "-" else file
         limit = MAX_BYTES // 1024**2
-        raise Refusal("too_large", f"{where} holds a body of more than {limit} MiB.")
+        raise RequestError(Reason.TOO_LARGE, f"{where} holds a body of more than {limit} MiB.")
     return data
 
 

@@ -1,6 +1,7 @@
 """Bodies of webhook calls within bounds: of size, of time, and of all of them together."""
 
-from exporter.errors import Refusal, draining
+from exporter.errors import RequestError
+from exporter.reasons import Reason
 from exporter.webhooks.request import Request
 from exporter.webhooks.waiting import WaitingLine
 
@@ -20,11 +21,11 @@ class Bodies:
         self.arriving: WaitingLine[Request] = WaitingLine(seconds, self._late)
 
     def check(self, request: Request) -> None:
-        """Raise Refusal if the head announces a body that will not be read."""
+        """Raise RequestError if the head announces a body that will not be read."""
         encoding = request.headers.get("content-encoding", "identity")
         if encoding.strip().lower() != "identity":
-            raise Refusal(
-                "unsupported_encoding", "Send the body as it is, without Content-Encoding."
+            raise RequestError(
+                Reason.UNSUPPORTED_ENCODING, "Send the body as it is, without Content-Encoding."
             )
         if int(request.headers.get("content-length", 0)) > self.max_bytes:
             raise self._too_large()
@@ -53,11 +54,13 @@ class Bodies:
     def hurry(self) -> None:
         """Wait for no body any more, since the exporter stops."""
         for request in self.arriving:
-            request.refuse(draining())
+            request.refuse(RequestError(Reason.DRAINING, "The exporter is stopping."))
 
     def _make_room(self, newcomer: Request) -> None:
         """Give up the bodies that are waited for longest, or, if need be, the newcomer."""
-        reason = Refusal("overloaded", "Too many bytes of other calls are being read; slow down.")
+        reason = RequestError(
+            Reason.OVERLOADED, "Too many bytes of other calls are being read; slow down."
+        )
         for request in self.arriving:
             if self.held > self.limit and request is not newcomer:
                 request.refuse(reason)
@@ -67,7 +70,9 @@ class Bodies:
 
     def _late(self, request: Request) -> None:
         seconds = self.arriving.seconds
-        request.refuse(Refusal("body_timeout", f"The body did not arrive in {seconds:g} s."))
+        request.refuse(
+            RequestError(Reason.BODY_TIMEOUT, f"The body did not arrive in {seconds:g} s.")
+        )
 
-    def _too_large(self) -> Refusal:
-        return Refusal("too_large", f"The body is larger than {self.max_bytes} bytes.")
+    def _too_large(self) -> RequestError:
+        return RequestError(Reason.TOO_LARGE, f"The body is larger than {self.max_bytes} bytes.")

@@ -16,7 +16,8 @@ from httptools import (
     HttpRequestParser,
 )
 
-from exporter.errors import Refusal
+from exporter.errors import RequestError
+from exporter.reasons import Reason
 from exporter.webhooks.bodies import Bodies
 from exporter.webhooks.request import Fields, Handler, Request, write_head
 from exporter.webhooks.responses import Answer
@@ -299,7 +300,9 @@ class Connection(asyncio.Protocol):
         if request and request.reply is None:
             request.keep_alive = False
             request.refuse(
-                Refusal("malformed_body", "The body broke off, or its chunks are malformed.")
+                RequestError(
+                    Reason.MALFORMED_BODY, "The body broke off, or its chunks are malformed."
+                )
             )
         elif self._unanswered:
             self._unanswered[-1].hang_up = True

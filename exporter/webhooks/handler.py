@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from exporter.errors import Refusal, draining
+from exporter.errors import RequestError
 from exporter.gateways import decoding, mps
 from exporter.gateways import generic as results
 from exporter.gateways.authentication import Authenticator, unsigned
 from exporter.ledger.keys import body_key, make_deliveries, message_ids, webhook_key
+from exporter.reasons import Reason
 from exporter.records.record import SourceName
 from exporter.results import (
     Batch,
@@ -30,19 +31,9 @@ from exporter.webhooks.request import Request
 from exporter.webhooks.responses import Answer
 
 STATUS = {
-    "malformed_body": 400,
-    "invalid_results": 400,
-    "missing_credentials": 401,
-    "bad_signature": 401,
-    "stale_timestamp": 401,
-    "method_not_allowed": 405,
-    "body_timeout": 408,
-    "too_large": 413,
-    "unsupported_encoding": 415,
-    "internal_error": 500,
-    "overloaded": 503,
-    "ledger_unavailable": 503,
-    "draining": 503,
+    one.value: one.status
+    for one in Reason
+    if one not in (Reason.NOT_FOUND, Reason.MALFORMED_REQUEST)
 }
 """The HTTP status of each reason for refusing a call."""
 
@@ -53,7 +44,6 @@ _FIELDS = {
     405: b"\r\nAllow: POST",
     503: b"\r\nRetry-After: 2",
 }
-_HANG_UP = {"too_large", "unsupported_encoding", "body_timeout", "draining"}  # body left unread
 _NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
 
 log = structlog.get_logger()
@@ -107,7 +97,7 @@ class Webhook:
         self._service.in_flight += 1
         try:
             self._check(request)
-        except Refusal as refusal:
+        except RequestError as refusal:
             self.refuse(request, refusal)
 
     def receive(self, request: Request) -> None:
@@ -126,15 +116,15 @@ class Webhook:
         except Exception as error:  # noqa: BLE001 - the sender gets an answer, whatever it is
             self._fail(request, error)
 
-    def refuse(self, request: Request, refusal: Refusal) -> None:
+    def refuse(self, request: Request, refusal: RequestError) -> None:
         """Answer with an error."""
         self._finish(request, refusal.reason, refuse(refusal))
 
     def _check(self, request: Request) -> None:
         if request.method != b"POST":
-            raise Refusal("method_not_allowed", "Results are posted.")
+            raise RequestError(Reason.METHOD_NOT_ALLOWED, "Results are posted.")
         if self._service.draining:
-            raise draining()
+            raise RequestError(Reason.DRAINING, "The exporter is stopping; send again.")
         self._service.bodies.check(request)
 
     def _read(self, request: Request) -> tuple[Batch, bool]:
@@ -145,7 +135,7 @@ class Webhook:
             authenticate(request.query, request.headers, request.body)
             signed = authenticate is not unsigned
             return self._source.decode(request), signed
-        except Refusal as refusal:
+        except RequestError as refusal:
             self._keep(refusal.reason, request, authenticated=signed)
             raise
 
@@ -178,14 +168,14 @@ class Webhook:
             "rejected": call.rejected[:MAX_LISTED_REJECTIONS],
         }
         if call.rejected and not call.results:
-            raise InvalidResults(call.rejected, answer)
+            raise InvalidResultsError(call.rejected, answer)
         return answer
 
     def _fail(self, request: Request, error: Exception) -> None:
         """Answer with an error; none but our own fault is a 500."""
-        if not isinstance(error, Refusal):
+        if not isinstance(error, RequestError):
             log.error("a call could not be answered", source=self._source.name, exc_info=error)
-            error = Refusal("internal_error", "The exporter failed; its log says how.")
+            error = RequestError(Reason.INTERNAL_ERROR, "The exporter failed; its log says how.")
         self.refuse(request, error)
 
     def _finish(self, request: Request, status: str, answer: Answer) -> None:
@@ -208,27 +198,27 @@ class _Waiting(NamedTuple):
     message_ids: dict[Series, str]
 
 
-class InvalidResults(Refusal):
+class InvalidResultsError(RequestError):
     """Nothing in the body was a result."""
 
     def __init__(self, rejected: list[Rejection], answer: dict[str, Any]) -> None:
         first = rejected[0]
         super().__init__(
-            "invalid_results",
+            Reason.INVALID_RESULTS,
             f"None of {len(rejected)} results is valid; at index {first.index}: {first.detail}",
         )
         self.answer = answer
 
 
-def refuse(refusal: Refusal) -> Answer:
+def refuse(refusal: RequestError) -> Answer:
     """Answer with an error; hang up where the rest of the body would be taken for a request."""
-    extra = refusal.answer if isinstance(refusal, InvalidResults) else {}
+    extra = refusal.answer if isinstance(refusal, InvalidResultsError) else {}
     status = STATUS[refusal.reason]
     return Answer(
         status,
         _error(refusal.reason, refusal.detail) | extra,
         fields=_FIELDS.get(status, b""),
-        hang_up=refusal.reason in _HANG_UP,
+        hang_up=refusal.reason.closes,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
-from exporter.errors import Refusal
+from exporter.errors import RequestError
 from exporter.webhooks.responses import Answer
 
 
@@ -17,7 +17,7 @@ class Handler(Protocol):
     def receive(self, request: "Request") -> None:
         """Answer a request that is complete, now or later; its body is not kept for later."""
 
-    def refuse(self, request: "Request", refusal: Refusal) -> None:
+    def refuse(self, request: "Request", refusal: RequestError) -> None:
         """Answer a request whose body cannot be had."""
 
 
@@ -126,7 +126,7 @@ class Request:
         if self._grown is not None:
             self.body, self._grown = bytes(self._grown), None
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: RequestError) -> None:
         """Answer a request whose body cannot be had."""
         self.handler.refuse(self, refusal)
 

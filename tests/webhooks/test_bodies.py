@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from exporter import listeners
-from exporter.errors import Refusal
+from exporter.errors import RequestError
 from exporter.webhooks.bodies import Bodies
 from exporter.webhooks.request import Request
 from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
@@ -25,7 +25,7 @@ class Refusals:
     def receive(self, _request: Request) -> None:
         """Never."""
 
-    def refuse(self, request: Request, refusal: Refusal) -> None:
+    def refuse(self, request: Request, refusal: RequestError) -> None:
         """Wait for the body no more, as a connection does after an answer."""
         self.reasons[request] = refusal.reason
         self.bodies.leave(request)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.errors import Refusal
+from exporter.errors import RequestError
 from exporter.webhooks import connections
 from exporter.webhooks.bodies import Bodies
 from exporter.webhooks.connections import IngestServer
@@ -35,9 +35,7 @@ def _no_fault_is_logged() -> Iterator[None]:
 
 async def connect(exporter: Exporter) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Open a connection to the public listener."""
-    return await asyncio.open_connection(
-        "127.0.0.1", int(exporter.ingest.rpartition(":")[2])
-    )
+    return await asyncio.open_connection("127.0.0.1", int(exporter.ingest.rpartition(":")[2]))
 
 
 async def exchange(exporter: Exporter, request: bytes) -> bytes:
@@ -329,7 +327,7 @@ class Slow:
         self.called.set()
         asyncio.get_running_loop().call_later(0.05, request.answer, Answer(200, {}))
 
-    def refuse(self, request: Request, refusal: Refusal) -> None:
+    def refuse(self, request: Request, refusal: RequestError) -> None:
         """Note the refusal."""
         self.refused.append(refusal.reason)
         request.answer(Answer(400, {}))
