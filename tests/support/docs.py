@@ -5,49 +5,35 @@
 """
 
 import argparse
-import ast
 import asyncio
-import inspect
 import re
 import sys
 import tempfile
-import types
-import typing
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from prometheus_client import Metric
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from exporter.admin.status import Status
 from exporter.commands.main import _parser
-from exporter.reasons import CALLS, ITEMS
+from exporter.logs import configure_logs
+from exporter.reasons import ItemReason, Reason
 from exporter.settings import Settings, load_settings
-from exporter.webhooks.handler import STATUS
 from tests.support.exporter import started
+from tests.support.fields import fields, words
 from tests.support.markdown import ROOT, documents
 from tests.support.rules import ALERTS, RUNBOOKS
 
 Rows = Sequence[Sequence[str]]
 """The first one is the header."""
 
-_TYPES = {
-    bool: "true or false",
-    int: "integer",
-    float: "number",
-    str: "text",
-    Path: "file",
-    Any: "any",
-}
-
 
 def settings_table() -> Rows:
     """List the settings as the operator writes them in the environment."""
     rows = [
-        (f"`{name.upper()}`", _words(field.annotation), _default(field), field.description or "")
+        (f"`{name.upper()}`", words(field.annotation), _default(field), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
     return [("setting", "type", "default", "meaning"), *rows]
@@ -55,13 +41,18 @@ def settings_table() -> Rows:
 
 def reasons_table() -> Rows:
     """List why a request is refused."""
-    rows = [(str(STATUS.get(name, 400)), f"`{name}`", text) for name, text in CALLS.items()]
-    return [("status", "reason", "meaning"), *rows]
+    rows = [
+        (str(one.status), f"`{one}`", one.meaning, f"after {one.retry_after} s")
+        if one.retry_after
+        else (str(one.status), f"`{one}`", one.meaning, "")
+        for one in Reason
+    ]
+    return [("status", "reason", "meaning", "repeat it"), *rows]
 
 
 def item_reasons_table() -> Rows:
     """List why an item is rejected."""
-    return [("reason", "meaning"), *((f"`{name}`", text) for name, text in ITEMS.items())]
+    return [("reason", "meaning"), *((f"`{one}`", one.meaning) for one in ItemReason)]
 
 
 def metrics_table() -> Rows:
@@ -77,13 +68,13 @@ def metrics_table() -> Rows:
 
 def status_table() -> Rows:
     """List the fields of `/api/v1/status`, `[]` after those that are arrays."""
-    return [("field", "type", "meaning"), *_fields(Status, "")]
+    return [("field", "type", "meaning"), *fields(Status, "", {})]
 
 
 def commands_table() -> Rows:
     """List the commands and the flags that are not settings."""
     rows = []
-    for name, command in _commands().items():
+    for name, command in commands().items():
         flags = [*_flags(command)]
         if getattr(command.get_default("flags"), "settings_cls", None):
             flags.append("a flag for each setting")
@@ -113,66 +104,11 @@ TABLES: dict[str, Callable[[], Rows]] = {
 }
 
 
-def _words(annotation: Any) -> str:
-    """Say a type in the words of someone who writes TOML or JSON."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return _words(arguments[0])
-    if origin is typing.Literal:
-        return ", ".join(f"`{one}`" for one in arguments)
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(_words(one) for one in arguments if one is not types.NoneType)
-    if origin in (list, tuple):
-        return f"list of {_words(arguments[0])}s" if arguments[0] in _TYPES else "list"
-    if origin is dict:
-        return f"object of {_words(arguments[1])}s" if arguments[1] is not Any else "object"
-    return _TYPES.get(annotation) or ("object" if _is_struct(annotation) else "text")
-
-
 def _default(field: FieldInfo) -> str:
     value = field.default
     if value in (None, (), PydanticUndefined):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-
-
-def _fields(struct: type[msgspec.Struct], prefix: str) -> Iterator[tuple[str, str, str]]:
-    """List the fields of a struct and of the structs inside it."""
-    says = _docstrings(struct)
-    for field in msgspec.structs.fields(struct):
-        inner = [one for one in _parts(field.type) if _is_struct(one)]
-        array = "[]" if typing.get_origin(field.type) is list else ""
-        meaning = says.get(field.name) or next((_summary(one) for one in inner), "")
-        optional = " or null" if types.NoneType in typing.get_args(field.type) else ""
-        yield f"`{prefix}{field.name}{array}`", _words(field.type) + optional, meaning
-        for one in inner:
-            yield from _fields(one, f"{prefix}{field.name}{array}.")
-
-
-def _parts(kind: Any) -> Iterator[Any]:
-    yield kind
-    for argument in typing.get_args(kind):
-        yield from _parts(argument)
-
-
-def _summary(struct: type[msgspec.Struct]) -> str:
-    return (struct.__doc__ or "").partition("\n\n")[0]
-
-
-def _docstrings(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """Read the strings that stand below the fields of a struct, which Python does not keep."""
-    (definition,) = ast.parse(inspect.getsource(struct)).body
-    found = {}
-    body = definition.body if isinstance(definition, ast.ClassDef) else []
-    for field, text in zip(body, body[1:], strict=False):
-        match field, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str())):
-                found[name] = " ".join(text.value.value.split())  # type: ignore[attr-defined]
-    return found
 
 
 async def _scraped() -> list[Metric]:
@@ -185,6 +121,7 @@ async def _scraped() -> list[Metric]:
             allow_unsigned=True,
             ledger_path=path,
         )
+        configure_logs("error", "console")
         async with started(settings) as exporter:
             await exporter.post("/webhooks/results", b'{"channel": "apns", "code": 2009}')
             return list(exporter.service.metrics.registry.collect())
@@ -201,9 +138,10 @@ def _labels(metric: Metric) -> str:
     return ", ".join(f"`{name}`" for name in metric.samples[0].labels if name != "le")
 
 
-def _commands() -> dict[str, argparse.ArgumentParser]:
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each command."""
     (action,) = [one for one in _parser()._actions if one.nargs == argparse.PARSER]
-    return dict(action.choices or {})  # type: ignore[call-overload]
+    return dict(action.choices or {})
 
 
 def _flags(command: argparse.ArgumentParser) -> Iterator[str]:
@@ -237,7 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.support.docs", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args(arguments).check
-    old = [(file, text, updated(text)) for file in documents() for text in [file.read_text("utf-8")]]
+    old = [
+        (file, text, updated(text)) for file in documents() for text in [file.read_text("utf-8")]
+    ]
     changed = [(file, new) for file, text, new in old if new != text]
     for file, new in changed:
         print(f"{file.relative_to(ROOT)}: {'not current: make docs' if check else 'written'}")

@@ -19,6 +19,10 @@ class Block(NamedTuple):
     language: str
     code: str
 
+    def leads_to(self, other: "Block") -> bool:
+        """Whether nothing but a blank line stands between this block and another one below."""
+        return other.line == self.line + self.code.count("\n") + 3
+
     def __str__(self) -> str:
         return f"{self.file.relative_to(ROOT)}:{self.line}"
 
