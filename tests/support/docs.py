@@ -86,7 +86,7 @@ def alerts_table() -> Rows:
     """List the alerts with the first sentence of their runbooks."""
     rows = []
     for alert in ALERTS:
-        first = re.search(r"^\*\*Severity \w+\.\*\* (.*)$", RUNBOOKS[alert.name], re.MULTILINE)
+        first = re.search(r"^\*\*Severity \w+\.\*\* (.*?\.)", RUNBOOKS[alert.name], re.MULTILINE)
         says = first[1] if first else ""
         link = f"[{alert.name}](runbooks/{alert.name}.md)"
         rows.append((link, alert.severity, says))
