@@ -68,7 +68,7 @@ def test_release_takes_its_notes_from_the_changelog(tmp_path: Path) -> None:
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
     assert release_step("Take the notes from the changelog", "v1.2.3", tmp_path).returncode == 0
     notes = (tmp_path / "notes" / "notes.md").read_text()
-    assert notes.split() == "### Added - One thing.".split()
+    assert notes.split() == ["###", "Added", "-", "One", "thing."]
 
 
 def test_release_without_notes_fails(tmp_path: Path) -> None:
