@@ -12,7 +12,7 @@ from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways import generic as results
 from exporter.gateways import mps
 from exporter.gateways.authentication import Authenticator, StandardWebhooks
-from exporter.records.record import Captured, SourceName, as_record
+from exporter.records.record import Captured, as_record
 from exporter.redaction import redact_text
 from exporter.results import Batch, ClassifiedResult, PushResult, Rejection, ResultGroup, Series
 
@@ -88,7 +88,7 @@ class Explanation(msgspec.Struct, frozen=True):
     meanings: list[Meaning]
     code: str | None = None
     """The code that was asked for, in its one spelling; None for a payload."""
-    source: SourceName | None = None
+    source: str | None = None
     """The format of the payload."""
     rejected: list[Rejection] = []
     signature: Signature | None = None

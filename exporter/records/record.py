@@ -25,8 +25,6 @@ _MAX_FACT = 100
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
 
-SourceName = Literal["mps", "results"]
-
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A call that was rejected, without credentials, tokens and target ids."""
@@ -34,7 +32,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     record: Literal[1]
     """The version of this format."""
     time: str
-    source: SourceName
+    source: str
     reason: str
     content_type: str = ""
     query: list[str] = []
@@ -63,7 +61,7 @@ class Rejected(NamedTuple):
     """A call that was rejected, as it came."""
 
     at: dt.datetime
-    source: SourceName
+    source: str
     reason: str
     content_type: str
     query: list[str]
@@ -122,7 +120,7 @@ class Captured(NamedTuple):
     record: Record | None = None
 
     @property
-    def source(self) -> SourceName:
+    def source(self) -> str:
         """The webhook that takes it: by the record, else by the body's look."""
         if self.record:
             return self.record.source
