@@ -40,6 +40,15 @@ WITH_EXAMPLES = [
     # The example of a runbook is a silence, for which there has to be an Alertmanager.
     if runnable(blocks) and file.parent.name != "runbooks"
 ]
+TOOLS = {
+    "amtool": "prometheus-alertmanager",
+    "curl": "curl",
+    "openssl": "openssl",
+    "promtool": "prometheus",
+    "sqlite3": "sqlite3",
+}
+"""What the examples use, with Debian's package of it."""
+
 FOLDERS = ("codes", "dashboards", "deploy", "exporter", "tests")
 
 
@@ -147,8 +156,8 @@ def test_links_resolve(file: Path) -> None:
 @pytest.mark.parametrize("file", WITH_EXAMPLES, ids=path)
 def test_shell_examples_run(file: Path, tmp_path: Path, keys: KeyPair) -> None:
     """The examples of a document succeed in their order, and print the JSON that is shown."""
-    for tool, package in {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}.items():
-        if any(tool in block.code for block in runnable(BLOCKS[file])):
+    for tool, package in TOOLS.items():
+        if any(re.search(rf"\b{tool} ", block.code) for block in runnable(BLOCKS[file])):
             program(tool, package)
     printed = run_examples(BLOCKS[file], tmp_path, keys)
     for example, shown in pairwise(BLOCKS[file]):

@@ -6,6 +6,7 @@
 
 import argparse
 import asyncio
+import dataclasses
 import re
 import sys
 import tempfile
@@ -21,8 +22,9 @@ from exporter.commands.main import _parser
 from exporter.logs import configure_logs
 from exporter.reasons import ItemReason, Reason
 from exporter.settings import Settings, load_settings
+from exporter.webhooks.limits import Limits
 from tests.support.exporter import started
-from tests.support.fields import fields, words
+from tests.support.fields import docstrings, fields, words
 from tests.support.markdown import ROOT, documents
 from tests.support.rules import ALERTS, RUNBOOKS
 
@@ -37,6 +39,16 @@ def settings_table() -> Rows:
         for name, field in Settings.model_fields.items()
     ]
     return [("setting", "type", "default", "meaning"), *rows]
+
+
+def limits_table() -> Rows:
+    """List the bounds of the public listener."""
+    says = docstrings(Limits)
+    rows = [
+        (f"`{one.name}`", f"{one.default:,}".removesuffix(".0"), says[one.name])
+        for one in dataclasses.fields(Limits)
+    ]
+    return [("limit", "default", "meaning"), *rows]
 
 
 def reasons_table() -> Rows:
@@ -95,6 +107,7 @@ def alerts_table() -> Rows:
 
 TABLES: dict[str, Callable[[], Rows]] = {
     "settings": settings_table,
+    "limits": limits_table,
     "reasons": reasons_table,
     "item reasons": item_reasons_table,
     "metrics": metrics_table,

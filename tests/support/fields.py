@@ -41,7 +41,7 @@ def fields(
     struct: type[msgspec.Struct], prefix: str, seen: dict[type, str]
 ) -> Iterator[tuple[str, str, str]]:
     """List the fields of a struct, and once those of each struct inside it."""
-    says = _docstrings(struct)
+    says = docstrings(struct)
     for field in msgspec.structs.fields(struct):
         inner = next((one for one in _parts(field.type) if _is_struct(one)), None)
         path = prefix + field.name + ("[]" if typing.get_origin(field.type) is list else "")
@@ -69,9 +69,9 @@ def _summary(struct: type[msgspec.Struct]) -> str:
     return (struct.__doc__ or "").partition("\n\n")[0]
 
 
-def _docstrings(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """Read the strings that stand below the fields of a struct, which Python does not keep."""
-    (definition,) = ast.parse(inspect.getsource(struct)).body
+def docstrings(kind: type) -> dict[str, str]:
+    """Read the strings that stand below the fields of a class, which Python does not keep."""
+    (definition,) = ast.parse(inspect.getsource(kind)).body
     found = {}
     body = definition.body if isinstance(definition, ast.ClassDef) else []
     for field, text in pairwise(body):
