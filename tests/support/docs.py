@@ -54,9 +54,12 @@ def limits_table() -> Rows:
 def reasons_table() -> Rows:
     """List why a request is refused."""
     rows = [
-        (str(one.status), f"`{one}`", one.meaning, f"after {one.retry_after} s")
-        if one.retry_after
-        else (str(one.status), f"`{one}`", one.meaning, "")
+        (
+            str(one.status),
+            f"`{one}`",
+            one.meaning,
+            f"after {one.retry_after} s" if one.retry_after else "",
+        )
         for one in Reason
     ]
     return [("status", "reason", "meaning", "repeat it"), *rows]
@@ -98,10 +101,9 @@ def alerts_table() -> Rows:
     """List the alerts with the first sentence of their runbooks."""
     rows = []
     for alert in ALERTS:
-        first = re.search(r"^\*\*Severity \w+\.\*\* (.*?\.)", RUNBOOKS[alert.name], re.MULTILINE)
-        says = first[1] if first else ""
-        link = f"[{alert.name}](runbooks/{alert.name}.md)"
-        rows.append((link, alert.severity, says))
+        text = RUNBOOKS[alert.name]
+        (says,) = re.findall(r"^\*\*Severity \w+\.\*\* (.*?\.)", text, re.MULTILINE)
+        rows.append((f"[{alert.name}](runbooks/{alert.name}.md)", alert.severity, says))
     return [("alert", "severity", "says"), *rows]
 
 
@@ -162,8 +164,8 @@ def _flags(command: argparse.ArgumentParser) -> Iterator[str]:
     settings = {*Settings.model_fields} if command.get_default("flags") else set()
     for action in command._actions:
         if action.dest not in settings | {"help"}:
-            words = action.option_strings or [str(action.metavar or action.dest)]
-            yield f"`{words[-1]}`"
+            names = action.option_strings or [str(action.metavar or action.dest)]
+            yield f"`{names[-1]}`"
 
 
 def render(rows: Rows) -> str:

@@ -5,6 +5,7 @@ import inspect
 import types
 import typing
 from collections.abc import Iterator
+from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,20 @@ def words(annotation: Any) -> str:
     """Say a type in the words of someone who writes TOML or JSON."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return words(arguments[0])
-    if origin is typing.Literal:
-        return ", ".join(f"`{one}`" for one in arguments)
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(words(one) for one in arguments if one is not types.NoneType)
-    if origin in (list, tuple):
-        return f"list of {words(arguments[0])}s" if arguments[0] in _TYPES else "list"
-    if origin is dict:
-        return f"object of {words(arguments[1])}s" if arguments[1] is not Any else "object"
-    return _TYPES.get(annotation) or ("object" if _is_struct(annotation) else "text")
+        said = words(arguments[0])
+    elif origin in (typing.Union, types.UnionType):
+        said = " or ".join(words(one) for one in arguments if one is not types.NoneType)
+    elif origin in (list, tuple):
+        said = f"list of {words(arguments[0])}s" if arguments[0] in _TYPES else "list"
+    elif origin is dict:
+        said = f"object of {words(arguments[1])}s" if arguments[1] is not Any else "object"
+    elif origin is typing.Literal or (
+        isinstance(annotation, type) and issubclass(annotation, Enum)
+    ):
+        said = ", ".join(f"`{one}`" for one in arguments or annotation)
+    else:
+        said = _TYPES.get(annotation, "object")
+    return said
 
 
 def fields(
