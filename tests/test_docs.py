@@ -163,6 +163,14 @@ def test_links_resolve(file: Path) -> None:
     assert broken == []
 
 
+@each_document
+def test_paths_exist(file: Path) -> None:
+    """Every file of the repository that a document names is there."""
+    top = "|".join(["exporter", "codes", "dashboards", "deploy", "tests", r"\.github", r"\.ci"])
+    named = re.findall(rf"`((?:{top})/[\w./-]*)`", file.read_text("utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.parametrize("file", WITH_EXAMPLES, ids=path)
 def test_shell_examples_run(file: Path, tmp_path: Path, keys: KeyPair) -> None:
     """The examples of a document succeed in their order, and print the JSON that is shown."""
