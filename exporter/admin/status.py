@@ -28,7 +28,6 @@ class LedgerStatus(msgspec.Struct, frozen=True):
 
     path: str
     problem: str | None
-    """Why results cannot be stored now."""
     pending_results: int
 
 
@@ -48,11 +47,8 @@ class ChannelStatus(msgspec.Struct):
     channel: str
     title: str
     results: int
-    """Of all time, as the ledger has them."""
     last_received: float | None
-    """Unix time; null before the first result."""
     severities: dict[str, int]
-    """Results of all time by severity."""
     last_hour: ChannelHour
 
 
@@ -65,7 +61,6 @@ class Refused(msgspec.Struct, frozen=True):
     reason: str
     meaning: str
     since_start: int
-    """How often since the exporter started."""
     last_hour: int
 
 
@@ -81,19 +76,13 @@ class Status(msgspec.Struct, frozen=True):
 
     health: Health
     ready: bool
-    """Whether results are accepted."""
     problem: str | None
-    """`ledger_unavailable` or `draining`, where results are not accepted."""
     now: float
-    """Unix time of this status."""
     version: str
     host: str
     process: int
-    """The process id."""
     ports: dict[str, int]
-    """`ingest` and `admin`."""
     started_at: float
-    """Unix time."""
     uptime_seconds: float
     ledger: LedgerStatus
     hour_seconds: float
@@ -108,7 +97,6 @@ class Status(msgspec.Struct, frozen=True):
     """The last seen first."""
     refused: list[Refused]
     settings: dict[str, Any]
-    """By name; secrets are paths of files."""
 
 
 def status_of(service: Service) -> Status:

@@ -31,7 +31,6 @@ class CodeStatus(msgspec.Struct, frozen=True):
     results: int
     results_last_hour: int
     last_received: float
-    """Unix time."""
     description: str
     action: str
     alerts: list[Alert]
@@ -44,13 +43,11 @@ class UnknownCodeStatus(msgspec.Struct, frozen=True):
     code: str
     message: str | None
     last_seen: float | None
-    """Unix time; null if it has not come since the start."""
+    """None if it has not come since the start."""
     results: int
     results_last_hour: int
     last_received: float | None
-    """Unix time."""
     toml: str
-    """A row to fill in and paste into a custom table."""
 
 
 def counted_codes(service: Service, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:
