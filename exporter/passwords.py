@@ -10,6 +10,7 @@ from pathlib import Path
 import bcrypt
 
 from exporter.errors import ConfigurationError
+from exporter.files import read_lines
 
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
@@ -45,19 +46,10 @@ class Passwords:
 
 def load_passwords(path: Path) -> Passwords:
     """Read the file; ConfigurationError names a line that is not `user:bcrypt-hash`."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        problem = getattr(error, "strerror", None) or "it is not text"
-        raise ConfigurationError(f"password file {path}: {problem}") from None
     hashes = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        user, _, hashed = line.strip().partition(":")
+    for number, line in read_lines("password file", path):
+        user, _, hashed = line.partition(":")
         if not user or not _BCRYPT.fullmatch(hashed):
             raise ConfigurationError(f"password file {path}: line {number} is not user:bcrypt-hash")
         hashes[user] = hashed.encode()
-    if not hashes:
-        raise ConfigurationError(f"password file {path}: it names no user")
     return Passwords(hashes)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from exporter.reasons import ItemReason
+
 
 class Severity(StrEnum):
     """How far the damage reaches, least first; `unknown` stands for a code in no table."""
@@ -21,6 +23,8 @@ class Category(StrEnum):
 
     ACCEPTED = "accepted"
     PENDING = "pending"
+    DELIVERED = "delivered"
+    OPENED = "opened"
     UNREACHABLE = "unreachable"
     UNREGISTERED = "unregistered"
     TOKEN_INVALID = "token_invalid"  # noqa: S105 - a category, not a credential
@@ -67,9 +71,11 @@ class ResultGroup(msgspec.Struct):
     count: int = 1
     """How many pushes each item stands for."""
     anonymous: int = 0
-    """How many items have no message id."""
+    """How many items nothing tells apart."""
     ids: list[str | int] = []
-    """The message ids of the others; never tokens or target ids."""
+    """What tells the others apart: message ids, or hashes where a gateway has no such id."""
+    exemplar: str | None = None
+    """The last message id, to be shown; never a token or a target id."""
 
     @property
     def items(self) -> int:
@@ -115,7 +121,7 @@ class Rejection(msgspec.Struct, frozen=True):
     """One item of a batch that is not a result, by its position from 0."""
 
     index: int
-    reason: str
+    reason: ItemReason
     detail: str
 
 
@@ -132,11 +138,15 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     """The unit that is counted once, or several that count the same, each with a key."""
 
     keys: list[int]
-    """64-bit delivery keys; none for results that nothing identifies."""
+    """64-bit deduplication keys; none for results that nothing identifies."""
     counts: dict[Series, int]
     """What each new key counts; without keys, what is counted."""
     results: int
     """How many results each new key stands for; without keys, how many there are."""
+    content: int = 0
+    """A 64-bit hash of the key and the body; the same key with another content is a conflict.
+    0 where there can be none: else it stands beside the only key of the only delivery of a
+    request."""
 
     @property
     def size(self) -> int:

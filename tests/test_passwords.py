@@ -226,8 +226,8 @@ def test_line_without_a_user(tmp_path: Path, line: str) -> None:
     ("content", "problem"),
     [
         (None, "No such file"),
-        (b"", "names no user"),
-        (b"\n# nobody\n \n", "names no user"),
+        (b"", "empty"),
+        (b"\n# nobody\n \n", "empty"),
         (b"\xff\xfe\0", "not text"),
     ],
 )

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from exporter.commands.sender import Progress, Summary
-from exporter.commands.simulator import simulate
+from exporter.commands.simulator import GATEWAY, simulate
+from exporter.gateways.mps import signer
 from exporter.server import Ports, running
 from exporter.settings import Settings
 
@@ -45,8 +46,8 @@ async def demo(
             ready(ports)
             traffic = asyncio.create_task(
                 simulate(
-                    f"{ports.ingest_url}/webhooks/mps",
-                    key,
+                    f"{ports.ingest_url}/webhooks/{GATEWAY}",
+                    signer(key),
                     scenario=scenario,
                     rate=rate,
                     seconds=seconds,

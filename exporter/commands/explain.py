@@ -1,34 +1,23 @@
-"""The command `explain`, and the flags for files of one's own that `codes` has too."""
+"""The command `explain`, and the flag for custom code tables that `codes` has, too."""
 
 import argparse
 import os
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, unquote, urlencode
 
-from pydantic import TypeAdapter
+from multidict import CIMultiDict
 
+from exporter.canonical import canonical_code
 from exporter.classification.classifier import Classifier
+from exporter.classification.explain import explain_code
 from exporter.classification.tables import Tables, load_tables
 from exporter.commands.explain_text import render_json, render_text
+from exporter.commands.gateways import add_files, add_gateways, files, gateways
 from exporter.errors import ConfigurationError, RequestError
-from exporter.gateways.authentication import (
-    Authenticator,
-    load_bearer_token,
-    load_rsa_signature,
-    load_standard_webhooks,
-)
-from exporter.gateways.explain import Explanation, Signature, explain_code, explain_payload, verify
-from exporter.records.record import as_record, read_whole
-from exporter.settings import ENV_PREFIX, split_list
-
-_PATHS = TypeAdapter(list[Path])
-_CREDENTIALS = {
-    "mps_public_key_files": "public keys for --sign, as for serve",
-    "results_secret_files": "secrets for --header 'webhook-…', as for serve",
-    "results_token_files": "tokens for --header 'Authorization: …', as for serve",
-}
+from exporter.gateways.gateway import Gateway, ReceivedRequest
+from exporter.gateways.registry import Gateways, recognize
+from exporter.gateways.trace import Explanation, Payload, Signature, explain_payload, verify
+from exporter.records.record import Captured, as_record, read_whole
 
 
 def add_explain(parser: argparse.ArgumentParser) -> None:
@@ -40,17 +29,16 @@ def add_explain(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--channel", help="the channel that the gateway would name in the URL")
     parser.add_argument("--json", action="store_true", help="for a script")
-    parser.add_argument("--sign", help="verify this 'sign' of MPS, or that of a URL")
+    parser.add_argument("--sign", help="verify this 'sign' of the query, or that of a whole URL")
     parser.add_argument(
         "--header",
         action="append",
         default=[],
         metavar="'NAME: VALUE'",
-        help="verify these headers of a call to /webhooks/results",
+        help="verify these headers of the request",
     )
     add_tables(parser)
-    for name, text in _CREDENTIALS.items():
-        _add_files(parser, name, text)
+    add_gateways(parser, credentials=True)
 
 
 def explain(options: argparse.Namespace) -> int:
@@ -71,22 +59,23 @@ def _explain(options: argparse.Namespace, classifier: Classifier) -> Explanation
     if options.payload is not None:
         if options.words:
             raise ConfigurationError("give a code or a payload, not both")
-        body = read_whole(options.payload)
-        return _explain_body(classifier, body, options.channel, _signature(options, body))
+        return _explain_body(options, classifier, read_whole(options.payload))
     if options.sign or options.header:
         raise ConfigurationError("--sign and --header belong to a --payload")
     if len(options.words) not in (1, 2):
         raise ConfigurationError("explain takes a code, or a channel and a code")
     *channel, code = options.words
-    return explain_code(classifier, code, channel[0] if channel else options.channel)
+    meanings = explain_code(classifier, code, channel[0] if channel else options.channel)
+    return Explanation(meanings, code=canonical_code(code))
 
 
-def _explain_body(
-    classifier: Classifier, body: bytes, channel: str | None, signature: Signature | None
-) -> Explanation:
+def _explain_body(options: argparse.Namespace, classifier: Classifier, body: bytes) -> Explanation:
     """Explain a body; where that is refused, still say whether its signature verifies."""
+    known = gateways(options)
+    signature = _signature(options, known, body)
+    payloads = [_payload(one, options.channel) for one in _records(body) or [Captured(body)]]
     try:
-        return explain_payload(classifier, body, channel, signature)
+        return explain_payload(classifier, known, payloads, signature)
     except RequestError as refusal:
         if signature is None:
             raise
@@ -94,30 +83,40 @@ def _explain_body(
         raise RequestError(refusal.reason, detail) from None
 
 
-def _signature(options: argparse.Namespace, body: bytes) -> Signature | None:
-    headers = dict(_header(text) for text in options.header)
+def _records(body: bytes) -> list[Captured]:
+    """Read a record, or lines that hold some; nothing for any other body."""
+    if b'"record"' not in body:
+        return []
+    return [record for line in body.split(b"\n") if (record := as_record(line))]
+
+
+def _payload(captured: Captured, channel: str | None) -> Payload:
+    body, record = captured
+    if record is None:
+        return Payload(body, channel=channel)
+    return Payload(body, record.source, channel or record.channel, record.content_type)
+
+
+def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Signature | None:
+    """Verify what is given of the request's credentials."""
+    headers = CIMultiDict(dict(_header(text) for text in options.header))
     if not (options.sign or headers):
         return None
     if as_record(body):
         raise ConfigurationError("a record is redacted, so that no signature fits it any more")
-    if options.sign and headers:
-        raise ConfigurationError("give --sign or --header, not both")
     query = {"sign": _sign(options.sign)} if options.sign else {}
-    return verify(_scheme(options, headers), query, headers, body)
+    request = ReceivedRequest(body, headers, urlencode(query))
+    return verify(_candidates(known, body), request)
 
 
-def _scheme(options: argparse.Namespace, headers: Mapping[str, str]) -> Authenticator:
-    if options.sign:
-        if keys := _files(options, "mps_public_key_files"):
-            return load_rsa_signature(keys)
-        raise ConfigurationError("--sign is verified with MPS_PUBLIC_KEY_FILES; none is given")
-    if "authorization" in headers:
-        if tokens := _files(options, "results_token_files"):
-            return load_bearer_token(tokens)
-        raise ConfigurationError("a token is compared with RESULTS_TOKEN_FILES; none is given")
-    if secrets := _files(options, "results_secret_files"):
-        return load_standard_webhooks(secrets)
-    raise ConfigurationError("--header is verified with RESULTS_SECRET_FILES; none is given")
+def _candidates(known: Gateways, body: bytes) -> list[Gateway]:
+    """Return the gateways with credentials, first the one that the body looks like."""
+    first = recognize(body, known.values())
+    candidates = [gateway for gateway in known.values() if not gateway.lacking]
+    if not candidates:
+        lacking = ", ".join(gateway.lacking or "" for gateway in known.values())
+        raise ConfigurationError(f"there is nothing to verify a signature with: give {lacking}")
+    return sorted(candidates, key=lambda gateway: gateway is not first)
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -135,26 +134,10 @@ def _sign(text: str) -> str:
 
 
 def add_tables(parser: argparse.ArgumentParser) -> None:
-    """Give a command the flag for one's own code tables."""
-    _add_files(parser, "code_table_files", "your own code tables, as for serve")
+    """Give a command the flag for custom code tables."""
+    add_files(parser, "code_table_files")
 
 
 def tables(options: argparse.Namespace) -> Tables:
-    """Load the code tables, with one's own on top."""
-    return load_tables(_files(options, "code_table_files"))
-
-
-def _add_files(parser: argparse.ArgumentParser, name: str, text: str) -> None:
-    parser.add_argument(
-        f"--{name.replace('_', '-')}",
-        default=os.environ.get(f"{ENV_PREFIX}{name.upper()}", ""),
-        metavar="FILE[,FILE]",
-        help=text,
-    )
-
-
-def _files(options: argparse.Namespace, name: str) -> list[Path]:
-    try:
-        return _PATHS.validate_python(split_list(getattr(options, name)))
-    except ValueError:
-        raise ConfigurationError(f"{name.upper()}: this is no list of files") from None
+    """Load the code tables, with the custom ones merged over them."""
+    return load_tables(files(options, "code_table_files"))

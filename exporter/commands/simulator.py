@@ -1,20 +1,16 @@
 """A synthetic push gateway: signs realistic results as MPS does and posts them at a rate."""
 
-import base64
 import random
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
-
-import msgspec
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
 
 from exporter.commands.sender import Call, Progress, Summary, send
-from exporter.errors import ConfigurationError
+from exporter.gateways import mps
+from exporter.gateways.sending import Signer
+
+GATEWAY = mps.NAME
+"""The gateway that is simulated."""
 
 _DUPLICATES = 0.01  # share of results that are sent twice, as after a lost answer
 
@@ -75,25 +71,6 @@ SCENARIOS: dict[str, list[Kind]] = {
 """What is sent, by name of the scenario."""
 
 
-def load_private_key(path: Path) -> rsa.RSAPrivateKey:
-    """Read the gateway's RSA private key (PEM)."""
-    try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except OSError as error:
-        raise ConfigurationError(f"private key {path}: {error.strerror}") from error
-    except (ValueError, TypeError):
-        raise ConfigurationError(f"private key {path}: this is no unencrypted PEM key") from None
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise ConfigurationError(f"private key {path}: MPS signs with RSA, and this key is not RSA")
-    return key
-
-
-def sign(key: rsa.RSAPrivateKey, body: bytes) -> str:
-    """Sign a body as MPS does: base64 with `-` for `+` and `_` for `/`."""
-    signature = key.sign(body, padding.PKCS1v15(), SHA256())
-    return base64.urlsafe_b64encode(signature).decode()
-
-
 def bodies(scenario: str, seed: int | None = None) -> Iterator[bytes]:
     """Yield callback bodies for ever: the mix of a scenario, each with a message id of its own."""
     dice = random.Random(seed)  # noqa: S311 - traffic, not secrets
@@ -104,28 +81,14 @@ def bodies(scenario: str, seed: int | None = None) -> Iterator[bytes]:
     for number, kind in enumerate(iter(lambda: dice.choices(kinds, weights)[0], None)):
         if body and dice.random() < _DUPLICATES:
             yield body
-        body = msgspec.json.encode({
-            "extInfo": {"osType": "ios" if kind.channel == "IOS" else "android"},
-            "channel": kind.channel,
-            "msgId": f"simulated_{run}_{number}",
-            "pushSuccess": kind.code == 2,  # noqa: PLR2004 - Acked
-            "statusCode": str(kind.code),
-            "statusDesc": kind.message,
-            "targetId": f"target-{dice.getrandbits(64):016x}",
-        })  # fmt: skip
+        identity, target = f"simulated_{run}_{number}", f"target-{dice.getrandbits(64):016x}"
+        body = mps.write(kind.channel, kind.code, kind.message, identity, target)
         yield body
-
-
-def signed(url: str, key: rsa.RSAPrivateKey | None, body: bytes) -> str:
-    """Return the URL of a call, with the body's signature if there is a key."""
-    if key is None:
-        return url
-    return f"{url}{'&' if '?' in url else '?'}sign={quote(sign(key, body))}"
 
 
 async def simulate(
     url: str,
-    key: rsa.RSAPrivateKey | None,
+    signer: Signer,
     *,
     scenario: str = "healthy",
     rate: float = 50,
@@ -135,5 +98,5 @@ async def simulate(
     progress: Progress = lambda _summary: None,
 ) -> Summary:
     """Post results to `url` at `rate` a second, until `seconds` or `count` are used up."""
-    calls = (Call(signed(url, key, body), body) for body in bodies(scenario, seed))
+    calls = (Call(signer(url, body, "").url, body) for body in bodies(scenario, seed))
     return await send(calls, rate=rate, seconds=seconds, count=count, progress=progress)

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from exporter.commands.replay import Credentials, calls, check_url
+from exporter.commands.gateways import add_gateways, gateways
+from exporter.commands.replay import calls, check_url
 from exporter.commands.sender import Progress, Summary, send
-from exporter.commands.simulator import SCENARIOS, load_private_key, simulate
-from exporter.gateways.authentication import load_secrets, load_tokens
+from exporter.commands.simulator import GATEWAY, SCENARIOS, simulate
+from exporter.gateways.registry import signers
+from exporter.gateways.sending import unsigned
 from exporter.records.record import read_captured
 
 Result = TypeVar("Result")
@@ -31,7 +33,7 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     """Give `simulate` its flags."""
     add_traffic(parser)
     parser.add_argument(
-        "--url", default="http://127.0.0.1:10987/webhooks/mps", help="the webhook to call"
+        "--url", default=f"http://127.0.0.1:10987/webhooks/{GATEWAY}", help="the webhook to call"
     )
     _add_key(parser)
     parser.add_argument("--count", type=int, help="how many results, in place of a time")
@@ -61,6 +63,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="Standard Webhooks secret that signs for /webhooks/results",
     )
+    add_gateways(parser)
 
 
 def _add_rate(parser: argparse.ArgumentParser, text: str) -> None:
@@ -82,10 +85,9 @@ def _positive(text: str) -> float:
 
 def run_simulate(options: argparse.Namespace) -> int:
     """Send simulated results."""
-    key = load_private_key(options.private_key) if options.private_key else None
     work = simulate(
         options.url,
-        key,
+        signers(private_key=options.private_key).get(GATEWAY, unsigned),
         scenario=options.scenario,
         rate=options.rate,
         seconds=options.seconds,
@@ -98,14 +100,11 @@ def run_simulate(options: argparse.Namespace) -> int:
 
 def run_replay(options: argparse.Namespace) -> int:
     """Send captured bodies."""
-    token, secret = options.token_file, options.secret_file
-    credentials = Credentials(
-        load_private_key(options.private_key) if options.private_key else None,
-        load_tokens([token])[0] if token else None,
-        load_secrets([secret])[0] if secret else None,
+    known = signers(
+        private_key=options.private_key, token=options.token_file, secret=options.secret_file
     )
     captured = read_captured(options.file)
-    sending = calls(captured, check_url(options.url), credentials)
+    sending = calls(captured, check_url(options.url), gateways(options), known)
     return report(run(send(sending, rate=options.rate, progress=progress())))
 
 

@@ -1,7 +1,8 @@
 """What every gateway provides: who sent a request, what it holds, and what makes it unique."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
@@ -34,8 +35,10 @@ class ReceivedRequest:
     @cached_property
     def query(self) -> Mapping[str, str]:
         """The parameters by name; of one that is repeated, the first."""
-        pairs = parse_qsl(self.query_string, keep_blank_values=True)
-        return dict(reversed(pairs))
+        query: dict[str, str] = {}
+        for name, value in parse_qsl(self.query_string, keep_blank_values=True):
+            query.setdefault(name, value)
+        return query
 
     @property
     def content_type(self) -> str:
@@ -65,6 +68,23 @@ class RequestKey(NamedTuple):
     another fingerprint is a conflict. 0 where there can be none."""
 
 
+class GatewaySettings(Protocol):
+    """The settings that gateways read; `Settings` has them."""
+
+    @property
+    def mps_public_key_files(self) -> Sequence[Path]: ...  # noqa: D102
+    @property
+    def results_token_files(self) -> Sequence[Path]: ...  # noqa: D102
+    @property
+    def results_secret_files(self) -> Sequence[Path]: ...  # noqa: D102
+    @property
+    def gateway_files(self) -> Sequence[Path]: ...  # noqa: D102
+    @property
+    def allow_unsigned(self) -> bool: ...  # noqa: D102
+    @property
+    def max_body_bytes(self) -> int: ...  # noqa: D102
+
+
 class Gateway(Protocol):
     """One sender's format; no method keeps state, and what a sender says raises RequestError."""
 
@@ -80,13 +100,29 @@ class Gateway(Protocol):
     def response(self) -> bytes | None:
         """The body of a 2xx as the gateway expects it (JSON), or None for the exporter's own."""
 
+    @property
+    def channels(self) -> Collection[str]:
+        """The channels that its description names: channels, whether a table has them or not."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What the operator should know of its description, for `check-config`."""
+
+    @property
+    def lacking(self) -> str | None:
+        """The settings that would give it a credential, if it has none: it answers 401."""
+
+    def recognizes(self, body: bytes) -> bool:
+        """Whether a body without its request is in this format rather than in another."""
+
     def handshake(self, request: ReceivedRequest) -> str | None:
         """Return the text with which a request that only tries the address is answered."""
 
-    def authenticate(self, request: ReceivedRequest) -> Credential:
+    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
         """Return the credential that fits the request over its raw bytes.
 
-        Raises RequestError: `missing_credentials`, `bad_signature`, `stale_timestamp`.
+        Raises RequestError: `missing_credentials`, `bad_signature`, and `stale_timestamp` unless
+        `fresh` is False (for a request that was captured).
         """
 
     def decode(self, request: ReceivedRequest) -> Batch:

@@ -1,17 +1,50 @@
 """The generic format, for any other gateway: an object, an array, `{"results": […]}` or NDJSON."""
 
+import time
+from collections.abc import Callable
 from operator import attrgetter
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
+from xxhash import xxh3_64_intdigest
 
-from exporter.gateways.decoding import ItemDecoder, malformed, problem_of, text_of
-from exporter.results import Batch
+from exporter.errors import RequestError
+from exporter.gateways.auth import standard_webhooks
+from exporter.gateways.auth.scheme import Authenticator, Scheme
+from exporter.gateways.auth.standard_webhooks import StandardWebhooks, load_secrets
+from exporter.gateways.auth.tokens import bearer, load_tokens
+from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
+from exporter.gateways.items import (
+    Facts,
+    ItemError,
+    ItemFormat,
+    ItemReader,
+    Outcome,
+    code_of,
+)
+from exporter.gateways.sending import Outgoing, Signer
+from exporter.gateways.text import (
+    MALFORMED,
+    is_json,
+    lines_of,
+    malformed,
+    naming_content_type,
+    problem_of,
+    text_of,
+)
+from exporter.reasons import ItemReason
+from exporter.results import Batch, PushResult
+
+NAME = "results"
 
 MAX_COUNT = 1_000_000_000
 """Keeps a total exact in a 64-bit float for longer than a service lives."""
 
 MAX_ID_LENGTH = 256
+
+_LINES = {
+    f"application/{name}" for name in ("x-ndjson", "ndjson", "jsonl", "jsonlines", "x-jsonlines")
+}
 
 
 class Result(msgspec.Struct, gc=False):
@@ -28,53 +61,150 @@ class _Envelope(msgspec.Struct):
     results: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_DECODER = ItemDecoder(Result, attrgetter("code", "channel", "message", "count"))
-_ENVELOPE = msgspec.json.Decoder(_Envelope)
+class Generic:
+    """Our own format, with bearer tokens, Standard Webhooks, or both."""
+
+    name = NAME
+    title = "Generic format"
+    response = None
+    channels = frozenset[str]()
+    warnings: tuple[str, ...] = ()
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self.authenticate = authenticator
+        self.lacking = authenticator.lacking
+
+    @classmethod
+    def load(cls, settings: GatewaySettings) -> "Generic":
+        """Read secrets and tokens; ConfigurationError names a bad file."""
+        schemes: list[Scheme] = []
+        if secrets := load_secrets(settings.results_secret_files):
+            schemes.append(StandardWebhooks(NAME, secrets))
+        if tokens := load_tokens(settings.results_token_files):
+            schemes.append(bearer(NAME, tokens))
+        return cls(
+            Authenticator(
+                NAME,
+                schemes,
+                settings="RESULTS_TOKEN_FILES or RESULTS_SECRET_FILES",
+                allow_unsigned=settings.allow_unsigned,
+            )
+        )
+
+    def recognizes(self, body: bytes) -> bool:
+        """Leave it to the others: what none of them takes is in this format, if in any."""
+        del body
+        return False
+
+    def handshake(self, request: ReceivedRequest) -> str | None:
+        """Return None: there is no handshake."""
+        del request
+        return None
+
+    def decode(self, request: ReceivedRequest) -> Batch:
+        """Read a body; RequestError (`malformed_body`) if it has none of the shapes."""
+        text = text_of(request.content)
+        if request.content_type in _LINES:
+            return _lines(text)
+        try:
+            return _array(text) if text.startswith("[") else _object(text)
+        except RequestError as refusal:
+            lines = lines_of(text)
+            if len(lines) > 1 and lines[0].startswith("{") and is_json(lines[0]):
+                return _lines(text)
+            raise naming_content_type(refusal, request.content_type) from None
+
+    def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
+        """Take the id of a signed request; each result has its own where there is none."""
+        identity = request.headers.get("webhook-id") or request.headers.get("svix-id")
+        return webhook_key(identity, request.content, credential) if identity else None
 
 
-def decode(body: bytes, *, lines: bool = False) -> Batch:
-    """Read a body, as NDJSON if `lines`.
+def webhook_key(identity: str, body: bytes, credential: Credential) -> RequestKey:
+    """Make the key of a request that its sender gives an id, and a fingerprint of its body."""
+    key = f"webhook-id\0{identity}".encode("utf-8", "surrogateescape")
+    return RequestKey(xxh3_64_intdigest(key, credential.scope), xxh3_64_intdigest(body) or 1)
 
-    Raises RequestError (`malformed_body`) if it is none of the shapes.
-    """
-    text = text_of(body)
-    if lines:
-        return _lines(text)
-    return _array(text) if text.startswith("[") else _object(text)
+
+def signer(token: str | None, secret: bytes | None) -> Signer:
+    """Send the token, sign with the secret, or both."""
+
+    def signed(url: str, body: bytes, identity: str) -> Outgoing:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if secret:
+            now = str(int(time.time()))
+            headers |= {
+                "webhook-id": identity,
+                "webhook-timestamp": now,
+                "webhook-signature": standard_webhooks.sign(secret, identity, now, body),
+            }
+        return Outgoing(url, headers)
+
+    return signed
 
 
 def _lines(text: str) -> Batch:
-    lines = [line for line in text.split("\n") if line.strip()]
-    return _DECODER.repeated(lines) or _DECODER.each(lines)
+    return _READER.each([line.encode() for line in lines_of(text)])
 
 
 def _array(text: str) -> Batch:
-    return _DECODER.repeated(_pieces(text), "{%s}") or _DECODER.array(text)
-
-
-def _pieces(text: str) -> list[str]:
-    """Cut an array where one object seems to end and the next to begin, and lose their braces.
-
-    The cuts are guesses, since a message may hold the same signs. But if each piece is JSON by
-    itself, the array is just these pieces.
-    """
-    if '"id"' in text[:200]:  # results with an id are all different: it would save nothing
-        return []
-    inside = text[1:-1].strip()
-    if not (inside[:1] == "{" and inside[-1:] == "}" and text[-1] == "]"):
-        return []
-    return inside[1:-1].split("}, {" if "}, {" in inside else "},{")
+    # Results with an id are all different: none is worth remembering.
+    return _READER.array(text, repeated='"id"' not in text[:200])
 
 
 def _object(text: str) -> Batch:
     """Read an envelope, or the one result that the object is."""
     try:
         inside = _ENVELOPE.decode(text).results
-    except (msgspec.DecodeError, RecursionError) as error:
+    except MALFORMED as error:
         raise malformed(problem_of(error)) from None
     if inside is msgspec.UNSET:
-        return _DECODER.single(text)
+        return _READER.one(text)
     items = bytes(inside).decode()
     if not items.startswith("["):
         raise malformed("'results' is not an array")
     return _array(items)
+
+
+def _outcome(facts: Facts) -> Outcome:
+    code, hint, message, count = facts
+    return Outcome(PushResult(code_of(code), hint, message), count or 1)
+
+
+_CHECKS: dict[str, tuple[Callable[[Any], bool], ItemReason]] = {
+    "code": (lambda code: type(code) in (int, float, str), ItemReason.CODE_INVALID),
+    "channel": (lambda channel: isinstance(channel, str), ItemReason.CHANNEL_INVALID),
+    "count": (
+        lambda count: type(count) is int and 1 <= count <= MAX_COUNT,
+        ItemReason.COUNT_INVALID,
+    ),
+    "id": (
+        lambda one: type(one) is int or (isinstance(one, str) and len(one) <= MAX_ID_LENGTH),
+        ItemReason.ID_INVALID,
+    ),
+    "message": (lambda message: isinstance(message, str), ItemReason.MESSAGE_INVALID),
+}
+"""What each field may be besides null, and why an item is rejected otherwise."""
+
+
+def _loose(value: Any) -> Result:
+    """Say what is wrong with an item."""
+    if not isinstance(value, dict):
+        raise ItemError(ItemReason.NOT_AN_OBJECT)
+    for name, (fits, reason) in _CHECKS.items():
+        field = value.get(name)
+        if field is not None and not fits(field):
+            raise ItemError(reason)
+    return msgspec.convert(value, Result)
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_READER = ItemReader(
+    ItemFormat(
+        Result,
+        attrgetter("code", "channel", "message", "count"),
+        attrgetter("id"),
+        _loose,
+        _outcome,
+    )
+)

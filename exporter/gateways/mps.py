@@ -1,15 +1,33 @@
-"""The callback of Alibaba Cloud mPaaS Message Push Service: one JSON object a result.
+"""Alibaba Cloud mPaaS Message Push Service: one JSON object a result, signed with RSA in the URL.
 
 The format is known from integrators' samples alone, so everything but the code is optional,
 and a field of an unexpected type counts as absent.
 """
 
+import base64
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import rsa
+from xxhash import xxh3_64_intdigest
 
-from exporter.gateways.decoding import ItemDecoder, Said, text_of
-from exporter.results import Batch
+from exporter.gateways.auth import public_keys
+from exporter.gateways.auth.encodings import decode_base64
+from exporter.gateways.auth.scheme import Authenticator
+from exporter.gateways.auth.signatures import Signature, rsa_known
+from exporter.gateways.auth.templates import Template
+from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
+from exporter.gateways.items import Facts, ItemError, ItemFormat, ItemReader, Outcome, code_of
+from exporter.gateways.sending import Outgoing, Signer
+from exporter.gateways.text import text_of
+from exporter.reasons import ItemReason
+from exporter.results import Batch, PushResult
+
+NAME = "mps"
+
+ACKNOWLEDGED = 2
+"""The code of a push that the gateway, or the vendor, took."""
 
 
 class Callback(msgspec.Struct, rename="camel"):
@@ -21,44 +39,130 @@ class Callback(msgspec.Struct, rename="camel"):
     channel: Any = None
     ext_info: Any = None
 
-    def __post_init__(self) -> None:
-        """Take an id for absent that is of another type: it becomes an exemplar as it is."""
-        if type(self.id) not in (str, int):
-            self.id = None
+
+class Mps:
+    """The callback as the console sets it up: POST with `sign` in the query."""
+
+    name = NAME
+    title = "Alibaba Cloud mPaaS Message Push Service"
+    response = None
+    channels = frozenset[str]()
+    warnings: tuple[str, ...] = ()
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self.authenticate = authenticator
+        self.lacking = authenticator.lacking
+
+    @classmethod
+    def load(cls, settings: GatewaySettings) -> "Mps":
+        """Read the public keys; ConfigurationError names a file that has none."""
+        keys = public_keys.load_public_keys(settings.mps_public_key_files)
+        schemes = [signature(keys)] if keys else []
+        return cls(
+            Authenticator(
+                NAME,
+                schemes,
+                settings="MPS_PUBLIC_KEY_FILES",
+                allow_unsigned=settings.allow_unsigned,
+            )
+        )
+
+    def recognizes(self, body: bytes) -> bool:
+        """Whether a body without its request looks like a callback."""
+        return b'"statusCode"' in body
+
+    def handshake(self, request: ReceivedRequest) -> str | None:
+        """Return None: there is no handshake."""
+        del request
+        return None
+
+    def decode(self, request: ReceivedRequest) -> Batch:
+        """Read a body; the hint in the query takes precedence over the body's.
+
+        Raises RequestError (`malformed_body`) if it is not an object or an array.
+        """
+        text = text_of(request.content)
+        batch = _READER.array(text) if text.startswith("[") else _READER.one(text)
+        if hint := request.query.get("channel"):
+            for group in batch.groups:
+                group.result = msgspec.structs.replace(group.result, hint=hint)
+        return batch
+
+    def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey:
+        """Take the body for the key: the same bytes are the same results."""
+        return RequestKey(xxh3_64_intdigest(request.body, credential.scope))
 
 
-_CODES = (str, int, float)
+def signature(keys: list[rsa.RSAPublicKey]) -> Signature:
+    """Look for `sign` in the query: RSA, SHA-256, PKCS#1 v1.5 over the raw body, in base64."""
+    return Signature(
+        rsa_known(NAME, keys, "sha256"),
+        signature=Template("{query:sign}"),
+        signed=Template("{body}"),
+        decode=decode_base64,
+    )
 
 
-def decode(body: bytes, channel: str | None = None) -> Batch:
-    """Read a body; `channel` is the hint that came with the URL and goes before the body's.
-
-    Raises RequestError (`malformed_body`) if it is not an object or an array.
-    """
-    text = text_of(body)
-    batch = _DECODER.array(text) if text.startswith("[") else _DECODER.single(text)
-    if channel:
-        for group in batch.groups:
-            group.result = msgspec.structs.replace(group.result, hint=channel)
-    return batch
+def sign(key: rsa.RSAPrivateKey, body: bytes) -> str:
+    """Sign a body as MPS does: base64 with `-` for `+` and `_` for `/`."""
+    return base64.urlsafe_b64encode(public_keys.sign(key, body)).decode()
 
 
-def _said(callback: Callback) -> Said:
-    """Return what a callback says; it stands for one push."""
+def signer(key: rsa.RSAPrivateKey) -> Signer:
+    """Add the signature of the body to the URL."""
+
+    def signed(url: str, body: bytes, identity: str) -> Outgoing:
+        del identity
+        return Outgoing(f"{url}{'&' if '?' in url else '?'}sign={quote(sign(key, body))}", {})
+
+    return signed
+
+
+def write(channel: str, code: int, message: str, identity: str, target: str) -> bytes:
+    """Write a callback; `channel` is the gateway's own word for it."""
+    return msgspec.json.encode({
+        "extInfo": {"osType": "ios" if channel == "IOS" else "android"},
+        "channel": channel,
+        "msgId": identity,
+        "pushSuccess": code == ACKNOWLEDGED,
+        "statusCode": str(code),
+        "statusDesc": message,
+        "targetId": target,
+    })  # fmt: skip
+
+
+def _facts(callback: Callback) -> Facts:
     extra = callback.ext_info if isinstance(callback.ext_info, dict) else {}
     system = _text(extra.get("osType"))
     return (
         _code(callback.status_code),
         _text(callback.channel) or _text(extra.get("channel")),
         _text(callback.status_desc),
-        1,
         system is not None and system.strip().lower() == "ios",
     )
 
 
+def _outcome(facts: Facts) -> Outcome:
+    code, hint, message, ios = facts
+    return Outcome(PushResult(code_of(code), hint, message, ios))
+
+
+def _identity(callback: Callback) -> str | int | None:
+    return callback.id if type(callback.id) in (str, int) else None
+
+
+def _loose(value: object) -> Callback:
+    del value  # any object is a callback
+    raise ItemError(ItemReason.NOT_AN_OBJECT)
+
+
+_NO_CODE = ()
+"""Stands for a value of another type, which cannot be a code."""
+
+
 def _code(value: object) -> object:
     """Return what may be a code; `True`, which equals 1, and lists are not even looked up."""
-    return value if value is None or type(value) in _CODES else "?"
+    return value if value is None or type(value) in (str, int, float) else _NO_CODE
 
 
 def _text(value: object) -> str | None:
@@ -67,4 +171,4 @@ def _text(value: object) -> str | None:
     return str(value) if type(value) is int else None
 
 
-_DECODER = ItemDecoder(Callback, _said)
+_READER = ItemReader(ItemFormat(Callback, _facts, _identity, _loose, _outcome))

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import Annotated, BinaryIO, Literal, NamedTuple
 
 import msgspec
 
 from exporter.errors import ConfigurationError, RequestError
+from exporter.gateways.text import is_json
 from exporter.reasons import Reason
 from exporter.redaction import redact, redact_text
 
@@ -32,7 +33,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     record: Literal[1]
     """The version of this format."""
     time: str
-    source: str
+    source: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """The gateway's name, which is a part of file names and URLs."""
     reason: str
     content_type: str = ""
     query: list[str] = []
@@ -119,13 +121,6 @@ class Captured(NamedTuple):
     body: bytes
     record: Record | None = None
 
-    @property
-    def source(self) -> str:
-        """The webhook that takes it: by the record, else by the body's look."""
-        if self.record:
-            return self.record.source
-        return "mps" if b'"statusCode"' in self.body else "results"
-
 
 def as_record(data: bytes) -> Captured | None:
     """Read a record, or return None for what is none."""
@@ -191,15 +186,6 @@ def _bounded(data: bytes, file: str) -> bytes:
         limit = MAX_BYTES // 1024**2
         raise RequestError(Reason.TOO_LARGE, f"{where} holds a body of more than {limit} MiB.")
     return data
-
-
-def is_json(data: bytes) -> bool:
-    """Whether the bytes are one JSON value."""
-    try:
-        msgspec.json.decode(data, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return False
-    return True
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from urllib.parse import quote
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from exporter.commands.simulator import bodies, sign
+from exporter.commands.simulator import bodies
+from exporter.gateways.mps import sign
 
 TOKEN = "a token for the benchmark"
 BATCH = 100

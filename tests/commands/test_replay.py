@@ -3,7 +3,7 @@
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,33 +11,45 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from exporter.commands.replay import Credentials, calls, check_url
+from exporter.commands.replay import calls, check_url
 from exporter.commands.sender import Call, Summary, send
-from exporter.commands.simulator import load_private_key
 from exporter.errors import ConfigurationError, RequestError
-from exporter.gateways.authentication import load_secrets
+from exporter.gateways.registry import signers
+from exporter.gateways.sending import Signer
 from exporter.reasons import Reason
 from exporter.records.record import Captured, Record, read_captured
 from tests.support.exporter import SECRET, TOKEN, Exporter, KeyPair, MakeSettings, started
+from tests.support.gateways import unsigned_gateways
 
 CALLBACK = b'{"statusCode": "2009", "channel": "IOS"}'
 RESULT = b'{"code": 10072, "channel": "vivo"}'
 
 
+Signers = Mapping[str, Signer]
+
+NOTHING: Signers = {}
+
+
 @pytest.fixture
-def secret(tmp_path: Path) -> Credentials:
-    """Give the Standard Webhooks secret alone."""
+def token(tmp_path: Path) -> Path:
+    """Give a file with the token."""
+    path = tmp_path / "a token"
+    path.write_text(TOKEN)
+    return path
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """Give a file with the Standard Webhooks secret."""
     path = tmp_path / "a secret"
     path.write_text(SECRET)
-    return Credentials(secret=load_secrets([path])[0])
+    return path
 
 
-async def replay(
-    url: str, credentials: Credentials, *bodies: bytes | Captured, rate: float = 1e6
-) -> Summary:
+async def replay(url: str, known: Signers, *bodies: bytes | Captured, rate: float = 1e6) -> Summary:
     """Send bodies as they are, or as a record says."""
     captured = [one if isinstance(one, Captured) else Captured(one) for one in bodies]
-    return await send(calls(captured, url, credentials), rate=rate)
+    return await send(calls(captured, url, unsigned_gateways(), known), rate=rate)
 
 
 def record(body: bytes, **facts: Any) -> Captured:
@@ -46,9 +58,11 @@ def record(body: bytes, **facts: Any) -> Captured:
     return Captured(body, Record(record=1, **(given | facts)))
 
 
-async def test_each_body_goes_to_its_webhook(exporter: Exporter, keys: KeyPair) -> None:
+async def test_each_body_goes_to_its_webhook(
+    exporter: Exporter, keys: KeyPair, token: Path
+) -> None:
     """Without a path in the URL, bodies are told apart by their look and signed for each."""
-    credentials = Credentials(key=load_private_key(keys.private), token=TOKEN)
+    credentials = signers(private_key=keys.private, token=token)
     for url in (exporter.ingest, f"{exporter.ingest}/"):
         summary = await replay(url, credentials, CALLBACK, RESULT)
         assert summary.answers == {"200": 2}
@@ -57,25 +71,27 @@ async def test_each_body_goes_to_its_webhook(exporter: Exporter, keys: KeyPair) 
     assert counted == {("apns", "2009", "warning"): 1, ("vivo", "10072", "warning"): 2}
 
 
-async def test_a_secret_signs(exporter: Exporter, secret: Credentials) -> None:
+async def test_a_secret_signs(exporter: Exporter, secret: Path) -> None:
     """With a secret the exporter verifies each call; the same file again is a duplicate."""
     for expected in ({"accepted": 2}, {"duplicates": 2}):
-        summary = await replay(exporter.ingest, secret, RESULT, RESULT)
+        summary = await replay(exporter.ingest, signers(secret=secret), RESULT, RESULT)
         assert summary.answers == {"200": 2}
         assert summary.results == expected
 
 
-async def test_a_path_in_the_url_takes_everything(exporter: Exporter, keys: KeyPair) -> None:
+async def test_a_path_in_the_url_takes_everything(
+    exporter: Exporter, keys: KeyPair, token: Path
+) -> None:
     """A webhook that the URL names gets every body, whatever it looks like."""
-    credentials = Credentials(load_private_key(keys.private), TOKEN)
+    credentials = signers(private_key=keys.private, token=token)
     summary = await replay(f"{exporter.ingest}/webhooks/mps", credentials, CALLBACK, RESULT)
     assert summary.answers == {"200": 1, "400": 1}
     assert summary.reasons == {"invalid_results": 1, "code_missing": 1}
 
 
-async def test_a_record_is_sent_as_it_came(exporter: Exporter, keys: KeyPair) -> None:
+async def test_a_record_is_sent_as_it_came(exporter: Exporter, keys: KeyPair, token: Path) -> None:
     """A record says webhook, hint and content type; without a usable one there is a default."""
-    credentials = Credentials(load_private_key(keys.private), TOKEN)
+    credentials = signers(private_key=keys.private, token=token)
     lines = RESULT + b"\n" + RESULT
     summary = await replay(
         exporter.ingest,
@@ -86,14 +102,14 @@ async def test_a_record_is_sent_as_it_came(exporter: Exporter, keys: KeyPair) ->
         record(RESULT, content_type="text/\u2026\r\nX: y"),
         Captured(lines),
     )
-    assert summary.answers == {"200": 4, "400": 1}
-    assert summary.results == {"accepted": 6}
-    assert await exporter.counted() == {("vivo", "10072", "warning"): 6}
+    assert summary.answers == {"200": 5}
+    assert summary.results == {"accepted": 8}
+    assert await exporter.counted() == {("vivo", "10072", "warning"): 8}
 
 
 async def test_the_urls_own_query_stays(exporter: Exporter, keys: KeyPair) -> None:
     """A hint in the URL goes before the record's, and other parameters stay."""
-    credentials = Credentials(load_private_key(keys.private))
+    credentials = signers(private_key=keys.private)
     one = record(b'{"statusCode": "2"}', source="mps", channel="VIVO")
     for query in ("?channel=HMS", "?x=1"):
         body = b'{"statusCode": "2"}' + b" " * len(query)
@@ -103,11 +119,11 @@ async def test_the_urls_own_query_stays(exporter: Exporter, keys: KeyPair) -> No
     assert await exporter.counted() == {("huawei", "2", "info"): 1, ("vivo", "2", "info"): 1}
 
 
-async def test_refusals_are_counted_by_status_and_reason(exporter: Exporter) -> None:
+async def test_refusals_are_counted_by_status_and_reason(exporter: Exporter, token: Path) -> None:
     """Every call that is not accepted shows in the summary, and so does every rejected item."""
     batch = b'[{"code": 2}, {"code": true}, {}]'
     summary = await replay(
-        exporter.ingest, Credentials(token=TOKEN), CALLBACK, RESULT, b"{", b"{}", batch
+        exporter.ingest, signers(token=token), CALLBACK, RESULT, b"{", b"{}", batch
     )
     assert summary.answers == {"200": 2, "400": 2, "401": 1}
     assert summary.results == {"accepted": 2, "rejected": 3}
@@ -122,7 +138,7 @@ async def test_refusals_are_counted_by_status_and_reason(exporter: Exporter) -> 
 
 
 async def test_what_was_recorded_is_rejected_again(
-    make_settings: MakeSettings, tmp_path: Path
+    make_settings: MakeSettings, tmp_path: Path, token: Path
 ) -> None:
     """A folder of records brings the same reasons as the calls did."""
     folder = tmp_path / "records"
@@ -136,22 +152,21 @@ async def test_what_was_recorded_is_rejected_again(
         b'{"code": 2, "channel": 12345678901234567890}',
         b'{"code": 1e400, "token": "x"}',
     ]
-    credentials = Credentials(token=TOKEN)
+    credentials = signers(token=token)
     async with started(make_settings(record=folder)) as exporter:
         url = f"{exporter.ingest}/webhooks/results"
         first = await replay(url, credentials, *bodies)
-        exporter.service.recorder.close()
-        assert len(list(folder.iterdir())) == len(bodies)
+    assert len(list(folder.iterdir())) == len(bodies)
     async with started(make_settings()) as exporter:
         second = await replay(exporter.ingest, credentials, *read_captured(str(folder)))
     assert first.answers == {"400": len(bodies)}
     assert second.reasons == first.reasons
 
 
-async def test_the_rate_is_kept(exporter: Exporter) -> None:
+async def test_the_rate_is_kept(exporter: Exporter, token: Path) -> None:
     """Calls are spread over time."""
     started_at = time.monotonic()
-    await replay(exporter.ingest, Credentials(token=TOKEN), *[RESULT] * 6, rate=20)
+    await replay(exporter.ingest, signers(token=token), *[RESULT] * 6, rate=20)
     assert time.monotonic() - started_at >= 5 / 20
 
 
@@ -184,16 +199,16 @@ async def server(answer: web.Response) -> AsyncIterator[str]:
 async def test_something_else_may_answer(status: int, text: str, reasons: dict[str, int]) -> None:
     """Whatever listens there, its status counts and its words do not reach the terminal."""
     async with server(web.Response(status=status, text=text)) as url:
-        summary = await replay(url, Credentials(), RESULT)
+        summary = await replay(url, NOTHING, RESULT)
     assert summary.answers == {str(status): 1}
     assert summary.reasons == reasons
 
 
-async def test_a_redirect_is_not_followed() -> None:
+async def test_a_redirect_is_not_followed(token: Path) -> None:
     """Credentials go to the host that was named and to no other."""
     elsewhere = web.Response(status=307, headers={"Location": "http://127.0.0.1:1/"})
     async with server(elsewhere) as url:
-        summary = await replay(url, Credentials(token=TOKEN), RESULT)
+        summary = await replay(url, signers(token=token), RESULT)
     assert summary.answers == {"307": 1}
     assert not summary.all_accepted
 
@@ -218,7 +233,7 @@ async def test_a_bad_line_ends_the_run_by_its_name(exporter: Exporter, problem: 
 def test_nothing_to_replay_is_an_error() -> None:
     """An empty file is said to be one."""
     with pytest.raises(ConfigurationError, match="nothing to replay"):
-        list(calls([], "http://127.0.0.1", Credentials()))
+        list(calls([], "http://127.0.0.1", unsigned_gateways(), NOTHING))
 
 
 @pytest.mark.parametrize(
@@ -230,9 +245,9 @@ def test_a_url_that_leads_nowhere_is_an_error(url: str) -> None:
         check_url(url)
 
 
-def test_bodies_may_be_bytes_of_any_kind(keys: KeyPair, secret: Credentials) -> None:
+def test_bodies_may_be_bytes_of_any_kind(keys: KeyPair, secret: Path, token: Path) -> None:
     """What is no text is signed all the same; the exporter has to say what is wrong with it."""
-    credentials = Credentials(load_private_key(keys.private), TOKEN, secret.secret)
-    made = list(calls([Captured(b"\xff\x00")], "http://x", credentials))
+    credentials = signers(private_key=keys.private, token=token, secret=secret)
+    made = list(calls([Captured(b"\xff\x00")], "http://x", unsigned_gateways(), credentials))
     assert made[0].body == b"\xff\x00"
     assert json.dumps(dict(made[0].headers)).count("webhook-") == 3

@@ -15,13 +15,31 @@ import pytest
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.commands.sender import Summary
-from exporter.commands.simulator import SCENARIOS, bodies, load_private_key, sign, simulate
+from exporter.commands.simulator import SCENARIOS, bodies, simulate
 from exporter.errors import ConfigurationError
 from exporter.gateways import mps
-from exporter.results import PushResult, Severity
+from exporter.gateways.auth.public_keys import load_private_key
+from exporter.gateways.gateway import ReceivedRequest
+from exporter.gateways.mps import sign
+from exporter.gateways.sending import Signer, unsigned
+from exporter.results import Batch, PushResult, Severity
 from tests.support.exporter import Exporter, KeyPair
+from tests.support.gateways import unsigned_gateways
 
 CLASSIFIER = Classifier(load_tables())
+
+
+GATEWAY = unsigned_gateways()["mps"]
+
+
+def decode(body: bytes) -> Batch:
+    """Decode a callback."""
+    return GATEWAY.decode(ReceivedRequest(body))
+
+
+def signer(pair: KeyPair) -> Signer:
+    """Sign with the key of a gateway."""
+    return mps.signer(load_private_key(pair.private))
 
 
 def sent(scenario: str, count: int, seed: int) -> list[bytes]:
@@ -33,7 +51,7 @@ def expected_counts(distinct: set[bytes]) -> dict[tuple[str, ...], float]:
     """Count the bodies by channel, code and severity, each once."""
     counts: Counter[tuple[str, ...]] = Counter()
     for body in distinct:
-        [group] = mps.decode(body).groups
+        [group] = decode(body).groups
         meaning = CLASSIFIER.classify(group.result)
         counts[meaning.series.channel, meaning.series.code, meaning.severity.value] += 1
     return dict(counts)
@@ -68,7 +86,7 @@ def test_trouble_looks_like_trouble(scenario: str) -> None:
     """A scenario of trouble has several times the healthy number of results worse than info."""
 
     def bad(scenario: str) -> int:
-        results = [mps.decode(body).groups[0].result for body in sent(scenario, 3000, seed=6)]
+        results = [decode(body).groups[0].result for body in sent(scenario, 3000, seed=6)]
         return sum(CLASSIFIER.classify(one).severity is not Severity.INFO for one in results)
 
     assert bad(scenario) > 3 * bad("healthy") > 0
@@ -94,7 +112,7 @@ def test_seed_makes_a_run_repeatable(scenario: str) -> None:
 def test_bodies_are_callbacks(scenario: str) -> None:
     """Each body is one good callback with an id of its own, and a few come twice in a row."""
     made = sent(scenario, 2000, seed=3)
-    results = [mps.decode(body) for body in made]
+    results = [decode(body) for body in made]
     assert all(len(batch.groups) == 1 and not batch.rejected for batch in results)
     ids = Counter(batch.groups[0].ids[0] for batch in results)
     repeated = sum(one == other for one, other in pairwise(made))
@@ -127,9 +145,8 @@ async def test_exporter_counts_what_was_sent(
     distinct = set(made)
     assert len(distinct) < len(made)
     url = f"{exporter.ingest}/webhooks/mps"
-    key = load_private_key(keys.private)
     for repetition in (0, 1):  # a second run of the same seed is nothing but duplicates
-        summary = await simulate(url, key, scenario=scenario, rate=1e6, count=400, seed=5)
+        summary = await simulate(url, signer(keys), scenario=scenario, rate=1e6, count=400, seed=5)
         assert summary.sent == 400
         assert summary.answers == {"200": 400}
         assert await exporter.counted() == expected_counts(distinct)
@@ -140,7 +157,7 @@ async def test_exporter_counts_what_was_sent(
 async def test_url_may_have_a_query(exporter: Exporter, keys: KeyPair) -> None:
     """The signature goes beside what is in the URL already, which still counts."""
     url = f"{exporter.ingest}/webhooks/mps?channel=HONOR"
-    summary = await simulate(url, load_private_key(keys.private), rate=1e6, count=5, seed=1)
+    summary = await simulate(url, signer(keys), rate=1e6, count=5, seed=1)
     assert summary.answers == {"200": 5}
     assert {channel for channel, _, _ in await exporter.counted()} == {"honor"}
 
@@ -148,8 +165,8 @@ async def test_url_may_have_a_query(exporter: Exporter, keys: KeyPair) -> None:
 async def test_wrong_or_no_key_is_refused(exporter: Exporter, stranger: KeyPair) -> None:
     """Answers are counted by status: a stranger's results, and unsigned ones, get a 401."""
     url = f"{exporter.ingest}/webhooks/mps"
-    for key in (load_private_key(stranger.private), None):
-        summary = await simulate(url, key, rate=1e6, count=5)
+    for one in (signer(stranger), unsigned):
+        summary = await simulate(url, one, rate=1e6, count=5)
         assert (summary.sent, summary.answers) == (5, {"401": 5})
     assert await exporter.counted() == {}
 
@@ -175,8 +192,7 @@ async def test_limits(
 ) -> None:
     """A run ends at its count or its time, whichever is first, and keeps to its rate."""
     url = f"{exporter.ingest}/webhooks/mps"
-    key = load_private_key(keys.private)
-    summary = await simulate(url, key, rate=100, count=count, seconds=seconds)
+    summary = await simulate(url, signer(keys), rate=100, count=count, seconds=seconds)
     assert summary.sent in allowed
     assert summary.answers.total() == summary.sent
     assert math.isfinite(summary.seconds)
@@ -186,8 +202,7 @@ async def test_progress_is_told_for_each_call(exporter: Exporter, keys: KeyPair)
     """The progress function sees the number sent grow by one a call."""
     seen: list[Summary] = []
     url = f"{exporter.ingest}/webhooks/mps"
-    key = load_private_key(keys.private)
-    await simulate(url, key, rate=1e6, count=10, progress=seen.append)
+    await simulate(url, signer(keys), rate=1e6, count=10, progress=seen.append)
     assert [summary.sent for summary in seen] == list(range(1, 11))
 
 
@@ -196,8 +211,7 @@ async def test_no_answer_is_counted(keys: KeyPair) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # taken, but nobody listens
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/webhooks/mps"
-        key = load_private_key(keys.private)
-        summary = await simulate(url, key, rate=1e6, count=4)
+        summary = await simulate(url, signer(keys), rate=1e6, count=4)
     assert (summary.sent, summary.answers) == (4, {"no answer": 4})
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from dashboards import alerting
 from exporter.commands.main import _parser
-from exporter.commands.simulator import load_private_key
+from exporter.gateways.auth.public_keys import load_private_key
 from exporter.runtime import VERSION
 from exporter.settings import load_settings
 from tests.deploy.test_deploy import DEPLOY, ROOT, checked, tool

@@ -81,7 +81,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_works_outside_the_checkout(
     installed: Path, tmp_path: Path, keys: KeyPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Installed from the wheel, the command serves, with its code tables and its page."""
+    """Installed from the wheel, the command serves, with code tables, pages and runbooks."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(installed))
     where = [sys.executable, "-c", "import exporter; print(exporter.__file__)"]
@@ -91,7 +91,9 @@ def test_wheel_works_outside_the_checkout(
     with exporter_process(tmp_path, launch, mps_public_key_files=keys.public) as running:
         page = fetch(f"{running.admin}/").decode()
         metrics = fetch(f"{running.admin}/metrics").decode()
+        runbook = fetch(f"{running.admin}/runbooks/PushThrottled").decode()
     assert "</html>" in page
+    assert "<h2>Likely causes, in order</h2>" in runbook
     assert f'push_exporter_build_info{{version="{VERSION}"}}' in metrics
     explained = {
         (sample.labels["channel"], sample.labels["code"])

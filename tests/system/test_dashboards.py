@@ -12,7 +12,9 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from dashboards import rules
-from exporter.commands.simulator import load_private_key, simulate
+from exporter.commands.simulator import simulate
+from exporter.gateways.auth.public_keys import load_private_key
+from exporter.gateways.mps import signer
 from tests.dashboards.test_dashboards import BOARDS, Query, all_queries, substituted
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import exporter_process, fetch, free_port, prometheus, wait_for
@@ -127,7 +129,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[W
 
 def send(ingest: dict[str, str], keys: KeyPair, scenarios: Scenarios, seed: int) -> None:
     """Simulate scenarios on both exporters at a time; each seed makes other messages."""
-    key = load_private_key(keys.private)
+    key = signer(load_private_key(keys.private))
 
     async def all_of_them() -> None:
         simulations = [

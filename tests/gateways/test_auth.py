@@ -1,11 +1,14 @@
 """Authentication: every signature is made by openssl, which shares no code with the exporter."""
 
 import base64
+import datetime as dt
+import hashlib
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -14,16 +17,12 @@ from multidict import CIMultiDict
 from standardwebhooks import Webhook
 
 from exporter.errors import ConfigurationError, RequestError
-from exporter.gateways.authentication import (
-    AnyOf,
-    Authenticator,
-    BearerToken,
-    StandardWebhooks,
-    load_bearer_token,
-    load_rsa_signature,
-    load_standard_webhooks,
-    unsigned,
-)
+from exporter.gateways import mps
+from exporter.gateways.auth.public_keys import load_public_keys
+from exporter.gateways.auth.scheme import Authenticator, Scheme
+from exporter.gateways.auth.standard_webhooks import StandardWebhooks, load_secrets
+from exporter.gateways.auth.tokens import bearer, load_tokens
+from exporter.gateways.gateway import Credential, ReceivedRequest
 from tests.support.exporter import KeyPair
 
 BODY = b'{"statusCode": "2"}'
@@ -35,18 +34,59 @@ def openssl(*arguments: str | Path, given: bytes = b"") -> bytes:
     return subprocess.run(command, input=given, capture_output=True, check=True).stdout
 
 
+def load_rsa_signature(files: list[Path]) -> Scheme:
+    """Know public keys, as MPS signs."""
+    return mps.signature(load_public_keys(files))
+
+
+def load_standard_webhooks(files: list[Path]) -> Scheme:
+    """Know Standard Webhooks secrets."""
+    return StandardWebhooks("results", load_secrets(files))
+
+
+def load_bearer_token(files: list[Path]) -> Scheme:
+    """Know bearer tokens."""
+    return bearer("results", load_tokens(files))
+
+
+def any_of(*schemes: Scheme) -> Authenticator:
+    """Make an authenticator of schemes."""
+    return Authenticator("results", schemes, settings="FILES", allow_unsigned=False)
+
+
+def request(
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = BODY,
+) -> ReceivedRequest:
+    """Make a request of its parts."""
+    encoded = urlencode(query or {}, errors="surrogateescape")
+    return ReceivedRequest(body, CIMultiDict(headers or {}), encoded)
+
+
+def refused(
+    scheme: Scheme | Authenticator,
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = BODY,
+) -> RequestError | None:
+    """Call a scheme; return its refusal, or None if it accepts."""
+    try:
+        scheme(request(query, headers, body))
+    except RequestError as error:
+        return error
+    return None
+
+
 def refusal(
-    scheme: Authenticator,
+    scheme: Scheme | Authenticator,
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     body: bytes = BODY,
 ) -> str | None:
     """Call a scheme; return the reason of its refusal, or None if it accepts."""
-    try:
-        scheme(query or {}, CIMultiDict(headers or {}), body)
-    except RequestError as error:
-        return error.reason
-    return None
+    error = refused(scheme, query, headers, body)
+    return error.reason if error else None
 
 
 def configuration_error(load: Callable[[list[Path]], object], path: Path) -> str:
@@ -218,6 +258,8 @@ KEY_FILES: dict[str, Callable[[KeyPair], bytes]] = {
     "pem-with-notes": lambda pair: b"The key of MPS:\n\n" + _spki(pair) + b"\nthat is all\n",
     "pem-pkcs1": _pkcs1,
     "bare-on-one-line": _bare,
+    "byte-order-mark": lambda pair: b"\xef\xbb\xbf" + _spki(pair),
+    "bare-byte-order-mark": lambda pair: b"\xef\xbb\xbf" + _bare(pair),
     "bare-with-a-newline": lambda pair: _bare(pair) + b"\n",
     "bare-on-lines": lambda pair: _lines_of(_bare(pair), 64),
     "bare-windows": lambda pair: _lines_of(_bare(pair), 76).replace(b"\n", b"\r\n"),
@@ -324,7 +366,7 @@ def test_bad_key_file(
     assert problem in configuration_error(load_rsa_signature, path)
 
 
-LOADERS: dict[str, Callable[[list[Path]], Authenticator]] = {
+LOADERS: dict[str, Callable[[list[Path]], Scheme]] = {
     "rsa": load_rsa_signature,
     "secrets": load_standard_webhooks,
     "tokens": load_bearer_token,
@@ -332,9 +374,7 @@ LOADERS: dict[str, Callable[[list[Path]], Authenticator]] = {
 
 
 @pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
-def test_file_that_cannot_be_read(
-    tmp_path: Path, load: Callable[[list[Path]], Authenticator]
-) -> None:
+def test_file_that_cannot_be_read(tmp_path: Path, load: Callable[[list[Path]], Scheme]) -> None:
     """A file that is missing, or a folder, is named with what the system says."""
     assert "No such file" in configuration_error(load, tmp_path / "missing")
     assert "Is a directory" in configuration_error(load, tmp_path)
@@ -342,7 +382,7 @@ def test_file_that_cannot_be_read(
 
 @pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
 def test_second_file_that_is_bad_is_named(
-    tmp_path: Path, keys: KeyPair, load: Callable[[list[Path]], Authenticator]
+    tmp_path: Path, keys: KeyPair, load: Callable[[list[Path]], Scheme]
 ) -> None:
     """Of several files the bad one is named, even after good ones."""
     good = tmp_path / "good"
@@ -382,7 +422,7 @@ def webhook_headers(key: bytes = KEY, body: bytes = BODY, age: float = 0) -> dic
 
 
 @pytest.fixture
-def webhooks(tmp_path: Path) -> Authenticator:
+def webhooks(tmp_path: Path) -> Scheme:
     """Know one secret."""
     path = tmp_path / "secrets"
     path.write_text(secret_line(KEY) + "\n")
@@ -391,12 +431,12 @@ def webhooks(tmp_path: Path) -> Authenticator:
 
 @pytest.mark.parametrize("body", [BODY, b"", "消息".encode()])
 @pytest.mark.parametrize("age", [0, 200, -200])
-def test_webhook_is_accepted(webhooks: Authenticator, body: bytes, age: float) -> None:
+def test_webhook_is_accepted(webhooks: Scheme, body: bytes, age: float) -> None:
     """A good signature over id, timestamp and body counts for five minutes, either way."""
     assert refusal(webhooks, headers=webhook_headers(KEY, body, age), body=body) is None
 
 
-def test_webhook_signature_covers_everything(webhooks: Authenticator) -> None:
+def test_webhook_signature_covers_everything(webhooks: Scheme) -> None:
     """A changed body, id or timestamp, or another secret, makes the signature bad."""
     good = webhook_headers()
     later = str(int(good["Webhook-Timestamp"]) + 1)
@@ -409,11 +449,13 @@ def test_webhook_signature_covers_everything(webhooks: Authenticator) -> None:
         assert refusal(webhooks, headers=changed) == "bad_signature"
 
 
-@pytest.mark.parametrize("layout", ["{0}\n{1}\n", "{1}\n{0}", "\n\n {1} \r\n\n\t{0}\n\n"])
+@pytest.mark.parametrize(
+    "layout", ["{0}\n{1}\n", "{1}\n{0}", "\n\n {1} \r\n\n\t{0}\n\n", "\ufeff{0}\n# old\n{1}"]
+)
 def test_any_of_several_secrets(tmp_path: Path, layout: str) -> None:
     """Secrets stand one a line, blank lines between them or not, and each of them counts."""
     path = tmp_path / "secrets"
-    path.write_text(layout.format(secret_line(KEY), secret_line(OTHER_KEY)))
+    path.write_text(layout.format(secret_line(KEY), secret_line(OTHER_KEY)), "utf-8")
     scheme = load_standard_webhooks([path])
     assert refusal(scheme, headers=webhook_headers(KEY)) is None
     assert refusal(scheme, headers=webhook_headers(OTHER_KEY)) is None
@@ -431,7 +473,7 @@ def test_secrets_of_several_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", ["{good} {bad}", "{bad} {good}", "v1a,AAAA {bad} {good} v2,x"])
-def test_any_of_several_signatures(webhooks: Authenticator, layout: str) -> None:
+def test_any_of_several_signatures(webhooks: Scheme, layout: str) -> None:
     """A sender that rotates its secret sends several signatures, and one that is good suffices."""
     good = webhook_headers()
     bad = webhook_headers(OTHER_KEY)["Webhook-Signature"]
@@ -460,7 +502,7 @@ def test_stale_webhook(tmp_path: Path, age: float) -> None:
         ({"Webhook-Timestamp": "1e300"}, BODY, False),
         ({"Webhook-Signature": "v1,QUJD"}, BODY, False),
         ({"Webhook-Signature": ""}, BODY, False),
-        ({}, b"\xff", False),
+        ({}, BODY + b" ", False),
     ],
 )
 def test_stale_signature_may_still_be_a_good_one(
@@ -469,13 +511,18 @@ def test_stale_signature_may_still_be_a_good_one(
     """Whether a secret made a signature can be asked of one from long ago."""
     path = tmp_path / "secrets"
     path.write_text(f"{secret_line(OTHER_KEY)}\n{secret_line(KEY)}\n")
-    headers = CIMultiDict(webhook_headers(age=10**7) | changed)
-    assert load_standard_webhooks([path]).signed(headers, body) == expected
+    captured = request(None, webhook_headers(age=10**7) | changed, body)
+    scheme = load_standard_webhooks([path])
+    if not expected:
+        with pytest.raises(RequestError):
+            scheme(captured, fresh=False)
+    else:
+        assert scheme(captured, fresh=False).proven
 
 
 @pytest.mark.parametrize("name", ["Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"])
 @pytest.mark.parametrize("empty", [False, True])
-def test_missing_webhook_header(webhooks: Authenticator, name: str, empty: bool) -> None:
+def test_missing_webhook_header(webhooks: Scheme, name: str, empty: bool) -> None:
     """All three headers are needed; an empty one is missing."""
     headers = webhook_headers()
     del headers[name]
@@ -504,15 +551,53 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(("name", "value"), MALFORMED)
-def test_malformed_webhook_header(webhooks: Authenticator, name: str, value: str) -> None:
+def test_malformed_webhook_header(webhooks: Scheme, name: str, value: str) -> None:
     """A header that is not what the standard says is a bad signature, not a fault of ours."""
     assert refusal(webhooks, headers=webhook_headers() | {name: value}) == "bad_signature"
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"\xed\xa0\x80", BODY + b"\x80"])
-def test_webhook_body_that_is_not_text(webhooks: Authenticator, body: bytes) -> None:
-    """A body that is not UTF-8 is refused, signed or not."""
-    assert refusal(webhooks, headers=webhook_headers(body=body), body=body) == "bad_signature"
+def test_webhook_signature_over_any_bytes(webhooks: Scheme, body: bytes) -> None:
+    """Whether a signed body is text is for whoever decodes it."""
+    assert refusal(webhooks, headers=webhook_headers(body=body), body=body) is None
+    assert refusal(webhooks, headers=webhook_headers(), body=body) == "bad_signature"
+
+
+@pytest.mark.parametrize("age", [0, 200, 999])
+def test_headers_of_svix_are_those_of_the_standard(webhooks: Scheme, age: float) -> None:
+    """`svix-id`, `svix-timestamp` and `svix-signature` are taken, but not half of each family."""
+    headers = webhook_headers(age=age)
+    svix = {name.replace("Webhook", "Svix"): value for name, value in headers.items()}
+    expected = refusal(webhooks, headers=headers)
+    assert refusal(webhooks, headers=svix) == expected
+    assert refusal(webhooks, headers=svix | {"Webhook-Id": "another"}) == expected
+    del svix["Svix-Id"]
+    mixed = svix | {"Webhook-Id": headers["Webhook-Id"]}
+    assert refusal(webhooks, headers=mixed) == "missing_credentials"
+
+
+def test_the_standards_own_library_signs(webhooks: Scheme) -> None:
+    """What the library of Standard Webhooks signs is accepted."""
+    now = dt.datetime.now(dt.UTC)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(KEY).sign("msg_1", now, BODY.decode()),
+    }
+    assert refusal(webhooks, headers=headers) is None
+
+
+def test_timestamp_in_milliseconds_is_said_to_be_one(webhooks: Scheme) -> None:
+    """A timestamp that looks like milliseconds is stale, and the sender reads why."""
+    timestamp = str(int(time.time() * 1000))
+    headers = webhook_headers() | {
+        "Webhook-Timestamp": timestamp,
+        "Webhook-Signature": hmac_signature(KEY, "msg_1", timestamp, BODY),
+    }
+    error = refused(webhooks, headers=headers)
+    assert error
+    assert error.reason == "stale_timestamp"
+    assert "looks like milliseconds" in error.detail
 
 
 _HEADER = st.binary(max_size=60).map(lambda raw: raw.decode("utf-8", "surrogateescape")) | st.text()
@@ -523,7 +608,7 @@ _SIGNATURE = st.lists(
 ).map(" ".join)
 
 
-_HTTP_SCHEMES = AnyOf([StandardWebhooks([Webhook(KEY)]), BearerToken(["one"])])
+_HTTP_SCHEMES = any_of(StandardWebhooks("results", [KEY]), bearer("results", [b"one"]))
 
 
 @settings(max_examples=300, deadline=None)
@@ -569,7 +654,7 @@ LINE_LOADERS = {name: load for name, load in LOADERS.items() if name != "rsa"}
 )
 def test_file_without_a_line(
     tmp_path: Path,
-    load: Callable[[list[Path]], Authenticator],
+    load: Callable[[list[Path]], Scheme],
     content: bytes,
     problem: str,
 ) -> None:
@@ -602,13 +687,15 @@ def test_file_without_a_line(
         ("one", "missing_credentials"),
         ("Basic one", "missing_credentials"),
         ("Bearer:one", "missing_credentials"),
+        ("Bearer\tone", "missing_credentials"),
+        ("Bearer # a comment", "bad_signature"),
         ("密码", "missing_credentials"),
     ],
 )
 def test_bearer_token(tmp_path: Path, authorization: str, reason: str | None) -> None:
     """Any whole token of any file counts, whatever the case of `Bearer`, and nothing else does."""
     first, second = tmp_path / "first", tmp_path / "second"
-    first.write_text("one\n\n  two  \r\n")
+    first.write_text("\ufeffone\n# a comment\n  two  \r\n", "utf-8")
     second.write_text("three\n密码", "utf-8")
     scheme = load_bearer_token([first, second])
     assert refusal(scheme, headers={"Authorization": authorization}) == reason
@@ -616,12 +703,12 @@ def test_bearer_token(tmp_path: Path, authorization: str, reason: str | None) ->
 
 def test_no_authorization_header() -> None:
     """A call without the header has no credentials."""
-    assert refusal(BearerToken(["one"])) == "missing_credentials"
+    assert refusal(bearer("results", [b"one"])) == "missing_credentials"
 
 
 def test_token_is_not_read_from_the_query() -> None:
     """A token in the URL would be in every log, and is not looked for."""
-    scheme = BearerToken(["one"])
+    scheme = bearer("results", [b"one"])
     query = {"authorization": "Bearer one", "access_token": "one"}
     assert refusal(scheme, query) == "missing_credentials"
 
@@ -651,10 +738,10 @@ CALLS = {
 }
 
 
-def _http_schemes(tmp_path: Path) -> list[Authenticator]:
+def _http_schemes(tmp_path: Path) -> list[Scheme]:
     path = tmp_path / "secrets"
     path.write_text(secret_line(KEY))
-    return [load_standard_webhooks([path]), BearerToken(["one"])]
+    return [load_standard_webhooks([path]), bearer("results", [b"one"])]
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -663,7 +750,7 @@ def test_any_of_several_schemes(
     tmp_path: Path, order: int, headers: Callable[[], dict[str, str]], reason: str | None
 ) -> None:
     """One scheme that accepts is enough; else the reason is that of the scheme that was tried."""
-    scheme = AnyOf(_http_schemes(tmp_path)[::order])
+    scheme = any_of(*_http_schemes(tmp_path)[::order])
     assert refusal(scheme, headers=headers()) == reason
 
 
@@ -671,18 +758,68 @@ def test_reason_does_not_depend_on_the_order(tmp_path: Path) -> None:
     """A call that is wrong in two ways gets the same answer however the schemes are ordered."""
     schemes = _http_schemes(tmp_path)
     headers = webhook_headers(age=999) | BAD_TOKEN
-    reasons = [refusal(AnyOf(schemes[::order]), headers=headers) for order in (1, -1)]
+    reasons = [refusal(any_of(*schemes[::order]), headers=headers) for order in (1, -1)]
     assert reasons[0] == reasons[1]
 
 
 def test_no_scheme_lets_nobody_in() -> None:
     """Without any credentials configured, every call lacks them."""
-    assert refusal(AnyOf([]), headers=GOOD_TOKEN) == "missing_credentials"
+    assert refusal(any_of(), headers=GOOD_TOKEN) == "missing_credentials"
+
+
+UNEXPECTED: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
+    "basic": ({"Authorization": "Basic aHVudGVyMg=="}, {}, "'Authorization: Basic'"),
+    "token-in-query": ({}, {"access_token": "hunter2"}, "'access_token' in the query"),
+    "tab": ({"Authorization": "Bearer\thunter2"}, {}, "a tab in place of a space"),
+    "bare-token": ({"Authorization": "hunter2"}, {}, "without the name of a scheme"),
+    "no-token": ({"Authorization": "Bearer "}, {}, "nothing after it"),
+    "half-of-svix": ({"svix-id": "a", "svix-signature": "b"}, {}, "'svix-id', 'svix-signature'"),
+    "nothing": ({}, {"x": "hunter2"}, "none of the kind"),
+}
+
+
+@pytest.mark.parametrize(("headers", "query", "found"), UNEXPECTED.values(), ids=UNEXPECTED)
+def test_refusal_says_what_was_expected_and_what_came(
+    tmp_path: Path, headers: dict[str, str], query: dict[str, str], found: str
+) -> None:
+    """Credentials of another kind are named, with those that would do, and never repeated."""
+    error = refused(any_of(*_http_schemes(tmp_path)), query, headers)
+    assert error
+    assert error.reason == "missing_credentials"
+    assert "'webhook-signature', or 'Authorization: Bearer'" in error.detail
+    assert found in error.detail
+    assert "unter2" not in error.detail
+    assert "Bearer" in error.headers["WWW-Authenticate"]
+
+
+def scope(scheme: Scheme | Authenticator, headers: dict[str, str]) -> Credential:
+    """Authenticate; return the credential."""
+    return scheme(request(None, headers))
+
+
+def test_credentials_have_scopes_that_last() -> None:
+    """A scope is the same whenever the files are read, and another for each credential."""
+    one, two = {"Authorization": "Bearer one"}, {"Authorization": "Bearer two"}
+    before, after = bearer("results", [b"one", b"two"]), bearer("results", [b"two", b"one"])
+    assert scope(before, one) == scope(after, one) != scope(before, two) == scope(after, two)
+    elsewhere = bearer("another", [b"one"])
+    assert scope(elsewhere, one) != scope(before, one)
+    assert all(0 <= scope(before, headers).scope < 2**64 for headers in (one, two))
+    # Known from the outside, so that an update does not make every retry a new result.
+    digest = hashlib.sha256(b"push-result-exporter\0results\0one").digest()
+    assert scope(before, one) == Credential(int.from_bytes(digest[:8], "big"))
+
+
+def test_unsigned_requests_are_not_proven() -> None:
+    """ALLOW_UNSIGNED lets in without any proof, and only where nothing is configured."""
+    assert not Authenticator("x", [], settings="", allow_unsigned=True)(request()).proven
+    strict = Authenticator("x", [bearer("x", [b"one"])], settings="", allow_unsigned=True)
+    assert refusal(strict) == "missing_credentials"
 
 
 def test_unsigned_lets_everybody_in() -> None:
     """ALLOW_UNSIGNED asks for nothing."""
-    assert refusal(unsigned) is None
+    assert refusal(Authenticator("x", [], settings="", allow_unsigned=True)) is None
 
 
 def test_refusals_repeat_no_credentials(tmp_path: Path, keys: KeyPair) -> None:
@@ -697,5 +834,5 @@ def test_refusals_repeat_no_credentials(tmp_path: Path, keys: KeyPair) -> None:
     }
     for scheme in schemes:
         with pytest.raises(RequestError) as refused:
-            scheme({"sign": "c2lnbmF0dXJl"}, CIMultiDict(headers), b"hunter2hunter2")
+            scheme(request({"sign": "c2lnbmF0dXJl"}, headers, b"hunter2hunter2"))
         assert not any(secret in refused.value.detail for secret in secrets)

@@ -1,0 +1,57 @@
+"""The flags that tell a command of gateways: their formats, and what verifies signatures."""
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from exporter.errors import ConfigurationError
+from exporter.gateways.registry import Gateways, load_gateways
+from exporter.settings import ENV_PREFIX, Settings, split_list
+
+_PATHS = TypeAdapter(tuple[Path, ...])
+_CREDENTIALS = ("mps_public_key_files", "results_secret_files", "results_token_files")
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What of the settings gateways need."""
+
+    mps_public_key_files: tuple[Path, ...] = ()
+    results_secret_files: tuple[Path, ...] = ()
+    results_token_files: tuple[Path, ...] = ()
+    gateway_files: tuple[Path, ...] = ()
+    allow_unsigned: bool = False
+    max_body_bytes: int = 1 << 30
+
+
+def add_gateways(parser: argparse.ArgumentParser, *, credentials: bool = False) -> None:
+    """Give a command the flags for descriptions, and for what verifies signatures."""
+    for name in (*(_CREDENTIALS if credentials else ()), "gateway_files"):
+        add_files(parser, name)
+
+
+def add_files(parser: argparse.ArgumentParser, name: str) -> None:
+    """Give a command a flag for files that `serve` takes by the same name."""
+    parser.add_argument(
+        f"--{name.replace('_', '-')}",
+        default=os.environ.get(f"{ENV_PREFIX}{name.upper()}", ""),
+        metavar="FILE[,FILE]",
+        help=f"{Settings.model_fields[name].description}, as for serve",
+    )
+
+
+def gateways(options: argparse.Namespace) -> Gateways:
+    """Load the gateways that the flags, or the environment, describe."""
+    keys, secrets, tokens = (files(options, name) for name in _CREDENTIALS)
+    return load_gateways(_Files(keys, secrets, tokens, files(options, "gateway_files")))
+
+
+def files(options: argparse.Namespace, name: str) -> tuple[Path, ...]:
+    """Return the files that a flag names; none where the command has no such flag."""
+    try:
+        return _PATHS.validate_python(split_list(getattr(options, name, "")))
+    except ValueError:
+        raise ConfigurationError(f"{name.upper()}: this is no list of files") from None

@@ -1,0 +1,1 @@
+"""How a sender proves who it is: a module a scheme, each over the raw body before it is parsed."""

@@ -1,0 +1,161 @@
+"""Signatures that a template says where to find and what they are made over: HMAC, digest, RSA."""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from exporter.errors import RequestError
+from exporter.gateways.auth import public_keys
+from exporter.gateways.auth.encodings import decode_base64, decode_hex
+from exporter.gateways.auth.scheme import credential_of, missing
+from exporter.gateways.auth.templates import Context, Template, cut_parts
+from exporter.gateways.auth.timestamps import Unit, check_timestamp
+from exporter.gateways.gateway import Credential, ReceivedRequest
+from exporter.reasons import Reason
+
+DECODERS: Mapping[str, Callable[[str], bytes]] = {"hex": decode_hex, "base64": decode_base64}
+"""How a signature becomes bytes; each raises ValueError."""
+
+
+class Known(NamedTuple):
+    """A credential, and how a signature is checked with it."""
+
+    credential: Credential
+    verifies: Callable[[bytes, bytes], bool]
+    """Whether the first is a signature over the second."""
+    secret: bytes = b""
+    """What `{secret}` stands for."""
+
+
+class Timestamp(NamedTuple):
+    """When a request was signed: where that stands, and how far off it may be."""
+
+    template: Template
+    unit: Unit = "s"
+    tolerance: float = 300
+
+
+class Parts(NamedTuple):
+    """A header that is cut into `name=value` pieces."""
+
+    header: str
+    separator: str
+
+
+class Signature:
+    """A signature somewhere in the request, over what a template makes of the request."""
+
+    challenge = "Signature"
+
+    def __init__(
+        self,
+        known: Sequence[Known],
+        *,
+        signature: Template,
+        signed: Template,
+        decode: Callable[[str], bytes],
+        prefix: str = "",
+        user: str = "",
+        parts: Parts | None = None,
+        timestamp: Timestamp | None = None,
+        documents: Callable[[ReceivedRequest], Sequence[Any]] | None = None,
+    ) -> None:
+        """`documents` gives the JSON values that `{body:X}` looks into; each has to be signed."""
+        self._known = known
+        self._signature = signature
+        self._signed = signed
+        self._decode = decode
+        self._prefix = prefix
+        self._user = user
+        self._parts = parts
+        self._timestamp = timestamp
+        self._documents = documents
+        self.expects = f"a signature: {signature.describe()}"
+
+    def __call__(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
+        """Accept a signature that any of the credentials verifies, on every document."""
+        parts: dict[str, list[str]] = {}
+        if self._parts:
+            header = request.headers.get(self._parts.header)
+            if not header:
+                raise missing(f"header '{self._parts.header}'")
+            parts = cut_parts(header, self._parts.separator)
+        documents = self._documents(request) if self._documents else (None,)
+        if not documents:
+            raise missing(self.expects)
+        fits = self._known
+        for document in documents:
+            fits = self._fitting(Context(request, parts, document, user=self._user), fits, fresh)
+        return fits[0].credential
+
+    def _fitting(self, context: Context, known: Sequence[Known], fresh: bool) -> list[Known]:
+        """Return the credentials that fit; RequestError if there is none."""
+        given = self._signature.alternatives(context)
+        if self._timestamp and fresh:
+            template, unit, tolerance = self._timestamp
+            text = template.render(context).decode("utf-8", "replace")
+            check_timestamp(text, template.describe(), unit=unit, tolerance=tolerance)
+        signatures = list(filter(None, map(self._decoded, given)))
+        if not signatures:
+            raise RequestError(
+                Reason.BAD_SIGNATURE, f"This is not a well-formed signature: {self.expects}."
+            )
+        fits = [one for one in known if self._verifies(one, signatures, context)]
+        if not fits:
+            raise RequestError(
+                Reason.BAD_SIGNATURE, f"No configured key or secret fits {self.expects}."
+            )
+        return fits
+
+    def _decoded(self, given: bytes) -> bytes | None:
+        try:
+            return self._decode(given.decode("utf-8", "surrogateescape").removeprefix(self._prefix))
+        except ValueError:
+            return None
+
+    def _verifies(self, known: Known, signatures: list[bytes], context: Context) -> bool:
+        made_over = self._signed.render(_with_secret(context, known.secret))
+        return any(known.verifies(one, made_over) for one in signatures)
+
+
+def _with_secret(context: Context, secret: bytes) -> Context:
+    if not secret:
+        return context
+    return Context(context.request, context.parts, context.document, secret, context.user)
+
+
+def hmac_known(gateway: str, secrets: Iterable[bytes], algorithm: str) -> list[Known]:
+    """Know secrets that sign by HMAC."""
+
+    def known(secret: bytes) -> Known:
+        def verifies(signature: bytes, signed: bytes) -> bool:
+            return hmac.compare_digest(hmac.digest(secret, signed, algorithm), signature)
+
+        return Known(credential_of(gateway, secret), verifies, secret)
+
+    return [known(secret) for secret in secrets]
+
+
+def digest_known(gateway: str, secrets: Iterable[bytes], algorithm: str) -> list[Known]:
+    """Know secrets that are hashed together with what is signed."""
+
+    def verifies(signature: bytes, signed: bytes) -> bool:
+        made = hashlib.new(algorithm, signed, usedforsecurity=False).digest()
+        return hmac.compare_digest(made, signature)
+
+    return [Known(credential_of(gateway, secret), verifies, secret) for secret in secrets]
+
+
+def rsa_known(gateway: str, keys: Iterable[rsa.RSAPublicKey], algorithm: str) -> list[Known]:
+    """Know public keys."""
+
+    def known(key: rsa.RSAPublicKey) -> Known:
+        def verifies(signature: bytes, signed: bytes) -> bool:
+            return public_keys.verifies(key, signature, signed, algorithm)
+
+        return Known(credential_of(gateway, public_keys.identity_of(key)), verifies)
+
+    return [known(key) for key in keys]

@@ -1,0 +1,137 @@
+"""Templates of what is signed and where the signature stands: `{header:X-Time}.{body}`."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporter.gateways.auth.scheme import missing
+from exporter.gateways.gateway import ReceivedRequest
+from exporter.gateways.paths import parse_path, walk
+
+MAX_ALTERNATIVES = 16
+"""Values of a repeated part that are tried."""
+
+_SLOT = re.compile(r"\{([a-z]+)(?::([^{}]+))?\}")
+_NAMED = ("header", "query", "part", "body")
+_PLAIN = ("body", "secret", "user", "url")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the slots of a template stand for."""
+
+    request: ReceivedRequest
+    parts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    document: Any = None
+    """The JSON that `{body:X}` looks into."""
+    secret: bytes = b""
+    user: str = ""
+
+
+class Template:
+    """Text with slots; ValueError names a slot that there is not."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        pieces = _SLOT.split(text)
+        self._slots: list[tuple[str, str | None]] = []
+        self._pieces: list[bytes | _Slot] = []
+        for literal, kind, name in zip(
+            pieces[::3], [*pieces[1::3], None], [*pieces[2::3], None], strict=True
+        ):
+            if "{" in literal or "}" in literal:
+                raise ValueError(f"{text!r} has a brace that belongs to no slot")
+            self._pieces.append(literal.encode())
+            if kind is not None:
+                self._pieces.append(_slot(kind, name))
+                self._slots.append((kind, name))
+
+    def has(self, kind: str, *, named: bool) -> bool:
+        """Whether there is a slot of this kind, with a name or without."""
+        return any(one == kind and named == (name is not None) for one, name in self._slots)
+
+    def render(self, context: Context) -> bytes:
+        """Fill the slots in; RequestError (`missing_credentials`) names what the request lacks."""
+        return b"".join(
+            [one if isinstance(one, bytes) else one(context)[0] for one in self._pieces]
+        )
+
+    def alternatives(self, context: Context) -> list[bytes]:
+        """Fill the slots in, once for each value of a part that is repeated."""
+        texts = [b""]
+        for piece in self._pieces:
+            values = [piece] if isinstance(piece, bytes) else piece(context)
+            texts = [text + value for text in texts for value in values][:MAX_ALTERNATIVES]
+        return texts
+
+    def describe(self) -> str:
+        """Say where the slots of the request are, for its sender."""
+        return " and ".join(_WHERE[kind].format(name) for kind, name in self._slots if name)
+
+
+_Slot = Callable[[Context], list[bytes]]
+
+_WHERE = {
+    "header": "the header '{}'",
+    "query": "'{}' in the query",
+    "part": "'{}' in the header of the signature",
+    "body": "'{}' in the body",
+}
+
+
+def _slot(kind: str, name: str | None) -> _Slot:
+    if name is None and kind in _PLAIN:
+        return _PLAIN_SLOTS[kind]
+    if name is None or kind not in _NAMED:
+        known = [f"{{{one}}}" for one in _PLAIN] + [f"{{{one}:…}}" for one in _NAMED]
+        written = f"{{{kind}}}" if name is None else f"{{{kind}:{name}}}"
+        raise ValueError(f"there is no slot {written}; there are {' '.join(known)}")
+    where = _WHERE[kind].format(name)
+    find = _finder(kind, name)
+
+    def fill(context: Context) -> list[bytes]:
+        if values := find(context):
+            return [value.encode("utf-8", "surrogateescape") for value in values]
+        raise missing(where)
+
+    return fill
+
+
+def _finder(kind: str, name: str) -> Callable[[Context], Sequence[str]]:
+    if kind == "header":
+        return lambda context: _listed(context.request.headers.get(name))
+    if kind == "query":
+        return lambda context: _listed(context.request.query.get(name))
+    if kind == "part":
+        return lambda context: context.parts.get(name, ())
+    path = parse_path(name)
+    return lambda context: _listed(_scalar(walk(context.document, path)))
+
+
+def _listed(value: str | None) -> Sequence[str]:
+    return (value,) if value else ()
+
+
+def _scalar(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return str(value) if type(value) in (int, float) else None
+
+
+_PLAIN_SLOTS: dict[str, _Slot] = {
+    "body": lambda context: [context.request.body],
+    "secret": lambda context: [context.secret],
+    "user": lambda context: [context.user.encode()],
+    "url": lambda context: [context.request.url.encode("utf-8", "surrogateescape")],
+}
+
+
+def cut_parts(value: str, separator: str) -> dict[str, list[str]]:
+    """Cut a header into `name=value` pieces, at the first `=` only; blanks do not matter."""
+    parts: dict[str, list[str]] = {}
+    for piece in value.split(separator):
+        name, equals, text = piece.partition("=")
+        if equals:
+            parts.setdefault(name.strip(), []).append(text.strip())
+    return parts

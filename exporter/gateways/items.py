@@ -1,0 +1,217 @@
+"""From items to results: all at once where they have the usual shape, else one by one."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Generic, NamedTuple, TypeVar, cast
+
+import msgspec
+
+from exporter.canonical import canonical_code
+from exporter.errors import RequestError
+from exporter.gateways.text import MALFORMED, malformed, problem_of
+from exporter.reasons import ItemReason, Reason
+from exporter.results import Batch, PushResult, Rejection, ResultGroup
+
+MAX_REJECTED = 10_000
+"""Items of a body that may be rejected: past that the whole body is refused."""
+
+_MAX_REMEMBERED = 300
+"""Bytes of an item that is remembered, for the memory that takes."""
+
+Wire = TypeVar("Wire")
+
+Facts = tuple[Any, ...]
+"""What an item says, all but its id; hashable, so that items that say the same are grouped."""
+
+Identity = str | int | None
+"""What tells an item from others that say the same."""
+
+
+class Outcome(NamedTuple):
+    """What the facts of an item mean, and for how many pushes it stands."""
+
+    result: PushResult
+    pushes: int = 1
+
+
+class ItemError(ValueError):
+    """An item is not a result; the detail is what the reason means, unless there is more to say."""
+
+    def __init__(self, reason: ItemReason, detail: str | None = None) -> None:
+        meaning = reason.meaning
+        super().__init__(detail or f"{meaning[0].upper()}{meaning[1:]}.")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFormat(Generic[Wire]):
+    """How a gateway writes one item."""
+
+    wire: type[Wire]
+    """The usual shape, as msgspec decodes it."""
+    facts: Callable[[Wire], Facts]
+    identity: Callable[[Wire], Identity]
+    loose: Callable[[Any], Wire]
+    """Makes an item of a JSON value of another shape; or raises ItemError, by checking it."""
+    outcome: Callable[[Facts], Outcome | None]
+    """What the facts mean; None for an item that is not wanted, ItemError for a bad one."""
+    exemplar: Callable[[Wire], str | int | None] | None = None
+    """The message id to show, where that is not what tells items apart."""
+
+
+class _Read(NamedTuple):
+    """One item, read."""
+
+    outcome: Outcome | None
+    identity: Identity
+    exemplar: str | int | None
+
+
+class ItemReader(Generic[Wire]):
+    """Reads items of one format.
+
+    More than MAX_REJECTED bad items are refused (RequestError, `malformed_body`).
+    """
+
+    def __init__(self, item_format: ItemFormat[Wire]) -> None:
+        self._format = item_format
+        self._item = msgspec.json.Decoder(item_format.wire)
+        self._array = msgspec.json.Decoder(list[item_format.wire])  # type: ignore[name-defined]
+        # Most items without an id say what others have said before.
+        self._remembered = lru_cache(maxsize=1024)(self._read)
+
+    def one(self, text: str) -> Batch:
+        """Read a body that is one item; RequestError if it is not even an object."""
+        batch = self.each([text.encode()])
+        for rejection in batch.rejected:
+            if rejection.reason in (ItemReason.NOT_AN_OBJECT, ItemReason.MALFORMED_JSON):
+                raise malformed(rejection.detail)
+        return batch
+
+    def array(self, text: str, *, repeated: bool = False) -> Batch:
+        """Read a body that is an array; `repeated` if many items may be the same to the letter."""
+        if not repeated:
+            try:
+                return self.usual(self._array.decode(text))
+            except MALFORMED:
+                pass
+        return self.each(list(map(bytes, raw_array(text))))
+
+    def usual(self, items: Sequence[Wire]) -> Batch:
+        """Group items of the usual shape, and list what is no result."""
+        members: dict[Facts, list[Wire]] = {}
+        facts_of = self._format.facts
+        for item in items:
+            facts = facts_of(item)
+            try:
+                members[facts].append(item)
+            except KeyError:
+                members[facts] = [item]
+        groups = _Groups()
+        bad: dict[Facts, ItemError] = {}
+        for facts, alike in members.items():
+            try:
+                outcome = self._format.outcome(facts)
+            except ItemError as error:
+                bad[facts] = error
+            else:
+                groups.add(outcome, list(map(self._format.identity, alike)), self._shown(alike[-1]))
+        return groups.batch(_rejections(map(facts_of, items), bad) if bad else [])
+
+    def each(self, texts: Sequence[bytes]) -> Batch:
+        """Read items one by one, each text once."""
+        groups = _Groups()
+        bad: dict[bytes, ItemError] = {}
+        for text, times in Counter(texts).items():
+            try:
+                read = self._remembered(text) if len(text) <= _MAX_REMEMBERED else self._read(text)
+            except ItemError as error:
+                bad[text] = error
+            else:
+                groups.add(read.outcome, [read.identity] * times, read.exemplar)
+        return groups.batch(_rejections(texts, bad) if bad else [])
+
+    def _read(self, text: bytes) -> _Read:
+        item = self._decoded(text)
+        outcome = self._format.outcome(self._format.facts(item))
+        return _Read(outcome, self._format.identity(item), self._shown(item))
+
+    def _decoded(self, text: bytes) -> Wire:
+        try:
+            return self._item.decode(text)
+        except MALFORMED:
+            pass
+        try:
+            value = msgspec.json.decode(text)
+        except MALFORMED as error:
+            raise ItemError(ItemReason.MALFORMED_JSON, problem_of(error)) from None
+        return self._format.loose(value)
+
+    def _shown(self, item: Wire) -> str | int | None:
+        return (self._format.exemplar or self._format.identity)(item)
+
+
+class _Groups:
+    """Results with what tells them apart, those that say the same together."""
+
+    def __init__(self) -> None:
+        self._groups: dict[Outcome, ResultGroup] = {}
+        self._skipped = 0
+
+    def add(
+        self, outcome: Outcome | None, identities: list[Identity], exemplar: str | int | None
+    ) -> None:
+        """Add items that say the same."""
+        number = len(identities)
+        if outcome is None:
+            self._skipped += number
+            return
+        if None in identities or "" in identities:
+            identities = [one for one in identities if one not in (None, "")]
+        group = self._groups.get(outcome)
+        if group is None:
+            group = self._groups[outcome] = ResultGroup(outcome.result, outcome.pushes, 0, [])
+        group.anonymous += number - len(identities)
+        group.ids += cast("list[str | int]", identities)
+        if exemplar not in (None, ""):
+            group.exemplar = str(exemplar)
+
+    def batch(self, rejected: list[Rejection]) -> Batch:
+        """Return what was read."""
+        return Batch(list(self._groups.values()), rejected, self._skipped)
+
+
+T = TypeVar("T")
+
+
+def _rejections(items: Iterable[T], bad: Mapping[T, ItemError]) -> list[Rejection]:
+    """List the bad items by their places."""
+    rejected: list[Rejection] = []
+    for place, item in enumerate(items):
+        if error := bad.get(item):
+            if len(rejected) == MAX_REJECTED:
+                raise RequestError(
+                    Reason.MALFORMED_BODY, f"More than {MAX_REJECTED:,} items are no results."
+                )
+            rejected.append(Rejection(place, error.reason, str(error)))
+    return rejected
+
+
+def code_of(code: object) -> str:
+    """Return the code in its one spelling; ItemError if it cannot be one."""
+    canonical = canonical_code(code)
+    if canonical is not None:
+        return canonical
+    if code is None or code == "":
+        raise ItemError(ItemReason.CODE_MISSING)
+    raise ItemError(ItemReason.CODE_INVALID)
+
+
+def raw_array(text: str | msgspec.Raw) -> list[msgspec.Raw]:
+    """Cut an array into items; RequestError (`malformed_body`) if it is none."""
+    try:
+        return msgspec.json.decode(text, type=list[msgspec.Raw])
+    except MALFORMED as error:
+        raise malformed(problem_of(error)) from None

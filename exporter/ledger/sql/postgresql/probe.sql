@@ -1,0 +1,3 @@
+UPDATE push_result_exporter.instances SET seen_at = now()
+WHERE instance = %(instance)s AND epoch = %(epoch)s
+RETURNING instance
