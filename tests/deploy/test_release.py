@@ -19,7 +19,10 @@ from tests.support.programs import Launch, exporter_process, fetch
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LOCKS = {
-    "requirements.txt": PROJECT["project"]["dependencies"],
+    "requirements.txt": [
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["postgresql"],
+    ],
     "build-requirements.txt": PROJECT["build-system"]["requires"],
 }
 
