@@ -63,7 +63,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-ind
 	--custom-compile-command 'make lock'
 
 lock: $(VENV)/developer ## renew the versions and hashes of what is in the image, and of the tools
-	$(LOCK) --extra postgresql pyproject.toml -o deploy/image/requirements.txt
+	$(LOCK) --all-extras pyproject.toml -o deploy/image/requirements.txt
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' | \
 		$(LOCK) - -o deploy/image/build-requirements.txt
 	$(LOCK) --group dev --constraint deploy/image/requirements.txt pyproject.toml -o $(TOOLS)
