@@ -60,9 +60,9 @@ def test_dependencies_have_a_lower_bound_and_a_reason() -> None:
 
 
 def test_version_is_the_same_everywhere() -> None:
-    """What README, compose file and chart call the image is the version of pyproject."""
+    """What manual, compose file and chart call the image is the version of pyproject."""
     assert PROJECT["project"]["version"] == VERSION
-    texts = [ROOT / "README.md", ROOT / "deploy" / "compose.yaml"]
+    texts = [ROOT / "deploy" / "README.md", ROOT / "deploy" / "compose.yaml"]
     named = [
         re.findall(r"push-result-exporter:(\d[\w.]*)", one.read_text("utf-8")) for one in texts
     ]
