@@ -1,23 +1,32 @@
 """The two ways in which input from outside is refused."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from exporter.reasons import Reason
+
 
 class ConfigurationError(ValueError):
     """A setting, key, token or code table is unusable; the message names it and where it is."""
 
 
-class Refusal(Exception):  # noqa: N818 - an answer to the sender, not a fault of ours
-    """A webhook call that gets an error answer.
+class RequestError(Exception):
+    """A request to a webhook that gets an error response.
 
-    `reason` is the public word for it (a label value and the answer's `error`);
-    `detail` is a sentence for the sender and never repeats a secret or a target id.
+    `detail` is a sentence for the sender and never repeats a secret or a target id; `headers` are
+    those that the response needs besides (`Allow`, `WWW-Authenticate`, `Accept-Encoding`), and
+    `extra` is what its JSON says besides.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
-
-
-def draining() -> Refusal:
-    """Refuse what comes while the exporter stops."""
-    return Refusal("draining", "The exporter is stopping; send the results again.")
+        self.headers = headers or {}
+        self.extra = extra or {}

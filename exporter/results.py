@@ -126,6 +126,8 @@ class Batch(NamedTuple):
 
     groups: list[ResultGroup]
     rejected: list[Rejection]
+    skipped: int = 0
+    """Items that the gateway's description leaves aside: results of something else."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):

@@ -3,12 +3,13 @@
 import argparse
 import json
 import os
-import tomllib
+import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_serializer, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -19,9 +20,11 @@ from pydantic_settings import (
 )
 
 from exporter.errors import ConfigurationError
+from exporter.files import read_toml
 
 ENV_PREFIX = "PUSH_EXPORTER_"
-CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
+
+_PASSWORD = re.compile(r"((?<=://)[^:/?@]*:)[^?]*(?=@)|((?<=[?&])password=)[^&]*")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Files = Annotated[tuple[Path, ...], NoDecode]
@@ -34,6 +37,9 @@ class Settings(BaseSettings):
         env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
     )
 
+    config: Path | None = Field(
+        None, description="TOML file of settings, names in lower case; not in the file itself"
+    )
     ingest_host: str = Field("0.0.0.0", description="address of the public listener")  # noqa: S104
     ingest_port: Port = Field(10987, description="port of the public listener; 0 takes a free one")
     admin_host: str = Field("127.0.0.1", description="address of the private listener")
@@ -42,27 +48,56 @@ class Settings(BaseSettings):
         (), description="RSA public keys of MPS, PEM or the console's bare base64; any may verify"
     )
     results_token_files: Files = Field(
-        (), description="bearer tokens for /webhooks/results, one a line"
+        (), description="bearer tokens for /webhooks/results, one per line"
     )
     results_secret_files: Files = Field(
-        (), description="Standard Webhooks secrets (whsec_…) for /webhooks/results, one a line"
+        (), description="Standard Webhooks secrets (whsec_…) for /webhooks/results, one per line"
+    )
+    gateway_files: Files = Field(
+        (), description="descriptions of further gateways (TOML); the file's name is the path"
     )
     allow_unsigned: bool = Field(
-        False, description="accept calls on a webhook that has no key, token or secret"
+        False, description="accept requests on a webhook that has no key, token or secret"
     )
     ledger_path: Path = Field(
         Path("data/ledger.sqlite3"), description="the ledger's file; its folder is made if absent"
+    )
+    ledger_url: str | None = Field(
+        None, description="PostgreSQL database of the ledger, in place of the file"
+    )
+    ledger_password_file: Path | None = Field(
+        None, description="the password for LEDGER_URL, if it is not in the URL"
+    )
+    instance: str = Field(
+        default_factory=socket.gethostname,
+        min_length=1,
+        max_length=128,
+        description="the name under which this replica counts in PostgreSQL; the host's name",
     )
     ledger_sync: Literal["full", "normal", "off"] = Field(
         "full",
         description="SQLite's synchronous; anything but full can lose results at a power cut",
     )
     dedupe_window_seconds: float = Field(
-        600, ge=0, allow_inf_nan=False, description="how long a delivery is known again; 0: never"
+        86400,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long a repeated delivery is a duplicate; 0: never",
     )
-    max_body_bytes: int = Field(1048576, ge=1, description="largest body of a call")
+    dedupe_max_keys: int = Field(
+        1_048_576,
+        ge=1024,
+        le=1 << 28,
+        description="most deliveries that are remembered, 32 bytes of memory each; rounded up to "
+        "a power of two",
+    )
+    max_body_bytes: int = Field(
+        1048576, ge=1, description="largest body of a request, as sent and unpacked"
+    )
     max_pending_results: int = Field(
-        100_000, ge=1, description="results that may wait for their commit before calls get a 503"
+        100_000,
+        ge=1,
+        description="results that may wait for their commit before requests get a 503",
     )
     max_connections: int = Field(
         10_000, ge=1, description="open connections to the public listener"
@@ -71,15 +106,15 @@ class Settings(BaseSettings):
         10, gt=0, allow_inf_nan=False, description="time for a body to arrive"
     )
     code_table_files: Files = Field(
-        (), description="your own code tables (TOML), laid over ours in order"
+        (), description="custom code tables (TOML), merged over the built-in ones in order"
     )
     record: Path | None = Field(
-        None, description="folder in which rejected calls are kept, redacted; off by default"
+        None, description="folder in which rejected requests are kept, redacted; off by default"
     )
     record_max_bytes: int = Field(
         10_485_760, ge=1, description="size of that folder; the oldest records go first"
     )
-    record_unauthenticated: bool = Field(False, description="keep unsigned and forged calls too")
+    record_unauthenticated: bool = Field(False, description="keep unsigned and forged requests too")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug logs one line a request"
     )
@@ -89,7 +124,12 @@ class Settings(BaseSettings):
     )
     tls_key_file: Path | None = Field(None, description="the certificate's private key (PEM)")
     admin_password_file: Path | None = Field(
-        None, description="users of the admin listener, user:bcrypt-hash a line"
+        None, description="users of the admin listener, user:bcrypt-hash per line"
+    )
+    runbook_base_url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="where the alerts' runbooks are; the admin listener's own pages if not given",
     )
     reuse_port: bool = Field(
         False, description="share the public port with other replicas on this host (SO_REUSEPORT)"
@@ -100,6 +140,7 @@ class Settings(BaseSettings):
         "results_token_files",
         "results_secret_files",
         "code_table_files",
+        "gateway_files",
         mode="before",
     )
     @classmethod
@@ -117,17 +158,55 @@ class Settings(BaseSettings):
             raise ValueError("TLS_CERT_FILE and TLS_KEY_FILE go together")
         if not (self.has_credentials or self.allow_unsigned):
             raise ValueError(
-                "nothing authenticates callers: set MPS_PUBLIC_KEY_FILES, RESULTS_TOKEN_FILES or "
-                "RESULTS_SECRET_FILES, or ALLOW_UNSIGNED=true to accept calls from anyone"
+                "nothing authenticates senders: set MPS_PUBLIC_KEY_FILES, RESULTS_TOKEN_FILES, "
+                "RESULTS_SECRET_FILES or GATEWAY_FILES, or ALLOW_UNSIGNED=true to accept requests "
+                "from anyone"
             )
         return self
 
+    @field_serializer("ledger_url")
+    def _without_password(self, url: str | None) -> str | None:
+        """Show the address wherever settings are shown, but never the password in it."""
+        return url and _PASSWORD.sub(r"\1\2…", url)
+
     @property
     def has_credentials(self) -> bool:
-        """Whether any webhook can authenticate its callers."""
+        """Whether any webhook can authenticate its senders."""
         return bool(
-            self.mps_public_key_files or self.results_token_files or self.results_secret_files
+            self.mps_public_key_files
+            or self.results_token_files
+            or self.results_secret_files
+            or self.gateway_files
         )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is given, the environment, then the file that one of these names."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, ConfigFile(settings_cls)
+
+
+class ConfigFile(InitSettingsSource):
+    """The TOML file that a source before this one names as `config`."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls, {})
+
+    def __call__(self) -> dict[str, Any]:
+        """Read the file, if there is one; ConfigurationError names one that cannot be read."""
+        path = self.current_state.get("config")
+        data = read_toml("config file", Path(path)) if path else {}
+        self.init_kwargs = {name.lower(): value for name, value in data.items()}
+        if "config" in self.init_kwargs:
+            raise ConfigurationError(f"CONFIG: unknown setting (config file {path})")
+        return super().__call__()
 
 
 def split_list(value: object) -> object:
@@ -141,13 +220,6 @@ def split_list(value: object) -> object:
 
 def add_flags(parser: argparse.ArgumentParser) -> CliSettingsSource[Settings]:
     """Give a command a flag for each setting; pass what it parsed to `load_settings`."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=os.environ.get(CONFIG_VARIABLE) or None,
-        metavar="FILE",
-        help=f"TOML file of settings, names in lower case (environment: {CONFIG_VARIABLE})",
-    )
     return CliSettingsSource(
         Settings,
         root_parser=parser,
@@ -166,7 +238,9 @@ def _add_flag(group: argparse.ArgumentParser, *names: str, **options: Any) -> ar
     options["metavar"] = words.get(kind, kind.upper() if kind.isalpha() else kind)
     if "--record" in names:
         options["metavar"] = "DIR"
-    options["help"] = options["help"].replace(" (default: ())", "").replace(" (default: None)", "")
+    options["help"] = re.sub(
+        r" \(default: (\(\)|None)\)| \(default factory: .*\)", "", options["help"]
+    )
     return group.add_argument(*names, **options)
 
 
@@ -175,29 +249,13 @@ def load_settings(
     parsed: argparse.Namespace | None = None,
     **given: Any,
 ) -> Settings:
-    """Gather the settings: `given`, flags, environment, file, defaults, the first that has one.
+    """Gather the settings: flags, `given`, environment, file, defaults, the first that has one.
 
     Raises ConfigurationError that names each bad or unknown setting and where it stands.
     """
-    config = getattr(parsed, "config", None)
-    from_file = _read_file(Path(config)) if config else {}
     unknown = _unknown_variables(os.environ)
     if unknown:
         raise ConfigurationError(f"environment: unknown setting {', '.join(unknown)}")
-
-    class Sources(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            del dotenv_settings, file_secret_settings
-            return init_settings, env_settings, InitSettingsSource(settings_cls, from_file)
-
     values = {
         name: value
         for name, value in vars(parsed or argparse.Namespace()).items()
@@ -205,27 +263,14 @@ def load_settings(
     }
     source = flags(parsed_args=values) if flags else None
     try:
-        return Sources(_cli_settings_source=source, **given)
+        return Settings(_cli_settings_source=source, **given)
     except ValidationError as error:
-        places = {name: f"flag --{name.replace('_', '-')}" for name in values}
-        problems = [
-            _explain(problem["loc"], problem["msg"], places, from_file, config)
-            for problem in error.errors()
-        ]
+        problems = [_explain(problem["loc"], problem["msg"], values) for problem in error.errors()]
         raise ConfigurationError("; ".join(problems)) from None
 
 
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        problem = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"config file {path}: {problem}") from error
-    return {name.lower(): value for name, value in data.items()}
-
-
 def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
     return sorted(
         name
         for name in environment
@@ -233,23 +278,21 @@ def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
     )
 
 
-def _explain(
-    location: tuple[int | str, ...],
-    message: str,
-    places: Mapping[str, str],
-    from_file: Mapping[str, Any],
-    config: object,
-) -> str:
+def _explain(location: tuple[int | str, ...], message: str, flags: Mapping[str, Any]) -> str:
+    """Name a bad setting and the source that has it; only a file can have what the others lack."""
     message = message.removeprefix("Value error, ")
     if not location:
         return message
     name = str(location[0])
+    variables = {variable.upper(): value for variable, value in os.environ.items()}
     variable = f"{ENV_PREFIX}{name.upper()}"
-    place = places.get(name)
-    if not place and any(one.upper() == variable for one in os.environ):
-        place = f"environment {variable}"
-    if not place and name in from_file:
-        place = f"config file {config}"
+    config = flags.get("config") or variables.get(f"{ENV_PREFIX}CONFIG")
     if name not in Settings.model_fields:
         message = "unknown setting"
-    return f"{name.upper()}: {message}" + (f" ({place})" if place else "")
+    if name in flags:
+        place = f" (flag --{name.replace('_', '-')})"
+    elif variables.get(variable):
+        place = f" (environment {variable})"
+    else:
+        place = f" (config file {config})" if config else ""
+    return f"{name.upper()}: {message}{place}"

@@ -1,6 +1,7 @@
 """What is read from files at start and again at a reload: keys, tokens, secrets, code tables."""
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.classification.classifier import Classifier
@@ -13,6 +14,8 @@ from exporter.gateways.authentication import (
     load_standard_webhooks,
     unsigned,
 )
+from exporter.gateways.builtin import Generic, Mps
+from exporter.gateways.gateway import Gateway
 from exporter.passwords import Passwords, load_passwords
 from exporter.settings import Settings
 from exporter.tls import load_tls
@@ -24,10 +27,8 @@ class Configuration:
 
     tables: Tables
     classifier: Classifier
-    mps: Authenticator
-    """Who may call /webhooks/mps."""
-    results: Authenticator
-    """Who may call /webhooks/results."""
+    gateways: Mapping[str, Gateway]
+    """By name."""
     passwords: Passwords | None
     """Who may use the admin listener; None for everyone who reaches it."""
     tls: ssl.SSLContext | None
@@ -52,8 +53,10 @@ def load_configuration(settings: Settings) -> Configuration:
     return Configuration(
         tables=tables,
         classifier=Classifier(tables),
-        mps=_gate(mps, settings),
-        results=_gate(results, settings),
+        gateways={
+            "mps": Mps("mps", _gate(mps, settings)),
+            "results": Generic("results", _gate(results, settings)),
+        },
         passwords=load_passwords(users) if users else None,
         tls=load_tls(certificate, key) if certificate and key else None,
     )

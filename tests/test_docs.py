@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.gateways.decoding import REASONS
-from exporter.reasons import CALLS, ITEMS, OF_THE_EXPORTER
+from exporter.reasons import ItemReason, Reason
 from exporter.settings import Settings
-from exporter.webhooks.handler import STATUS
 from tests.support.exporter import Exporter
 
 README = Path(__file__).parent.parent.joinpath("README.md").read_text("utf-8")
@@ -21,24 +19,10 @@ def test_setting_is_documented(name: str) -> None:
     assert f"`{name.upper()}`" in README
 
 
-@pytest.mark.parametrize("reason", [*STATUS, *REASONS, "not_found", "malformed_request"])
+@pytest.mark.parametrize("reason", [*Reason, *ItemReason])
 def test_reason_is_documented(reason: str) -> None:
     """Every reason for an error stands in README."""
     assert f"`{reason}`" in README
-
-
-def test_every_reason_has_a_meaning() -> None:
-    """The status page knows what each reason means."""
-    assert CALLS.keys() == {*STATUS, "not_found", "malformed_request"}
-    assert ITEMS.keys() == {*REASONS}
-    assert {reason for reason, status in STATUS.items() if status >= 500} == OF_THE_EXPORTER
-
-
-@pytest.mark.parametrize("reason", CALLS)
-def test_meaning_is_that_of_readme(reason: str) -> None:
-    """The status page explains a reason in the words of README."""
-    plain = re.sub(r"`|\[(.*?)\]\(.*?\)", r"\1", README)
-    assert f"| {reason} | {CALLS[reason]} |" in plain
 
 
 async def test_status_is_documented(exporter: Exporter) -> None:

@@ -44,9 +44,9 @@ def process(tmp_path: Path, token: Path) -> Iterator[ExporterProcess]:
 
 def post(exporter: ExporterProcess, body: bytes) -> int:
     """Post results; return how many were new."""
-    accepted: int = json.loads(
-        fetch(exporter.ingest + "/webhooks/results", body, HEADERS)
-    )["accepted"]
+    accepted: int = json.loads(fetch(exporter.ingest + "/webhooks/results", body, HEADERS))[
+        "accepted"
+    ]
     return accepted
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,15 @@ DEFAULTS: dict[str, object] = {
     "MPS_PUBLIC_KEY_FILES": (),
     "RESULTS_TOKEN_FILES": (),
     "RESULTS_SECRET_FILES": (),
+    "GATEWAY_FILES": (),
     "ALLOW_UNSIGNED": False,
     "LEDGER_PATH": Path("data/ledger.sqlite3"),
+    "LEDGER_URL": None,
+    "LEDGER_PASSWORD_FILE": None,
+    "INSTANCE": socket.gethostname(),
     "LEDGER_SYNC": "full",
-    "DEDUPE_WINDOW_SECONDS": 600,
+    "DEDUPE_WINDOW_SECONDS": 86400,
+    "DEDUPE_MAX_KEYS": 1048576,
     "MAX_BODY_BYTES": 1048576,
     "MAX_PENDING_RESULTS": 100000,
     "MAX_CONNECTIONS": 10000,
@@ -37,6 +43,7 @@ DEFAULTS: dict[str, object] = {
     "TLS_CERT_FILE": None,
     "TLS_KEY_FILE": None,
     "ADMIN_PASSWORD_FILE": None,
+    "RUNBOOK_BASE_URL": None,
     "REUSE_PORT": False,
 }
 """Every setting of the contract."""
@@ -52,10 +59,15 @@ SAMPLES: dict[str, tuple[str, object]] = {
     "MPS_PUBLIC_KEY_FILES": ("a.pem", (Path("a.pem"),)),
     "RESULTS_TOKEN_FILES": ("a,b", (Path("a"), Path("b"))),
     "RESULTS_SECRET_FILES": ('["a"]', (Path("a"),)),
+    "GATEWAY_FILES": ("a.toml", (Path("a.toml"),)),
     "ALLOW_UNSIGNED": ("true", True),
     "LEDGER_PATH": ("/srv/ledger", Path("/srv/ledger")),
+    "LEDGER_URL": ("postgresql://db/x", "postgresql://db/x"),
+    "LEDGER_PASSWORD_FILE": ("password", Path("password")),
+    "INSTANCE": ("a", "a"),
     "LEDGER_SYNC": ("normal", "normal"),
     "DEDUPE_WINDOW_SECONDS": ("0.5", 0.5),
+    "DEDUPE_MAX_KEYS": ("2048", 2048),
     "MAX_BODY_BYTES": ("1", 1),
     "MAX_PENDING_RESULTS": ("5", 5),
     "MAX_CONNECTIONS": ("7", 7),
@@ -69,6 +81,7 @@ SAMPLES: dict[str, tuple[str, object]] = {
     "TLS_CERT_FILE": ("cert", Path("cert")),
     "TLS_KEY_FILE": ("key", Path("key")),
     "ADMIN_PASSWORD_FILE": ("users", Path("users")),
+    "RUNBOOK_BASE_URL": ("https://x/", "https://x/"),
     "REUSE_PORT": ("true", True),
 }
 """A value for each setting as text, and what it is read as."""
@@ -145,14 +158,19 @@ def env(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
 
 def test_every_setting_has_the_contracts_default() -> None:
     """The settings are those of the contract, no more and no less, with its defaults."""
-    fields = {name.upper(): field.default for name, field in Settings.model_fields.items()}
-    assert fields == DEFAULTS
+    fields = {
+        name.upper(): field.get_default(call_default_factory=True)
+        for name, field in Settings.model_fields.items()
+    }
+    assert fields == {"CONFIG": None} | DEFAULTS
 
 
 def test_defaults_hold_where_nothing_is_given() -> None:
     """With nothing but permission to start unsigned, every other setting has its default."""
     found = load(allow_unsigned=True).model_dump()
-    assert {name.upper(): one for name, one in found.items()} == DEFAULTS | {"ALLOW_UNSIGNED": True}
+    assert {name.upper(): one for name, one in found.items()} == {"CONFIG": None} | DEFAULTS | {
+        "ALLOW_UNSIGNED": True
+    }
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -400,7 +418,7 @@ def test_one_credential_is_enough(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("words", [("--allow-unsigned", "false"), ("--results-token-files", "")])
 def test_a_credential_that_is_none_is_not_enough(words: tuple[str, ...]) -> None:
     """A refusal written out, or an empty list, does not let it start."""
-    with pytest.raises(ConfigurationError, match="nothing authenticates callers"):
+    with pytest.raises(ConfigurationError, match="nothing authenticates senders"):
         load(*words)
 
 
@@ -424,7 +442,7 @@ def test_an_empty_variable_counts_as_absent(monkeypatch: pytest.MonkeyPatch, nam
     settings = load("--results-token-files", "token")
     given = {"RESULTS_TOKEN_FILES": (Path("token"),)}
     found = {key.upper(): one for key, one in settings.model_dump().items()}
-    assert found == DEFAULTS | given
+    assert found == {"CONFIG": None} | DEFAULTS | given
 
 
 def test_settings_are_frozen() -> None:
@@ -447,3 +465,20 @@ def test_the_help_shows_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert [name for name in DEFAULTS if f"{flag(name)} " not in shown] == []
     assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:s3cret@h,i:5432/db?a=1", "postgresql://u:…@h,i:5432/db?a=1"),
+        ("postgresql://u:s3:cr/e@t@h/db", "postgresql://u:…@h/db"),
+        ("postgresql://h/db?password=s3cret&a=1", "postgresql://h/db?password=…&a=1"),
+        ("postgresql://u@h:5432/db", "postgresql://u@h:5432/db"),
+    ],
+)
+def test_the_password_in_the_ledgers_url_is_not_shown(url: str, shown: str) -> None:
+    """Whatever shows settings shows the database, but not the password for it."""
+    settings = load(allow_unsigned=True, ledger_url=url)
+    assert settings.ledger_url == url
+    assert settings.model_dump(mode="json")["ledger_url"] == shown
+    assert settings.model_dump()["ledger_url"] == shown

@@ -14,7 +14,7 @@ import msgspec
 
 from exporter.classification.alerts import Alert, alerts_for
 from exporter.classification.tables import OTHER
-from exporter.reasons import OF_THE_EXPORTER
+from exporter.reasons import Reason
 from exporter.results import ClassifiedResult
 from exporter.runtime import Service
 
@@ -177,7 +177,7 @@ def _of_calls(service: Service) -> Iterator[Finding]:
 def _watches_calls(alert: str, status: str) -> bool:
     if alert == "PushExporterOverloaded":
         return status == "overloaded"
-    return status not in OF_THE_EXPORTER | {"accepted"}
+    return status != "accepted" and not Reason(status).of_exporter
 
 
 def _of_channel(service: Service, channel: str, counted: Counted) -> Iterator[Finding]:

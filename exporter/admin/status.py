@@ -18,7 +18,7 @@ from exporter.admin.status_codes import (
 )
 from exporter.classification.alerts import alerts_for
 from exporter.classification.tables import Tables
-from exporter.reasons import CALLS, ITEMS
+from exporter.reasons import ItemReason, Reason
 from exporter.results import Series, Severity
 from exporter.runtime import VERSION, Service
 
@@ -200,10 +200,10 @@ def _no_results(channel: str, title: str) -> ChannelStatus:
 def _refused(service: Service) -> list[Refused]:
     """List what was refused since the start, what came in the last hour first."""
     rows = [
-        Refused(kind, source, reason, meanings[reason], total, hour.get((source, reason), 0))
-        for kind, totals, hour, meanings in (
-            ("call", service.metrics.calls(), service.recent_calls.counts(), CALLS),
-            ("item", service.metrics.rejections(), service.recent_rejections.counts(), ITEMS),
+        Refused(kind, source, reason, kinds(reason).meaning, total, hour.get((source, reason), 0))
+        for kind, totals, hour, kinds in (
+            ("call", service.metrics.calls(), service.recent_calls.counts(), Reason),
+            ("item", service.metrics.rejections(), service.recent_rejections.counts(), ItemReason),
         )
         for (source, reason), total in totals.items()
         if total and reason != "accepted"

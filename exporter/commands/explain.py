@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import Tables, load_tables
 from exporter.commands.explain_text import render_json, render_text
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways.authentication import (
     Authenticator,
     load_bearer_token,
@@ -87,11 +87,11 @@ def _explain_body(
     """Explain a body; where that is refused, still say whether its signature verifies."""
     try:
         return explain_payload(classifier, body, channel, signature)
-    except Refusal as refusal:
+    except RequestError as refusal:
         if signature is None:
             raise
         detail = f"{refusal.detail} The signature {signature.verdict}."
-        raise Refusal(refusal.reason, detail) from None
+        raise RequestError(refusal.reason, detail) from None
 
 
 def _signature(options: argparse.Namespace, body: bytes) -> Signature | None:

@@ -22,7 +22,7 @@ from exporter.commands.traffic import (
     run_replay,
     run_simulate,
 )
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
 from exporter.logs import configure_logs
 from exporter.runtime import VERSION
 from exporter.server import Ports, serve
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         print(f"push-result-exporter: {error}", file=sys.stderr)
         return EXIT_USAGE
-    except Refusal as refusal:
+    except RequestError as refusal:
         print(f"push-result-exporter: {refusal.reason}: {refusal.detail}", file=sys.stderr)
         return EXIT_FAILURE
     except BrokenPipeError:  # the reader, `head` for one, has seen enough

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import aiohttp
 import msgspec
 
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
 
 MAX_UNDER_WAY = 64
 """Calls at a time; a gateway that waits for no answer would only measure its own queue."""
@@ -60,7 +60,7 @@ async def send(
     started = time.monotonic()
     places = asyncio.Semaphore(MAX_UNDER_WAY)
     sent = 0
-    problem: ConfigurationError | Refusal | None = None
+    problem: ConfigurationError | RequestError | None = None
 
     def summary() -> Summary:
         return Summary(
@@ -86,7 +86,7 @@ async def send(
                 tasks.create_task(post(call))
                 sent += 1
                 progress(summary())
-        except (ConfigurationError, Refusal) as error:
+        except (ConfigurationError, RequestError) as error:
             problem = error  # raised in here it would come out wrapped in a group
     if problem:
         raise problem

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from standardwebhooks import Webhook, WebhookVerificationError
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
+from exporter.reasons import Reason
 
 _PKCS1 = padding.PKCS1v15()
 _SHA256 = SHA256()
@@ -28,7 +29,7 @@ class Authenticator(Protocol):
     """A scheme that knows some credentials."""
 
     def __call__(self, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> None:
-        """Raise Refusal unless the call proves that it comes from a known sender."""
+        """Raise RequestError unless the call proves that it comes from a known sender."""
 
 
 class RsaSignature:
@@ -42,18 +43,20 @@ class RsaSignature:
         del headers
         sign = query.get("sign")
         if not sign:
-            raise Refusal("missing_credentials", "The query has no 'sign'.")
+            raise RequestError(Reason.MISSING_CREDENTIALS, "The query has no 'sign'.")
         try:
             signature = _decode_base64(sign)
         except ValueError:
-            raise Refusal("bad_signature", "'sign' is not base64.") from None
+            raise RequestError(Reason.BAD_SIGNATURE, "'sign' is not base64.") from None
         for key in self._keys:
             try:
                 key.verify(signature, body, _PKCS1, _SHA256)
             except InvalidSignature:
                 continue
             return
-        raise Refusal("bad_signature", "No configured key verifies 'sign' over this body.")
+        raise RequestError(
+            Reason.BAD_SIGNATURE, "No configured key verifies 'sign' over this body."
+        )
 
 
 class StandardWebhooks:
@@ -67,7 +70,7 @@ class StandardWebhooks:
         del query
         given = {name: headers.get(name, "") for name in _WEBHOOK_HEADERS}
         if not all(given.values()):
-            raise Refusal("missing_credentials", "A Standard Webhooks header is missing.")
+            raise RequestError(Reason.MISSING_CREDENTIALS, "A Standard Webhooks header is missing.")
         for secret in self._secrets:
             try:
                 secret.verify(body, given, json_parse=False)
@@ -75,12 +78,15 @@ class StandardWebhooks:
                 # The library lets ValueError out on malformed headers and on bodies that are
                 # not text; it tells a stale timestamp by its message alone.
                 if "timestamp too" in str(error):
-                    raise Refusal(
-                        "stale_timestamp", "'webhook-timestamp' is over five minutes off our clock."
+                    raise RequestError(
+                        Reason.STALE_TIMESTAMP,
+                        "'webhook-timestamp' is over five minutes off our clock.",
                     ) from None
                 continue
             return
-        raise Refusal("bad_signature", "No configured secret verifies 'webhook-signature'.")
+        raise RequestError(
+            Reason.BAD_SIGNATURE, "No configured secret verifies 'webhook-signature'."
+        )
 
     def signed(self, headers: Mapping[str, str], body: bytes) -> bool:
         """Whether a secret made the signature, however long ago; of no worth against a replay."""
@@ -104,11 +110,13 @@ class BearerToken:
         del query, body
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise Refusal("missing_credentials", "There is no 'Authorization: Bearer' header.")
+            raise RequestError(
+                Reason.MISSING_CREDENTIALS, "There is no 'Authorization: Bearer' header."
+            )
         given = token.strip().encode("utf-8", "surrogateescape")
         # No early end: how many tokens there are, or which one matched, must not show in time.
         if not sum(hmac.compare_digest(given, known) for known in self._tokens):
-            raise Refusal("bad_signature", "The bearer token is not a known one.")
+            raise RequestError(Reason.BAD_SIGNATURE, "The bearer token is not a known one.")
 
 
 class AnyOf:
@@ -121,11 +129,13 @@ class AnyOf:
 
     def __call__(self, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> None:
         """Accept what one scheme accepts."""
-        refusal = Refusal("missing_credentials", "This webhook has no credentials configured.")
+        refusal = RequestError(
+            Reason.MISSING_CREDENTIALS, "This webhook has no credentials configured."
+        )
         for scheme in self._schemes:
             try:
                 scheme(query, headers, body)
-            except Refusal as error:
+            except RequestError as error:
                 refusal = max(refusal, error, key=lambda one: self._TELLING.index(one.reason))
             else:
                 return

@@ -9,7 +9,8 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 import msgspec
 
 from exporter.canonical import canonical_code
-from exporter.errors import Refusal
+from exporter.errors import RequestError
+from exporter.reasons import Reason
 from exporter.results import Batch, PushResult, Rejection, ResultGroup
 
 REASONS = (
@@ -75,7 +76,7 @@ class Items(NamedTuple, Generic[Wire]):
 class ItemDecoder(Generic[Wire]):
     """Reads items of one type from an object, an array or lines.
 
-    `said` tells what an item says. More than MAX_REJECTED items that are no results are a Refusal
+    `said` tells what an item says. More than MAX_REJECTED items that are no results are refused
     (`malformed_body`).
     """
 
@@ -87,7 +88,7 @@ class ItemDecoder(Generic[Wire]):
         self._remembered = lru_cache(maxsize=1024)(self._read)
 
     def single(self, body: str) -> Batch:
-        """Read a body that is one item; Refusal if it is not even an object."""
+        """Read a body that is one item; RequestError if it is not even an object."""
         if read := self._read(body):
             return Batch([_group(read, 1)], [])
         batch = self.each([body])
@@ -176,12 +177,16 @@ def text_of(body: bytes) -> str:
     try:
         return body.decode().strip()
     except UnicodeDecodeError as error:
-        raise Refusal("malformed_body", f"The body is not UTF-8 at byte {error.start}.") from None
+        raise RequestError(
+            Reason.MALFORMED_BODY, f"The body is not UTF-8 at byte {error.start}."
+        ) from None
 
 
 def _reject(rejected: list[Rejection], place: int, error: ItemError) -> None:
     if len(rejected) >= MAX_REJECTED:
-        raise Refusal("malformed_body", f"More than {MAX_REJECTED:,} items are no results.")
+        raise RequestError(
+            Reason.MALFORMED_BODY, f"More than {MAX_REJECTED:,} items are no results."
+        )
     rejected.append(Rejection(place, error.reason, str(error)))
 
 
@@ -233,9 +238,11 @@ def _reason(problem: str) -> str:
     return f"{name}_invalid" if f"{name}_invalid" in REASONS else "malformed_json"
 
 
-def malformed(problem: str) -> Refusal:
+def malformed(problem: str) -> RequestError:
     """Say that a body is not JSON, without repeating it."""
-    return Refusal("malformed_body", f"The body is not what this webhook takes: {problem}.")
+    return RequestError(
+        Reason.MALFORMED_BODY, f"The body is not what this webhook takes: {problem}."
+    )
 
 
 def problem_of(error: Exception) -> str:

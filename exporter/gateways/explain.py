@@ -8,11 +8,11 @@ from exporter.canonical import canonical_code
 from exporter.classification.alerts import Alert, alerts_for
 from exporter.classification.classifier import ChannelRule, Classifier, RowRule
 from exporter.classification.tables import OTHER
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways import generic as results
 from exporter.gateways import mps
 from exporter.gateways.authentication import Authenticator, StandardWebhooks
-from exporter.records.record import Captured, SourceName, as_record
+from exporter.records.record import Captured, as_record
 from exporter.redaction import redact_text
 from exporter.results import Batch, ClassifiedResult, PushResult, Rejection, ResultGroup, Series
 
@@ -88,7 +88,7 @@ class Explanation(msgspec.Struct, frozen=True):
     meanings: list[Meaning]
     code: str | None = None
     """The code that was asked for, in its one spelling; None for a payload."""
-    source: SourceName | None = None
+    source: str | None = None
     """The format of the payload."""
     rejected: list[Rejection] = []
     signature: Signature | None = None
@@ -121,7 +121,7 @@ def explain_payload(
     channel: str | None = None,
     signature: Signature | None = None,
 ) -> Explanation:
-    """Explain each thing that a body or a record says; Refusal if it is in neither format.
+    """Explain each thing that a body or a record says; RequestError if it is in neither format.
 
     `channel` is the hint that a gateway would give in the URL.
     """
@@ -155,7 +155,7 @@ def _verify(
 ) -> Signature:
     try:
         scheme(query, headers, body)
-    except Refusal as refusal:
+    except RequestError as refusal:
         if refusal.reason == "stale_timestamp" and isinstance(scheme, StandardWebhooks):
             # Whoever looks at a captured call is always late.
             good = scheme.signed(headers, body)
@@ -178,14 +178,14 @@ def _decode(captured: Captured, channel: str | None) -> Batch:
     if captured.source == "mps":
         try:
             return mps.decode(body, channel or (record.channel if record else None))
-        except Refusal:
+        except RequestError:
             lines = [Captured(line) for line in body.split(b"\n") if line.strip()]
             if len(lines) == 1:
                 raise
             return _each(lines, channel)
     try:
         return results.decode(body)
-    except Refusal:
+    except RequestError:
         batch = results.decode(body, lines=True)
         if batch.rejected and not batch.groups:
             raise
@@ -193,14 +193,14 @@ def _decode(captured: Captured, channel: str | None) -> Batch:
 
 
 def _each(captured: list[Captured], channel: str | None) -> Batch:
-    """Read bodies that were captured one a line; Refusal if none of them holds a result."""
+    """Read bodies that were captured one a line; RequestError if none of them holds a result."""
     groups: list[ResultGroup] = []
     rejected: list[Rejection] = []
     refusal = None
     for index, one in enumerate(captured):
         try:
             batch = _decode(one, channel)
-        except Refusal as error:
+        except RequestError as error:
             refusal = refusal or error
             rejected.append(Rejection(index, error.reason, error.detail))
         else:

@@ -35,7 +35,7 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 def decode(body: bytes, *, lines: bool = False) -> Batch:
     """Read a body, as NDJSON if `lines`.
 
-    Raises Refusal (`malformed_body`) if it is none of the shapes.
+    Raises RequestError (`malformed_body`) if it is none of the shapes.
     """
     text = text_of(body)
     if lines:

@@ -33,7 +33,7 @@ _CODES = (str, int, float)
 def decode(body: bytes, channel: str | None = None) -> Batch:
     """Read a body; `channel` is the hint that came with the URL and goes before the body's.
 
-    Raises Refusal (`malformed_body`) if it is not an object or an array.
+    Raises RequestError (`malformed_body`) if it is not an object or an array.
     """
     text = text_of(body)
     batch = _DECODER.array(text) if text.startswith("[") else _DECODER.single(text)

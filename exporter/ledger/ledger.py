@@ -19,9 +19,10 @@ from typing import NamedTuple, TypeVar, TypeVarTuple
 import msgspec
 import structlog
 
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger.sqlite import Commit, LedgerFile, Sync
 from exporter.ledger.window import DeliveryWindow
+from exporter.reasons import Reason
 from exporter.results import Delivery, Series
 
 MAX_COMMIT_RESULTS = 20_000
@@ -145,7 +146,7 @@ class Ledger:
     def record(self, deliveries: list[Delivery]) -> "asyncio.Future[int]":
         """Count the deliveries that are new; once durable, how many results that was.
 
-        Raises Refusal (`overloaded`, `ledger_unavailable`), or the future does: then nothing was
+        Raises RequestError (`overloaded`, `ledger_unavailable`), or the future does: nothing was
         counted.
         """
         # `get_running_loop` asks the kernel for our process id each time.
@@ -160,7 +161,9 @@ class Ledger:
             results += delivery.size
         # A body larger than the whole bound must pass at some time: alone.
         if self.pending and self.pending + results > self._max_pending:
-            raise Refusal("overloaded", "Too many results wait for their commit; slow down.")
+            raise RequestError(
+                Reason.OVERLOADED, "Too many results wait for their commit; slow down."
+            )
         # At once and not with the commit, for now the deliveries are at hand: when a commit's
         # requests have all come, the processor's cache has forgotten the first of them.
         batch = self._open_batch(results)
@@ -288,5 +291,7 @@ class Ledger:
         return await self._loop.run_in_executor(self._thread, work, *arguments)
 
 
-def _unavailable() -> Refusal:
-    return Refusal("ledger_unavailable", "The results cannot be stored now; send them again.")
+def _unavailable() -> RequestError:
+    return RequestError(
+        Reason.LEDGER_UNAVAILABLE, "The results cannot be stored now; send them again."
+    )

@@ -11,7 +11,8 @@ from typing import BinaryIO, Literal, NamedTuple
 
 import msgspec
 
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
+from exporter.reasons import Reason
 from exporter.redaction import redact, redact_text
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -24,8 +25,6 @@ _MAX_FACT = 100
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
 
-SourceName = Literal["mps", "results"]
-
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A call that was rejected, without credentials, tokens and target ids."""
@@ -33,7 +32,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     record: Literal[1]
     """The version of this format."""
     time: str
-    source: SourceName
+    source: str
     reason: str
     content_type: str = ""
     query: list[str] = []
@@ -47,14 +46,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: str
 
     def content(self) -> bytes:
-        """Return the body as bytes; Refusal if the record has been damaged."""
+        """Return the body as bytes; RequestError if the record has been damaged."""
         try:
             if self.encoding != "escaped":
                 return self.body.encode(self.encoding)
             return _ESCAPED.sub(_unescape, self.body.encode())
         except (LookupError, ValueError):
-            raise Refusal(
-                "malformed_body", "The record's encoding does not fit its body."
+            raise RequestError(
+                Reason.MALFORMED_BODY, "The record's encoding does not fit its body."
             ) from None
 
 
@@ -62,7 +61,7 @@ class Rejected(NamedTuple):
     """A call that was rejected, as it came."""
 
     at: dt.datetime
-    source: SourceName
+    source: str
     reason: str
     content_type: str
     query: list[str]
@@ -121,7 +120,7 @@ class Captured(NamedTuple):
     record: Record | None = None
 
     @property
-    def source(self) -> SourceName:
+    def source(self) -> str:
         """The webhook that takes it: by the record, else by the body's look."""
         if self.record:
             return self.record.source
@@ -143,7 +142,7 @@ _RECORD = msgspec.json.Decoder(Record)
 
 
 def read_whole(file: str) -> bytes:
-    """Read a file, or standard input for `-`; Refusal (`too_large`) past MAX_BYTES."""
+    """Read a file, or standard input for `-`; RequestError (`too_large`) past MAX_BYTES."""
     with _opened(file) as stream:
         return _bounded(stream.read(MAX_BYTES + 1), file)
 
@@ -190,7 +189,7 @@ def _bounded(data: bytes, file: str) -> bytes:
     if len(data) > MAX_BYTES:
         where = "Standard input" if file == "-" else file
         limit = MAX_BYTES // 1024**2
-        raise Refusal("too_large", f"{where} holds a body of more than {limit} MiB.")
+        raise RequestError(Reason.TOO_LARGE, f"{where} holds a body of more than {limit} MiB.")
     return data
 
 

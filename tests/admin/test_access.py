@@ -142,13 +142,9 @@ async def test_replaced_certificate(
     """After a reload new connections to either listener see the new certificate, not before."""
     async with encrypted(make_settings, place, first) as exporter:
         install(second, place)
-        assert {await shown(exporter.ingest), await shown(exporter.admin)} == {
-            first.der
-        }
+        assert {await shown(exporter.ingest), await shown(exporter.admin)} == {first.der}
         assert await reload(exporter, first) == 200
-        assert {await shown(exporter.ingest), await shown(exporter.admin)} == {
-            second.der
-        }
+        assert {await shown(exporter.ingest), await shown(exporter.admin)} == {second.der}
 
 
 async def test_bad_replacement_keeps_the_certificate(
@@ -160,9 +156,7 @@ async def test_bad_replacement_keeps_the_certificate(
         assert await reload(exporter, first) == 500
         place.key.unlink()
         assert await reload(exporter, first) == 500
-        assert {await shown(exporter.ingest), await shown(exporter.admin)} == {
-            first.der
-        }
+        assert {await shown(exporter.ingest), await shown(exporter.admin)} == {first.der}
         metrics = exporter.admin + "/metrics"
         async with exporter.client.get(metrics, ssl=trust(first)) as answer:
             assert "push_exporter_config_last_reload_successful 0.0" in await answer.text()

@@ -561,7 +561,7 @@ def test_check_config_of_a_good_configuration(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "nothing authenticates callers"),
+        ([], "nothing authenticates senders"),
         (["--allow-unsigned", "--ingest-port", "http"], "INGEST_PORT"),
         (["--allow-unsigned", "--tls-cert-file", "cert"], "TLS_KEY_FILE"),
         (["--config", "/nowhere/settings.toml"], "/nowhere/settings.toml"),

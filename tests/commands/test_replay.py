@@ -14,8 +14,9 @@ from aiohttp import web
 from exporter.commands.replay import Credentials, calls, check_url
 from exporter.commands.sender import Call, Summary, send
 from exporter.commands.simulator import load_private_key
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways.authentication import load_secrets
+from exporter.reasons import Reason
 from exporter.records.record import Captured, Record, read_captured
 from tests.support.exporter import SECRET, TOKEN, Exporter, KeyPair, MakeSettings, started
 
@@ -198,7 +199,8 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    "problem", [ConfigurationError("line 2 is bad"), Refusal("too_large", "line 2 is large")]
+    "problem",
+    [ConfigurationError("line 2 is bad"), RequestError(Reason.TOO_LARGE, "line 2 is large")],
 )
 async def test_a_bad_line_ends_the_run_by_its_name(exporter: Exporter, problem: Exception) -> None:
     """What was sent before is answered, then the problem is raised for what it is."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from standardwebhooks import Webhook
 
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways.authentication import (
     AnyOf,
     Authenticator,
@@ -44,7 +44,7 @@ def refusal(
     """Call a scheme; return the reason of its refusal, or None if it accepts."""
     try:
         scheme(query or {}, CIMultiDict(headers or {}), body)
-    except Refusal as error:
+    except RequestError as error:
         return error.reason
     return None
 
@@ -696,6 +696,6 @@ def test_refusals_repeat_no_credentials(tmp_path: Path, keys: KeyPair) -> None:
         "Webhook-Signature": "v1,c2lnbmF0dXJl",
     }
     for scheme in schemes:
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RequestError) as refused:
             scheme({"sign": "c2lnbmF0dXJl"}, CIMultiDict(headers), b"hunter2hunter2")
         assert not any(secret in refused.value.detail for secret in secrets)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import CHANNELS, load_tables
 from exporter.commands.explain_text import render_json, render_text
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways import explain
 from exporter.records.record import Rejected, SourceName
 
@@ -229,7 +229,7 @@ def test_a_body_without_results_is_said_to_be_one(payload: bytes) -> None:
 )
 def test_what_is_no_payload_is_refused(payload: bytes) -> None:
     """A body in neither format is refused as malformed."""
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         explain_payload(CLASSIFIER, payload)
     assert caught.value.reason == "malformed_body"
 
@@ -383,7 +383,7 @@ pieces = st.binary(max_size=20) | st.lists(fields | st.integers()).map(lambda x:
 @given(st.lists(pieces | fields.map(body), max_size=4).map(b"\n".join))
 def test_any_payload_is_explained_or_refused(payload: bytes) -> None:
     """Whatever the bytes, there is an answer in both forms or a refusal, and nothing else."""
-    with suppress(Refusal):
+    with suppress(RequestError):
         told = explain.explain_payload(CLASSIFIER, payload)
         assert render_text(told)
         assert json.loads(render_json(told))["code"] is None

@@ -1,4 +1,4 @@
-"""Bodies become results or rejections, and never another exception than Refusal."""
+"""Bodies become results or rejections, and never another exception than RequestError."""
 
 import json
 from collections import Counter
@@ -9,7 +9,7 @@ from _pytest.monkeypatch import MonkeyPatch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import Refusal
+from exporter.errors import RequestError
 from exporter.gateways import generic as results
 from exporter.gateways import mps
 from exporter.gateways.decoding import MAX_REJECTED, REASONS, ItemDecoder
@@ -48,7 +48,7 @@ def check(decode: Any, body: bytes) -> Batch | None:
     """Decode; hold what comes out against what is promised of any batch."""
     try:
         batch: Batch = decode(body)
-    except Refusal as refusal:
+    except RequestError as refusal:
         if refusal.reason != "malformed_body":
             raise
         return None
@@ -180,14 +180,14 @@ def test_body_with_too_many_bad_items_is_refused(bad: str) -> None:
     """Ten thousand items that are no results can be listed; one more refuses the body."""
     body = ",".join(['{"code": 2}', *[bad] * MAX_REJECTED])
     assert len(results.decode(f"[{body}]".encode()).rejected) == MAX_REJECTED
-    with pytest.raises(Refusal, match="10,000 items"):
+    with pytest.raises(RequestError, match="10,000 items"):
         results.decode(f"[{body},{bad}]".encode())
 
 
 @pytest.mark.parametrize("body", [b'{"results": 5}', b'{"results": {}}', b'{"results": null}'])
 def test_envelope_without_a_list_is_malformed(body: bytes) -> None:
     """`results` that is no array is an error of the whole body."""
-    with pytest.raises(Refusal, match="array"):
+    with pytest.raises(RequestError, match="array"):
         results.decode(body)
 
 
@@ -196,7 +196,7 @@ def test_details_do_not_repeat_the_body() -> None:
     batch = results.decode(b'[{"code": "a secret token"}, {"code": 1, "count": "s3cret"}]')
     assert "s3cret" not in str(batch)
     assert "secret token" not in str(batch)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestError) as caught:
         mps.decode(b'{"targetId": "s3cret", ')
     assert "s3cret" not in caught.value.detail
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger import ledger
 from exporter.ledger import sqlite as ledger_file
 from exporter.ledger.ledger import Ledger
@@ -95,7 +95,7 @@ def stored_commits(path: Path) -> int:
 
 async def refusal(one: Ledger, deliveries: list[Delivery]) -> str:
     """Record what is refused; return the reason."""
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         async with asyncio.timeout(60):
             await one.record(deliveries)
     return refused.value.reason
@@ -292,7 +292,7 @@ async def test_locked_file_refuses_all_that_wait(
                 *(one.record([delivery(key, 15_000)]) for key in range(2, 6)),
                 return_exceptions=True,
             )
-            assert all(isinstance(answer, Refusal) for answer in answers)
+            assert all(isinstance(answer, RequestError) for answer in answers)
             assert len(errors) == 1
             assert one.pending == 0
         await until(lambda: one.problem is None)
@@ -447,7 +447,7 @@ async def test_cancelled_request_survives_a_failed_commit(path: Path) -> None:
             waiting[0].cancel()
             answers = await asyncio.gather(*waiting, return_exceptions=True)
             assert isinstance(answers[0], asyncio.CancelledError)
-            assert isinstance(answers[1], Refusal)
+            assert isinstance(answers[1], RequestError)
         await until(lambda: one.problem is None)
         assert await one.record([delivery(2), delivery(3)]) == 2
         assert in_memory(one) == on_disk(path) == {ACKED: 2}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import ConfigurationError, Refusal
+from exporter.errors import ConfigurationError, RequestError
 from exporter.records.record import (
     MAX_BYTES,
     Captured,
@@ -135,7 +135,7 @@ def test_what_is_no_record(data: bytes) -> None:
 def test_a_damaged_record_is_refused(encoding: str) -> None:
     """A record whose encoding does not fit is refused, not a traceback."""
     made = msgspec.structs.replace(record(b"{}"), encoding=encoding, body="\u63a8")
-    with pytest.raises(Refusal, match="encoding"):
+    with pytest.raises(RequestError, match="encoding"):
         as_record(msgspec.json.encode(made))
 
 
@@ -196,7 +196,7 @@ def test_a_large_file_is_read_line_by_line(tmp_path: Path) -> None:
     assert contents(path) == lines
     with path.open("ab") as file:
         file.write(b"\n" + b"x" * (MAX_BYTES + 1))
-    with pytest.raises(Refusal, match="captured holds a body of more than 4 MiB"):
+    with pytest.raises(RequestError, match="captured holds a body of more than 4 MiB"):
         contents(path)
 
 
@@ -208,7 +208,7 @@ def test_a_whole_file_is_bounded(tmp_path: Path, size: int) -> None:
     if size <= MAX_BYTES:
         assert len(read_whole(str(path))) == size
     else:
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(RequestError) as caught:
             read_whole(str(path))
         assert caught.value.reason == "too_large"
 

@@ -187,10 +187,7 @@ def _stays_well(exporter: ExporterProcess) -> Iterator[None]:
     begin = exporter.log.stat().st_size
     yield
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    assert (
-        json.loads(fetch(exporter.ingest + RESULTS.decode(), GOOD, headers))["accepted"]
-        == 1
-    )
+    assert json.loads(fetch(exporter.ingest + RESULTS.decode(), GOOD, headers))["accepted"] == 1
     logged = [json.loads(line) for line in exporter.log.read_bytes()[begin:].splitlines()]
     assert not [line for line in logged if line["level"] in ("error", "critical")]
     assert not [line for line in logged if "exception" in line]

@@ -132,9 +132,7 @@ def test_stop_with_slow_bodies(tmp_path: Path, settings: Settings) -> None:
         exporter_process(tmp_path, body_timeout_seconds=60, **settings) as exporter,
         ExitStack() as stack,
     ):
-        calls = [
-            stack.enter_context(closing(begin_call(exporter.ingest))) for _ in range(6)
-        ]
+        calls = [stack.enter_context(closing(begin_call(exporter.ingest))) for _ in range(6)]
         metrics = f"{exporter.admin}/metrics"
         wait_for(lambda: b"requests_in_flight 6.0" in fetch(metrics), "the calls are under way")
         exporter.process.send_signal(signal.SIGTERM)

@@ -1,0 +1,99 @@
+"""What every gateway provides: who sent a request, what it holds, and what makes it unique."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple, Protocol
+from urllib.parse import parse_qsl
+
+from exporter.results import Batch
+
+
+class ReceivedRequest:
+    """A request within its bounds, before anything in it is believed."""
+
+    def __init__(
+        self,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        query_string: str = "",
+        *,
+        content: bytes | None = None,
+        url: str = "",
+    ) -> None:
+        self.body = body
+        """The bytes as they were sent: what a signature is made over."""
+        self.content = body if content is None else content
+        """The same without Content-Encoding: what is decoded."""
+        self.headers: Mapping[str, str] = {} if headers is None else headers
+        """By name whatever its case; of a header that is repeated, the first."""
+        self.query_string = query_string
+        """As it was sent, escapes and all."""
+        self.url = url
+        """The whole address, as far as the exporter knows it behind a proxy."""
+
+    @cached_property
+    def query(self) -> Mapping[str, str]:
+        """The parameters by name; of one that is repeated, the first."""
+        pairs = parse_qsl(self.query_string, keep_blank_values=True)
+        return dict(reversed(pairs))
+
+    @property
+    def content_type(self) -> str:
+        """The media type without parameters, in lower case; empty if none is given."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+class Credential(NamedTuple):
+    """What let a request in."""
+
+    scope: int
+    """64 bits made of the gateway and the credential: the same after a restart or a reload.
+
+    Deduplication keys are hashed with it as the seed, so that no sender can lose another one's
+    results; nothing of the credential can be found in it.
+    """
+    proven: bool = True
+    """Whether there was a credential at all: False where ALLOW_UNSIGNED let the request in."""
+
+
+class RequestKey(NamedTuple):
+    """The deduplication key of a whole request."""
+
+    key: int
+    fingerprint: int = 0
+    """A hash of the body where the key is not made of it (`webhook-id`): the same key with
+    another fingerprint is a conflict. 0 where there can be none."""
+
+
+class Gateway(Protocol):
+    """One sender's format; no method keeps state, and what a sender says raises RequestError."""
+
+    @property
+    def name(self) -> str:
+        """The path below `/webhooks/`, the label `source`, and the scope of duplicates."""
+
+    @property
+    def title(self) -> str:
+        """The name for people."""
+
+    @property
+    def response(self) -> bytes | None:
+        """The body of a 2xx as the gateway expects it (JSON), or None for the exporter's own."""
+
+    def handshake(self, request: ReceivedRequest) -> str | None:
+        """Return the text with which a request that only tries the address is answered."""
+
+    def authenticate(self, request: ReceivedRequest) -> Credential:
+        """Return the credential that fits the request over its raw bytes.
+
+        Raises RequestError: `missing_credentials`, `bad_signature`, `stale_timestamp`.
+        """
+
+    def decode(self, request: ReceivedRequest) -> Batch:
+        """Return the results of the body, and the items that are none.
+
+        Raises RequestError (`malformed_body`) for a body that is not in the gateway's format.
+        """
+
+    def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
+        """Return the key of the whole request, or None where each result has its own."""
