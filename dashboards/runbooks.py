@@ -12,7 +12,7 @@ _ROW = re.compile(r"^\| `(?P<channel>[\w.-]+) (?P<code>\S+)(?: [^`]*)?` \| .* \|
 
 
 def files() -> Mapping[Path, str]:
-    """Give every runbook with its rows as the tables are now; KeyError names a code that is gone."""
+    """Give every runbook with its rows as in the tables; KeyError names a code that is gone."""
     tables = load_tables()
     return {path: current(path.read_text("utf-8"), tables) for path in sorted(FOLDER.glob("*.md"))}
 

@@ -16,7 +16,7 @@ import yaml
 from dashboards import alerting, build, layout, queries, rules
 from dashboards.style import SEVERITY_COLORS
 from exporter import metrics
-from exporter.classification.alerts import RUNBOOKS
+from exporter.classification.alerts import DECLARATIONS, RUNBOOKS
 from exporter.classification.tables import load_tables
 from exporter.results import Category, Severity
 from tests.support.programs import program, unavailable
@@ -73,8 +73,9 @@ def substituted(
     values = {
         "$__rate_interval": interval,
         "$__range": time_range,
-        "$job": "push-result-exporter",
         "$channel": channel,
+        "$source": ".+",
+        **{f"${label}": ".*" for label in queries.TARGET_LABELS},
     }
     for name, value in values.items():
         expression = expression.replace(name, value)
@@ -124,7 +125,7 @@ def test_every_dashboard_is_built() -> None:
 
 @pytest.mark.parametrize("query", all_queries(), ids=lambda query: query.name)
 def test_query_is_promql_on_our_metrics(query: Query) -> None:
-    """Each query parses, and selects only series that exist, of the exporters of `$job`."""
+    """Each query parses, and selects only series that exist."""
     expression = query.expression()
     assert "$" not in expression
     found = selectors(expression)
@@ -134,14 +135,21 @@ def test_query_is_promql_on_our_metrics(query: Query) -> None:
         if name in {"ALERTS", *RECORDED}:
             continue
         assert name in {*OURS, "up"} or name.startswith("process_")
-        assert 'job=~"push-result-exporter"' in str(selector.matchers)
+
+
+@pytest.mark.parametrize("query", all_queries(), ids=lambda query: query.name)
+def test_query_is_of_the_chosen_exporters(query: Query) -> None:
+    """Whatever a query selects follows the variables of all labels of targets."""
+    for selected in re.findall(r"[\w:]+\{[^}]*\}", query.target["expr"]):
+        assert all(f'{label}=~"${label}"' in selected for label in queries.TARGET_LABELS)
 
 
 def test_windows_follow_the_time_range() -> None:
     """Rates over time use `$__rate_interval`; only "now" and the past have a fixed length."""
     for query in all_queries():
         expression = query.target["expr"]
-        windows = set(re.findall(r"\[([^]]+)\]", expression))
+        recorded = re.sub(r"\w+:\w+:\w+\{[^}]*\}\[1d\]", "", expression)  # has a share: ever
+        windows = set(re.findall(r"\[([^]]+)\]", recorded))
         assert windows <= {"$__rate_interval", "$__range", queries.NOW, "1h"}, query.name
         assert ("[1h]" in expression) == ("[1h] offset $__range" in expression)
 
@@ -225,11 +233,12 @@ def test_exemplars_are_asked_for() -> None:
 
 @pytest.mark.parametrize("uid", layout.TITLES)
 def test_dashboard_has_variables_and_annotations(uid: str) -> None:
-    """Data source, job and channel can be chosen, and alerts are marked."""
+    """Data source, labels of targets and channel or gateway can be chosen; alerts are marked."""
     board = BOARDS[uid]
     assert board["schemaVersion"] == 42
     names = [variable["name"] for variable in board["templating"]["list"]]
-    assert names == ["datasource", "job"] + ["channel"] * (uid != layout.EXPORTER)
+    assert names[:-1] == ["datasource", *queries.TARGET_LABELS]
+    assert names[-1] == ("source" if uid == layout.EXPORTER else "channel")
     for variable in board["templating"]["list"][1:]:
         query = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
         assert query
@@ -261,6 +270,23 @@ def test_codes_have_runbooks_that_exist() -> None:
     named = re.findall(rf'"{queries.RUNBOOK}", "(\w+)", "', queries.with_runbook("x"))
     assert named
     assert set(named) <= {rule["alert"] for rule in rules.alerts()}
+
+
+def test_a_label_that_nobody_has_hides_nothing() -> None:
+    """All stands for every value of a target's label, also for none."""
+    for board in BOARDS.values():
+        for variable in board["templating"]["list"]:
+            if variable["name"] in queries.TARGET_LABELS:
+                assert (variable["allValue"], variable["includeAll"]) == (".*", True)
+
+
+def test_each_gateway_has_a_panel() -> None:
+    """The exporter's dashboard repeats a panel for each gateway that is chosen."""
+    repeated = [panel for _, panel in panels() if panel.get("repeat")]
+    assert [(panel["repeat"], panel["title"]) for panel in repeated] == [
+        ("source", "Gateway $source")
+    ]
+    assert all('source="$source"' in one["expr"] for one in repeated[0]["targets"])
 
 
 def test_grafanas_own_types_accept_the_dashboards(tmp_path: Path) -> None:
@@ -330,7 +356,7 @@ def test_grafana_alerts_agree_with_prometheus() -> None:
         assert ours["labels"] == theirs["labels"]
         assert ours["annotations"].keys() == theirs["annotations"].keys()
         for link in ("runbook_url", "dashboard_url"):
-            assert ours["annotations"][link] == theirs["annotations"][link]
+            assert ours["annotations"][link] == theirs["annotations"][link].strip()
 
 
 def test_grafana_alerts_mean_what_grafana_reads() -> None:
@@ -340,9 +366,7 @@ def test_grafana_alerts_mean_what_grafana_reads() -> None:
         assert "$" not in "".join(rule["labels"].values())
         assert len(rule["uid"]) <= 40
         for text in rule["annotations"].values():
-            assert "query" not in text
             assert "${" not in text
-            assert not re.search(r"\$value\b", text)
 
 
 def test_alerts_show_their_panels() -> None:
@@ -357,28 +381,15 @@ def test_alerts_show_their_panels() -> None:
     assert set(alerting.PANELS) == {rule["alert"] for rule in rules.alerts()}
 
 
-@pytest.mark.parametrize(
-    ("prometheus", "grafana"),
-    [
-        ("{{ $value | humanize }} of {{ $labels.a }}",
-         "{{ $values.A.Value | humanize }} of {{ $labels.a }}"),
-        ('are\n{{ range printf "x{a=\'%s\'}" $labels.a | query }}\n{{ .Value }};\n{{ end }}\nso',
-         "are codes that the dashboard lists; so"),
-        ('last {{ with "x" | query }}{{ . | first | value }} ago{{ else }}long ago{{ end }}.',
-         "last long ago."),
-        ('bad {{ with "x" | query }}({{ . | first }}){{ end }}. So', "bad. So"),
-        ("{{ if $labels.a }}b{{- else }}c{{ end }}.", "{{ if $labels.a }}b{{- else }}c{{ end }}."),
-    ],
-)  # fmt: skip
-def test_annotations_are_converted(prometheus: str, grafana: str) -> None:
-    """Values are named as in Grafana; what needs a query there becomes words."""
-    assert alerting.template(prometheus) == grafana
-
-
-def test_annotation_that_cannot_be_converted_is_refused() -> None:
-    """A template that Grafana could not run does not get into the file."""
-    with pytest.raises(ValueError, match="Grafana cannot do this"):
-        alerting.template('{{ query "up" | first | value }}')
+def test_annotations_say_what_to_do_without_a_query() -> None:
+    """Grafana cannot query in an annotation: summary and declared advice, and nothing else."""
+    (group,) = provisioned("alerting/rules.yaml")["groups"]
+    for rule in group["rules"]:
+        texts = rule["annotations"]
+        assert texts["description"].startswith(texts["summary"])
+        assert texts["description"].endswith(DECLARATIONS[rule["title"]].advice)
+        for action in re.findall(r"\{\{.*?\}\}", " ".join(texts.values())):
+            assert not re.search(r"\b(query|first|value|strvalue)\b|\$value\b", action)
 
 
 def test_thresholds_are_those_of_the_rules() -> None:
