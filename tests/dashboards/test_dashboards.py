@@ -16,7 +16,7 @@ import yaml
 from dashboards import alerting, build, layout, queries, rules
 from dashboards.style import SEVERITY_COLORS
 from exporter import metrics
-from exporter.classification.alerts import DECLARATIONS, RUNBOOKS
+from exporter.classification.alerts import DECLARATIONS, RUNBOOKS, AlertName
 from exporter.classification.tables import load_tables
 from exporter.results import Category, Severity
 from tests.support.programs import program, unavailable
@@ -357,6 +357,76 @@ def test_grafana_alerts_agree_with_prometheus() -> None:
         assert ours["annotations"].keys() == theirs["annotations"].keys()
         for link in ("runbook_url", "dashboard_url"):
             assert ours["annotations"][link] == theirs["annotations"][link].strip()
+
+
+PLACES = {
+    "datasource": (alerting.DATASOURCE, ["datasources/prometheus.yaml", "alerting/rules.yaml"]),
+    "folder": (alerting.FOLDER, ["dashboards/push.yaml", "alerting/rules.yaml"]),
+}
+
+
+@pytest.mark.parametrize(("name", "files"), PLACES.values(), ids=PLACES)
+def test_names_are_the_same_in_all_files(name: str, files: list[str]) -> None:
+    """Data source and folder are a constant each; the files written by hand agree with it."""
+    for file in files:
+        found = re.findall(r"^\s*-? *(?:uid|datasourceUid|folder): (\S+)$",
+                           (PROVISIONING / file).read_text(), re.MULTILINE)  # fmt: skip
+        assert name in found
+
+
+STATES = {
+    # pkg/services/ngalert/models/alert_rule.go: NoDataStateFromString, ErrStateFromString.
+    "noDataState": {"Alerting", "NoData", "OK", "KeepLast"},
+    "execErrState": {"Alerting", "Error", "OK", "KeepLast"},
+}
+FIELDS = {
+    # pkg/services/provisioning/alerting/rules_types.go, AlertRuleV1: another name is ignored.
+    "uid", "title", "condition", "data", "dashboardUid", "panelId", "noDataState", "execErrState",
+    "for", "keepFiringFor", "missing_series_evals_to_resolve", "annotations", "labels", "isPaused",
+}  # fmt: skip
+DURATION = r"(\d+[smhdwy])+|0"
+SCHEDULER_SECONDS = 10
+"""Grafana refuses an interval that is no multiple (`[unified_alerting] scheduler interval`)."""
+
+
+def test_grafanas_provisioning_accepts_the_group() -> None:
+    """A group has name, folder and an interval that the scheduler can keep."""
+    (group,) = provisioned("alerting/rules.yaml")["groups"]
+    assert group.keys() == {"orgId", "name", "folder", "interval", "rules"}
+    assert group["name"].strip()
+    assert group["folder"].strip()
+    assert int(group["interval"].removesuffix("s")) % SCHEDULER_SECONDS == 0
+    uids, titles = ([rule[one] for rule in group["rules"]] for one in ("uid", "title"))
+    assert len(set(uids)) == len(uids)
+    assert len(set(titles)) == len(titles)  # unique in a folder
+
+
+@pytest.mark.parametrize("alert", AlertName)
+def test_grafanas_provisioning_accepts_the_rule(alert: str) -> None:
+    """Its fields are known, its durations parse, its states exist, its parts refer to each other."""
+    (group,) = provisioned("alerting/rules.yaml")["groups"]
+    (rule,) = (one for one in group["rules"] if one["uid"] == alert)
+    assert rule.keys() <= FIELDS
+    for field, states in STATES.items():
+        assert rule[field] in states
+    assert re.fullmatch(DURATION, rule["for"])
+    assert rule["missing_series_evals_to_resolve"] >= 0
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,40}", rule["uid"])
+    refs = [part["refId"] for part in rule["data"]]
+    assert len(set(refs)) == len(refs)
+    assert rule["condition"] in refs
+    assert {label: type(text) for label, text in rule["labels"].items()} == {"severity": str}
+    for part, before in zip(rule["data"], [set(refs[:n]) for n in range(len(refs))], strict=True):
+        model, span = part["model"], part["relativeTimeRange"]
+        assert model["refId"] == part["refId"]
+        assert model["datasource"]["uid"] == part["datasourceUid"]
+        if part["datasourceUid"] != "__expr__":
+            assert span["from"] > span["to"] >= 0  # "invalid relative time range"
+            assert model["instant"]  # one value a series: no reduce expression is needed
+        else:
+            used = set(re.findall(r"\$?\b([A-Z])\b", model["expression"]))
+            assert used <= before
+            assert model["type"] in {"math", "threshold"}
 
 
 def test_grafana_alerts_mean_what_grafana_reads() -> None:

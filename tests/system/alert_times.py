@@ -19,7 +19,7 @@ from tests.support.rules import RULES
 
 NORMAL_SECONDS = 200
 TROUBLE_SECONDS = 400
-NORMAL = [(channel, 2, 4) for channel in ("apns", "fcm", "huawei", "vivo", "oppo")]
+NORMAL = [(channel, 2, 4.0) for channel in ("apns", "fcm", "huawei", "vivo", "oppo")]
 """Channel, code and results per second."""
 TROUBLE = [
     ("apns", 2, 3.2), ("apns", 2009, 0.8),  # a fifth of the tokens

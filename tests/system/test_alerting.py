@@ -198,7 +198,7 @@ def test_a_channel_that_accepts_nothing_wakes_somebody(running: Chain) -> None:
     with results(running, {"channel": "honor", "code": 2}, at_once=10):
         accepted = 'channel:push_results_accepted:increase15m{channel="honor"} > 0'
         wait_for(lambda: query(running, accepted), "pushes are accepted")
-    with results(running, {"channel": "honor", "code": "UNHEARD_OF"}, at_once=10):
+    with results(running, {"channel": "honor", "code": "UNHEARD_OF"}, at_once=1):
         alert = sent(running, "on-call", "PushNothingAccepted", "honor")
         assert "UNHEARD_OF" in alert["annotations"]["description"]
         check_runbook(running, "PushNothingAccepted")
