@@ -74,7 +74,7 @@ def substituted(
         "$__rate_interval": interval,
         "$__range": time_range,
         "$channel": channel,
-        "$source": ".+",
+        "$source": "mps",
         **{f"${label}": ".*" for label in queries.TARGET_LABELS},
     }
     for name, value in values.items():
@@ -403,7 +403,7 @@ def test_grafanas_provisioning_accepts_the_group() -> None:
 
 @pytest.mark.parametrize("alert", AlertName)
 def test_grafanas_provisioning_accepts_the_rule(alert: str) -> None:
-    """Its fields are known, its durations parse, its states exist, its parts refer to each other."""
+    """Its fields are known, its durations parse, its states exist, its parts fit together."""
     (group,) = provisioned("alerting/rules.yaml")["groups"]
     (rule,) = (one for one in group["rules"] if one["uid"] == alert)
     assert rule.keys() <= FIELDS
