@@ -30,6 +30,7 @@ class GatewayStatus(msgspec.Struct, frozen=True):
 
     gateway: str
     title: str
+    """Its name for people."""
     since_start: Received
     last_hour: Received
     skipped_items: int
@@ -46,7 +47,9 @@ class Refused(msgspec.Struct, frozen=True):
     source: str
     reason: str
     meaning: str
+    """The reason in a sentence."""
     since_start: int
+    """How often since the exporter started."""
     last_hour: int
 
 
@@ -55,6 +58,7 @@ class RequestsHour(msgspec.Struct, frozen=True):
 
     requests: int
     refused: int
+    """Those of which nothing was counted."""
 
 
 def gateways_of(runtime: Service, history: History) -> list[GatewayStatus]:
