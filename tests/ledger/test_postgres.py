@@ -501,6 +501,9 @@ def test_name_of_a_ledger_shows_no_password(url: str, name: str) -> None:
         ("postgresql://u:secret@h:port/d?nonsense=1", "cannot read it"),
         ("postgresql://u:se%zzcret@h/d", "cannot read it"),
         ("postgresql://u:secret@h/d?bogus=1", "cannot read it"),
+        ("postgresql://user:secret", "cannot read it"),
+        ("postgresql://u:secret@h:65536/d", "cannot read it"),
+        ("postgresql://u:secret@h1:1,h2:2,h3/d?port=1,2", "cannot read it"),
     ],
 )
 def test_bad_url(url: str, problem: str) -> None:
