@@ -53,6 +53,7 @@ class PostgresStore:
     ) -> None:
         self.name = address.name
         self.opened = False
+        self._closed = False
         self._instance = instance
         self._window = dedupe_seconds
         self._durable = durable
@@ -120,6 +121,7 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Free the instance for another process."""
+        self._closed = True
         self._expiry.stop()
         try:
             if self.opened:
@@ -164,8 +166,8 @@ class PostgresStore:
         under our name since.
         """
         self.opened = False
-        if not self._epoch:
-            raise lost  # it was never open
+        if self._closed or not self._epoch:
+            raise lost  # there was no connection to lose
         before = self._last
         problem: StoreError = lost
         while self._clock() < end:
