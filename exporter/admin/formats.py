@@ -30,6 +30,11 @@ def share(part: int, total: int) -> str:
     return ">99%" if percent > 99 else f"{percent:.0f}%"  # noqa: PLR2004
 
 
+def share_of(part: int, total: int) -> str:
+    """Write a share to stand after its number, or nothing where it would say nothing."""
+    return f" ({share(part, total)})" if 0 < part <= total else ""
+
+
 def clock(at: float) -> str:
     """Write a moment in UTC."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -70,6 +75,7 @@ FILTERS = {
     "number": number,
     "age": age,
     "share": share,
+    "share_of": share_of,
     "clock": clock,
     "bars": bars,
     "parts": parts,

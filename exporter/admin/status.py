@@ -14,11 +14,14 @@ from exporter.admin.status_channels import ChannelStatus, channels_of
 from exporter.admin.status_codes import (
     CodeStatus,
     UnknownCodeStatus,
+    UnknownHintStatus,
     counted_codes,
     most_frequent,
     unknown_codes,
+    unknown_hints,
     worst_of_hour,
 )
+from exporter.admin.status_delivery import DeliveryStatus, deliveries_of
 from exporter.admin.status_gateways import (
     GatewayStatus,
     Refused,
@@ -36,7 +39,8 @@ MAX_UNKNOWN_CODES = 20
 class LedgerStatus(msgspec.Struct, frozen=True):
     """Whether results can be stored."""
 
-    path: str
+    store: str
+    """The path of a file, or the address of a database."""
     problem: str | None
     pending_results: int
 
@@ -60,12 +64,15 @@ class Status(msgspec.Struct, frozen=True):
     requests_last_hour: RequestsHour
     gateways: list[GatewayStatus]
     channels: list[ChannelStatus]
+    deliveries_last_hour: list[DeliveryStatus]
     failing_codes: list[CodeStatus]
     """The most frequent of all time."""
     failing_codes_last_hour: list[CodeStatus]
     """Those of the last hour, the worst severity first."""
     unknown_codes: list[UnknownCodeStatus]
     """The last seen first."""
+    unknown_hints: list[UnknownHintStatus]
+    """Words for a channel that no table knows, the last seen first."""
     refused: list[Refused]
     settings: dict[str, Any]
 
@@ -88,16 +95,16 @@ def status_of(runtime: Service, history: History) -> Status:
         ports={"ingest": runtime.ingest_port, "admin": runtime.admin_port},
         started_at=runtime.started_at,
         uptime_seconds=now - runtime.started_at,
-        ledger=LedgerStatus(
-            str(runtime.settings.ledger_path), runtime.ledger.problem, runtime.ledger.pending
-        ),
+        ledger=LedgerStatus(runtime.ledger.name, runtime.ledger.problem, runtime.ledger.pending),
         hour_seconds=history.results.seconds,
         requests_last_hour=requests_of(gateways),
         gateways=gateways,
         channels=channels_of(runtime, history),
+        deliveries_last_hour=deliveries_of(runtime, history),
         failing_codes=most_frequent(codes),
         failing_codes_last_hour=worst_of_hour(codes),
         unknown_codes=unknown_codes(runtime, hour),
+        unknown_hints=unknown_hints(runtime),
         refused=refused_of(runtime, history),
         settings={
             name.upper(): value for name, value in runtime.settings.model_dump(mode="json").items()

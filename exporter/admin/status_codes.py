@@ -6,7 +6,7 @@ import msgspec
 
 from exporter.classification.alerts import Alert, alerts_for
 from exporter.classification.classifier import Classifier
-from exporter.classification.drafts import draft_row
+from exporter.classification.drafts import draft_alias, draft_row
 from exporter.classification.tables import OTHER
 from exporter.classification.unknown_codes import MAX_PER_CHANNEL
 from exporter.results import ClassifiedResult, Series, Severity
@@ -52,6 +52,16 @@ class UnknownCodeStatus(msgspec.Struct, frozen=True):
     results: int
     results_last_hour: int
     last_received: float | None
+    toml: str
+
+
+class UnknownHintStatus(msgspec.Struct, frozen=True):
+    """A sender's word for a channel that no table knows, and the lines to make it an alias."""
+
+    hint: str
+    code: str
+    """The latest code that came with it."""
+    last_seen: float
     toml: str
 
 
@@ -126,3 +136,12 @@ def unknown_codes(runtime: Service, hour: Mapping[Series, int]) -> list[UnknownC
             )
         )
     return sorted(rows, key=lambda row: -(row.last_seen or row.last_received or 0))
+
+
+def unknown_hints(runtime: Service) -> list[UnknownHintStatus]:
+    """List the hints that no table knows, the last seen first."""
+    rows = [
+        UnknownHintStatus(one.hint, one.code, one.last_seen, draft_alias(one.hint))
+        for one in runtime.unknown_codes.hints
+    ]
+    return sorted(rows, key=lambda row: -row.last_seen)

@@ -140,6 +140,55 @@ async def test_status_of_the_gateways(exporter: Exporter) -> None:
     assert 'id="gateway-results"' in page
 
 
+async def test_unknown_hints(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """A name that no table knows is shown with the lines that make it an alias, until they do."""
+    table = tmp_path / "own.toml"
+    table.write_text('channel = "vivo"\n')
+    async with started(make_settings(code_table_files=[table])) as exporter:
+        _, page = await get(exporter, "/")
+        assert "Unknown channel names" not in page
+        body = b'{"channel": "VIVOPUSH\\u202e<b>", "code": 10206}'
+        await exporter.results(body)
+        [hint] = json.loads((await get(exporter, "/api/v1/status"))[1])["unknown_hints"]
+        assert (hint["hint"], hint["code"]) == ("VIVOPUSH\u202e<b>", "10206")
+        _, page = await get(exporter, "/")
+        assert "<q><bdi>VIVOPUSH\u202e&lt;b&gt;</bdi></q>" in page
+        table.write_text(hint["toml"].replace('"?"', '"vivo"'))
+        await exporter.client.post(exporter.admin + "/-/reload")
+        await exporter.results(body)
+        assert json.loads((await get(exporter, "/api/v1/status"))[1])["unknown_hints"] == []
+        assert ("vivo", "10206") in {one[:2] for one in await exporter.counted()}
+
+
+async def test_from_accepted_to_delivered(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """Receipts are held against what the channel that they are of accepted in the last hour."""
+    table = tmp_path / "own.toml"
+    row = ROW.replace('"error"', '"info"')
+    rows = {
+        "7": row.replace('"unreachable"', '"delivered"'),
+        "8": row.replace('"unreachable"', '"opened"').replace("Flat", "Read"),
+    }
+    table.write_text(
+        'channel = "pager-receipts"\nreceipts_of = "vivo"\n'
+        + "".join(f"[codes.{code}]\n{text}" for code, text in rows.items())
+    )
+    async with started(make_settings(code_table_files=[table])) as exporter:
+        await exporter.results(b'{"channel": "vivo", "code": 2, "count": 200}')
+        assert "From accepted to delivered" not in (await get(exporter, "/"))[1]
+        batch = [
+            {"channel": "pager-receipts", "code": 7, "count": 150},
+            {"channel": "pager-receipts", "code": 8, "count": 10},
+        ]
+        await exporter.results(json.dumps(batch).encode())
+        status = json.loads((await get(exporter, "/api/v1/status"))[1])
+        assert status["deliveries_last_hour"] == [
+            {"channel": "vivo", "accepted": 200, "delivered": 150, "opened": 10}
+        ]
+        _, page = await get(exporter, "/")
+        assert "150 (75%)" in page
+        assert "10 (5%)" in page
+
+
 async def test_a_code_that_got_a_row_is_listed_once(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:

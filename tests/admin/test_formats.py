@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.admin.formats import age, bars, clock, parts, share
+from exporter.admin.formats import age, bars, clock, parts, share, share_of
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,15 @@ def test_age(seconds: float, text: str) -> None:
 def test_share(part: int, total: int, text: str) -> None:
     """Neither 0% nor 100% is written for what is neither."""
     assert share(part, total) == text
+
+
+@pytest.mark.parametrize(
+    ("part", "total", "text"),
+    [(0, 0, ""), (0, 9, ""), (9, 0, ""), (10, 9, ""), (3, 9, " (33%)"), (9, 9, " (100%)")],
+)
+def test_share_of(part: int, total: int, text: str) -> None:
+    """A share stands after its number where it says something."""
+    assert share_of(part, total) == text
 
 
 def test_clock() -> None:
