@@ -136,7 +136,7 @@ def _of_the_exporter(service: Service) -> Iterator[Finding]:
         yield Finding(
             Level.TROUBLE,
             "no result is taken, the ledger cannot be used",
-            f"{service.settings.ledger_path}: {problem}.",
+            f"{service.ledger.name}: {problem}.",
             "Mend the cause; no restart is needed. Calls are answered with 503 until then.",
             Alert.named("PushLedgerFailing"),
         )
