@@ -16,19 +16,25 @@ from exporter.settings import Settings, add_flags, load_settings
 if TYPE_CHECKING:
     from exporter.ledger.administration import Administration, Instance
 
+_SETTINGS = ("config", "ledger_url", "ledger_password_file", "ledger_path", "instance")
 _FOLDED = "departed"
 _BAR = 30  # characters
 
 Result = TypeVar("Result")
 
 
-def add_ledger(parser: argparse.ArgumentParser) -> None:
-    """Give `ledger` its commands."""
+def add_ledger(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `ledger` with its commands."""
+    text = "Look after the ledger in PostgreSQL."
+    parser = parsers.add_parser("ledger", help=text, description=text, allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[..., int], text: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         added.set_defaults(run=run, flags=add_flags(added))
+        for action in added._actions:  # noqa: SLF001 - the others are taken, and of no use here
+            if action.dest in Settings.model_fields and action.dest not in _SETTINGS:
+                action.help = argparse.SUPPRESS
         return added
 
     listing = command("list", _list, "List instances, their totals and last commits.")

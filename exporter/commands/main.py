@@ -81,10 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     add_explain(command("explain", explain, "Say what a code or a payload means."))
     add_simulate(command("simulate", run_simulate, "Send signed results as a push gateway does."))
     add_replay(command("replay", run_replay, "Send captured bodies to an exporter."))
-    add_ledger(command("ledger", _serve, "Look after the ledger in PostgreSQL."))
     showing = command("demo", _demo, "Run the exporter with simulated, signed traffic.")
     add_traffic(showing)
     showing.set_defaults(flags=add_flags(showing))
+    add_ledger(commands)
     return parser
 
 
