@@ -111,7 +111,7 @@ def _of_the_exporter(service: Service) -> Iterator[Finding]:
         yield Finding(
             Level.TROUBLE,
             "not accepting results, the ledger cannot be used",
-            f"{service.settings.ledger_path}: {problem}.",
+            f"{service.ledger.name}: {problem}.",
             "Fix the cause; no restart is needed. Until then the response to every request is 503.",
             Alert.named(AlertName.LEDGER_FAILING),
         )

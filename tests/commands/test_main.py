@@ -94,7 +94,9 @@ def test_help_lists_the_commands(capsys: Capture) -> None:
     assert exits("--help") == 0
     out = capsys.readouterr().out
     shown = re.findall(r"^ {4}([a-z-]+)\s+[A-Z]", out, re.MULTILINE)
-    assert shown == ["serve", "check-config", "codes", "explain", "simulate", "replay", "demo"]
+    assert shown == [
+        *("serve", "check-config", "codes", "explain", "simulate", "replay", "demo", "ledger")
+    ]
 
 
 @pytest.mark.parametrize(
