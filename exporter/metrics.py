@@ -21,6 +21,7 @@ from prometheus_client.samples import Exemplar
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import OTHER
 from exporter.ledger.ledger import Count
+from exporter.reasons import ItemReason, Reason
 from exporter.results import ClassifiedResult, Series
 
 RESULTS = "push_results_total"
@@ -28,6 +29,7 @@ CODE_INFO = "push_code_info"
 LAST_RECEIVED = "push_results_last_received_timestamp_seconds"
 DUPLICATES = "push_results_duplicate_total"
 REJECTED = "push_results_rejected_total"
+SKIPPED = "push_results_skipped_total"
 REQUESTS = "push_webhook_requests_total"
 REQUEST_SECONDS = "push_webhook_request_duration_seconds"
 IN_FLIGHT = "push_webhook_requests_in_flight"
@@ -37,6 +39,9 @@ PENDING = "push_ledger_pending_results"
 RECORDS = "push_exporter_records_total"
 BUILD_INFO = "push_exporter_build_info"
 RELOAD_SUCCESSFUL = "push_exporter_config_last_reload_successful"
+
+UNROUTED = "unknown"
+"""The label `source` of requests to no webhook."""
 
 _MAX_EXEMPLAR = 128 - len("msg_id")  # OpenMetrics 1.0 allows 128 characters in all
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -51,12 +56,18 @@ class Metrics:
 
     def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        self._sources: dict[str, SourceMetrics] = {}
         self._requests = Counter(
             REQUESTS,
             "Webhook calls by source and outcome: accepted, or the reason of the error.",
             ["source", "status"],
             registry=self.registry,
         )
+        self.unrouted = {
+            reason: self._requests.labels(UNROUTED, reason)
+            for reason in (Reason.NOT_FOUND, Reason.MALFORMED_REQUEST, Reason.INTERNAL_ERROR)
+        }
+        """Requests that reach no gateway, by the reason."""
         self._request_seconds = Histogram(
             REQUEST_SECONDS,
             "Seconds from the head of a webhook call to its answer.",
@@ -72,6 +83,12 @@ class Metrics:
         self._duplicates = Counter(
             DUPLICATES,
             "Results that had been counted before and were not counted again.",
+            ["source"],
+            registry=self.registry,
+        )
+        self._skipped = Counter(
+            SKIPPED,
+            "Items that the gateway's description leaves aside.",
             ["source"],
             registry=self.registry,
         )
@@ -119,20 +136,23 @@ class Metrics:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
 
-    def for_source(
-        self, source: str, statuses: Iterable[str], reasons: Iterable[str]
-    ) -> "SourceMetrics":
-        """Create the series of one webhook, all at 0."""
-        return SourceMetrics(
-            requests={status: self._requests.labels(source, status) for status in statuses},
-            seconds=self._request_seconds.labels(source),
-            duplicates=self._duplicates.labels(source),
-            rejected={reason: self._rejected.labels(source, reason) for reason in reasons},
-        )
+    def source(self, name: str) -> "SourceMetrics":
+        """Return the series of a gateway, created at 0 when it is first asked for."""
+        try:
+            return self._sources[name]
+        except KeyError:
+            children = self._sources[name] = self._make_source(name)
+            return children
 
-    def unrouted(self, status: str) -> Counter:
-        """Return a counter of calls that reach no webhook."""
-        return self._requests.labels("unknown", status)
+    def _make_source(self, name: str) -> "SourceMetrics":
+        statuses = ["accepted", *Reason]
+        return SourceMetrics(
+            requests={status: self._requests.labels(name, status) for status in statuses},
+            seconds=self._request_seconds.labels(name),
+            duplicates=self._duplicates.labels(name),
+            skipped=self._skipped.labels(name),
+            rejected={reason: self._rejected.labels(name, reason) for reason in ItemReason},
+        )
 
     def calls(self) -> dict[tuple[str, ...], int]:
         """Return how many webhook calls there were, by source and status."""
@@ -159,11 +179,13 @@ class SourceMetrics:
         requests: Mapping[str, Counter],
         seconds: Histogram,
         duplicates: Counter,
+        skipped: Counter,
         rejected: Mapping[str, Counter],
     ) -> None:
         self.requests = requests
         self.seconds = seconds
         self.duplicates = duplicates
+        self.skipped = skipped
         self.rejected = rejected
 
 

@@ -129,7 +129,7 @@ class Batch(NamedTuple):
     groups: list[ResultGroup]
     rejected: list[Rejection]
     skipped: int = 0
-    """How many items a gateway's description does not want."""
+    """Items that the gateway's description leaves aside: results of something else."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):

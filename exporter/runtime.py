@@ -13,11 +13,9 @@ from exporter.classification.unknown_codes import UnknownCodes
 from exporter.errors import ConfigurationError
 from exporter.ledger.ledger import Count, Ledger
 from exporter.metrics import Metrics, ResultsCollector
-from exporter.records.recorder import Recorder
 from exporter.results import Series
 from exporter.settings import Settings
 from exporter.snapshot import Configuration, load_configuration
-from exporter.webhooks.bodies import Bodies
 
 VERSION = version("push-result-exporter")
 
@@ -39,7 +37,6 @@ class Service:
         """Set when the exporter stops: results are refused, so that a sender goes elsewhere."""
         self.in_flight = 0
         """Webhook calls that are being answered."""
-        self.bodies = Bodies(settings.max_body_bytes, settings.body_timeout_seconds)
         self.unknown_codes = UnknownCodes()
         self.metrics = Metrics(VERSION)
         self.ledger = Ledger(
@@ -51,17 +48,13 @@ class Service:
             on_commit=self.metrics.commit_seconds.observe,
             on_error=self.metrics.commit_errors.inc,
         )
-        self.recorder = Recorder(
-            settings.record,
-            settings.record_max_bytes,
-            unauthenticated=settings.record_unauthenticated,
-            on_outcome=lambda outcome: self.metrics.records[outcome].inc(),
-        )
         self.results = ResultsCollector(self._counts, lambda: self.configuration.classifier)
         self.metrics.registry.register(self.results)
         self.metrics.requests_in_flight.set_function(lambda: self.in_flight)
         self.metrics.pending_results.set_function(lambda: self.ledger.pending)
         self.metrics.reload_successful.set(1)
+        for gateway in configuration.gateways:
+            self.metrics.source(gateway)
         self.reload_problem: str | None = None
         """Why the last reload failed, or None."""
         self.recent_results = LastHour(self._totals)

@@ -61,7 +61,6 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Service, Ports]]:
             bind(settings.ingest_host, settings.ingest_port, reuse_port=settings.reuse_port)
         )
         private = stack.enter_context(bind(settings.admin_host, settings.admin_port))
-        stack.callback(service.recorder.close)
         stack.push_async_callback(service.ledger.close)
         await service.ledger.start()
         stack.callback(asyncio.create_task(service.keep_last_hour()).cancel)

@@ -3,37 +3,28 @@
 from xxhash import xxh3_64_intdigest
 
 from exporter.classification.tables import OTHER
+from exporter.gateways.gateway import Credential, RequestKey
 from exporter.results import ClassifiedResult, Delivery, ResultGroup, Series, Severity
 
-# Keys of different kinds never meet, because each kind hashes with a seed of its own.
-_BODY_SEED, _WEBHOOK_SEED, _RESULT_SEED = 1, 2, 3
+# Keys of results never meet those of requests, which are hashed with the bare scope.
+_RESULT_SEED = 3
 
 Classified = list[tuple[ResultGroup, ClassifiedResult]]
 """The groups of a body, each with what it means."""
 
 
-def body_key(body: bytes) -> int:
-    """Make the key of a call whose body says it all: the same bytes are the same result."""
-    return xxh3_64_intdigest(body, _BODY_SEED)
-
-
-def webhook_key(identity: str | None) -> int | None:
-    """Make the key of a call that has a `webhook-id`."""
-    if not identity:
-        return None
-    return xxh3_64_intdigest(identity.encode("utf-8", "surrogateescape"), _WEBHOOK_SEED)
-
-
-def make_deliveries(classified: Classified, key: int | None) -> list[Delivery]:
+def make_deliveries(
+    classified: Classified, credential: Credential, request_key: RequestKey | None
+) -> list[Delivery]:
     """Make one delivery of a call with a key; else one of each result that has an id."""
-    if key is not None:
+    if request_key is not None:
         counts: dict[Series, int] = {}
         results = 0
         for group, meaning in classified:
             items = group.items
             results += items
             counts[meaning.series] = counts.get(meaning.series, 0) + group.count * items
-        return [Delivery([key], counts, results)] if counts else []
+        return [Delivery([request_key.key], counts, results)] if counts else []
     deliveries = []
     for group, meaning in classified:
         series = meaning.series
@@ -41,17 +32,19 @@ def make_deliveries(classified: Classified, key: int | None) -> list[Delivery]:
             pushes = group.count * group.anonymous
             deliveries.append(Delivery([], {series: pushes}, group.anonymous))
         if group.ids:
-            deliveries.append(Delivery(_keys(group, series), {series: group.count}, 1))
+            deliveries.append(
+                Delivery(_keys(group, series, credential.scope), {series: group.count}, 1)
+            )
     return deliveries
 
 
-def _keys(group: ResultGroup, series: Series) -> list[int]:
+def _keys(group: ResultGroup, series: Series, scope: int) -> list[int]:
     """Make a key of channel, code and id for each result that has an id."""
     # The code as it was sent, not as it is labelled; and channels that we do not know share a
     # label, but their ids are not each other's.
     sender = repr(group.result.hint) if series.channel == OTHER else series.channel
     prefix = f"{sender}\0{group.result.code}\0"
-    return [xxh3_64_intdigest(f"{prefix}{one}".encode(), _RESULT_SEED) for one in group.ids]
+    return [xxh3_64_intdigest(f"{prefix}{one}".encode(), scope ^ _RESULT_SEED) for one in group.ids]
 
 
 def message_ids(classified: Classified) -> dict[Series, str]:

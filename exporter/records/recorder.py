@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from exporter.gateways.gateway import ReceivedRequest
 from exporter.records.record import Rejected
-from exporter.webhooks.request import Request
 
 MAX_WAITING = 32
 """Calls that may wait to be written; past that they are not recorded."""
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class Recorder:
-    """Writes one file a rejected call, in a thread; at the bound the oldest files go.
+    """Writes one file per rejected request, in a thread; at the bound the oldest files go.
 
     The oldest and not the newest: a format changes one day, long after the folder has filled up
     with other things.
@@ -61,7 +61,7 @@ class Recorder:
         self,
         source: str,
         reason: str,
-        request: Request,
+        request: ReceivedRequest,
         *,
         authenticated: bool,
     ) -> None:
@@ -78,7 +78,7 @@ class Recorder:
             request.content_type,
             [*request.query],
             request.query.get("channel"),
-            request.body,
+            request.content,
         )
         self._writer.submit(self._try, self._folder, rejected)
 

@@ -1,111 +1,112 @@
-"""The public HTTP edge: limits, one route a source, and an answer to whatever is sent."""
+"""The way of a request: authenticate → decode → classify → commit → count → respond."""
 
-import time
-from asyncio import Future
-from functools import partial
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+import zlib
+from dataclasses import dataclass
+from typing import Any
 
-import structlog
-from multidict import CIMultiDict
+from aiohttp import web
 
 from exporter.errors import RequestError
-from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
+from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.ledger.keys import make_deliveries, message_ids
-from exporter.reasons import ItemReason, Reason
-from exporter.results import (
-    Batch,
-    ClassifiedResult,
-    PushResult,
-    Rejection,
-    Series,
-    Severity,
-)
+from exporter.reasons import Reason
+from exporter.results import ClassifiedResult, PushResult, Rejection, Severity
 from exporter.runtime import Service
-from exporter.webhooks.connections import IngestServer
-from exporter.webhooks.request import Request
-from exporter.webhooks.responses import Answer
+from exporter.webhooks.limits import Bodies, Limits, is_compressed
+from exporter.webhooks.responses import respond
 
-STATUS = {
-    one.value: one.status
-    for one in Reason
-    if one not in (Reason.NOT_FOUND, Reason.MALFORMED_REQUEST)
-}
-"""The HTTP status of each reason for refusing a call."""
+LISTED_REJECTIONS = 10
+"""Rejected items that a response names: some gateways take a long response for a failure."""
 
 MAX_LISTED_REJECTIONS = 1000
+"""The same with `?verbose=1`."""
 
-_FIELDS = {
-    401: b"\r\nWWW-Authenticate: Bearer",
-    405: b"\r\nAllow: POST",
-    503: b"\r\nRetry-After: 2",
-}
-log = structlog.get_logger()
+_PREFIX = "/webhooks/"
 
 
-class Webhook:
-    """One route: authenticate → decode → classify → record → count → answer."""
+@dataclass(slots=True)
+class Exchange:
+    """How far a request has come: what its error response, its metrics and its record need."""
 
-    def __init__(self, name: str, service: Service) -> None:
-        self._name = name
+    source: str = "unknown"
+    """The gateway's name, once the path is known."""
+    received: ReceivedRequest | None = None
+    """The request with its body, once that has arrived."""
+    proven: bool = False
+    """Whether a credential has let it in."""
+    rejected: tuple[Rejection, ...] | list[Rejection] = ()
+    """Its items that are not results, if others are."""
+
+
+EXCHANGE = web.RequestKey("exchange", Exchange)
+
+
+class Webhooks:
+    """The handler of every gateway."""
+
+    def __init__(self, service: Service, limits: Limits, bodies: Bodies) -> None:
         self._service = service
-        self._metrics = service.metrics.for_source(name, ["accepted", *STATUS], list(ItemReason))
-        self._keep = partial(service.recorder.keep, name)
-        self._debug = service.settings.log_level == "debug"
+        self._limits = limits
+        self._bodies = bodies
 
-    def begin(self, request: Request) -> None:
-        """Refuse at once what is refused whatever its body says."""
-        request.started = time.perf_counter()
-        self._service.in_flight += 1
-        try:
-            self._check(request)
-        except RequestError as refusal:
-            self.refuse(request, refusal)
+    async def handle(self, request: web.Request) -> web.Response:
+        """Take a request as far as its response; raises RequestError for whatever is wrong."""
+        exchange = request[EXCHANGE]
+        gateway = self.check(request)
+        received = exchange.received = await self._receive(request)
+        handshake = gateway.handshake(received)
+        if handshake is not None:
+            return web.Response(text=handshake)
+        if request.method != "POST":
+            raise _method_not_allowed()
+        credential = gateway.authenticate(received)
+        exchange.proven = credential.proven
+        batch = gateway.decode(received)
+        exchange.rejected = batch.rejected
+        classified = [(group, self._classify(group.result)) for group in batch.groups]
+        key = gateway.request_key(received, credential)
+        deliveries = make_deliveries(classified, credential, key)
+        accepted = await self._service.ledger.record(deliveries)
+        results = sum([delivery.size for delivery in deliveries])
+        self._count(gateway, results - accepted, batch.skipped, batch.rejected)
+        self._service.results.remember(message_ids(classified))
+        return _response(gateway, received, accepted, results - accepted, batch.rejected)
 
-    def receive(self, request: Request) -> None:
-        """Take a call as far as the ledger, which says when it is durable."""
-        try:
-            received = ReceivedRequest(
-                request.body, CIMultiDict(request.headers), urlencode(request.query)
-            )
-            batch, credential = self._read(request, received)
-            classified = [(group, self._classify(group.result)) for group in batch.groups]
-            key = self._gateway.request_key(received, credential)
-            deliveries = make_deliveries(classified, key and key.key)
-            recorded = self._service.ledger.record(deliveries)
-            if batch.rejected:
-                self._keep(batch.rejected[0].reason, request, authenticated=credential.proven)
-            results = sum([delivery.size for delivery in deliveries])
-            waiting = _Waiting(request, results, batch.rejected, message_ids(classified))
-            recorded.add_done_callback(partial(self._answer, waiting))
-        except Exception as error:  # noqa: BLE001 - the sender gets an answer, whatever it is
-            self._fail(request, error)
-
-    def refuse(self, request: Request, refusal: RequestError) -> None:
-        """Answer with an error."""
-        self._finish(request, refusal.reason, refuse(refusal))
-
-    def _check(self, request: Request) -> None:
-        if request.method != b"POST":
-            raise RequestError(Reason.METHOD_NOT_ALLOWED, "Results are posted.")
+    def check(self, request: web.Request) -> Gateway:
+        """Return the gateway of the path; raises RequestError for what the headers rule out."""
+        gateway = self._gateway(request.path)
+        request[EXCHANGE].source = gateway.name
+        if request.method not in ("POST", "GET"):  # GET may be a handshake
+            raise _method_not_allowed()
         if self._service.draining:
             raise RequestError(Reason.DRAINING, "The exporter is stopping; send again.")
-        self._service.bodies.check(request)
+        self._bodies.check(request.headers)
+        return gateway
 
-    @property
-    def _gateway(self) -> Gateway:
-        return self._service.configuration.gateways[self._name]
+    def _gateway(self, path: str) -> Gateway:
+        gateways = self._service.configuration.gateways
+        gateway = gateways.get(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
+        if gateway is None:  # it may have a doubled or trailing slash
+            root, _, name = "/".join(filter(None, path.split("/"))).partition("/")
+            gateway = gateways.get(name) if root == "webhooks" else None
+        if gateway is None:
+            raise RequestError(
+                Reason.NOT_FOUND, "Webhooks are POST /webhooks/<gateway>; this path is none."
+            )
+        return gateway
 
-    def _read(self, request: Request, received: ReceivedRequest) -> tuple[Batch, Credential]:
-        """Authenticate and decode."""
-        proven = False
-        try:
-            credential = self._gateway.authenticate(received)
-            proven = credential.proven
-            return self._gateway.decode(received), credential
-        except RequestError as refusal:
-            self._keep(refusal.reason, request, authenticated=proven)
-            raise
+    async def _receive(self, request: web.Request) -> ReceivedRequest:
+        headers = request.headers
+        body = content = await self._bodies.read(request)
+        if is_compressed(headers):
+            content = _unpacked(body, self._limits.max_body_bytes)
+        return ReceivedRequest(
+            body,
+            headers,
+            request.raw_path.partition("?")[2],
+            content=content,
+            url=f"{headers.get('X-Forwarded-Proto', request.scheme)}://{request.host}{request.raw_path}",
+        )
 
     def _classify(self, result: PushResult) -> ClassifiedResult:
         meaning = self._service.configuration.classifier.classify(result)
@@ -113,106 +114,62 @@ class Webhook:
             return self._service.unknown_codes.admit(meaning, result.message)
         return meaning
 
-    def _answer(self, call: "_Waiting", recorded: "Future[int]") -> None:
-        """Answer a call whose results are durable, or cannot be."""
-        try:
-            answer = self._count(call, recorded.result())
-            self._service.results.remember(call.message_ids)
-        except Exception as error:  # noqa: BLE001
-            self._fail(call.request, error)
-        else:
-            self._finish(call.request, "accepted", Answer(200, answer))
-
-    def _count(self, call: "_Waiting", accepted: int) -> dict[str, Any]:
-        """Count what the ledger does not, and return what the answer says."""
-        duplicates = call.results - accepted
+    def _count(
+        self, gateway: Gateway, duplicates: int, skipped: int, rejected: list[Rejection]
+    ) -> None:
+        """Count what the ledger does not."""
+        metrics = self._service.metrics.source(gateway.name)
         if duplicates:
-            self._metrics.duplicates.inc(duplicates)
-        for rejection in call.rejected:
-            self._metrics.rejected[rejection.reason].inc()
-        answer = {
-            "accepted": accepted,
-            "duplicates": duplicates,
-            "rejected": call.rejected[:MAX_LISTED_REJECTIONS],
-        }
-        if call.rejected and not call.results:
-            raise InvalidResultsError(call.rejected, answer)
-        return answer
-
-    def _fail(self, request: Request, error: Exception) -> None:
-        """Answer with an error; none but our own fault is a 500."""
-        if not isinstance(error, RequestError):
-            log.error("a call could not be answered", source=self._name, exc_info=error)
-            error = RequestError(Reason.INTERNAL_ERROR, "The exporter failed; its log says how.")
-        self.refuse(request, error)
-
-    def _finish(self, request: Request, status: str, answer: Answer) -> None:
-        """Count the outcome of a call, and send its answer."""
-        self._service.in_flight -= 1
-        self._metrics.requests[status].inc()
-        self._metrics.seconds.observe(time.perf_counter() - request.started)
-        if self._debug:
-            log.debug("request", source=self._name, status=status)
-        request.answer(answer)
+            metrics.duplicates.inc(duplicates)
+        if skipped:
+            metrics.skipped.inc(skipped)
+        for rejection in rejected:
+            metrics.rejected[rejection.reason].inc()
 
 
-class _Waiting(NamedTuple):
-    """What is kept of a call until its results are durable: as little as its answer needs."""
-
-    request: Request
-    results: int
-    """How many results it has."""
-    rejected: list[Rejection]
-    message_ids: dict[Series, str]
-
-
-class InvalidResultsError(RequestError):
-    """Nothing in the body was a result."""
-
-    def __init__(self, rejected: list[Rejection], answer: dict[str, Any]) -> None:
-        first = rejected[0]
-        super().__init__(
-            Reason.INVALID_RESULTS,
-            f"None of {len(rejected)} results is valid; at index {first.index}: {first.detail}",
-        )
-        self.answer = answer
-
-
-def refuse(refusal: RequestError) -> Answer:
-    """Answer with an error; hang up where the rest of the body would be taken for a request."""
-    extra = refusal.answer if isinstance(refusal, InvalidResultsError) else {}
-    status = STATUS[refusal.reason]
-    return Answer(
-        status,
-        _error(refusal.reason, refusal.detail) | extra,
-        fields=_FIELDS.get(status, b""),
-        hang_up=refusal.reason.closes,
-    )
+def _response(
+    gateway: Gateway,
+    received: ReceivedRequest,
+    accepted: int,
+    duplicates: int,
+    rejected: list[Rejection],
+) -> web.Response:
+    """Say what became of the items; raises RequestError if none of them is a result."""
+    content: dict[str, Any] = {"accepted": accepted, "duplicates": duplicates, "rejected": rejected}
+    if rejected:
+        verbose = received.query.get("verbose", "") not in ("", "0", "false")
+        listed = MAX_LISTED_REJECTIONS if verbose else LISTED_REJECTIONS
+        content["rejected"] = rejected[:listed]
+        if len(rejected) > listed:
+            content["rejected_total"] = len(rejected)
+        if not accepted + duplicates:
+            first = rejected[0]
+            raise RequestError(
+                Reason.INVALID_RESULTS,
+                f"None of {len(rejected)} items is a result; at index {first.index}: "
+                f"{first.detail}",
+                extra=content,
+            )
+    return respond(content if gateway.response is None else gateway.response)
 
 
-def make_ingest_server(service: Service, max_connections: int) -> IngestServer:
-    """Build the public listener: the webhooks, and an answer to everything else."""
-    not_found = service.metrics.unrouted("not_found")
-    malformed = service.metrics.unrouted("malformed_request")
-    names = list(service.configuration.gateways)
-    paths = " and ".join(f"/webhooks/{name}" for name in names)
-
-    def answer_not_found(request: Request) -> None:
-        not_found.inc()
-        request.answer(Answer(404, _error("not_found", f"The webhooks are {paths}.")))
-
-    def answer_malformed() -> Answer:
-        malformed.inc()
-        return Answer(400, _error("malformed_request", "This is not HTTP/1.1."), hang_up=True)
-
-    return IngestServer(
-        {f"/webhooks/{name}": Webhook(name, service) for name in names},
-        not_found=answer_not_found,
-        malformed=answer_malformed,
-        bodies=service.bodies,
-        max_connections=max_connections,
-    )
+def _unpacked(body: bytes, max_bytes: int) -> bytes:
+    """Unpack gzip, and no more of it than a body may be large."""
+    content = b""
+    try:
+        while body:  # gzip files may follow each other
+            unpacker = zlib.decompressobj(wbits=31)
+            content += unpacker.decompress(body, max_bytes + 1 - len(content))
+            if len(content) > max_bytes:
+                detail = f"The body is larger than {max_bytes} bytes when it is unpacked."
+                raise RequestError(Reason.TOO_LARGE, detail)
+            if not unpacker.eof:
+                raise RequestError(Reason.MALFORMED_BODY, "The gzip data breaks off.")
+            body = unpacker.unused_data
+    except zlib.error:
+        raise RequestError(Reason.MALFORMED_BODY, "The body is not gzip.") from None
+    return content
 
 
-def _error(reason: str, detail: str) -> dict[str, Any]:
-    return {"error": reason, "detail": detail}
+def _method_not_allowed() -> RequestError:
+    return RequestError(Reason.METHOD_NOT_ALLOWED, "Results are posted.", {"Allow": "POST"})

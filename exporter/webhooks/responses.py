@@ -1,51 +1,33 @@
-"""Answers of the webhooks: small JSON, written in one piece."""
+"""Responses of the webhooks: small JSON."""
 
-import time
-from email.utils import formatdate
-from functools import lru_cache
-from http import HTTPStatus
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
+from aiohttp import web
 
-_FIELDS = b"Content-Type: application/json\r\nServer: push-result-exporter\r\nContent-Length: "
+from exporter.errors import RequestError
 
-
-class Answer(NamedTuple):
-    """What the answer to one request says."""
-
-    status: int
-    content: Any
-    """What becomes its JSON."""
-    fields: bytes = b""
-    """Further header fields, each with a line end before it."""
-    hang_up: bool = False
-    """Whether the connection ends with it."""
-
-    def encode(self, version: str, *, hang_up: bool, head_only: bool) -> bytes:
-        """Return all its bytes, for a client of that version of HTTP."""
-        content = msgspec.json.encode(self.content)
-        connection = b""
-        if hang_up:
-            connection = b"\r\nConnection: close"
-        elif version == "1.0":
-            connection = b"\r\nConnection: keep-alive"
-        return b"%b%b%d\r\nDate: %b%b%b\r\n\r\n%b" % (
-            _status_line(self.status),
-            _FIELDS,
-            len(content),
-            _date(int(time.time())),
-            connection,
-            self.fields,
-            b"" if head_only else content,
-        )
+_HEADERS = {"Content-Type": "application/json", "Server": "push-result-exporter"}
 
 
-@lru_cache(maxsize=64)
-def _status_line(status: int) -> bytes:
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
+def respond(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Make a response of what becomes JSON; bytes are JSON already."""
+    body = content if isinstance(content, bytes) else msgspec.json.encode(content)
+    all_headers = {**_HEADERS, **headers} if headers else _HEADERS
+    return web.Response(body=body, status=status, headers=all_headers)
 
 
-@lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode()
+def refuse(error: RequestError) -> web.Response:
+    """Make the response of a refused request; close where the rest of a body stays unread."""
+    reason = error.reason
+    headers = dict(error.headers)
+    if reason.retry_after is not None:
+        headers["Retry-After"] = str(reason.retry_after)
+    content = {"error": reason, "detail": error.detail, **error.extra}
+    response = respond(content, reason.status, headers)
+    if reason.closes:
+        response.force_close()
+    return response

@@ -15,7 +15,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.classification.tables import GATEWAY, load_tables
-from exporter.webhooks.handler import MAX_LISTED_REJECTIONS, STATUS
+from exporter.reasons import Reason
+from exporter.webhooks.handler import MAX_LISTED_REJECTIONS
 from tests.support.exporter import (
     SECRET,
     TOKEN,
@@ -611,7 +612,7 @@ async def test_series_exist_before_the_first_call(exporter: Exporter) -> None:
     """Every source has each of its outcomes at 0 from the start."""
     requests = (await exporter.samples())["push_webhook_requests_total"]
     for source in ("mps", "results"):
-        for status in ("accepted", *STATUS):
+        for status in ("accepted", *Reason):
             assert requests[source, status] == 0
 
 
