@@ -1,11 +1,19 @@
-"""Files that an operator writes: read in one way, so that each is forgiven the same things."""
+"""Files of data: those that are shipped with the code, and those that an operator writes."""
 
 import tomllib
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from exporter.errors import ConfigurationError
+
+
+def data_folder(name: str) -> Path:
+    """Return a folder of shipped data: inside the package, as in a wheel, or else beside it."""
+    package = Path(str(resources.files("exporter")))
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
 
 
 def read_toml(kind: str, path: Path) -> dict[str, Any]:

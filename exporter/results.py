@@ -23,6 +23,8 @@ class Category(StrEnum):
 
     ACCEPTED = "accepted"
     PENDING = "pending"
+    DELIVERED = "delivered"
+    OPENED = "opened"
     UNREACHABLE = "unreachable"
     UNREGISTERED = "unregistered"
     TOKEN_INVALID = "token_invalid"  # noqa: S105 - a category, not a credential

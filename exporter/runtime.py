@@ -77,8 +77,7 @@ class Service:
                 "reload failed, the old configuration stays", problem=str(error)
             )
             raise
-        known = (meaning.series for meaning in self.configuration.classifier.known())
-        self.unknown_codes.forget(known)
+        self.unknown_codes.forget(self.configuration.classifier)
         self.metrics.reload_successful.set(1)
         self.reload_problem = None
         log.info("configuration reloaded")

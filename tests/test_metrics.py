@@ -155,11 +155,12 @@ def test_process_and_python_are_described() -> None:
 
 def known_labels() -> set[tuple[str, ...]]:
     """List each known (channel, code, severity), from the tables and not by the classifier."""
-    common = TABLES[GATEWAY].codes.items()
+    common = TABLES[GATEWAY].codes
     return {
         (channel, code, row.severity.value)
         for channel, table in TABLES.items()
-        for code, row in [*table.codes.items(), *common]
+        for rows in (table.codes, common if table.common_codes else {})
+        for code, row in rows.items()
     }
 
 

@@ -17,7 +17,7 @@ from exporter.admin.status_codes import (
     worst_of_hour,
 )
 from exporter.classification.alerts import alerts_for
-from exporter.classification.tables import Tables
+from exporter.classification.tables import HOW_TO_MATCH, Tables
 from exporter.reasons import ItemReason, Reason
 from exporter.results import Series, Severity
 from exporter.runtime import VERSION, Service
@@ -135,7 +135,7 @@ def status_of(service: Service) -> Status:
 def code_rows(tables: Tables) -> list[dict[str, str]]:
     """List every row of the code tables."""
     return [
-        {"channel": table.channel, "code": code} | row.model_dump(mode="json", exclude={"messages"})
+        {"channel": table.channel, "code": code} | row.model_dump(mode="json", exclude=HOW_TO_MATCH)
         for table in tables.values()
         for code, row in table.codes.items()
     ]

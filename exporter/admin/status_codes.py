@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from exporter.classification.alerts import Alert, alerts_for
-from exporter.classification.tables import OTHER, draft_row
+from exporter.classification.drafts import draft_row
+from exporter.classification.tables import OTHER
 from exporter.classification.unknown_codes import MAX_PER_CHANNEL
 from exporter.results import ClassifiedResult, Series, Severity
 from exporter.runtime import Service

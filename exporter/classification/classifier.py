@@ -1,24 +1,18 @@
 """Say which channel a result belongs to and what its code means there: pure and total."""
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import Literal
 
-from exporter.classification.tables import GATEWAY, OTHER, CodeRow, Tables, fold
+from exporter.classification.codespace import Candidate, CodeSpace, RowRule, Rows, mentioned
+from exporter.classification.tables import GATEWAY, OTHER, CodeRow, CodeTable, Tables, fold
 from exporter.results import ClassifiedResult, PushResult, Series
 
 _MAX_HINT = 64
-_MAX_MESSAGE = 1000  # more than any vendor's message; bounds the work on a hostile one
-
-Meanings = dict[str, ClassifiedResult]  # by code
 
 ChannelRule = Literal[
     "hint", "unknown_hint", "ios", "common_code", "only_table", "message", "nothing"
 ]
 """By which rule a result got its channel."""
-
-RowRule = Literal["one_row", "message", "own_row"]
-"""By which rule it got its row: the only one, or one of the channel's own and a common one."""
 
 Decision = tuple[ClassifiedResult, ChannelRule, RowRule]
 """What a result means, and why; a bare tuple of constants, since every result pays for it."""
@@ -35,21 +29,22 @@ class Classifier:
             for word in (table.channel, *table.aliases)
             for spelling in (fold(word), word.upper())  # MPS's own needs no folding
         }
-        self._own: dict[str, Meanings] = {
-            channel: {code: _meaning(channel, code, channel, row) for code, row in rows.items()}
-            for channel, rows in ((table.channel, table.codes) for table in tables.values())
+        self._spaces = {
+            channel: CodeSpace(channel, Rows(channel, table), Rows(channel, _common(tables, table)))
+            for channel, table in tables.items()
         }
-        common = tables[GATEWAY].codes
-        self._common: dict[str, Meanings] = {
-            channel: {code: _meaning(channel, code, GATEWAY, row) for code, row in common.items()}
-            for channel in tables
-        }
-        self._owners: dict[str, list[ClassifiedResult]] = {}
-        for meaning in chain.from_iterable(meanings.values() for meanings in self._own.values()):
-            self._owners.setdefault(meaning.series.code, []).append(meaning)
+        self._hintless = [
+            self._spaces[channel].own for channel, table in tables.items() if not table.hint_only
+        ]
+        """Where a code without a hint may belong."""
+        self._owners: dict[str, list[Candidate]] = {}
+        for rows in self._hintless:
+            for code, row in rows.rows.items():
+                if not row.http_status:
+                    self._owners.setdefault(code, []).append(rows.candidate(code))
 
     def classify(self, result: PushResult) -> ClassifiedResult:
-        """Find what the result means; a code that no table has is a result too."""
+        """Find what the result means; an unknown code is a result too."""
         return self.decide(result)[0]
 
     def decide(self, result: PushResult) -> Decision:
@@ -60,32 +55,43 @@ class Classifier:
                 unknown = ClassifiedResult.unknown(OTHER, result.code)
                 return unknown, "unknown_hint", "one_row"
             return self._on_channel(channel, result, "hint")
-        if result.code in self._own[GATEWAY]:
-            if result.ios:  # MPS reaches iOS through APNs alone.
-                return self._on_channel("apns", result, "ios")
-            return self._on_channel(GATEWAY, result, "common_code")
+        if result.code in self._spaces[GATEWAY].own.by_code:
+            return self._from_gateway(result)
         return self._inferred(result)
 
     def channel(self, word: str) -> str | None:
-        """Return the channel that a table lists under this name or alias."""
+        """Return the channel of which this is the name or an alias."""
         if len(word) > _MAX_HINT:
             return None
         return self._channels.get(word) or self._channels.get(fold(word))
 
+    def resembling(self, hint: str) -> str | None:
+        """Return the only channel of sending whose name or alias is a part of an unknown hint."""
+        folded = fold(hint[:_MAX_HINT])
+        found = {channel for word, channel in self._channels.items() if word in folded}
+        return found.pop() if len(found) == 1 else None
+
     def current(self, series: Series) -> ClassifiedResult:
-        """Say what a series of the ledger means by the tables of today."""
-        if series.table == GATEWAY and (
-            common := self._common.get(series.channel, {}).get(series.code)
-        ):
-            return common
-        return self._row(series.channel, series.code) or ClassifiedResult.unknown(*series[:2])
+        """Say what a series of the ledger means by the tables of today.
+
+        What was counted by a common row stays common. An unknown code that is a name or alias
+        of a row by now means that row.
+        """
+        channel, code, table = series
+        space = self._spaces.get(channel)
+        if space is None:
+            return ClassifiedResult.unknown(channel, code)
+        if table == channel and (own := space.own.by_code.get(code)):
+            return own
+        if table == GATEWAY and code in self._tables[GATEWAY].codes:
+            common = space.common.by_code.get(code)
+            return common or Rows(channel, self._tables[GATEWAY]).by_code[code]
+        return space.find(code, None)[0]
 
     def known(self) -> Iterator[ClassifiedResult]:
         """Yield every pair of channel and code that the tables can produce, own rows first."""
-        for channel, own in self._own.items():
-            yield from own.values()
-            if channel != GATEWAY:
-                yield from self._common[channel].values()
+        for space in self._spaces.values():
+            yield from space
 
     def channels(self) -> list[str]:
         """List every value that the label `channel` can take."""
@@ -97,50 +103,43 @@ class Classifier:
         return table.codes.get(series.code) if table else None
 
     def meanings(self, code: str) -> list[ClassifiedResult]:
-        """List what a code means in each table that has it."""
-        return list(self._owners.get(code, ()))
-
-    def _row(self, channel: str, code: str) -> ClassifiedResult | None:
-        own = self._own.get(channel, {}).get(code)
-        return own or self._common.get(channel, {}).get(code)
+        """List what a code, name or alias means in each table that has it."""
+        spaces = self._spaces.values()
+        exact = [found for space in spaces if (found := space.own.spelled(code))]
+        return exact or [found for space in spaces if (found := space.own.named(code))]
 
     def _on_channel(self, channel: str, result: PushResult, rule: ChannelRule) -> Decision:
-        own = self._own[channel].get(result.code)
-        common = self._common[channel].get(result.code)
-        if own and common and channel != GATEWAY:
-            said = self._mentioned(result.message, [own, common])
-            return (said, rule, "message") if said else (own, rule, "own_row")
-        meaning = own or common or ClassifiedResult.unknown(channel, result.code)
-        return meaning, rule, "one_row"
+        meaning, row_rule = self._spaces[channel].find(result.code, result.message)
+        return meaning, rule, row_rule
+
+    def _from_gateway(self, result: PushResult) -> Decision:
+        """Place a common code: MPS reaches iOS through APNs alone."""
+        if result.ios:
+            return self._on_channel("apns", result, "ios")
+        return self._on_channel(GATEWAY, result, "common_code")
 
     def _inferred(self, result: PushResult) -> Decision:
-        owners = self._owners.get(result.code, [])
+        """Place a result without a hint by the only table that has its code, or by its message."""
+        owners = self._owners.get(result.code) or self._namesakes(result.code)
         if len(owners) == 1:
-            return owners[0], "only_table", "one_row"
-        if matching := self._mentioned(result.message, owners):
-            return matching, "message", "one_row"
+            channel = owners[0][0].series.channel
+            if channel == GATEWAY:
+                return self._from_gateway(result)
+            return self._on_channel(channel, result, "only_table")
+        if meant := mentioned(result.message, owners):
+            return meant, "message", "one_row"
         return ClassifiedResult.unknown(OTHER, result.code), "nothing", "one_row"
 
-    def _mentioned(
-        self, message: str | None, candidates: list[ClassifiedResult]
-    ) -> ClassifiedResult | None:
-        """Return the only candidate whose words the message contains: never a guess."""
-        said = _letters(message or "")
-        matching = [one for one in candidates if any(word in said for word in self._words(one))]
-        return matching[0] if len(matching) == 1 else None
-
-    def _words(self, meaning: ClassifiedResult) -> list[str]:
-        row = self.row(meaning.series)
-        texts = (row.name, row.description, *row.messages) if row else ()
-        return [letters for text in texts if (letters := _letters(text))]
+    def _namesakes(self, text: str) -> list[Candidate]:
+        """List the rows whose name or alias this is, in the tables that need no hint."""
+        exact = [(one, rows) for rows in self._hintless if (one := rows.spelled(text))]
+        found = exact or [(one, rows) for rows in self._hintless if (one := rows.named(text))]
+        codes = [(one.series.code, rows) for one, rows in found]
+        return [rows.candidate(code) for code, rows in codes if code != text]  # no HTTP status
 
 
-def _meaning(channel: str, code: str, table: str, row: CodeRow) -> ClassifiedResult:
-    return ClassifiedResult(
-        Series(channel, code, table), row.name, row.severity, row.category, row.retry
-    )
-
-
-def _letters(text: str) -> str:
-    """Reduce a message to what vendors do not vary: letters and digits without case."""
-    return "".join(filter(str.isalnum, text[:_MAX_MESSAGE].casefold()))
+def _common(tables: Tables, table: CodeTable) -> CodeTable:
+    """Return the table of the common codes as far as they apply on a table's channel."""
+    gateway = tables[GATEWAY]
+    applies = table.common_codes and table is not gateway
+    return gateway if applies else gateway.model_copy(update={"codes": {}})

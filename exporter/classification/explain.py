@@ -4,7 +4,8 @@ import msgspec
 
 from exporter.canonical import canonical_code
 from exporter.classification.alerts import Alert, alerts_for
-from exporter.classification.classifier import ChannelRule, Classifier, RowRule
+from exporter.classification.classifier import ChannelRule, Classifier
+from exporter.classification.codespace import RowRule
 from exporter.classification.tables import OTHER
 from exporter.errors import ConfigurationError
 from exporter.redaction import redact_text

@@ -1,30 +1,44 @@
-"""Load and validate the code tables: ours, then the operator's own on top."""
+"""Load and validate the code tables: the shipped ones, then the operator's merged over them."""
 
 import datetime as dt
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
 
 from exporter.canonical import canonical_code
 from exporter.errors import ConfigurationError
+from exporter.files import data_folder, read_toml
 from exporter.results import Category, Retry, Severity
 
 GATEWAY = "mps"
-"""The channel whose table holds the common codes, valid on every channel."""
+"""The channel whose table holds the common codes."""
 
 OTHER = "other"
-"""The channel of a result that no table claims, and the code past the bound on unknown codes."""
+"""The channel of a result that cannot be placed, and the code past the bound on unknown codes."""
 
 CHANNELS = ("mps", "apns", "huawei", "honor", "harmonyos", "mipush", "oppo", "vivo", "fcm")
-"""The channels of our own tables, in the order in which people read them."""
+"""The channels of sending, in the order in which people read them; the common codes are theirs."""
 
-_HERE = Path(__file__).parent.parent
-_FOLDERS = (_HERE / "codes", _HERE.parent / "codes")  # in a wheel, in a checkout
+RECEIPT_CHANNELS = (
+    "huawei-receipts",
+    "harmonyos-receipts",
+    "honor-receipts",
+    "oppo-receipts",
+    "vivo-receipts",
+    "mipush-receipts",
+    "meizu-receipts",
+    "getui",
+)
+"""The channels of receipts: each a space of codes of its own."""
 
+HTTP_ERRORS = range(400, 600)
+
+Channel = Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,31}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
 
@@ -36,23 +50,44 @@ class CodeRow(_Strict):
     """What one code means and what to do about it."""
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    aliases: tuple[Text, ...] = ()
+    """Other codes that mean the same, counted under this row's code, as its name is."""
     messages: tuple[Text, ...] = ()
     """Other texts by which the vendor reports the code, to tell it from a namesake."""
+    narrows: tuple[Text, ...] = ()
+    """Vaguer codes that mean this row where the message contains a text of it."""
     description: Text
     severity: Severity
     category: Category
     retry: Retry
     action: Text
     source: Text
-    origin: Annotated[str, Field(pattern="^(status-page|vendor|operator)$")]
+    origin: Annotated[str, Field(pattern="^(status-page|vendor|integrator|operator)$")]
+    http_status: bool = False
+    """Whether the code is a bare HTTP status: it says nothing about the vendor, so that it needs
+    a hint, and a message that is the name of another row is more specific."""
+    overrides_common: bool = False
+    """Whether it is this row that counts where a common row has the code, too, and the message
+    fits neither."""
+
+
+HOW_TO_MATCH = {"aliases", "messages", "narrows", "http_status", "overrides_common"}
+"""The fields by which a row is found; the others say what it means."""
 
 
 class CodeTable(_Strict):
     """The codes of one channel."""
 
-    channel: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,31}$")]
+    channel: Channel
     title: Text
     aliases: tuple[Text, ...]
+    common_codes: bool = False
+    """Whether the gateway reports its own, common codes on this channel, too."""
+    hint_only: bool = False
+    """Whether a result must name the channel to be looked up here, so that these codes never
+    make those of other tables ambiguous."""
+    receipts_of: Channel | Literal[""] = ""
+    """The channel whose pushes these receipts are of, if that is what they are."""
     checked: dt.date
     """The day on which the rows were last held against their sources."""
     codes: dict[str, CodeRow]
@@ -62,77 +97,128 @@ Tables = Mapping[str, CodeTable]
 """Tables by channel."""
 
 
-def load_tables(operator_files: Iterable[Path] = ()) -> Tables:
-    """Read our tables and merge the operator's files over them, in order.
+def load_tables(operator_files: Iterable[Path] = (), extra_channels: Iterable[str] = ()) -> Tables:
+    """Read the shipped tables and merge the operator's files over them, in order.
 
+    Each of `extra_channels`, which gateway descriptions name, gets an empty table, unless it is
+    a name or alias of a table already.
     Raises ConfigurationError naming the file, the row and the field that is wrong.
     """
-    folder = next((folder for folder in _FOLDERS if folder.is_dir()), _FOLDERS[0])
+    folder = data_folder("codes")
     tables: dict[str, CodeTable] = {}
-    for channel in CHANNELS:
+    for channel in CHANNELS + RECEIPT_CHANNELS:
         path = folder / f"{channel}.toml"
-        tables[channel] = _validate(path, _read(path))
+        tables[channel] = _validate(path, read_toml("code table", path))
     for path in operator_files:
-        data = _read(path)
+        data = read_toml("code table", path)
         base = tables.get(str(data.get("channel")))
         table = _validate(path, _overlay(base, data, path))
         tables[table.channel] = table
         _check_names(tables, path)
+    known = {OTHER} | {
+        fold(word) for one in tables.values() for word in (one.channel, *one.aliases)
+    }
+    for channel in extra_channels:
+        if fold(channel) not in known:
+            tables[channel] = _empty(channel)
     return tables
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _new_table(channel: object) -> dict[str, Any]:
+    """Return what a table has that does not say it itself."""
+    return {"title": channel, "aliases": (), "checked": dt.datetime.now(dt.UTC).date()}
+
+
+def _empty(channel: str) -> CodeTable:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        msg = f"code table {path}: {getattr(error, 'strerror', None) or error}"
-        raise ConfigurationError(msg) from error
+        return CodeTable.model_validate({**_new_table(channel), "channel": channel, "codes": {}})
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise ConfigurationError(f"{channel!r} cannot be a channel: {problem}") from None
 
 
 def _overlay(base: CodeTable | None, data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Lay an operator's table over ours: a row may give only the fields that it changes."""
+    """Merge an operator's table over ours: a row may give only the fields that it changes."""
     codes = data.get("codes", {})
     if not isinstance(codes, dict):
         return data
     defaults = {"origin": "operator", "source": f"operator's file {path.name}"}
-    table: dict[str, Any] = {
-        "title": data.get("channel"),
-        "aliases": (),
-        "checked": dt.datetime.now(dt.UTC).date(),
-    }
-    merged: dict[str, Any] = {}
-    if base:
-        table = base.model_dump()
-        merged = dict(table["codes"])
-        if isinstance(given := data.get("aliases"), list):
-            new = [alias for alias in given if alias not in base.aliases]
-            data = {**data, "aliases": [*base.aliases, *new]}
+    table = base.model_dump() if base else _new_table(data.get("channel"))
+    merged: dict[str, Any] = dict(table.get("codes", {}))
     for code, row in codes.items():
         known = merged.get(code, {})
-        merged[code] = {**known, **defaults, **row} if isinstance(row, dict) else row
-    return {**table, **data, "codes": merged}
+        merged[code] = (
+            {**known, **defaults, **row, **_added(known, row)} if isinstance(row, dict) else row
+        )
+    return {**table, **data, **_added(table, data), "codes": merged}
+
+
+def _added(known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Add the given aliases to the known ones, and the known name if another one is given.
+
+    Otherwise a file of one's own could make results unknown that were known before.
+    """
+    aliases = given.get("aliases", ())
+    if not known or not isinstance(aliases, list | tuple):
+        return {}
+    name = known.get("name")
+    renamed = [name] if name and given.get("name", name) != name else []
+    kept = [*known["aliases"], *(one for one in renamed if one not in known["aliases"])]
+    return {"aliases": kept + [alias for alias in aliases if alias not in kept]}
 
 
 def _validate(path: Path, data: dict[str, Any]) -> CodeTable:
     try:
         table = CodeTable.model_validate(data)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{_where(problem['loc'])}: {problem['msg']}" for problem in error.errors()
-        )
-        msg = f"code table {path}: {problems}"
-        raise ConfigurationError(msg) from None
+        problems = "; ".join(map(_problem, error.errors()))
+        raise ConfigurationError(f"code table {path}: {problems}") from None
     _keep_other_free(path, table)
+    try:
+        _check_rows(table)
+        _check_aliases(table)
+    except ValueError as error:
+        raise ConfigurationError(f"code table {path}: codes.{error}") from None
+    return table
+
+
+def _problem(problem: ErrorDetails) -> str:
+    """Say where a table is wrong, and for an unknown key which one may be meant."""
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"{where}: {problem['msg']}"
+    keys = CodeTable.model_fields if len(problem["loc"]) == 1 else CodeRow.model_fields
+    near = get_close_matches(str(problem["loc"][-1]), keys, n=1, cutoff=0.5)
+    return f"{where}: there is no such key" + "".join(f"; did you mean {one!r}?" for one in near)
+
+
+def _check_rows(table: CodeTable) -> None:
+    """Refuse a code that is not canonical, and what does not fit the code or the other rows."""
     names: dict[str, str] = {}
     for code, row in table.codes.items():
         if (canonical := canonical_code(code)) != code:
-            mend = f"write the code as {canonical!r}" if canonical else "this cannot be a code"
-            msg = f"code table {path}: codes.{code}: {mend}"
-            raise ConfigurationError(msg)
+            fix = f"write the code as {canonical!r}" if canonical else "this cannot be a code"
+            raise ValueError(f"{code}: {fix}")
         if (twin := names.setdefault(row.name.casefold(), code)) != code:
-            msg = f"code table {path}: codes.{code}.name: {row.name!r} is the name of {twin} too"
-            raise ConfigurationError(msg)
-    return table
+            raise ValueError(f"{code}.name: {row.name!r} is the name of {twin} too")
+        if row.http_status and not (code.isdecimal() and int(code) in HTTP_ERRORS):
+            raise ValueError(f"{code}.http_status: {code} is no HTTP status of an error")
+        for vague in row.narrows:
+            if not table.common_codes and vague not in table.codes:
+                raise ValueError(f"{code}.narrows: {vague!r} is no code of this table")
+
+
+def _check_aliases(table: CodeTable) -> None:
+    """Refuse an alias that is no code, or is a code, name or alias of another row."""
+    owners = {canonical_code(row.name) or code: code for code, row in table.codes.items()}
+    owners |= {code: code for code in table.codes}
+    for code, row in table.codes.items():
+        for alias in row.aliases:
+            spelling = canonical_code(alias)
+            if spelling is None or not any(map(str.isalnum, spelling)):
+                raise ValueError(f"{code}.aliases: {alias!r} cannot be a code")
+            if (twin := owners.setdefault(spelling, code)) != code:
+                raise ValueError(f"{code}.aliases: {alias!r} means {twin} already")
 
 
 def _keep_other_free(path: Path, table: CodeTable) -> None:
@@ -142,10 +228,6 @@ def _keep_other_free(path: Path, table: CodeTable) -> None:
         if OTHER in words:
             msg = f"code table {path}: {field}: {OTHER!r} stands for what no table has"
             raise ConfigurationError(msg)
-
-
-def _where(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location)
 
 
 def _check_names(tables: Tables, path: Path) -> None:
@@ -162,37 +244,3 @@ def _check_names(tables: Tables, path: Path) -> None:
 def fold(word: str) -> str:
     """Bring a channel's name or alias into the form in which they are compared."""
     return re.sub(r"\s+", "", word).casefold()
-
-
-def draft_row(channel: str, code: str, message: str | None) -> str:
-    """Write the row of a code that no table has, as TOML: each `?` is for the operator to fill.
-
-    It does not load before that, and may follow other rows in a file.
-    """
-    key = code if re.fullmatch("[A-Za-z0-9_-]+", code) else _quoted(code)
-    known = channel if channel != OTHER else "?"
-    severities, categories, retries = (
-        ", ".join(one for one in kind if one != "unknown") for kind in (Severity, Category, Retry)
-    )
-    return f"""# In a file that begins with: channel = "{known}"
-[codes.{key}]
-name = {_quoted(f"Code {code}")}  # a short one of your own
-description = {_quoted(message.strip() if message and message.strip() else "?")}
-severity = "?"  # {severities}
-category = "?"  # {categories}
-retry = "?"  # {retries}
-action = "?"
-"""
-
-
-def _quoted(text: str) -> str:
-    """Write text as a TOML string in which nothing is invisible."""
-    return '"' + "".join(map(_escaped, text)) + '"'
-
-
-def _escaped(character: str) -> str:
-    if character in '"\\':
-        return f"\\{character}"
-    if character.isprintable():
-        return character
-    return f"\\U{ord(character):08X}"

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from exporter.classification.classifier import ChannelRule, RowRule
+from exporter.classification.classifier import ChannelRule
+from exporter.classification.codespace import RowRule
 from exporter.classification.explain import Meaning, Row, Why
 from exporter.gateways.trace import Explanation, Signature
 
@@ -22,8 +23,11 @@ _CHANNEL_BY: dict[ChannelRule, str] = {
 }
 _ROW_BY: dict[RowRule, str] = {
     "one_row": "",
+    "name": " The code is a name or alias of this row.",
+    "http_message": " The code is an HTTP status, and the message is a name or alias of this row.",
     "message": " It has a row of its own and a common one: the message is this one's.",
     "own_row": " It has a row of its own and a common one: the message does not say which.",
+    "common_row": " It has a row of its own and a common one: the message does not say which.",
 }
 _COLOURS = {"info": 32, "warning": 33, "error": 31, "critical": 35, "unknown": 36}
 _BOLD, _DIM = 1, 2

@@ -158,7 +158,7 @@ def _loose(value: object) -> Callback:
 
 def _code(value: object) -> object:
     """Return what may be a code; `True`, which equals 1, and lists are not even looked up."""
-    return value if value is None or type(value) in (str, int, float) else "?"
+    return value if value is None or type(value) in (str, int, float) else ()
 
 
 def _text(value: object) -> str | None:

@@ -111,7 +111,7 @@ class Webhooks:
     def _classify(self, result: PushResult) -> ClassifiedResult:
         meaning = self._service.configuration.classifier.classify(result)
         if meaning.severity is Severity.UNKNOWN:
-            return self._service.unknown_codes.admit(meaning, result.message)
+            return self._service.unknown_codes.admit(meaning, result.message, result.hint)
         return meaning
 
     def _count(

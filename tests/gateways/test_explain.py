@@ -57,13 +57,36 @@ def body(*items: object) -> bytes:
     [
         ("2009", ["apns 2009 BadDeviceToken"]),
         (" +2009 ", ["apns 2009 BadDeviceToken"]),
-        ("2", ["mps 2 Acked"]),
+        ("99999999", ["mps 99999999 NONE"]),
+        (
+            "2",
+            [
+                "mps 2 Acked",
+                "huawei-receipts 2 AppUninstalled",
+                "harmonyos-receipts 2 AppUninstalled",
+                "mipush-receipts 2 Clicked",
+                "meizu-receipts 2 Clicked",
+            ],
+        ),
         ("-2", ["oppo -2 Service in Flow Control"]),
-        ("-1", ["mps -1 WaitingForVerify", "oppo -1 Service Currently Unavailable"]),
+        (
+            "-1",
+            [
+                "mps -1 WaitingForVerify",
+                "mipush -1 UnknownError",
+                "oppo -1 Service Currently Unavailable",
+            ],
+        ),
         (
             "10000",
-            ["oppo 10000 Invalid RegistrationId", "vivo 10000 PermissionAuthenticationFailed"],
+            [
+                "oppo 10000 Invalid RegistrationId",
+                "vivo 10000 PermissionAuthenticationFailed",
+                "getui 10000 Displayed",
+            ],
         ),
+        ("BadDeviceToken", ["apns 2009 BadDeviceToken"]),
+        ("messaging/registration-token-not-registered", ["fcm 90000003 NotRegistered"]),
     ],
 )
 def test_a_code_alone_is_explained_wherever_it_exists(code: str, expected: list[str]) -> None:
@@ -118,7 +141,7 @@ def test_a_code_of_no_table_is_explained() -> None:
     assert "severity unknown" in text
 
 
-@pytest.mark.parametrize("channel", ["getui", "other", "", "  ", "x" * 65])
+@pytest.mark.parametrize("channel", ["pigeon", "other", "", "  ", "x" * 65])
 def test_an_unknown_channel_is_an_error_that_lists_the_known(channel: str) -> None:
     """A channel that no table lists is refused by name, with those that are known."""
     with pytest.raises(ConfigurationError, match="unknown channel") as caught:
@@ -132,10 +155,10 @@ def test_an_operators_channel_is_among_the_known(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text('channel = "acme"\n[codes]\n')
     with pytest.raises(ConfigurationError, match="acme"):
-        explain_code(Classifier(load_tables([own])), "2", "getui")
+        explain_code(Classifier(load_tables([own])), "2", "pigeon")
 
 
-@pytest.mark.parametrize("code", ["", " ", "a b", "x" * 65, "1\x00", "\u0662"])
+@pytest.mark.parametrize("code", ["", " ", "x" * 65, "a b" * 30])
 @pytest.mark.parametrize("channel", [None, "apns"])
 def test_what_cannot_be_a_code_is_an_error(code: str, channel: str | None) -> None:
     """Text that is no code is refused by name."""
@@ -178,7 +201,7 @@ def test_a_payload_of_any_format_is_explained(payload: bytes, expected: list[str
     [
         ({"code": 2009, "channel": "IOS"}, "the hint 'IOS'"),
         ({"code": 2009, "channel": " IOS "}, "the hint ' IOS '"),
-        ({"code": 2009, "channel": "getui"}, "the hint 'getui' that no table knows"),
+        ({"code": 2009, "channel": "pigeon"}, "the hint 'pigeon' that no table knows"),
         ({"code": 2}, "a common code and no hint"),
         ({"statusCode": 2, "extInfo": {"osType": "ios"}}, "from an iOS device"),
         ({"code": 2009}, "only this table has the code"),
@@ -205,7 +228,7 @@ def test_the_urls_channel_goes_before_the_bodys() -> None:
     [
         (body({"channel": "vivo"}), ["item 0 is not a result: code_missing"]),
         (body({"code": True}), ["item 0 is not a result: code_invalid"]),
-        (body({"statusCode": "a b"}), ["item 0 is not a result: code_invalid"]),
+        (body({"statusCode": " "}), ["item 0 is not a result: code_invalid"]),
         (body({"code": 2}, 5), ["Channel mps", "item 1 is not a result: not_an_object"]),
         (body({"results": [{"code": 2, "count": 0}]}), ["item 0 is not a result: count_invalid"]),
         (body({"code": 2}) + b"\nnonsense\n", ["Channel mps", "item 1 is not a result: malformed"]),

@@ -75,7 +75,8 @@ async def test_every_code_of_every_table_is_counted(exporter: Exporter, keys: Ke
     tables = load_tables()
     results = []
     for channel, table in tables.items():
-        for code, row in {**tables[GATEWAY].codes, **table.codes}.items():
+        common = tables[GATEWAY].codes if table.common_codes else {}
+        for code, row in {**common, **table.codes}.items():
             expected[channel, code, row.severity] = 1
             results.append(json.loads(callback(code, row.name, channel=channel)))
     status, answer = await call(exporter, keys, json.dumps(results).encode())
@@ -119,7 +120,7 @@ async def test_spellings_of_a_code_are_one(exporter: Exporter, keys: KeyPair, co
     assert await exporter.counted() == {("mps", "2", "info"): 1}
 
 
-@pytest.mark.parametrize("code", [True, [2], {"a": 1}, 1.5, "two words", "x" * 65, 10**70])
+@pytest.mark.parametrize("code", [True, [2], {"a": 1}, 1.5, " ", "x" * 65, 10**70])
 async def test_callback_with_an_impossible_code(
     exporter: Exporter, keys: KeyPair, code: object
 ) -> None:
@@ -253,7 +254,7 @@ ITEMS: list[tuple[Any, str]] = [
     ({"code": True}, "code_invalid"),
     ({"code": [2]}, "code_invalid"),
     ({"code": 1.5}, "code_invalid"),
-    ({"code": "two words"}, "code_invalid"),
+    ({"code": " "}, "code_invalid"),
     ({"code": "x" * 65}, "code_invalid"),
     ({"code": 10**70}, "code_invalid"),
     ({"code": 1, "count": 0}, "count_invalid"),
