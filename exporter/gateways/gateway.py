@@ -38,6 +38,10 @@ class ReceivedRequest:
         pairs = parse_qsl(self.query_string, keep_blank_values=True)
         return dict(reversed(pairs))
 
+    def unpacked(self) -> "ReceivedRequest":
+        """Return the same request, as if its body had come without Content-Encoding."""
+        return ReceivedRequest(self.content, self.headers, self.query_string, url=self.url)
+
     @property
     def content_type(self) -> str:
         """The media type without parameters, in lower case; empty if none is given."""
