@@ -11,7 +11,6 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -23,6 +22,7 @@ from exporter.classification.tables import OTHER
 from exporter.ledger.ledger import Count
 from exporter.reasons import ItemReason, Reason
 from exporter.results import ClassifiedResult, Series
+from exporter.text import printable
 
 RESULTS = "push_results_total"
 CODE_INFO = "push_code_info"
@@ -55,7 +55,8 @@ class Metrics:
     """The metrics of one exporter, in a registry of their own."""
 
     def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
-        self.registry = registry or CollectorRegistry()
+        # It describes collectors by what they collect, so that `name[]` finds those of the process.
+        self.registry = registry or CollectorRegistry(auto_describe=True)
         self._sources: dict[str, SourceMetrics] = {}
         self._requests = Counter(
             REQUESTS,
@@ -154,21 +155,21 @@ class Metrics:
             rejected={reason: self._rejected.labels(name, reason) for reason in ItemReason},
         )
 
-    def calls(self) -> dict[tuple[str, ...], int]:
-        """Return how many webhook calls there were, by source and status."""
+    def requests(self) -> dict[tuple[str, ...], int]:
+        """Return how many webhook requests there were, by source and status."""
         return _totals(self._requests)
 
     def rejections(self) -> dict[tuple[str, ...], int]:
         """Return how many items were not results, by source and reason."""
         return _totals(self._rejected)
 
-    def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics and their content type, in the format that the scraper accepts."""
-        try:
-            encode, content_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # what a version number without numbers ends in
-            encode, content_type = choose_encoder("")
-        return encode(self.registry), content_type
+    def duplicates(self) -> dict[tuple[str, ...], int]:
+        """Return how many results were not counted again, by source."""
+        return _totals(self._duplicates)
+
+    def skipped(self) -> dict[tuple[str, ...], int]:
+        """Return how many items a gateway's description leaves aside, by source."""
+        return _totals(self._skipped)
 
 
 class SourceMetrics:
@@ -206,7 +207,13 @@ class ResultsCollector(Collector):
         now = time.time()
         for series, message_id in message_ids.items():
             if len(message_id) <= _MAX_EXEMPLAR:
-                self._exemplars[series] = Exemplar({"msg_id": message_id}, 1, now)
+                self._exemplars[series] = Exemplar({"msg_id": printable(message_id)}, 1, now)
+
+    def describe(self) -> Iterator[Metric]:
+        """Yield the families without samples, by which `name[]` finds this collector."""
+        yield _results_family()
+        yield _code_info([])
+        yield _last_received({})
 
     def collect(self) -> Iterator[Metric]:
         """Yield nothing while the ledger is not read: a 0 would look like a reset counter."""
@@ -233,14 +240,18 @@ class ResultsCollector(Collector):
             totals[labels] = totals.get(labels, 0) + count.total
             if exemplar := self._exemplars.get(series):
                 exemplars[labels] = exemplar
-        family = CounterMetricFamily(
-            RESULTS.removesuffix("_total"),
-            "Push results by channel, status code and severity.",
-            labels=["channel", "code", "severity"],
-        )
+        family = _results_family()
         for labels, total in totals.items():
             family.add_metric(labels, total, exemplar=exemplars.get(labels))
         return family
+
+
+def _results_family() -> CounterMetricFamily:
+    return CounterMetricFamily(
+        RESULTS.removesuffix("_total"),
+        "Push results by channel, status code and severity.",
+        labels=["channel", "code", "severity"],
+    )
 
 
 def _totals(counter: Counter) -> dict[tuple[str, ...], int]:
@@ -272,7 +283,8 @@ def _code_info(meanings: Iterable[ClassifiedResult]) -> Metric:
     for meaning in meanings:
         rows.setdefault(_labels(meaning), meaning)
     for (channel, code, severity), meaning in rows.items():
-        labels = (channel, code, meaning.name, meaning.category, severity, meaning.retry)
+        name = printable(meaning.name)  # an operator's table may hold anything
+        labels = (channel, code, name, meaning.category, severity, meaning.retry)
         family.add_metric(labels, 1)
     return family
 

@@ -140,11 +140,15 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     """The unit that is counted once, or several that count the same, each with a key."""
 
     keys: list[int]
-    """64-bit delivery keys; none for results that nothing identifies."""
+    """64-bit deduplication keys; none for results that nothing identifies."""
     counts: dict[Series, int]
     """What each new key counts; without keys, what is counted."""
     results: int
     """How many results each new key stands for; without keys, how many there are."""
+    content: int = 0
+    """A 64-bit hash of the key and the body; the same key with another content is a conflict.
+    0 where there can be none: else it stands beside the only key of the only delivery of a
+    request."""
 
     @property
     def size(self) -> int:

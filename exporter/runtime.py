@@ -3,15 +3,16 @@
 import os
 import socket
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Self
 
 import structlog
 
-from exporter.admin.history import LastHour, every_minute
 from exporter.classification.unknown_codes import UnknownCodes
 from exporter.errors import ConfigurationError
 from exporter.ledger.ledger import Count, Ledger
+from exporter.ledger.stores import make_store
 from exporter.metrics import Metrics, ResultsCollector
 from exporter.results import Series
 from exporter.settings import Settings
@@ -40,9 +41,9 @@ class Service:
         self.unknown_codes = UnknownCodes()
         self.metrics = Metrics(VERSION)
         self.ledger = Ledger(
-            settings.ledger_path,
-            sync=settings.ledger_sync,
+            make_store(settings),
             dedupe_seconds=settings.dedupe_window_seconds,
+            max_keys=settings.dedupe_max_keys,
             max_pending=settings.max_pending_results,
             on_load=self._continue,
             on_commit=self.metrics.commit_seconds.observe,
@@ -57,9 +58,8 @@ class Service:
             self.metrics.source(gateway)
         self.reload_problem: str | None = None
         """Why the last reload failed, or None."""
-        self.recent_results = LastHour(self._totals)
-        self.recent_calls = LastHour(self.metrics.calls)
-        self.recent_rejections = LastHour(self.metrics.rejections)
+        self.on_load: list[Callable[[], None]] = []
+        """What else to call once the ledger's counts are known."""
 
     @classmethod
     def load(cls, settings: Settings) -> Self:
@@ -88,20 +88,13 @@ class Service:
             return "draining"
         return "ledger_unavailable" if self.ledger.problem else None
 
-    async def keep_last_hour(self) -> None:
-        """Note what each minute counts, until cancelled."""
-        await every_minute(self.recent_results, self.recent_calls, self.recent_rejections)
-
     def _counts(self) -> dict[Series, Count] | None:
         return self.ledger.counts if self.ledger.loaded else None
-
-    def _totals(self) -> dict[Series, int] | None:
-        counts = self._counts()
-        return None if counts is None else {series: one.total for series, one in counts.items()}
 
     def _continue(self) -> None:
         """Go on from what the ledger had counted."""
         current = self.configuration.classifier.current
         counted = (current(series) for series in self.ledger.counts)
         self.unknown_codes.restore(meaning.series for meaning in counted if not meaning.known)
-        self.recent_results.note()
+        for call in self.on_load:
+            call()

@@ -13,6 +13,7 @@ from exporter.errors import ConfigurationError
 from exporter.listeners import admin_listener, bind, ingest_listener
 from exporter.runtime import VERSION, Service
 from exporter.settings import Settings
+from exporter.webhooks.limits import Limits
 
 log = structlog.get_logger()
 
@@ -52,7 +53,9 @@ async def serve(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[tuple[Service, Ports]]:
+async def running(
+    settings: Settings, limits: Limits | None = None
+) -> AsyncIterator[tuple[Service, Ports]]:
     """Run an exporter inside the block; at its end finish what was begun, commit, close."""
     service = Service.load(settings)
     async with contextlib.AsyncExitStack() as stack:
@@ -63,12 +66,11 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Service, Ports]]:
         private = stack.enter_context(bind(settings.admin_host, settings.admin_port))
         stack.push_async_callback(service.ledger.close)
         await service.ledger.start()
-        stack.callback(asyncio.create_task(service.keep_last_hour()).cancel)
         service.ingest_port, service.admin_port = (
             listener.getsockname()[1] for listener in (public, private)
         )
         await stack.enter_async_context(admin_listener(service, private))
-        await stack.enter_async_context(ingest_listener(service, public))
+        await stack.enter_async_context(ingest_listener(service, public, limits))
         ports = Ports(
             service.ingest_port,
             service.admin_port,

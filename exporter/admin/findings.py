@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from exporter.admin.history import History
 from exporter.classification.alerts import Alert, alerts_for
 from exporter.classification.tables import OTHER
 from exporter.reasons import Reason
@@ -101,10 +102,10 @@ STEADY_RESULTS = 40
 Counted = list[tuple[ClassifiedResult, int]]
 
 
-def health_of(service: Service) -> Health:
+def health_of(service: Service, history: History) -> Health:
     """Judge the exporter and what it counted in the last minutes."""
     levels = list(Level)
-    findings = sorted(_findings(service), key=lambda finding: levels.index(finding.level))
+    findings = sorted(_findings(service, history), key=lambda finding: levels.index(finding.level))
     pressing = [finding for finding in findings if finding.level is not Level.NOTE]
     if pressing:
         state = pressing[0].level.value
@@ -118,16 +119,16 @@ def health_of(service: Service) -> Health:
     return Health("ok", "All is well", findings)
 
 
-def _findings(service: Service) -> Iterator[Finding]:
+def _findings(service: Service, history: History) -> Iterator[Finding]:
     yield from _of_the_exporter(service)
-    yield from _of_calls(service)
+    yield from _of_calls(history)
     current = service.configuration.classifier.current
     channels: dict[str, Counted] = {}
-    for series, count in service.recent_results.counts(WINDOW).items():
+    for series, count in history.results.counts(WINDOW).items():
         channels.setdefault(series.channel, []).append((current(series), count))
     for channel in sorted(channels):  # always in one order, or the headline would jump about
         yield from _of_channel(service, channel, channels[channel])
-    yield from _stopped(service, channels.keys())
+    yield from _stopped(history, channels.keys())
 
 
 def _of_the_exporter(service: Service) -> Iterator[Finding]:
@@ -155,14 +156,16 @@ def _of_the_exporter(service: Service) -> Iterator[Finding]:
         )
 
 
-def _of_calls(service: Service) -> Iterator[Finding]:
-    calls = service.recent_calls.counts(WINDOW)
+def _of_calls(history: History) -> Iterator[Finding]:
+    calls = history.requests.counts(WINDOW)
     for source in sorted({source for source, _ in calls if source != "unknown"}):
         statuses = {status: count for (of, status), count in calls.items() if of == source}
         total = sum(statuses.values())
         for alert, threshold in OF_CALLS.items():
             told = {
-                status: count for status, count in statuses.items() if _watches_calls(alert, status)
+                status: count
+                for status, count in statuses.items()
+                if watches_requests(alert, status)
             }
             if _reaches(threshold, sum(told.values()), total):
                 yield Finding(
@@ -174,10 +177,13 @@ def _of_calls(service: Service) -> Iterator[Finding]:
                 )
 
 
-def _watches_calls(alert: str, status: str) -> bool:
+def watches_requests(alert: str, status: str) -> bool:
+    """Whether an alert counts the requests that ended with a status."""
     if alert == "PushExporterOverloaded":
         return status == "overloaded"
-    return status != "accepted" and not Reason(status).of_exporter
+    if alert == "PushWebhookRejecting":
+        return status != "accepted" and not Reason(status).of_exporter
+    return False
 
 
 def _of_channel(service: Service, channel: str, counted: Counted) -> Iterator[Finding]:
@@ -204,10 +210,10 @@ def _of_channel(service: Service, channel: str, counted: Counted) -> Iterator[Fi
         )
 
 
-def _stopped(service: Service, heard: Container[str]) -> Iterator[Finding]:
+def _stopped(history: History, heard: Container[str]) -> Iterator[Finding]:
     """Name the channels that had results before the window, and have none in it."""
     before: dict[str, int] = {}
-    for series, count in service.recent_results.counts(after=WINDOW).items():
+    for series, count in history.results.counts(after=WINDOW).items():
         before[series.channel] = before.get(series.channel, 0) + count
     silent = [
         channel

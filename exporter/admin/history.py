@@ -1,14 +1,18 @@
 """The counts of the last hour, minute by minute, in memory: a restart begins a new hour.
 
-What is counted is not told: once a minute the totals are read and compared with those before.
+Nothing reports to it: once a minute the totals are read and compared with those before.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from contextlib import asynccontextmanager, suppress
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
+
+from exporter.results import Series
+from exporter.runtime import Service
 
 MINUTE = 60.0
 MINUTES = 60
@@ -20,7 +24,7 @@ class LastHour(Generic[Key]):
     """What totals that only rise have risen by in each of the last 60 minutes.
 
     `totals` returns None while they are not known; the hour begins when they are. `clock` gives
-    seconds. Kept are the totals of one moment, and of each minute what was counted in it.
+    seconds. It holds the totals of one moment, and of each minute what was counted in it.
     """
 
     def __init__(
@@ -44,7 +48,7 @@ class LastHour(Generic[Key]):
         if self._noted is None:
             self._began_at = now
         else:
-            # Whoever was stopped for a while counted nothing in the minutes that it missed.
+            # A process that was stopped for a while counted nothing in the minutes that it missed.
             missed = round((now - self._noted_at) / MINUTE) - 1
             self._ended.extend({} for _ in range(min(missed, MINUTES)))
             self._ended.append(_risen(self._noted, totals))
@@ -64,7 +68,7 @@ class LastHour(Generic[Key]):
         return [*self._ended, _risen(self._noted, self._totals() or {})]
 
     def counts(self, newest: int = MINUTES, *, after: int = 0) -> dict[Key, int]:
-        """Add up the newest minutes, all if not told, without the `after` newest of them."""
+        """Add up the newest minutes (all by default), without the `after` newest of them."""
         counts: dict[Key, int] = {}
         for minute in islice(reversed(self.minutes()), after, newest):
             for key, count in minute.items():
@@ -76,9 +80,49 @@ def _risen(before: Mapping[Key, int], totals: Mapping[Key, int]) -> dict[Key, in
     return {key: rise for key, total in totals.items() if (rise := total - before.get(key, 0)) > 0}
 
 
-async def every_minute(*hours: LastHour[Any]) -> None:
-    """Let each end its minutes, until cancelled."""
+class History(NamedTuple):
+    """The last hour of an exporter."""
+
+    results: LastHour[Series]
+    requests: LastHour[tuple[str, ...]]
+    """By source and status."""
+    rejections: LastHour[tuple[str, ...]]
+    """Items that were rejected, by source and reason."""
+
+    @classmethod
+    def of(cls, runtime: Service) -> Self:
+        """Begin an hour; that of the results begins once the ledger is loaded."""
+
+        def results() -> dict[Series, int] | None:
+            ledger = runtime.ledger
+            if not ledger.loaded:
+                return None
+            return {series: count.total for series, count in ledger.counts.items()}
+
+        return cls(
+            LastHour(results),
+            LastHour(runtime.metrics.requests),
+            LastHour(runtime.metrics.rejections),
+        )
+
+
+@asynccontextmanager
+async def kept_history(runtime: Service) -> AsyncIterator[History]:
+    """Keep the last hour of an exporter inside the block."""
+    history = History.of(runtime)
+    runtime.on_load.append(history.results.note)
+    task = asyncio.create_task(_every_minute(history))
+    try:
+        yield history
+    finally:
+        runtime.on_load.remove(history.results.note)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _every_minute(history: History) -> None:
     while True:
         await asyncio.sleep(MINUTE)
-        for hour in hours:
+        for hour in history:
             hour.note()

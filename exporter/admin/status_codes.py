@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from exporter.classification.alerts import Alert, alerts_for
-from exporter.classification.drafts import draft_row
+from exporter.classification.classifier import Classifier
+from exporter.classification.drafts import draft_alias, draft_row
 from exporter.classification.tables import OTHER
 from exporter.classification.unknown_codes import MAX_PER_CHANNEL
 from exporter.results import ClassifiedResult, Series, Severity
@@ -13,6 +14,9 @@ from exporter.runtime import Service
 
 MAX_FAILING_CODES = 20
 
+_ADD_ROW = (
+    "Look the code up in the vendor's documentation and add a row for it: see the status page."
+)
 _NO_ROW = {
     OTHER: f"All further unknown codes of the channel: the first {MAX_PER_CHANNEL} have rows."
 }
@@ -51,11 +55,21 @@ class UnknownCodeStatus(msgspec.Struct, frozen=True):
     toml: str
 
 
-def counted_codes(service: Service, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:
+class UnknownHintStatus(msgspec.Struct, frozen=True):
+    """A sender's word for a channel that no table knows, and the lines to make it an alias."""
+
+    hint: str
+    code: str
+    """The latest code that came with it."""
+    last_seen: float
+    toml: str
+
+
+def counted_codes(runtime: Service, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:
     """Describe every code other than success that was counted."""
-    classifier = service.configuration.classifier
+    classifier = runtime.configuration.classifier
     counted: dict[Series, tuple[ClassifiedResult, int, int, float]] = {}
-    for series, count in service.ledger.counts.items():
+    for series, count in runtime.ledger.counts.items():
         meaning = classifier.current(series)
         if meaning.severity is not Severity.INFO:
             # A code that a table has got since then was counted under two series.
@@ -63,8 +77,8 @@ def counted_codes(service: Service, hour: Mapping[Series, int]) -> Iterator[Code
             total, recent = total + count.total, recent + hour.get(series, 0)
             counted[meaning.series] = (meaning, total, recent, max(last, count.last_at))
     for meaning, total, recent, last in counted.values():
-        row = classifier.row(meaning.series)
         channel, code, table = meaning.series
+        description, action = guidance(classifier, meaning)
         yield CodeStatus(
             channel=channel,
             code=code,
@@ -76,10 +90,17 @@ def counted_codes(service: Service, hour: Mapping[Series, int]) -> Iterator[Code
             results=total,
             results_last_hour=recent,
             last_received=last,
-            description=row.description if row else _NO_ROW.get(code, "No table has this code."),
-            action=row.action if row else "Add a row for it to a table of your own.",
+            description=description,
+            action=action,
             alerts=alerts_for(meaning),
         )
+
+
+def guidance(classifier: Classifier, meaning: ClassifiedResult) -> tuple[str, str]:
+    """Return what a code means and what to do about it, also where no table has it."""
+    if row := classifier.row(meaning.series):
+        return row.description, row.action
+    return _NO_ROW.get(meaning.series.code, "No table has this code."), _ADD_ROW
 
 
 def most_frequent(codes: Iterable[CodeStatus]) -> list[CodeStatus]:
@@ -95,11 +116,11 @@ def worst_of_hour(codes: Iterable[CodeStatus]) -> list[CodeStatus]:
     return came[:MAX_FAILING_CODES]
 
 
-def unknown_codes(service: Service, hour: Mapping[Series, int]) -> list[UnknownCodeStatus]:
+def unknown_codes(runtime: Service, hour: Mapping[Series, int]) -> list[UnknownCodeStatus]:
     """List the codes that no table has, the last seen first."""
-    counts = service.ledger.counts
+    counts = runtime.ledger.counts
     rows = []
-    for one in service.unknown_codes:
+    for one in runtime.unknown_codes:
         series = Series(one.channel, one.code, "")
         count = counts.get(series)
         rows.append(
@@ -115,3 +136,12 @@ def unknown_codes(service: Service, hour: Mapping[Series, int]) -> list[UnknownC
             )
         )
     return sorted(rows, key=lambda row: -(row.last_seen or row.last_received or 0))
+
+
+def unknown_hints(runtime: Service) -> list[UnknownHintStatus]:
+    """List the hints that no table knows, the last seen first."""
+    rows = [
+        UnknownHintStatus(one.hint, one.code, one.last_seen, draft_alias(one.hint))
+        for one in runtime.unknown_codes.hints
+    ]
+    return sorted(rows, key=lambda row: -row.last_seen)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from exporter.admin.status import code_rows
+from exporter.admin.codes import code_rows
 from exporter.commands.demo import demo
 from exporter.commands.explain import add_explain, add_tables, explain, tables
 from exporter.commands.traffic import (

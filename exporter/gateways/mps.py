@@ -156,9 +156,13 @@ def _loose(value: object) -> Callback:
     raise ItemError(ItemReason.NOT_AN_OBJECT)
 
 
+_NO_CODE = ()
+"""Stands for a value of another type, which cannot be a code."""
+
+
 def _code(value: object) -> object:
     """Return what may be a code; `True`, which equals 1, and lists are not even looked up."""
-    return value if value is None or type(value) in (str, int, float) else ()
+    return value if value is None or type(value) in (str, int, float) else _NO_CODE
 
 
 def _text(value: object) -> str | None:

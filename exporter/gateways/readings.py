@@ -135,7 +135,7 @@ class Reading:
             if found is None:
                 raise ItemError(ItemReason.CODE_NULL)
             raise ItemError(ItemReason.CODE_MISSING)
-        text = text_of(found)
+        text = text_of(found) if self._codes or self._other_code else None
         if text is not None:
             known = self._codes.get(canonical_code(text) or text) or self._other_code
             if known is not None:

@@ -46,9 +46,8 @@ def plain(value: Any, json: bytes = b"") -> Any:
 
 
 def _kept(value: Any) -> Any:
-    """Do the same, and keep what there is."""
-    odd = isinstance(value, bool | list | dict)
-    return plain(value, msgspec.json.encode(value)) if odd else value
+    """Do the same for a value that is odd, and keep what there is."""
+    return plain(value, msgspec.json.encode(value))
 
 
 class _Leaf(NamedTuple):
@@ -209,13 +208,14 @@ def _node(kinds: dict[Path, Any], *, keyed: bool = False) -> _Node:
 
 def _loose(node: _Node, value: Any) -> Any:
     given = value if isinstance(value, dict) else {}
-    return node.wire(
-        **{
-            attribute: _loose(child, given.get(name))
-            if isinstance(child, _Node)
-            else given.get(name, ABSENT)
-            if child.kind is Any
-            else _kept(given.get(name, ABSENT))
-            for name, (attribute, child) in node.children.items()
-        }
-    )
+    found = {}
+    for name, (attribute, child) in node.children.items():
+        if name not in given:  # the default says so
+            continue
+        inner = given[name]
+        if isinstance(child, _Node):
+            found[attribute] = _loose(child, inner)
+        else:
+            odd = type(inner) in (bool, list, dict) and child.kind is not Any
+            found[attribute] = _kept(inner) if odd else inner
+    return node.wire(**found)

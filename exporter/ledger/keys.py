@@ -1,4 +1,6 @@
-"""What is counted once: the keys by which a call or a result is known when it comes again."""
+"""Deduplication keys: what identifies a request or a result when it is delivered again."""
+
+from struct import pack
 
 from xxhash import xxh3_64_intdigest
 
@@ -6,8 +8,9 @@ from exporter.classification.tables import OTHER
 from exporter.gateways.gateway import Credential, RequestKey
 from exporter.results import ClassifiedResult, Delivery, ResultGroup, Series, Severity
 
-# Keys of results never meet those of requests, which are hashed with the bare scope.
-_RESULT_SEED = 3
+# The seed of a key is made of the scope and of one of these, so that neither the keys of two
+# credentials meet, nor keys of different kinds.
+_REQUEST, _CONTENT, _RESULT = 1, 2, 3
 
 Classified = list[tuple[ResultGroup, ClassifiedResult]]
 """The groups of a body, each with what it means."""
@@ -16,15 +19,9 @@ Classified = list[tuple[ResultGroup, ClassifiedResult]]
 def make_deliveries(
     classified: Classified, credential: Credential, request_key: RequestKey | None
 ) -> list[Delivery]:
-    """Make one delivery of a call with a key; else one of each result that has an id."""
+    """Make one delivery of a request with a key; else one for each result that has an id."""
     if request_key is not None:
-        counts: dict[Series, int] = {}
-        results = 0
-        for group, meaning in classified:
-            items = group.items
-            results += items
-            counts[meaning.series] = counts.get(meaning.series, 0) + group.count * items
-        return [Delivery([request_key.key], counts, results)] if counts else []
+        return _whole(classified, credential.scope, request_key)
     deliveries = []
     for group, meaning in classified:
         series = meaning.series
@@ -32,19 +29,36 @@ def make_deliveries(
             pushes = group.count * group.anonymous
             deliveries.append(Delivery([], {series: pushes}, group.anonymous))
         if group.ids:
-            deliveries.append(
-                Delivery(_keys(group, series, credential.scope), {series: group.count}, 1)
-            )
+            keys = _keys(group, series, credential.scope ^ _RESULT)
+            deliveries.append(Delivery(keys, {series: group.count}, 1))
     return deliveries
 
 
-def _keys(group: ResultGroup, series: Series, scope: int) -> list[int]:
+def _whole(classified: Classified, scope: int, request_key: RequestKey) -> list[Delivery]:
+    counts: dict[Series, int] = {}
+    results = 0
+    for group, meaning in classified:
+        items = group.items
+        results += items
+        counts[meaning.series] = counts.get(meaning.series, 0) + group.count * items
+    if not counts:
+        return []
+    key, fingerprint = request_key
+    content = xxh3_64_intdigest(pack("<QQ", key, fingerprint), scope ^ _CONTENT)
+    unique = xxh3_64_intdigest(pack("<Q", key), scope ^ _REQUEST)
+    return [Delivery([unique], counts, results, content if fingerprint else 0)]
+
+
+def _keys(group: ResultGroup, series: Series, seed: int) -> list[int]:
     """Make a key of channel, code and id for each result that has an id."""
     # The code as it was sent, not as it is labelled; and channels that we do not know share a
     # label, but their ids are not each other's.
     sender = repr(group.result.hint) if series.channel == OTHER else series.channel
     prefix = f"{sender}\0{group.result.code}\0"
-    return [xxh3_64_intdigest(f"{prefix}{one}".encode(), scope ^ _RESULT_SEED) for one in group.ids]
+    return [
+        xxh3_64_intdigest(f"{prefix}{one}".encode("utf-8", "surrogatepass"), seed)
+        for one in group.ids
+    ]
 
 
 def message_ids(classified: Classified) -> dict[Series, str]:

@@ -1,72 +1,80 @@
-"""The ledger's SQLite file. Runs on the ledger's thread; knows SQL and nothing of requests."""
+"""The ledger's SQLite file: one file, one process, on a thread of its own."""
 
+import asyncio
 import fcntl
 import sqlite3
 from array import array
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Literal, NamedTuple, TextIO
+from typing import Literal, TextIO, TypeVar, TypeVarTuple
 
 import msgspec
 
 from exporter.errors import ConfigurationError
+from exporter.ledger.sql import read_sql
+from exporter.ledger.store import Commit, Outcome, Stored, StoreError
 from exporter.results import Series
 
-APPLICATION_ID = 0x50524558  # "PREX", in the file's header
-VERSION = 1
+APPLICATION_ID = 0x50524558  # "PREX"
+VERSION = 2
 
 Sync = Literal["full", "normal", "off"]
 
 _LOCK_WAIT = 2.0  # seconds; a short backup of the file goes unnoticed
+_TOGETHER = 1.0
+"""Commits whose keys are read together: within so many seconds. A quiet day is a million rows."""
 
-_SCHEMA = f"""
-BEGIN;
-CREATE TABLE counts (
-    channel TEXT NOT NULL, code TEXT NOT NULL, code_table TEXT NOT NULL,
-    count INTEGER NOT NULL, last_at REAL NOT NULL,
-    PRIMARY KEY (channel, code, code_table)
-) WITHOUT ROWID;
-CREATE TABLE deliveries (number INTEGER PRIMARY KEY, at REAL NOT NULL, keys BLOB NOT NULL);
-CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-COMMIT;
-"""
-# A commit as one statement, and so one transaction: Python's lock is let go of once for all of it,
-# where each further statement would have to wait for the event loop to get it back.
-_COMMITS = """
-PRAGMA temp_store = MEMORY;
-CREATE TEMP VIEW commits AS SELECT 0 AS number, 0 AS at, '' AS counts, '' AS keys, 0 AS oldest;
-CREATE TEMP TRIGGER record INSTEAD OF INSERT ON commits BEGIN
-    INSERT INTO counts
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, NEW.at
-    FROM json_each(NEW.counts) WHERE true
-    ON CONFLICT DO UPDATE SET count = count + excluded.count, last_at = excluded.last_at;
-    INSERT INTO deliveries SELECT NEW.number, NEW.at, NEW.keys WHERE length(NEW.keys);
-    DELETE FROM deliveries WHERE number < NEW.oldest;
-END;
-"""
+_Returned = TypeVar("_Returned")
+_Arguments = TypeVarTuple("_Arguments")
 
 
-class Commit(NamedTuple):
-    """What one transaction writes."""
+class SqliteStore:
+    """One SQLite file as the ledger's store."""
 
-    number: int
-    at: float
-    """Unix time in seconds."""
-    counts: dict[Series, int]
-    keys: "array[int]"
-    oldest: int
-    """The first commit whose delivery keys are kept."""
+    shared = False
+    heartbeat: float | None = None
 
+    def __init__(self, path: Path, sync: Sync = "full") -> None:
+        self.name = str(path)
+        self.opened = False
+        self._closed = False
+        self._file = LedgerFile(path, sync)
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
 
-class Stored(NamedTuple):
-    """What the file holds when it is opened."""
+    async def open(self) -> Stored:
+        """Open or create the file, and keep other processes from it."""
+        stored = await self._run(self._file.open)
+        self.opened = True
+        return stored
 
-    counts: list[tuple[Series, int, float]]
-    """Series, number of results, time of the last one."""
-    keys: list[tuple[int, float, "array[int]"]]
-    """Number and time of each commit, oldest first, with its delivery keys."""
+    async def commit(self, commit: Commit) -> Outcome:
+        """Write counts and keys in one transaction; no other process counts into the file."""
+        await self._run(self._file.commit, commit)
+        return Outcome()
+
+    async def probe(self) -> None:
+        """Write a page, to learn whether a commit would succeed."""
+        await self._run(self._file.probe)
+
+    async def close(self) -> None:
+        """Close the file and end the thread."""
+        with suppress(StoreError):
+            await self._run(self._file.close)
+        self.opened, self._closed = False, True
+        self._thread.shutdown()
+
+    async def _run(
+        self, work: Callable[[*_Arguments], _Returned], *arguments: *_Arguments
+    ) -> _Returned:
+        if self._closed:
+            raise StoreError("the ledger is closed")
+        try:
+            return await self._loop.run_in_executor(self._thread, work, *arguments)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(str(error)) from error
 
 
 class LedgerFile:
@@ -95,7 +103,7 @@ class LedgerFile:
             self._check(database)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute(f"PRAGMA synchronous = {self._sync}")
-            database.executescript(_COMMITS)
+            database.executescript(read_sql("sqlite", "session"))
             self._identity = self._identify()
             return _read(database)
         except BaseException as error:
@@ -108,11 +116,11 @@ class LedgerFile:
         """Write counts and keys together; on sqlite3.Error or OSError nothing was written."""
         counts = msgspec.json.encode([(*series, n) for series, n in commit.counts.items()])
         row = (commit.number, commit.at, counts.decode(), commit.keys.tobytes(), commit.oldest)
-        self._write("INSERT INTO commits VALUES (?, ?, ?, ?, ?)", row)
+        self._write(read_sql("sqlite", "commit"), row)
 
     def probe(self) -> None:
         """Write a page, to learn whether a commit would succeed."""
-        self._write("INSERT OR REPLACE INTO probe VALUES (1, zeroblob(8192))")
+        self._write(read_sql("sqlite", "probe"))
 
     def close(self) -> None:
         """Close the file and let another process have it."""
@@ -159,13 +167,15 @@ class LedgerFile:
             )
         )
         if not application and not tables:
-            database.executescript(_SCHEMA)
+            database.executescript(read_sql("sqlite", "schema"))
         elif application != APPLICATION_ID:
             raise self._refusal("it is a database of another program")
         elif version > VERSION:
             raise self._refusal(f"it has version {version}, and this exporter knows {VERSION}")
         elif (finding := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise self._refusal(f"it is corrupt ({' '.join(finding.split())})")
+        elif version < VERSION:
+            database.executescript(read_sql("sqlite", f"upgrade_{version}"))
 
     def _refusal(self, problem: str) -> ConfigurationError:
         return ConfigurationError(
@@ -181,11 +191,18 @@ class LedgerFile:
 def _read(database: sqlite3.Connection) -> Stored:
     with closing(database.execute("SELECT * FROM counts")) as rows:
         counts = [(Series(*row[:3]), row[3], row[4]) for row in rows]
-    keys = []
-    with closing(database.execute("SELECT * FROM deliveries ORDER BY number")) as rows:
+    keys: list[tuple[int, float, array[int]]] = []
+    number, until = 0, 0.0
+    with closing(database.execute("SELECT number, at, keys FROM deliveries ORDER BY 1")) as rows:
         for number, at, blob in rows:
-            keys.append((number, at, array("Q", blob)))
-    return Stored(counts, keys)
+            if keys and at < until:
+                first, _, together = keys[-1]
+                together.frombytes(blob)
+                keys[-1] = (first, at, together)
+            else:
+                keys.append((number, at, array("Q", blob)))
+                until = at + _TOGETHER
+    return Stored(number, counts, keys)
 
 
 def _is_damage(error: BaseException) -> bool:

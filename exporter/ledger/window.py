@@ -1,31 +1,45 @@
-"""The delivery keys of the last commits: the newest million, in the order in which they came.
+"""The deduplication keys of the last commits: the newest million, in the order of their commits.
 
 A `dict` would take three times the memory, and a B-tree on disk would dirty a page for each key.
 Here is a ring of keys, and over it a hash table of chains: each bucket knows its newest key, and
-each key the next older one of its bucket. Positions count up for ever, so that a link which leads
-out of the ring, or to what has been let go of, is known by its number. Memory is flat.
+each key the next older one of its bucket. Positions only grow, so that a link which leads out of
+the ring, or to what has expired, is known by its number. Memory is flat: 32 bytes for each key.
 """
 
 from array import array
 from collections.abc import Iterable
+from enum import Enum
 
 CAPACITY = 1 << 20
-"""Keys that are remembered; the three arrays take 32 MiB."""
+"""Keys that are remembered by default; the three arrays take 32 MiB."""
 
 _BUCKETS = 2  # for each key, so that most chains end where they begin
 
 
+class Seen(Enum):
+    """What the window knows of a request with a key and a content."""
+
+    NEW = "new"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+
+
 class DeliveryWindow:
-    """The last 64-bit delivery keys, each at a position of its own."""
+    """The last 64-bit keys, each at a position of its own."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self.capacity = capacity
-        """How many keys are remembered at most: a power of two."""
-        self.begin = self.end = capacity
+        self.capacity = 1 << (capacity - 1).bit_length()
+        """How many keys are remembered at most: the next power of two."""
+        self.begin = self.end = self.capacity
         """The positions of the oldest key and of the next new one. None is 0: no key is there."""
-        self._keys = array("Q", [0]) * capacity
-        self._older = array("Q", [0]) * capacity
-        self._newest = array("Q", [0]) * (_BUCKETS * capacity)
+        self._keys = array("Q", [0]) * self.capacity
+        self._older = array("Q", [0]) * self.capacity
+        self._newest = array("Q", [0]) * (_BUCKETS * self.capacity)
+
+    @property
+    def full(self) -> bool:
+        """Whether each further key evicts the oldest."""
+        return self.end - self.begin == self.capacity
 
     def add(self, keys: Iterable[int]) -> list[int]:
         """Remember keys; return those that were not remembered yet."""
@@ -51,9 +65,42 @@ class DeliveryWindow:
         self.begin, self.end = begin, end
         return new
 
-    def take_back(self, end: int) -> None:
+    def add_request(self, key: int, content: int) -> Seen:
+        """Remember a key together with the hash of key and body.
+
+        The key lies before its content. So it is evicted first, and what is left of the two means
+        that the request is new, and never that it conflicts.
+        """
+        if self._find(key) is None:
+            # The content even if it is known: that of an evicted key is the next to be evicted.
+            self.extend((key, content))
+            return Seen.NEW
+        return Seen.CONFLICT if self._find(content) is None else Seen.DUPLICATE
+
+    def extend(self, keys: Iterable[int]) -> None:
+        """Remember keys without a look whether they are known."""
+        ring, older, newest = self._keys, self._older, self._newest
+        place, bucket_mask = self.capacity - 1, len(newest) - 1
+        end = self.end
+        for key in keys:
+            bucket = key & bucket_mask
+            ring[end & place] = key
+            older[end & place] = newest[bucket]
+            newest[bucket] = end
+            end += 1
+        self.end = end
+        self.begin = max(self.begin, end - self.capacity)
+
+    def remove(self, *keys: int) -> None:
+        """Forget some keys of a commit that is durable."""
+        for key in keys:
+            while (position := self._find(key)) is not None:
+                # A key of another bucket is never found by way of this one.
+                self._keys[position & (self.capacity - 1)] = key ^ 1
+
+    def rollback(self, end: int) -> None:
         """Forget the keys from this position on, since their commit failed."""
-        if self.begin >= end:  # no others are left: they have pushed them out, or all are old
+        if self.begin >= end:  # no others are left: they have evicted them, or all have expired
             self.begin = self.end
             return
         place, bucket_mask = self.capacity - 1, len(self._newest) - 1
@@ -62,6 +109,15 @@ class DeliveryWindow:
             self._newest[key & bucket_mask] = self._older[position & place]
         self.end = end
 
-    def forget(self, end: int) -> None:
-        """Let go of the keys before this position, since they are too old."""
+    def expire(self, end: int) -> None:
+        """Forget the keys before this position, since they are too old."""
         self.begin = max(self.begin, end)
+
+    def _find(self, key: int) -> int | None:
+        position = self._newest[key & (len(self._newest) - 1)]
+        place = self.capacity - 1
+        while position >= self.begin:
+            if self._keys[position & place] == key:
+                return position
+            position = self._older[position & place]
+        return None

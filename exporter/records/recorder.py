@@ -96,7 +96,7 @@ class Recorder:
             if not self._failing:
                 problem = getattr(error, "strerror", None) or type(error).__name__
                 log.warning(
-                    "rejected calls cannot be recorded", folder=str(folder), problem=problem
+                    "rejected requests cannot be recorded", folder=str(folder), problem=problem
                 )
             self._failing = True
             self._files = None  # the folder may have gone: begin again

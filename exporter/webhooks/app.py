@@ -38,6 +38,9 @@ def make_ingest_app(service: Service, limits: Limits) -> web.Application:
     app = web.Application(middlewares=[_middleware(service, connections, recorder)])
     app[CONNECTIONS] = connections
 
+    async def close_bodies(_app: web.Application) -> None:
+        bodies.close()
+
     async def close_recorder(_app: web.Application) -> AsyncIterator[None]:
         yield
         recorder.close()
@@ -57,8 +60,11 @@ def make_ingest_app(service: Service, limits: Limits) -> web.Application:
             request.writer.output_size = 0  # the response has not begun
         return None
 
+    app.on_shutdown.append(close_bodies)
     app.cleanup_ctx.append(close_recorder)
-    app.router.add_route("*", "/{path:.*}", webhooks.handle, expect_handler=expect)
+    known = [f"/webhooks/{name}" for name in service.configuration.gateways]  # found faster
+    for path in [*known, "/{path:.*}"]:
+        app.router.add_route("*", path, webhooks.handle, expect_handler=expect)
     return app
 
 

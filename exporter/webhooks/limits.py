@@ -61,6 +61,9 @@ class Bodies:
         self._arriving: dict[asyncio.Timeout, int] = {}
         """The bytes so far of each body by its deadline, the one that has waited longest first."""
         self._bytes = 0
+        self._eviction = RequestError(
+            Reason.OVERLOADED, "Too many bodies are arriving at once; send again, slower."
+        )
 
     def check(self, headers: Mapping[str, str]) -> None:
         """Raise RequestError if the headers announce a body that will not be read."""
@@ -99,6 +102,12 @@ class Bodies:
         oldest.reschedule(asyncio.get_running_loop().time())
         return True
 
+    def close(self) -> None:
+        """Refuse all that are still arriving, since the exporter stops."""
+        self._eviction = RequestError(Reason.DRAINING, "The exporter is stopping; send again.")
+        while self.evict():
+            pass
+
     async def _wait_for(self, request: web.Request) -> bytes:
         body = bytearray()
         deadline = asyncio.timeout(self._limits.body_seconds)
@@ -112,9 +121,7 @@ class Bodies:
                     self._hold(deadline, len(chunk))
         except TimeoutError:
             if deadline not in self._arriving:
-                raise RequestError(
-                    Reason.OVERLOADED, "Too many bodies are arriving at once; send again, slower."
-                ) from None
+                raise self._eviction from None
             seconds = self._limits.body_seconds
             detail = f"The body did not arrive within {seconds:g} s."
             raise RequestError(Reason.BODY_TIMEOUT, detail) from None

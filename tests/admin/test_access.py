@@ -14,7 +14,6 @@ import aiohttp
 import bcrypt
 import pytest
 
-from exporter.webhooks import connections
 from tests.support.exporter import Exporter, KeyPair, MakeSettings, started, url_sign
 from tests.support.programs import Launch, exporter_process, fetch, prometheus, wait_for
 from tests.test_tls import Certificate, make_certificate
@@ -85,36 +84,32 @@ def place(tmp_path: Path) -> Certificate:
 
 async def reload(exporter: Exporter, trusted: Certificate) -> int:
     """Ask for a reload; return the status."""
-    async with exporter.client.post(exporter.admin + "/-/reload", ssl=trust(trusted)) as answer:
-        return answer.status
+    async with exporter.client.post(exporter.admin + "/-/reload", ssl=trust(trusted)) as response:
+        return response.status
 
 
 async def test_signed_call_over_tls(
     make_settings: MakeSettings, keys: KeyPair, place: Certificate, first: Certificate
 ) -> None:
-    """A client that verifies the certificate has its signed call counted, and scrapes it."""
+    """A client that verifies the certificate has its signed callback counted, and scrapes it."""
     async with encrypted(make_settings, place, first) as exporter:
         url = f"{exporter.ingest}/webhooks/mps?sign={url_sign(keys.sign(CALLBACK))}"
         assert url.startswith("https://")
-        async with exporter.client.post(url, data=CALLBACK, ssl=trust(first)) as answer:
-            assert (await answer.json())["accepted"] == 1
-        async with exporter.client.get(exporter.admin + "/metrics", ssl=trust(first)) as answer:
-            metrics = await answer.text()
+        async with exporter.client.post(url, data=CALLBACK, ssl=trust(first)) as response:
+            assert (await response.json())["accepted"] == 1
+        async with exporter.client.get(exporter.admin + "/metrics", ssl=trust(first)) as response:
+            metrics = await response.text()
         assert 'push_results_total{channel="mps",code="2",severity="info"} 1.0' in metrics
 
 
-async def test_answer_gets_through_tls_before_the_end(
-    make_settings: MakeSettings,
-    place: Certificate,
-    first: Certificate,
-    monkeypatch: pytest.MonkeyPatch,
+async def test_response_gets_through_tls_before_the_end(
+    make_settings: MakeSettings, place: Certificate, first: Certificate
 ) -> None:
-    """Who is refused in the midst of a body reads why, and then the end of the connection."""
-    monkeypatch.setattr(connections, "LINGER_SECONDS", 0.3)
+    """A client that is refused within its body reads why, and then the end of the connection."""
     async with encrypted(make_settings, place, first) as exporter:
         port = urlsplit(exporter.ingest).port
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust(first))
-        writer.write(b"POST /webhooks/mps HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n{")
+        writer.write(b"POST /webhooks/mps HTTP/1.1\r\nHost: it\r\nContent-Length: 9999999\r\n\r\n{")
         async with asyncio.timeout(10):
             assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 413 ")
             with suppress(ConnectionError, ssl.SSLError):
@@ -124,10 +119,10 @@ async def test_answer_gets_through_tls_before_the_end(
             await writer.wait_closed()
 
 
-async def test_stranger_and_plain_text_are_refused(
+async def test_other_certificates_and_plain_text_are_refused(
     make_settings: MakeSettings, place: Certificate, first: Certificate, second: Certificate
 ) -> None:
-    """Who trusts another certificate does not call, and who speaks plain HTTP gets no answer."""
+    """A client that trusts another certificate or speaks plain HTTP gets no response."""
     async with encrypted(make_settings, place, first) as exporter:
         for url in (f"{exporter.ingest}/webhooks/mps", f"{exporter.admin}/-/healthy"):
             with pytest.raises(aiohttp.ClientConnectorCertificateError):
@@ -158,8 +153,8 @@ async def test_bad_replacement_keeps_the_certificate(
         assert await reload(exporter, first) == 500
         assert {await shown(exporter.ingest), await shown(exporter.admin)} == {first.der}
         metrics = exporter.admin + "/metrics"
-        async with exporter.client.get(metrics, ssl=trust(first)) as answer:
-            assert "push_exporter_config_last_reload_successful 0.0" in await answer.text()
+        async with exporter.client.get(metrics, ssl=trust(first)) as response:
+            assert "push_exporter_config_last_reload_successful 0.0" in await response.text()
         install(second, place)
         assert await reload(exporter, first) == 200
         assert await shown(exporter.ingest) == second.der
@@ -170,20 +165,32 @@ async def test_password_guards_the_admin_listener(
 ) -> None:
     """Every route of the admin listener asks for the password, and the webhooks do not."""
     settings = make_settings(admin_password_file=write_users(tmp_path / "users"))
-    paths = ("/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/status", "/api/v1/codes", "/x")
+    paths = (
+        "/",
+        "/codes",
+        "/runbooks",
+        "/runbooks/PushThrottled",
+        "/assets/page.js",
+        "/metrics",
+        "/-/healthy",
+        "/-/ready",
+        "/api/v1/status",
+        "/api/v1/codes",
+        "/x",
+    )
     async with started(settings) as exporter:
-        calls = [("GET", path) for path in paths] + [("POST", "/-/reload")]
-        for method, path in calls:
+        requests = [("GET", path) for path in paths] + [("POST", "/-/reload")]
+        for method, path in requests:
             url = exporter.admin + path
-            async with exporter.client.request(method, url) as answer:
-                assert answer.status == 401, path
-                assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+            async with exporter.client.request(method, url) as response:
+                assert response.status == 401, path
+                assert response.headers["WWW-Authenticate"].startswith("Basic ")
             wrong = {"Authorization": BASIC[:-4] + "AAA="}
-            async with exporter.client.request(method, url, headers=wrong) as answer:
-                assert answer.status == 401, path
+            async with exporter.client.request(method, url, headers=wrong) as response:
+                assert response.status == 401, path
             right = {"Authorization": BASIC}
-            async with exporter.client.request(method, url, headers=right) as answer:
-                assert answer.status == (404 if path == "/x" else 200), path
+            async with exporter.client.request(method, url, headers=right) as response:
+                assert response.status == (404 if path == "/x" else 200), path
         assert (await exporter.results(b'{"code": 2}'))[0] == 200
 
 
@@ -232,8 +239,8 @@ def test_prometheus_scrapes_over_tls_with_a_password(
         with prometheus(tmp_path, config) as server:
 
             def ask(query: str) -> dict[str, float]:
-                answer = json.loads(fetch(f"{server}/api/v1/query?query={quote(query)}"))
-                samples = answer["data"]["result"]
+                response = json.loads(fetch(f"{server}/api/v1/query?query={quote(query)}"))
+                samples = response["data"]["result"]
                 return {one["metric"]["job"]: float(one["value"][1]) for one in samples}
 
             up = {"allowed": 1, "without-password": 0, "without-trust": 0}

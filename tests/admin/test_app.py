@@ -1,11 +1,7 @@
 """The private edge: metrics, health, reload, pages."""
 
-import asyncio
-import base64
 import json
 from pathlib import Path
-
-import bcrypt
 
 from exporter.classification.drafts import draft_row
 from exporter.classification.tables import load_tables
@@ -24,8 +20,8 @@ action = "Change it."
 
 async def get(exporter: Exporter, path: str) -> tuple[int, str]:
     """Get a page as text."""
-    async with exporter.client.get(exporter.admin + path) as answer:
-        return answer.status, await answer.text()
+    async with exporter.client.get(exporter.admin + path) as response:
+        return response.status, await response.text()
 
 
 async def test_health_of_a_running_exporter(exporter: Exporter) -> None:
@@ -36,8 +32,8 @@ async def test_health_of_a_running_exporter(exporter: Exporter) -> None:
 
 async def test_listeners_are_apart(exporter: Exporter) -> None:
     """The webhooks are not on the private listener."""
-    async with exporter.client.post(exporter.admin + RESULTS, data=b'{"code": 2}') as answer:
-        assert answer.status == 404
+    async with exporter.client.post(exporter.admin + RESULTS, data=b'{"code": 2}') as response:
+        assert response.status == 404
 
 
 async def test_codes_as_json(exporter: Exporter) -> None:
@@ -65,9 +61,9 @@ async def test_status_as_json_and_page(exporter: Exporter) -> None:
     assert vivo["severities"]["warning"] == 7
     assert status["failing_codes"][0]["code"] == "10072"
     assert status["unknown_codes"][0]["message"] == "<script>alert(1)</script>"
-    async with exporter.client.get(exporter.admin) as answer:
-        page = await answer.text()
-        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    async with exporter.client.get(exporter.admin) as response:
+        page = await response.text()
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
     assert "10072" in page
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
@@ -96,7 +92,7 @@ async def test_status_of_the_last_hour(make_settings: MakeSettings) -> None:
     assert after["failing_codes_last_hour"] == []
     assert [row["code"] for row in after["failing_codes"]] == ["10072", "NEW"]
     assert 0 < after["hour_seconds"] < 60
-    assert "since ever: none in the last hour" in page
+    assert "of all time: none in the last hour" in page
     assert "not seen since the start" in page
 
 
@@ -111,13 +107,86 @@ async def test_status_says_who_and_how(exporter: Exporter) -> None:
         str(path) for path in exporter.service.settings.results_token_files
     ]
     assert {(one["kind"], one["reason"], one["last_hour"]) for one in status["refused"]} == {
-        ("call", "bad_signature", 1),
+        ("request", "bad_signature", 1),
         ("item", "code_invalid", 1),
     }
-    assert status["calls_last_hour"] == {"calls": 2, "refused": 1}
+    assert status["requests_last_hour"] == {"requests": 2, "refused": 1}
     _, page = await get(exporter, "/")
     assert str(exporter.service.settings.results_token_files[0]) in page
     assert TOKEN not in page
+
+
+async def test_status_of_the_gateways(exporter: Exporter) -> None:
+    """Each gateway has its requests, refusals, rejected items and duplicates, used or not."""
+    batch = b'[{"channel": "vivo", "code": 2, "id": 1}, {"code": []}]'
+    for body in (batch, batch, b"[]x"):
+        await exporter.results(body)
+    await exporter.post("/nowhere", b"{}")
+    gateways = {
+        row.pop("gateway"): row
+        for row in json.loads((await get(exporter, "/api/v1/status"))[1])["gateways"]
+    }
+    received = {"requests": 3, "refused": 1, "rejected_items": 2}
+    assert gateways["results"] == {
+        "title": exporter.service.configuration.gateways["results"].title,
+        "since_start": received,
+        "last_hour": received,
+        "skipped_items": 0,
+        "duplicates": 1,
+    }
+    assert gateways["mps"]["since_start"] == dict.fromkeys(received, 0)
+    assert gateways.keys() == exporter.service.configuration.gateways.keys()
+    _, page = await get(exporter, "/")
+    assert 'id="gateway-results"' in page
+
+
+async def test_unknown_hints(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """A name that no table knows is shown with the lines that make it an alias, until they do."""
+    table = tmp_path / "own.toml"
+    table.write_text('channel = "vivo"\n')
+    async with started(make_settings(code_table_files=[table])) as exporter:
+        _, page = await get(exporter, "/")
+        assert "Unknown channel names" not in page
+        body = b'{"channel": "VIVOPUSH\\u202e<b>", "code": 10206}'
+        await exporter.results(body)
+        [hint] = json.loads((await get(exporter, "/api/v1/status"))[1])["unknown_hints"]
+        assert (hint["hint"], hint["code"]) == ("VIVOPUSH\u202e<b>", "10206")
+        _, page = await get(exporter, "/")
+        assert "<q><bdi>VIVOPUSH\u202e&lt;b&gt;</bdi></q>" in page
+        table.write_text(hint["toml"].replace('"?"', '"vivo"'))
+        await exporter.client.post(exporter.admin + "/-/reload")
+        await exporter.results(body)
+        assert json.loads((await get(exporter, "/api/v1/status"))[1])["unknown_hints"] == []
+        assert ("vivo", "10206") in {one[:2] for one in await exporter.counted()}
+
+
+async def test_from_accepted_to_delivered(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """Receipts are held against what the channel that they are of accepted in the last hour."""
+    table = tmp_path / "own.toml"
+    row = ROW.replace('"error"', '"info"')
+    rows = {
+        "7": row.replace('"unreachable"', '"delivered"'),
+        "8": row.replace('"unreachable"', '"opened"').replace("Flat", "Read"),
+    }
+    table.write_text(
+        'channel = "pager-receipts"\nreceipts_of = "vivo"\n'
+        + "".join(f"[codes.{code}]\n{text}" for code, text in rows.items())
+    )
+    async with started(make_settings(code_table_files=[table])) as exporter:
+        await exporter.results(b'{"channel": "vivo", "code": 2, "count": 200}')
+        assert "From accepted to delivered" not in (await get(exporter, "/"))[1]
+        batch = [
+            {"channel": "pager-receipts", "code": 7, "count": 150},
+            {"channel": "pager-receipts", "code": 8, "count": 10},
+        ]
+        await exporter.results(json.dumps(batch).encode())
+        status = json.loads((await get(exporter, "/api/v1/status"))[1])
+        assert status["deliveries_last_hour"] == [
+            {"channel": "vivo", "accepted": 200, "delivered": 150, "opened": 10}
+        ]
+        _, page = await get(exporter, "/")
+        assert "150 (75%)" in page
+        assert "10 (5%)" in page
 
 
 async def test_a_code_that_got_a_row_is_listed_once(
@@ -164,9 +233,9 @@ async def test_a_channel_whose_table_is_gone(make_settings: MakeSettings, tmp_pa
 async def test_files_of_the_pages(exporter: Exporter) -> None:
     """What the pages need is served with its type, and nothing else is."""
     for name, kind in (("page.css", "text/css"), ("page.js", "text/javascript")):
-        async with exporter.client.get(f"{exporter.admin}/assets/{name}") as answer:
-            assert (answer.status, answer.content_type) == (200, kind)
-            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        async with exporter.client.get(f"{exporter.admin}/assets/{name}") as response:
+            assert (response.status, response.content_type) == (200, kind)
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
     for name in ("nothing.css", "..%2Fcli.py", "../cli.py"):
         assert (await get(exporter, f"/assets/{name}"))[0] == 404
 
@@ -205,8 +274,8 @@ async def test_reload_takes_new_tokens_and_tables(
             'channel = "vivo"\n[codes.77]\nname = "Full"\ndescription = "The queue is full."\n'
             'severity = "warning"\ncategory = "throttled"\nretry = "backoff"\naction = "Wait."\n'
         )
-        async with exporter.client.post(exporter.admin + "/-/reload") as answer:
-            assert answer.status == 200
+        async with exporter.client.post(exporter.admin + "/-/reload") as response:
+            assert response.status == 200
         assert (await exporter.post(RESULTS, body, headers))[0] == 401
         assert await exporter.counted() == {
             ("vivo", "10072", "warning"): 1,
@@ -223,38 +292,13 @@ async def test_bad_reload_keeps_the_old(make_settings: MakeSettings, tmp_path: P
     async with started(make_settings(results_token_files=[token])) as exporter:
         assert (await exporter.samples())[name][()] == 1
         token.write_text("\n")
-        async with exporter.client.post(exporter.admin + "/-/reload") as answer:
-            assert answer.status == 500
-            assert str(token) in (await answer.json())["detail"]
+        async with exporter.client.post(exporter.admin + "/-/reload") as response:
+            assert response.status == 500
+            assert str(token) in (await response.json())["detail"]
         assert (await exporter.samples())[name][()] == 0
         headers = {"Authorization": "Bearer the first token"}
         assert (await exporter.post(RESULTS, b'{"code": 2}', headers))[0] == 200
         token.write_text("the second token")
-        async with exporter.client.post(exporter.admin + "/-/reload") as answer:
-            assert answer.status == 200
+        async with exporter.client.post(exporter.admin + "/-/reload") as response:
+            assert response.status == 200
         assert (await exporter.samples())[name][()] == 1
-
-
-async def test_password_guards_every_page(make_settings: MakeSettings, tmp_path: Path) -> None:
-    """With a password file each route wants basic authentication, the same as Prometheus sends."""
-    file = tmp_path / "users"
-    hashed = bcrypt.hashpw(b"sesame", bcrypt.gensalt(4)).decode()
-    file.write_text(f"prometheus:{hashed}\n")
-    async with started(make_settings(admin_password_file=file)) as exporter:
-        for path in ("/", "/codes", "/assets/page.js", "/metrics", "/-/ready", "/api/v1/status"):
-            status, _ = await get(exporter, path)
-            assert status == 401
-        await asyncio.gather(*(authorised(exporter, "sesame", 200) for _ in range(5)))
-        await authorised(exporter, "wrong", 401)
-
-
-async def authorised(exporter: Exporter, password: str, expected: int) -> None:
-    """Scrape with a password."""
-    headers = {"Authorization": "Basic " + basic("prometheus", password)}
-    async with exporter.client.get(exporter.admin + "/metrics", headers=headers) as answer:
-        assert answer.status == expected
-
-
-def basic(user: str, password: str) -> str:
-    """Encode credentials as HTTP does."""
-    return base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.admin.findings import OF_CALLS, OF_RESULTS, Health, health_of
-from exporter.admin.history import MINUTE, LastHour
-from exporter.results import Series
+from exporter.admin.history import MINUTE, History, LastHour
 from tests.support.exporter import TOKEN, Exporter
 from tests.support.rules import ALERTS, RECORDED
 
@@ -39,11 +38,17 @@ def test_thresholds_are_those_of_the_rules(alert: str) -> None:
             assert RECORDED[f"push:{name}:threshold"] == f"vector({value:g})"
 
 
-async def judged(exporter: Exporter, *results: dict[str, Any]) -> Health:
+@pytest.fixture
+def history(exporter: Exporter) -> History:
+    """Begin the last hour of an exporter."""
+    return History.of(exporter.service)
+
+
+async def judged(exporter: Exporter, history: History, *results: dict[str, Any]) -> Health:
     """Count results and judge."""
     status, answer = await exporter.results(json.dumps(results).encode())
     assert status == 200, answer
-    return health_of(exporter.service)
+    return health_of(exporter.service, history)
 
 
 def acked(channel: str, count: int) -> dict[str, Any]:
@@ -56,16 +61,16 @@ def said(health: Health) -> list[str]:
     return [finding.title for finding in health.findings]
 
 
-async def test_nothing_came_yet(exporter: Exporter) -> None:
+async def test_nothing_came_yet(exporter: Exporter, history: History) -> None:
     """An exporter that has just begun is ready, which is not the same as well."""
-    health = health_of(exporter.service)
+    health = health_of(exporter.service, history)
     assert (health.state, health.headline) == ("quiet", "Ready: no result has come yet")
 
 
-async def test_all_is_well(exporter: Exporter) -> None:
+async def test_all_is_well(exporter: Exporter, history: History) -> None:
     """A few failures below the thresholds are no news."""
     few = {"channel": "vivo", "code": 10072, "count": 9}
-    health = await judged(exporter, acked("vivo", 100), few)
+    health = await judged(exporter, history, acked("vivo", 100), few)
     assert (health.state, health.headline, health.findings) == ("ok", "All is well", [])
 
 
@@ -83,12 +88,12 @@ async def test_all_is_well(exporter: Exporter) -> None:
     ],
 )
 async def test_what_is_wrong_with_a_channel(
-    exporter: Exporter, result: dict[str, Any], state: str, title: str
+    exporter: Exporter, history: History, result: dict[str, Any], state: str, title: str
 ) -> None:
     """At its threshold each kind of failure is named, with its codes, action and runbook."""
     channel = result.get("channel", "mps")
     number = result.get("count", 1)
-    health = await judged(exporter, acked(channel, 100 - number), result)
+    health = await judged(exporter, history, acked(channel, 100 - number), result)
     assert health.state == state
     assert said(health) == [title]
     [finding] = health.findings
@@ -96,14 +101,15 @@ async def test_what_is_wrong_with_a_channel(
     assert finding.action
     assert finding.alert
     assert finding.alert.runbook.endswith(f"{finding.alert.name}.md")
-    fewer = await judged(exporter, acked(channel, 100 * number))
+    fewer = await judged(exporter, history, acked(channel, 100 * number))
     assert said(fewer) == ([title] if state != "attention" else [])
 
 
-async def test_a_rejected_channel_hides_its_shares(exporter: Exporter) -> None:
+async def test_a_rejected_channel_hides_its_shares(exporter: Exporter, history: History) -> None:
     """Who is rejected is not told of an outage as well, but of unknown codes."""
     health = await judged(
         exporter,
+        history,
         {"channel": "apns", "code": 2014, "count": 50},
         {"channel": "apns", "code": 2024, "count": 50},
         {"channel": "apns", "code": "NEW"},
@@ -113,10 +119,10 @@ async def test_a_rejected_channel_hides_its_shares(exporter: Exporter) -> None:
     assert said(health) == ["rejected by apns", "throttled by vivo", "unknown codes on apns"]
 
 
-async def test_only_the_most_frequent_codes_are_named(exporter: Exporter) -> None:
+async def test_only_the_most_frequent_codes_are_named(exporter: Exporter, history: History) -> None:
     """Of many codes the first few are named, and a tiny share is not called none."""
     many = [{"channel": "vivo", "code": f"NEW{n}", "count": n} for n in range(1, 6)]
-    health = await judged(exporter, acked("vivo", 10_000), *many)
+    health = await judged(exporter, history, acked("vivo", 10_000), *many)
     [finding] = health.findings
     assert finding.detail == (
         "Less than 1% of 10,015 results: "
@@ -124,52 +130,53 @@ async def test_only_the_most_frequent_codes_are_named(exporter: Exporter) -> Non
     )
 
 
-async def test_refused_calls(exporter: Exporter) -> None:
+async def test_refused_calls(exporter: Exporter, history: History) -> None:
     """Calls that are refused for what they are call for attention."""
-    await judged(exporter, acked("vivo", 1))
+    await judged(exporter, history, acked("vivo", 1))
     for _ in range(10):
         await exporter.post("/webhooks/results", b"{}", {"Authorization": "Bearer of another"})
-    health = health_of(exporter.service)
+    health = health_of(exporter.service, history)
     assert health.headline == "Attention: calls to /webhooks/results are refused"
     assert "bad_signature (10)" in health.findings[0].detail
 
 
-async def test_overload(exporter: Exporter) -> None:
+async def test_overload(exporter: Exporter, history: History) -> None:
     """Calls that the disk has no time for are told apart from bad ones."""
-    await judged(exporter, acked("vivo", 1))
+    await judged(exporter, history, acked("vivo", 1))
     exporter.service.ledger._max_pending = 1
     exporter.service.ledger.pending = 1
     for _ in range(10):
         status, _ = await exporter.results(b'{"code": 2}')
         assert status == 503
     exporter.service.ledger.pending = 0
-    health = health_of(exporter.service)
+    health = health_of(exporter.service, history)
     assert said(health) == ["calls to /webhooks/results are too many for the disk"]
 
 
-async def test_a_ledger_that_fails(exporter: Exporter) -> None:
+async def test_a_ledger_that_fails(exporter: Exporter, history: History) -> None:
     """Nothing is more pressing than results that cannot be stored."""
-    exporter.service.ledger.path.rename(exporter.service.ledger.path.with_suffix(".gone"))
+    path = exporter.service.settings.ledger_path
+    path.rename(path.with_suffix(".gone"))
     status, _ = await exporter.results(b'{"code": 2}')
     assert status == 503
-    health = health_of(exporter.service)
+    health = health_of(exporter.service, history)
     assert health.headline == "Trouble: no result is taken, the ledger cannot be used"
-    assert str(exporter.service.ledger.path) in health.findings[0].detail
+    assert str(path) in health.findings[0].detail
 
 
-async def test_a_stop_and_a_failed_reload(exporter: Exporter) -> None:
+async def test_a_stop_and_a_failed_reload(exporter: Exporter, history: History) -> None:
     """A stop is trouble, and a reload that failed stays in view until one succeeds."""
     token = exporter.service.settings.results_token_files[0]
     token.write_text("")
     async with exporter.client.post(f"{exporter.admin}/-/reload") as answer:
         assert answer.status == 500
-    assert said(health_of(exporter.service)) == ["the last reload failed"]
+    assert said(health_of(exporter.service, history)) == ["the last reload failed"]
     token.write_text(TOKEN)
     async with exporter.client.post(f"{exporter.admin}/-/reload") as answer:
         assert answer.status == 200
-    assert said(health_of(exporter.service)) == []
+    assert said(health_of(exporter.service, history)) == []
     exporter.service.draining = True
-    assert health_of(exporter.service).state == "trouble"
+    assert health_of(exporter.service, history).state == "trouble"
 
 
 class Clock:
@@ -183,23 +190,25 @@ class Clock:
         return self.now
 
 
-async def test_results_that_stop(exporter: Exporter) -> None:
+async def test_results_that_stop(exporter: Exporter, history: History) -> None:
     """A channel that had results and has none for a quarter of an hour is trouble."""
     clock = Clock()
-    hour: LastHour[Series] = LastHour(exporter.service._totals, clock)
-    exporter.service.recent_results = hour
-    await judged(exporter, acked("apns", 50), acked("vivo", 39))
+    hour = LastHour(history.results._totals, clock)
+    history = history._replace(results=hour)
+    await judged(exporter, history, acked("apns", 50), acked("vivo", 39))
     for _ in range(15):
         clock.now += MINUTE
         hour.note()
-        health = await judged(exporter, acked("fcm", 1))
+        health = await judged(exporter, history, acked("fcm", 1))
     assert said(health) == ["results of apns have stopped"]
-    assert (await judged(exporter, acked("apns", 1))).state == "ok"
+    assert (await judged(exporter, history, acked("apns", 1))).state == "ok"
 
 
-async def test_quiet(exporter: Exporter) -> None:
+async def test_quiet(exporter: Exporter, history: History) -> None:
     """Without any result for a quarter of an hour nobody says that all is well."""
-    await judged(exporter, acked("apns", 1))
+    await judged(exporter, history, acked("apns", 1))
     [count] = exporter.service.ledger.counts.values()
     count.last_at = time.time() - 901
-    assert health_of(exporter.service).headline == "Quiet: no result in the last 15 minutes"
+    assert (
+        health_of(exporter.service, history).headline == "Quiet: no result in the last 15 minutes"
+    )

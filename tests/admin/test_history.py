@@ -55,7 +55,7 @@ def test_some_of_the_minutes() -> None:
 
 
 def test_nothing_is_older_than_an_hour() -> None:
-    """Sixty minutes are kept, the running one included, and `seconds` says no more."""
+    """Sixty minutes are retained, the running one included; `seconds` is at most an hour."""
     watched = Totals({})
     for minute in range(200):
         assert watched.hour.seconds == min(minute * MINUTE, 3600)
@@ -80,7 +80,7 @@ def test_unknown_totals() -> None:
 
 @pytest.mark.parametrize(("stopped", "empty"), [(2, 1), (5.2, 4), (100, 58)])
 def test_a_process_that_was_stopped(stopped: float, empty: int) -> None:
-    """The minutes that nobody noted are empty, so that older ones keep their place."""
+    """The minutes that were not noted are empty, so that older ones keep their place."""
     watched = Totals({})
     watched.pass_minute(a=1)
     watched.count(a=2)

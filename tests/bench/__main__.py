@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.ledger.sqlite import Commit, LedgerFile
+from exporter.ledger.sqlite import LedgerFile
+from exporter.ledger.store import Commit
 from exporter.results import Series
 from tests.bench import traffic
 from tests.support.programs import answers, fetch, free_port, started, wait_for
@@ -31,7 +32,9 @@ from tests.support.programs import answers, fetch, free_port, started, wait_for
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 CONNECTIONS = 64
-PEER_PACKAGES = ["aiohttp", "fastapi", "httptools", "prometheus-client", "uvicorn", "uvloop"]
+PEER_PACKAGES = [
+    *("aiohttp", "cryptography", "fastapi", "httptools", "prometheus-client", "uvicorn", "uvloop")
+]
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -103,6 +106,10 @@ class Bench:
                 *(str(self.python), str(PEERS / "bare_aiohttp.py"), str(port), "uvloop")
             ],
             "FastAPI": [str(self.python), str(PEERS / "fastapi_peer.py"), str(port)],
+            "FastAPI, durable": [
+                *(str(self.python), str(PEERS / "fastapi_durable.py"), str(port)),
+                *(str(self.folder / "public.pem"), str(self.folder / f"durable-{port}.sqlite3")),
+            ],
             "fastify": ["node", str(self.node_folder / "fastify_peer.mjs"), str(port)],
         }[name]
         with started(command, self.log) as process:
@@ -271,7 +278,7 @@ def day_of_keys(bench: Bench) -> None:
     keys = array("Q", range(2000))
     for second in range(1, 86_400 + 1):
         counts = {Series("mps", "2", "mps"): len(keys)}
-        file.commit(Commit(second, float(second), counts, keys, max(1, second - 600)))
+        file.commit(Commit(second, float(second), counts, keys, max(1, second - 600), []))
     file.close()
     size = sum(one.stat().st_size for one in path.parent.iterdir()) / 1e6
     print(f"- ledger after a day of {len(keys):,} keys a second, 600 s of them kept: {size:.1f} MB")
@@ -345,14 +352,21 @@ def main() -> None:
         private = traffic.write_keys(bench.folder)
         seconds = args.seconds + 1  # of wrk against one server, each request distinct
         traffic.write_callbacks(bench.folder / "callbacks", private, int(25_000 * seconds))
-        if "compare" in args.parts:
+        if "callbacks" in args.parts or "compare" in args.parts:
+            peers = [
+                "bare aiohttp, uvloop",
+                "bare aiohttp",
+                "FastAPI, durable",
+                "FastAPI",
+                "fastify",
+            ]
+            compare(bench, "Signed callbacks, one result each", "callbacks", ["ours", *peers], args)
+        if "batches" in args.parts or "compare" in args.parts:
             traffic.write_batches(bench.folder / "batches", 2_000, ids=False)
             traffic.write_batches(bench.folder / "identified", int(8_000 * seconds), ids=True)
-            peers = ["bare aiohttp", "bare aiohttp, uvloop", "FastAPI", "fastify"]
-            compare(bench, "Signed callbacks, one result each", "callbacks", ["ours", *peers], args)
             compare(
                 bench,
-                "Batches of 100, one key a call",
+                "Batches of 100, one key a request",
                 "batches",
                 ["ours", "FastAPI", "fastify"],
                 args,

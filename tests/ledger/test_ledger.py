@@ -18,6 +18,7 @@ from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger import ledger
 from exporter.ledger import sqlite as ledger_file
 from exporter.ledger.ledger import Ledger
+from exporter.ledger.sqlite import SqliteStore
 from exporter.results import Delivery, Series
 
 ACKED = Series("apns", "2", "mps")
@@ -40,7 +41,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def started(path: Path, **given: Any) -> AsyncIterator[Ledger]:
     """Run a ledger inside the block; one that leaves requests waiting for ever fails the test."""
-    one = Ledger(path, **given)
+    one = Ledger(SqliteStore(path), **given)
     try:
         async with asyncio.timeout(60):
             await one.start()
@@ -184,6 +185,77 @@ async def test_delivery_past_the_window_is_new(path: Path, restart: bool) -> Non
             assert await one.record([delivery(1), delivery(2)]) == 2
             assert stored_commits(path) == 1
     assert on_disk(path) == {ACKED: 3}
+
+
+def whole(content: int, key: int = 1, results: int = 2) -> list[Delivery]:
+    """Make what a request with a key of its own delivers."""
+    return [Delivery([key], {ACKED: results}, results, content)]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_same_key_with_another_content_is_a_conflict(path: Path, restart: bool) -> None:
+    """The same key and content is a duplicate, another content is refused and counts nothing."""
+    async with started(path) as one:
+        assert await one.record(whole(7)) == 2
+        if not restart:
+            assert await refusal(one, whole(8)) == "conflict"
+            assert [await one.record(whole(content)) for content in (7, 7)] == [0, 0]
+    if restart:
+        async with started(path) as one:
+            assert await refusal(one, whole(8)) == "conflict"
+            assert await one.record(whole(7)) == 0
+            assert one.pending == 0
+    assert on_disk(path) == {ACKED: 2}
+
+
+async def test_conflict_waits_for_the_commit_that_decides(path: Path) -> None:
+    """While the first try is pending, a duplicate and a conflict share its fate."""
+    async with started(path) as one:
+        with locked(path):
+            waiting = [one.record(whole(content)) for content in (7, 7, 8)]
+            refused = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [getattr(error, "reason", None) for error in refused] == ["ledger_unavailable"] * 3
+        await until(lambda: one.problem is None)
+        waiting = [one.record(whole(content)) for content in (8, 8, 7)]
+        outcome = await asyncio.gather(*waiting, return_exceptions=True)
+        assert outcome[:2] == [2, 0]
+        assert getattr(outcome[2], "reason", None) == "conflict"
+        assert in_memory(one) == on_disk(path) == {ACKED: 2}
+        assert one.pending == 0
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_conflict_ends_with_the_window(path: Path, restart: bool) -> None:
+    """A key that has been evicted or has expired is new with whatever content."""
+    async with started(path, max_keys=8) as one:
+        await one.record(whole(7))
+        await one.record([Delivery(list(range(100, 107)), {ACKED: 1}, 1)])
+        if not restart:
+            assert await one.record(whole(8)) == 2
+    async with started(path, max_keys=8, dedupe_seconds=0.05) as one:
+        if restart:
+            assert await one.record(whole(8)) == 2
+        await asyncio.sleep(0.1)
+        assert await one.record(whole(9)) == 2
+        assert await refusal(one, whole(8)) == "conflict"
+    assert on_disk(path) == {ACKED: 13}
+
+
+async def test_reach_is_the_window_until_keys_are_evicted(path: Path) -> None:
+    """The reach is the whole window, or the age of the oldest key where the bound is less."""
+    async with started(path, max_keys=8, dedupe_seconds=1000) as one:
+        assert one.dedupe_reach_seconds == 1000
+        await one.record([Delivery(list(range(1, 8)), {ACKED: 1}, 1)])
+        assert one.dedupe_reach_seconds == 1000
+        await one.record([delivery(8)])
+        assert one.dedupe_reach_seconds < 60
+        before = one.dedupe_reach_seconds
+        await asyncio.sleep(0.05)
+        assert one.dedupe_reach_seconds >= before + 0.05
+    async with started(path, max_keys=8, dedupe_seconds=1000) as one:
+        assert before < one.dedupe_reach_seconds < 60
+    async with started(path, max_keys=16, dedupe_seconds=0) as one:
+        assert one.dedupe_reach_seconds == 0
 
 
 async def test_window_of_zero_never_dedupes(path: Path) -> None:
@@ -331,7 +403,7 @@ async def test_start_waits_for_the_folder(path: Path) -> None:
     """A path that cannot be opened is a problem, not an end; counting begins when it can be."""
     loads: list[dict[Series, int]] = []
     path.parent.write_text("a file where the folder should be")
-    one = Ledger(path, on_load=lambda: loads.append(in_memory(one)))
+    one = Ledger(SqliteStore(path), on_load=lambda: loads.append(in_memory(one)))
     await one.start()
     try:
         assert not works(one)
@@ -350,9 +422,9 @@ async def test_start_waits_for_the_folder(path: Path) -> None:
 async def test_second_exporter_takes_over(path: Path) -> None:
     """A second exporter waits for the file, then goes on with the counts and keys of the first."""
     loads: list[dict[Series, int]] = []
-    first = Ledger(path)
+    first = Ledger(SqliteStore(path))
     await first.start()
-    second = Ledger(path, on_load=lambda: loads.append(in_memory(second)))
+    second = Ledger(SqliteStore(path), on_load=lambda: loads.append(in_memory(second)))
     await second.start()
     try:
         assert not second.loaded
@@ -372,7 +444,7 @@ async def test_start_refuses_what_is_no_ledger(path: Path) -> None:
     """A file that cannot be a ledger ends the start, and the ledger can still be closed."""
     path.parent.mkdir()
     path.write_text("remember the milk\n" * 100)
-    one = Ledger(path)
+    one = Ledger(SqliteStore(path))
     with pytest.raises(ConfigurationError, match=r"ledger\.sqlite3: .*LEDGER_PATH"):
         await one.start()
     assert not one.loaded
@@ -400,7 +472,7 @@ async def test_wrong_file_that_appears_later_is_a_problem(path: Path) -> None:
 
 async def test_close_commits_what_is_pending(path: Path) -> None:
     """Requests that wait when the ledger is closed are committed and answered."""
-    one = Ledger(path)
+    one = Ledger(SqliteStore(path))
     await one.start()
     waiting = [one.record([delivery(key)]) for key in range(2, 7)]
     await asyncio.sleep(0)
@@ -468,7 +540,7 @@ def test_any_history_counts_each_delivery_once(
     shuffle = random.Random(0)
 
     async def run(path: Path, groups: list[list[list[tuple[int | None, int]]]]) -> None:
-        async with started(path, sync="off") as one:
+        async with started(path) as one:
             for group in groups:
                 # A key always stands for the same delivery.
                 requests = [

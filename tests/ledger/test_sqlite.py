@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import ConfigurationError
-from exporter.ledger.sqlite import VERSION, Commit, LedgerFile, Stored, Sync
+from exporter.ledger.sqlite import VERSION, LedgerFile, Sync
+from exporter.ledger.store import Commit, Stored
 from exporter.results import Series
 
 ACKED = Series("apns", "2", "mps")
@@ -53,7 +54,7 @@ def commit(
     oldest: int = 1,
 ) -> Commit:
     """Make a commit; without counts, of one accepted push."""
-    return Commit(number, at, counts or {ACKED: 1}, array("Q", keys), oldest)
+    return Commit(number, at, counts or {ACKED: 1}, array("Q", keys), oldest, [])
 
 
 def make_ledger(path: Path, commits: int = 40) -> None:
@@ -66,7 +67,7 @@ def make_ledger(path: Path, commits: int = 40) -> None:
 
 def test_new_ledger_is_empty_and_makes_its_folder(path: Path) -> None:
     """A path in a folder that does not exist gives an empty ledger."""
-    assert stored(path) == Stored([], [])
+    assert stored(path) == Stored(0, [], [])
     assert path.is_file()
 
 
@@ -105,6 +106,49 @@ def test_keys_are_stored_by_commit(path: Path) -> None:
         file.commit(commit(9, keys=[5], at=90.0))
     keys = [(7, 70.0, array("Q", [0, 2**64 - 1])), (9, 90.0, array("Q", [5]))]
     assert stored(path).keys == keys
+
+
+def test_keys_of_a_second_are_read_together(path: Path) -> None:
+    """A day of small commits is read as its seconds: first number, last time, keys in order."""
+    with opened(path) as (file, _):
+        for number, at in ((1, 10.0), (2, 10.9), (3, 11.0), (4, 11.9), (5, 30.0)):
+            file.commit(commit(number, keys=[number], at=at))
+    held = stored(path)
+    assert held.number == 5
+    assert held.keys == [
+        (1, 10.9, array("Q", [1, 2])),
+        (3, 11.9, array("Q", [3, 4])),
+        (5, 30.0, array("Q", [5])),
+    ]
+
+
+# The schema of the first release, as its ledgers have it.
+_VERSION_1 = """
+CREATE TABLE counts (
+    channel TEXT NOT NULL, code TEXT NOT NULL, code_table TEXT NOT NULL,
+    count INTEGER NOT NULL, last_at REAL NOT NULL,
+    PRIMARY KEY (channel, code, code_table)
+) WITHOUT ROWID;
+CREATE TABLE deliveries (number INTEGER PRIMARY KEY, at REAL NOT NULL, keys BLOB NOT NULL);
+CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL);
+PRAGMA application_id = 0x50524558;
+PRAGMA user_version = 1;
+INSERT INTO counts VALUES ('apns', '2', 'mps', 41, 5.0);
+INSERT INTO deliveries VALUES (7, 5.0, x'0100000000000000');
+"""
+
+
+def test_version_1_is_upgraded_in_place(path: Path) -> None:
+    """A ledger of the first release keeps its counts; its keys, which had no scope, go."""
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(_VERSION_1)
+    with opened(path) as (file, held):
+        assert held == Stored(0, [(ACKED, 41, 5.0)], [])
+        file.commit(commit(1, keys=[3]))
+    assert stored(path) == Stored(1, [(ACKED, 42, 1000.5)], [(1, 1000.5, array("Q", [3]))])
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
 @pytest.mark.parametrize("reopen", [False, True])
@@ -163,7 +207,8 @@ def test_second_handle_is_refused(path: Path) -> None:
 _OTHER_PROCESS = """
 import os, pathlib, signal, sys
 from array import array
-from exporter.ledger.sqlite import Commit, LedgerFile
+from exporter.ledger.sqlite import LedgerFile
+from exporter.ledger.store import Commit
 from exporter.results import Series
 
 file = LedgerFile(pathlib.Path(sys.argv[1]), "full")
@@ -171,7 +216,7 @@ try:
     file.open()
 except BlockingIOError:
     sys.exit(17)
-file.commit(Commit(1, 5.0, {Series("apns", "2", "mps"): 3}, array("Q", [9]), 1))
+file.commit(Commit(1, 5.0, {Series("apns", "2", "mps"): 3}, array("Q", [9]), 1, []))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -191,7 +236,7 @@ def test_second_process_is_refused(path: Path) -> None:
 def test_commit_survives_a_kill(path: Path) -> None:
     """What was committed before a `kill -9` is there, keys and all, and the lock is gone."""
     assert run_other_process(path) == -9
-    assert stored(path) == Stored([(ACKED, 3, 5.0)], [(1, 5.0, array("Q", [9]))])
+    assert stored(path) == Stored(1, [(ACKED, 3, 5.0)], [(1, 5.0, array("Q", [9]))])
 
 
 def _foreign_database(path: Path) -> None:
@@ -269,7 +314,7 @@ def test_file_that_is_no_sound_ledger_is_refused(path: Path, make: Callable[[Pat
         assert "move this one away" in str(refused.value)
         assert path.read_bytes() == before
     path.unlink()
-    assert stored(path) == Stored([], [])
+    assert stored(path) == Stored(0, [], [])
 
 
 def test_newer_version_is_named(path: Path) -> None:
@@ -352,10 +397,10 @@ def test_locked_database_takes_nothing_until_it_is_free(path: Path) -> None:
                 file.commit(commit(2, {ACKED: 10}, [2]))
             intruder.execute("ROLLBACK")
             assert stored_beside(path) == [(*ACKED, 1, 1000.5)]
-        file.commit(commit(2, {ACKED: 100}, [3]))
+        file.commit(commit(2, {ACKED: 100}, [3], at=2000.5))
     held = stored(path)
-    assert held.counts == [(ACKED, 101, 1000.5)]
-    assert held.keys == [(1, 1000.5, array("Q", [1])), (2, 1000.5, array("Q", [3]))]
+    assert held.counts == [(ACKED, 101, 2000.5)]
+    assert held.keys == [(1, 1000.5, array("Q", [1])), (2, 2000.5, array("Q", [3]))]
 
 
 def test_commit_that_fails_half_way_leaves_nothing(path: Path) -> None:
@@ -384,4 +429,4 @@ def test_folder_in_place_of_the_file(path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError), opened(path):
         pass
     path.rmdir()
-    assert stored(path) == Stored([], [])
+    assert stored(path) == Stored(0, [], [])

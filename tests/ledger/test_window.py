@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from exporter.ledger.window import DeliveryWindow
+from exporter.ledger.window import DeliveryWindow, Seen
 
 LAST_KEY = 2**64 - 1
 
@@ -37,7 +37,7 @@ def test_colliding_keys_are_told_apart(keys: list[int]) -> None:
     end = window.end
     assert window.add(keys) == keys[2:]
     assert window.add(keys) == []
-    window.take_back(end)
+    window.rollback(end)
     assert window.add(keys) == keys[2:]
 
 
@@ -56,8 +56,8 @@ def test_keys_that_are_taken_back_are_new_again() -> None:
     end = window.end
     new = window.add([0, 7, 1, LAST_KEY, 7])
     assert new == [0, 7, LAST_KEY]
-    window.take_back(end)
-    window.take_back(end)
+    window.rollback(end)
+    window.rollback(end)
     assert window.add([0, 7, LAST_KEY, 2, 1]) == new
 
 
@@ -67,8 +67,8 @@ def test_old_keys_are_new_again() -> None:
     window.add([5])
     end = window.end
     window.add([6])
-    window.forget(end)
-    window.forget(0)
+    window.expire(end)
+    window.expire(0)
     assert [new_to(window, key) for key in (6, 5, 5)] == [False, True, False]
 
 
@@ -92,6 +92,69 @@ def test_repetitions_push_nothing_out() -> None:
     window.add(keys)
     assert window.add([keys[-1]] * 20) == []
     assert window.add(keys) == []
+
+
+def test_capacity_is_rounded_up() -> None:
+    """Any bound gives the next power of two, and a full window says so."""
+    assert [DeliveryWindow(keys).capacity for keys in (1, 2, 3, 1000, 1024)] == [
+        1,
+        2,
+        4,
+        1024,
+        1024,
+    ]
+    window = DeliveryWindow(3)
+    assert [bool(window.add([key])) and window.full for key in range(5)] == [
+        *[False] * 3,
+        *[True] * 2,
+    ]
+
+
+def test_request_with_a_key_and_a_content() -> None:
+    """The key with its content is a duplicate, with another one a conflict, without it new."""
+    window = DeliveryWindow(8)
+    assert window.add_request(16, 5) is Seen.NEW
+    assert window.add_request(16, 5) is Seen.DUPLICATE
+    assert window.add_request(16, 6) is Seen.CONFLICT
+    assert window.add_request(32, 5) is Seen.NEW
+    assert window.add_request(16, 5) is Seen.DUPLICATE
+
+
+@pytest.mark.parametrize("others", range(1, 40))
+def test_eviction_never_makes_a_conflict(others: int) -> None:
+    """However many keys came since, the same content is new or a duplicate, and then both stay."""
+    window = DeliveryWindow(8)
+    window.add_request(16, 5)
+    window.add(range(100, 100 + others))
+    assert window.add_request(16, 5) is (Seen.DUPLICATE if others <= 6 else Seen.NEW)
+    assert window.add_request(16, 5) is Seen.DUPLICATE
+    window.add([200])
+    assert window.add_request(16, 5) is not Seen.CONFLICT
+
+
+def test_rollback_of_a_request_makes_it_new() -> None:
+    """After a failed commit neither key nor content is known, but what was before them is."""
+    window = DeliveryWindow(8)
+    window.add([5])
+    end = window.end
+    window.add_request(16, 5)
+    window.rollback(end)
+    assert window.add([5]) == []
+    assert window.add_request(16, 7) is Seen.NEW
+
+
+def test_removed_key_is_new_and_its_neighbours_stay() -> None:
+    """One key can be forgotten, without those before and behind it in its chain."""
+    window = DeliveryWindow(8)
+    keys = [16, 32, 48, 33]
+    window.add(keys)
+    window.remove(32)
+    window.remove(99)
+    assert window.add(keys) == [32]
+    end = window.end
+    window.add([64])
+    window.rollback(end)
+    assert window.add([*keys, 64]) == [64]
 
 
 # Few buckets, so that chains lead over links that are out of date.
@@ -118,14 +181,14 @@ class WindowAgainstList(RuleBasedStateMachine):
                 self.known = [*self.known, key][-self.window.capacity :]
         assert self.window.add(batch) == expected
         if fails:
-            self.window.take_back(end)
+            self.window.rollback(end)
             # What they had pushed out stays out.
             self.known = self.known[: max(0, len(self.known) - len(expected))]
 
     @rule(kept=st.integers(0, 8))
-    def forget(self, kept: int) -> None:
+    def expire(self, kept: int) -> None:
         """Let go of all but the last few keys."""
-        self.window.forget(self.window.end - kept)
+        self.window.expire(self.window.end - kept)
         self.known = self.known[max(0, len(self.known) - kept) :]
 
 

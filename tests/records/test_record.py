@@ -118,6 +118,7 @@ def test_any_body_can_be_kept(body: bytes) -> None:
         b"{}",
         b'{"record": 1}',
         b'{"record": 2, "time": "", "source": "mps", "reason": "", "size": 1, "body": ""}',
+        b'{"record": 1, "time": "", "source": "../x", "reason": "", "size": 1, "body": ""}',
         b'{"record": 1, "time": "", "source": "mps", "reason": "", "size": 1, "body": "',
         b'{"record": ' + b"[" * 100_000,
         b'"record"\xff',

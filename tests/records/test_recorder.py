@@ -1,16 +1,17 @@
 """What a running exporter keeps of rejected calls, and that this never costs it an answer."""
 
+import asyncio
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from exporter.gateways.gateway import ReceivedRequest
 from exporter.records.record import Record
-from exporter.records.recorder import MAX_WAITING, PAUSE_SECONDS
+from exporter.records.recorder import MAX_WAITING, PAUSE_SECONDS, Recorder
 from tests.support.exporter import Exporter, KeyPair, MakeSettings, started, url_sign
 
 BAD = b'{"targetId": "abc", "statusDesc": "bad"}'
@@ -120,31 +121,45 @@ async def test_the_oldest_go_and_strangers_stay(make_settings: MakeSettings, fol
     assert size_on_disk(folder) <= 3 * 4096
 
 
-async def test_a_call_larger_than_the_folder_is_dropped(
-    make_settings: MakeSettings, folder: Path
-) -> None:
+class Kept:
+    """A recorder, what it is given, and what it says became of it."""
+
+    def __init__(self, folder: Path, max_bytes: int = 10**6) -> None:
+        self.outcomes: list[str] = []
+        self.recorder = Recorder(
+            folder, max_bytes, unauthenticated=False, on_outcome=self.outcomes.append
+        )
+
+    def keep(self, body: bytes) -> None:
+        """Hand over a rejected request."""
+        request = ReceivedRequest(body, {"Content-Type": "application/json"})
+        self.recorder.keep("results", "code_missing", request, authenticated=True)
+
+    def settle(self) -> None:
+        """Wait until the recorder's thread has done all that it was given."""
+        self.recorder._writer.submit(lambda: None).result()
+
+
+def test_a_request_larger_than_the_folder_is_dropped(folder: Path) -> None:
     """A body that the folder cannot hold pushes nothing out."""
-    async with started(make_settings(record=folder, record_max_bytes=4096)) as exporter:
-        await exporter.results(b'{"x": 1}')
-        await exporter.results(b'{"x": "%b"}' % (b"word " * 1000))
-        exporter.service.recorder.close()
-        assert await outcomes(exporter) == {"written": 1, "dropped": 1}
+    kept = Kept(folder, 4096)
+    kept.keep(b'{"x": 1}')
+    kept.keep(b'{"x": "%b"}' % (b"word " * 1000))
+    kept.recorder.close()
+    assert kept.outcomes == ["written", "dropped"]
     assert [one.body for one in records(folder)] == ['{"x":1}']
 
 
-async def test_a_flood_is_not_recorded_call_by_call(
-    make_settings: MakeSettings, folder: Path
-) -> None:
-    """Of a flood a few calls a second are kept, so that good calls are not kept waiting."""
-    async with started(make_settings(record=folder)) as exporter:
-        begun = time.monotonic()
-        for _ in range(4 * MAX_WAITING):
-            await exporter.results(b'{"x": 1}')
-        exporter.service.recorder.close()
-        most = MAX_WAITING + 1 + (time.monotonic() - begun) / PAUSE_SECONDS
-        found = await outcomes(exporter)
-    assert MAX_WAITING <= found["written"] <= most
-    assert found["written"] + found.get("dropped", 0) == 4 * MAX_WAITING
+def test_a_flood_is_not_recorded_request_by_request(folder: Path) -> None:
+    """Of a flood a few requests a second are kept, so that good ones are not kept waiting."""
+    kept = Kept(folder)
+    begun = time.monotonic()
+    for _ in range(4 * MAX_WAITING):
+        kept.keep(b'{"x": 1}')
+    kept.recorder.close()
+    most = MAX_WAITING + 1 + (time.monotonic() - begun) / PAUSE_SECONDS
+    assert MAX_WAITING <= kept.outcomes.count("written") <= most
+    assert len(kept.outcomes) == 4 * MAX_WAITING
 
 
 @pytest.fixture
@@ -158,53 +173,44 @@ def unwritable(tmp_path: Path) -> Path:
 async def test_an_unwritable_folder_is_logged_once_and_breaks_nothing(
     make_settings: MakeSettings, unwritable: Path
 ) -> None:
-    """Calls are answered as ever; each failure counts and the first is a line in the log."""
+    """Requests are answered as ever; each failure counts and the first is a line in the log."""
     with capture_logs() as logs:
         async with started(make_settings(record=unwritable)) as exporter:
             statuses = [(await exporter.results(b'{"x": 1}'))[0] for _ in range(5)]
-            exporter.service.recorder.close()
-            assert await outcomes(exporter) == {"failed": 5}
+            async with asyncio.timeout(5):
+                while await outcomes(exporter) != {"failed": 5}:  # noqa: ASYNC110 - as a scraper
+                    await asyncio.sleep(0.05)
     assert statuses == [400] * 5
-    failures = [one for one in logs if one["event"] == "rejected calls cannot be recorded"]
+    failures = [one for one in logs if one["event"] == "rejected requests cannot be recorded"]
     assert [one["problem"] for one in failures] == ["Not a directory"]
 
 
-async def test_a_folder_that_can_be_written_again_is_used(
-    make_settings: MakeSettings, folder: Path
-) -> None:
-    """A failure in the middle leaves no half file, and the next call is recorded."""
-    async with started(make_settings(record=folder)) as exporter:
-        await exporter.results(b'{"x": 1}')
-        await settled(exporter)
-        moved = folder.rename(folder.with_name("moved"))
-        await exporter.results(b'{"x": 2}')
-        await settled(exporter)
-        moved.rename(folder)
-        await exporter.results(b'{"x": 3}')
-        await settled(exporter)
-        assert await outcomes(exporter) == {"written": 2, "failed": 1}
+def test_a_folder_that_can_be_written_again_is_used(folder: Path) -> None:
+    """A failure in the middle leaves no half file, and the next request is recorded."""
+    kept = Kept(folder)
+    kept.keep(b'{"x": 1}')
+    kept.settle()
+    moved = folder.rename(folder.with_name("moved"))
+    kept.keep(b'{"x": 2}')
+    kept.settle()
+    moved.rename(folder)
+    kept.keep(b'{"x": 3}')
+    kept.recorder.close()
+    assert kept.outcomes == ["written", "failed", "written"]
     assert [one.body for one in records(folder)] == ['{"x":1}', '{"x":3}']
 
 
-async def settled(exporter: Exporter) -> None:
-    """Wait until the recorder's thread has done all that it was given."""
-    exporter.service.recorder._writer.submit(lambda: None).result()
-
-
-async def test_a_slow_disk_drops_records_and_delays_no_answer(
-    make_settings: MakeSettings, folder: Path
-) -> None:
-    """While the disk hangs, calls wait for nothing; past the bound they are not recorded."""
+def test_a_slow_disk_drops_records_and_delays_nobody(folder: Path) -> None:
+    """While the disk hangs, nothing waits for it; past the bound nothing more is recorded."""
     folder.mkdir(parents=True)
     os.mkfifo(folder / "record-0.json")  # no disk hangs on demand; a reader of a pipe does
-    async with started(make_settings(record=folder)) as exporter:
-        recorder: Any = exporter.service.recorder
-        hanging = recorder._writer.submit((folder / "record-0.json").read_bytes)
-        for _ in range(MAX_WAITING + 3):
-            assert (await exporter.results(b'{"x": 1}'))[0] == 400
-        assert await outcomes(exporter) == {"dropped": 3}
-        (folder / "record-0.json").write_bytes(b"")
-        assert hanging.result() == b""
-        (folder / "record-0.json").unlink()
-        await settled(exporter)
-        assert await outcomes(exporter) == {"dropped": 3, "written": MAX_WAITING}
+    kept = Kept(folder)
+    hanging = kept.recorder._writer.submit((folder / "record-0.json").read_bytes)
+    for _ in range(MAX_WAITING + 3):
+        kept.keep(b'{"x": 1}')
+    assert kept.outcomes == ["dropped"] * 3
+    (folder / "record-0.json").write_bytes(b"")
+    assert hanging.result() == b""
+    (folder / "record-0.json").unlink()
+    kept.recorder.close()
+    assert kept.outcomes == ["dropped"] * 3 + ["written"] * MAX_WAITING

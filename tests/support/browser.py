@@ -18,10 +18,10 @@ _FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgrou
 DESKTOP, PHONE = (1280, 900), (360, 740)
 
 
-def hurried(minute: float) -> Launch:
+def short_minutes(seconds: float) -> Launch:
     """Start an exporter whose minutes of the last hour take so many seconds."""
     program = (
-        f"import exporter.admin.history as one; one.MINUTE = {minute};"
+        f"import exporter.admin.history as one; one.MINUTE = {seconds};"
         "from exporter.commands.main import main; main(['serve'])"
     )
     return Launch((sys.executable, "-c", program))
@@ -56,7 +56,7 @@ def opened(
     )
     page = context.new_page()
     wrong: list[str] = []
-    page.on("console", lambda said: wrong.append(said.text) if said.type != "log" else None)
+    page.on("console", lambda entry: wrong.append(entry.text) if entry.type != "log" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
     try:

@@ -1,5 +1,6 @@
 """A running exporter and a client of it; keys, tokens and signatures as senders have them."""
 
+import asyncio
 import base64
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.runtime import Service
 from exporter.server import running
 from exporter.settings import Settings
+from exporter.webhooks.limits import Limits
 
 
 class KeyPair(NamedTuple):
@@ -82,6 +84,19 @@ class Exporter:
             "/webhooks/results", body, {"Authorization": f"Bearer {TOKEN}"} | given
         )
 
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a bare connection to the public listener."""
+        return await asyncio.open_connection("127.0.0.1", int(self.ingest.rpartition(":")[2]))
+
+    async def exchange(self, sent: bytes) -> bytes:
+        """Send bytes; return all that comes back until the exporter closes the connection."""
+        reader, writer = await self.connect()
+        try:
+            writer.write(sent)
+            return await asyncio.wait_for(reader.read(), 20)
+        finally:
+            writer.close()
+
     async def samples(self) -> dict[str, dict[tuple[str, ...], float]]:
         """Scrape; return the value of each sample by its label values in alphabetical order."""
         async with self.client.get(self.admin + "/metrics") as answer:
@@ -100,7 +115,7 @@ class Exporter:
 
 
 @asynccontextmanager
-async def started(settings: Settings) -> AsyncIterator[Exporter]:
+async def started(settings: Settings, limits: Limits | None = None) -> AsyncIterator[Exporter]:
     """Run an exporter inside the block."""
-    async with running(settings) as (service, ports), aiohttp.ClientSession() as client:
+    async with running(settings, limits) as (service, ports), aiohttp.ClientSession() as client:
         yield Exporter(service, ports.ingest_url, ports.admin_url, client)

@@ -10,13 +10,20 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from tests.support.browser import DESKTOP, PHONE, SCREENSHOTS, chromium, hurried, opened
+from tests.support.browser import DESKTOP, PHONE, SCREENSHOTS, chromium, opened, short_minutes
 from tests.support.exporter import TOKEN, KeyPair, make_key_pair
 from tests.support.programs import ExporterProcess, exporter_process, fetch, started
 
 README = Path(__file__).parents[2] / ".github" / "screenshots"
 MINUTE = 0.5
 """Seconds that a minute takes."""
+
+OTHERS = {
+    "codes": "/codes?q=apns+token",
+    "runbooks": "/runbooks",
+    "runbook": "/runbooks/PushChannelRejected",
+}
+"""The pages beside the status page, as they are in trouble."""
 
 UNKNOWN = [
     {"channel": "fcm", "code": "SENDER_ID_MISMATCH", "message": "sender id mismatch", "count": 14},
@@ -39,7 +46,7 @@ def main() -> None:
         token = folder / "token"
         token.write_text(TOKEN)
         settings = {"mps_public_key_files": keys.public, "results_token_files": token}
-        with exporter_process(folder, hurried(MINUTE), **settings) as exporter:
+        with exporter_process(folder, short_minutes(MINUTE), **settings) as exporter:
             take(browser, exporter, "quiet")
             with traffic(exporter, keys, folder, "healthy", 200):
                 time.sleep(60 * MINUTE)
@@ -66,7 +73,7 @@ def traffic(
 
 
 def send_unknown(exporter: ExporterProcess) -> None:
-    """Send codes that no table has, and calls that are refused."""
+    """Send unknown codes, and requests that are refused."""
     url = f"{exporter.ingest}/webhooks/results"
     fetch(url, json.dumps(UNKNOWN).encode(), {"Authorization": f"Bearer {TOKEN}"})
     for _ in range(30):
@@ -75,7 +82,7 @@ def send_unknown(exporter: ExporterProcess) -> None:
 
 
 def take(browser: Browser, exporter: ExporterProcess, name: str) -> None:
-    """Take both pages in both widths and colours."""
+    """Take the pages in both widths and colours."""
     for size in (DESKTOP, PHONE):
         for dark in (False, True):
             colours = "dark" if dark else "light"
@@ -83,10 +90,9 @@ def take(browser: Browser, exporter: ExporterProcess, name: str) -> None:
                 shot(page, f"{name}-{size[0]}-{colours}", whole=False)
                 shot(page, f"{name}-{size[0]}-{colours}-whole", whole=True)
             if name == "trouble":
-                with opened(
-                    browser, f"{exporter.admin}/codes?q=apns+token", size, dark=dark
-                ) as page:
-                    shot(page, f"codes-{size[0]}-{colours}", whole=False)
+                for page_name, path in OTHERS.items():
+                    with opened(browser, exporter.admin + path, size, dark=dark) as page:
+                        shot(page, f"{page_name}-{size[0]}-{colours}", whole=False)
 
 
 def shot(page: Page, name: str, *, whole: bool) -> None:

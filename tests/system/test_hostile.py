@@ -15,12 +15,10 @@ from statistics import median
 
 import pytest
 
-from exporter import listeners
-from exporter.webhooks import connections
+from exporter.webhooks.limits import Limits
 from tests.support.exporter import KeyPair, MakeSettings, started
 from tests.support.hostile import (
     BODIES,
-    FORGED,
     HEAD,
     HEADS,
     IDLE,
@@ -102,21 +100,6 @@ async def test_two_thousand_hostile_connections(tmp_path: Path, keys: KeyPair) -
     assert len(gateway.seconds) > 50, report
     assert median(gateway.seconds) < 0.1, report
     assert max(gateway.seconds) < 1, report
-
-
-async def test_idle_connection_is_closed(
-    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A connection that called once and then says nothing, or too little, is closed."""
-    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.5)
-    async with started(make_settings()) as exporter:
-        port = int(exporter.ingest.rpartition(":")[2])
-        for rest in (b"", HEAD):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(FORGED + rest)
-            answer = await asyncio.wait_for(reader.read(), 10)
-            assert answer.startswith(b"HTTP/1.1 401 ")
-            writer.close()
 
 
 SLOW_MODES = {
@@ -273,13 +256,12 @@ def test_memory_under_large_forged_bodies(tmp_path: Path, keys: KeyPair) -> None
 
 
 async def test_connection_without_a_handshake_is_closed(
-    make_settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_settings: MakeSettings, tmp_path: Path
 ) -> None:
-    """With TLS the clock of the first head begins before the handshake."""
-    monkeypatch.setattr(listeners, "HEAD_SECONDS", 0.5)
+    """A TLS handshake has its time, too."""
     certificate = make_certificate(tmp_path, "exporter")
     settings = make_settings(tls_cert_file=certificate.chain, tls_key_file=certificate.key)
-    async with started(settings) as exporter:
+    async with started(settings, Limits(handshake_seconds=0.5)) as exporter:
         port = int(exporter.ingest.rpartition(":")[2])
         for beginning in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

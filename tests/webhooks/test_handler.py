@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from exporter.classification.tables import GATEWAY, load_tables
 from exporter.reasons import Reason
-from exporter.webhooks.handler import MAX_LISTED_REJECTIONS
+from exporter.webhooks.handler import LISTED_REJECTIONS, MAX_LISTED_REJECTIONS
 from tests.support.exporter import (
     SECRET,
     TOKEN,
@@ -295,11 +295,22 @@ async def test_batch_of_bad_items_is_a_400(exporter: Exporter) -> None:
     assert await outcome(exporter, "results", "invalid_results") == 1
 
 
-async def test_list_of_rejections_is_bounded(exporter: Exporter) -> None:
-    """An answer lists at most so many rejections; the metric counts them all."""
+@pytest.mark.parametrize(
+    ("query", "listed"),
+    [
+        ("", LISTED_REJECTIONS),
+        ("?verbose=1", MAX_LISTED_REJECTIONS),
+        ("?verbose=0", LISTED_REJECTIONS),
+    ],
+)
+async def test_list_of_rejections_is_bounded(exporter: Exporter, query: str, listed: int) -> None:
+    """A response names the first rejections, more when asked; it and the metric count them all."""
     bad = MAX_LISTED_REJECTIONS + 5
-    status, answer = await exporter.results(json.dumps([{"code": 2}] + [{}] * bad).encode())
-    assert (status, len(answer["rejected"])) == (200, MAX_LISTED_REJECTIONS)
+    body = json.dumps([{"code": 2}] + [{}] * bad).encode()
+    status, answer = await exporter.post(
+        RESULTS + query, body, {"Authorization": f"Bearer {TOKEN}"}
+    )
+    assert (status, len(answer["rejected"]), answer["rejected_total"]) == (200, listed, bad)
     samples = await exporter.samples()
     assert samples["push_results_rejected_total"]["code_missing", "results"] == bad
 
@@ -440,96 +451,6 @@ async def test_webhook_without_credentials_is_closed(make_settings: MakeSettings
         assert (status, answer["error"]) == (401, "missing_credentials")
 
 
-async def test_unknown_paths_and_methods(exporter: Exporter) -> None:
-    """Other paths are a 404 and other methods a 405, as JSON, and counted."""
-    for path in ("/", "/metrics", "/webhooks", "/webhooks/mps/", "/-/reload"):
-        status, answer = await exporter.post(path, b"{}")
-        assert (status, answer["error"]) == (404, "not_found")
-    for method in ("GET", "PUT", "DELETE", "OPTIONS"):
-        async with exporter.client.request(method, exporter.ingest + MPS) as answer_405:
-            assert answer_405.status == 405
-            assert answer_405.headers["Allow"] == "POST"
-    assert await outcome(exporter, "unknown", "not_found") == 5
-    assert await outcome(exporter, "mps", "method_not_allowed") == 4
-
-
-async def test_too_large_bodies(make_settings: MakeSettings) -> None:
-    """A body over the limit is a 413, declared or chunked; one at the limit is read."""
-    async with started(make_settings(max_body_bytes=100)) as exporter:
-        status, answer = await exporter.results(b" " * 101)
-        assert (status, answer["error"]) == (413, "too_large")
-
-        async def chunks() -> Any:
-            for _ in range(50):
-                yield b" " * 10
-
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        url = exporter.ingest + RESULTS
-        async with exporter.client.post(url, data=chunks(), headers=headers) as reply:
-            assert reply.status == 413
-        status, _ = await exporter.results(b'{"code": 2}'.ljust(100))
-        assert status == 200
-        assert await outcome(exporter, "results", "too_large") == 2
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "zstd", "gzip, identity"])
-async def test_compressed_bodies_are_refused(exporter: Exporter, encoding: str) -> None:
-    """Nothing is decompressed, so nothing can swell."""
-    status, answer = await exporter.results(b"\x1f\x8b", Content_Encoding=encoding)
-    assert (status, answer["error"]) == (415, "unsupported_encoding")
-    assert await outcome(exporter, "results", "unsupported_encoding") == 1
-
-
-async def raw(exporter: Exporter, request: bytes) -> bytes:
-    """Send bytes, read until the exporter hangs up."""
-    port = int(exporter.ingest.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(request)
-        await writer.drain()
-        return await asyncio.wait_for(reader.read(), 20)
-    finally:
-        writer.close()
-
-
-async def test_body_that_does_not_arrive(make_settings: MakeSettings) -> None:
-    """A body that is late is a 408, and the connection is closed."""
-    async with started(make_settings(body_timeout_seconds=0.2)) as exporter:
-        head = f"POST {MPS} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc".encode()
-        answer = await raw(exporter, head)
-        assert answer.startswith(b"HTTP/1.1 408 ")
-        assert b"body_timeout" in answer
-        assert await outcome(exporter, "mps", "body_timeout") == 1
-
-
-async def test_broken_chunks_are_refused(exporter: Exporter) -> None:
-    """Malformed chunks are a 400 like any malformed body."""
-    head = f"POST {MPS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-    answer = await raw(exporter, head + b"5\r\nabcde\r\nZZZ\r\n")
-    assert b" 400 " in answer.splitlines()[0]
-    assert b"ZZZ" not in answer
-
-
-@pytest.mark.parametrize("rest", [b"ZZZ\r\n", None], ids=["bad-chunk", "hung-up"])
-async def test_body_that_breaks_off(exporter: Exporter, rest: bytes | None) -> None:
-    """A body that breaks off under way is refused and counted, and nothing of it is taken."""
-    port = int(exporter.ingest.rpartition(":")[2])
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"POST {RESULTS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
-    writer.write(head.encode() + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"cod\r\n')
-    while not exporter.service.in_flight:  # noqa: ASYNC110 - as a client would look
-        await asyncio.sleep(0.01)
-    if rest:
-        writer.write(rest)
-        await writer.drain()
-        await asyncio.sleep(0.1)
-    writer.close()
-    while exporter.service.in_flight:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    assert await outcome(exporter, "results", "malformed_body") == 1
-    assert await exporter.counted() == {}
-
-
 async def test_debug_logs_one_line_a_request(make_settings: MakeSettings) -> None:
     """At level debug, and only there, each request has one line with its outcome."""
     for level, lines in (("debug", 2), ("info", 0)):
@@ -592,21 +513,6 @@ async def test_draining_exporter_refuses_results(exporter: Exporter, keys: KeyPa
         assert answer.headers["Retry-After"]
     async with exporter.client.get(exporter.admin + "/-/ready") as answer:
         assert answer.status == 503
-
-
-async def test_fault_of_ours_is_a_500_and_counted(
-    exporter: Exporter, keys: KeyPair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An unexpected exception is logged and answered without its text."""
-
-    def fail(_deliveries: object) -> asyncio.Future[int]:
-        raise RuntimeError("secret inside")
-
-    monkeypatch.setattr(exporter.service.ledger, "record", fail)
-    status, answer = await call(exporter, keys, callback("2"))
-    assert (status, answer["error"]) == (500, "internal_error")
-    assert "secret" not in str(answer)
-    assert await outcome(exporter, "mps", "internal_error") == 1
 
 
 async def test_series_exist_before_the_first_call(exporter: Exporter) -> None:

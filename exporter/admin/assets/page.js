@@ -1,4 +1,4 @@
-// Both pages are whole without this. It keeps the status page current, filters the codes while
+// The pages are whole without this. It keeps those with live values current, filters the codes while
 // somebody types, and copies rows.
 "use strict";
 
@@ -7,7 +7,7 @@ const main = document.getElementById("main");
 const gone = document.getElementById("gone");
 document.documentElement.classList.add("scripted");
 
-// ------------------------------------------------------------------ the status page stays current
+// ------------------------------------------------------------------ live values stay current
 
 // What has an id is found again by it, everything else by its place. What stays is changed and not
 // replaced: the focus, a selection, the scroll position and open details survive.
@@ -63,9 +63,9 @@ let lastSeen = new Date();
 async function refresh() {
   clearTimeout(due);
   try {
-    const answer = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(EVERY) });
-    if (!answer.ok) throw new Error(answer.status);
-    show(await answer.text());
+    const response = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(EVERY) });
+    if (!response.ok) throw new Error(response.status);
+    show(await response.text());
     lastSeen = new Date();
     reachable(true);
   } catch {
@@ -86,7 +86,7 @@ function reachable(yes) {
   }
 }
 
-if (document.getElementById("health")) {
+if (main.dataset.refreshes !== undefined) {
   due = setTimeout(refresh, EVERY);
   document.addEventListener("visibilitychange", () => {
     clearTimeout(due);

@@ -1,15 +1,17 @@
-"""The ceiling of the framework: reads the body, answers 204."""
+"""The ceiling of the framework: reads the body, and responds with the same JSON as the exporter."""
 
 import sys
 
 import uvloop
 from aiohttp import web
 
+_ACCEPTED = {"accepted": 1, "duplicates": 0, "rejected": []}
+
 
 async def receive(request: web.Request) -> web.Response:
     """Read and forget."""
     await request.read()
-    return web.Response(status=204)
+    return web.json_response(_ACCEPTED)
 
 
 def main() -> None:

@@ -1,0 +1,54 @@
+"""`GET /codes` and `GET /api/v1/codes`: the effective code tables."""
+
+from typing import Any
+
+from aiohttp import web
+
+from exporter.admin.keys import PAGES, RUNTIME
+from exporter.admin.rendering import json_response
+from exporter.classification.alerts import alerts_for
+from exporter.classification.tables import HOW_TO_MATCH, Tables
+from exporter.results import Series
+from exporter.runtime import Service
+
+MAX_QUERY = 200
+"""Characters of a query; the rest is left out."""
+
+
+def code_rows(tables: Tables) -> list[dict[str, str]]:
+    """List every row of the code tables."""
+    return [
+        {"channel": table.channel, "code": code} | row.model_dump(mode="json", exclude=HOW_TO_MATCH)
+        for table in tables.values()
+        for code, row in table.codes.items()
+    ]
+
+
+def watched_rows(runtime: Service) -> list[dict[str, Any]]:
+    """List every row of the effective tables with the alerts that watch it."""
+    classifier = runtime.configuration.classifier
+    return [
+        {**row, "alerts": alerts_for(classifier.current(Series(channel, code, channel)))}
+        for row in code_rows(runtime.configuration.tables)
+        for channel, code in [(row["channel"], row["code"])]
+    ]
+
+
+async def codes_page(request: web.Request) -> web.Response:
+    """Show every code to a person; those that lack a word of the query are hidden."""
+    query = request.query.get("q", "")[:MAX_QUERY]
+    words = query.casefold().split()
+    rows = [(row, _has(row, words)) for row in watched_rows(request.app[RUNTIME])]
+    shown = sum(found for _, found in rows)
+    return request.app[PAGES].html(request, "codes.html", rows=rows, shown=shown, query=query)
+
+
+async def codes_json(request: web.Request) -> web.Response:
+    """Give every code to a program."""
+    return json_response(watched_rows(request.app[RUNTIME]))
+
+
+def _has(row: dict[str, Any], words: list[str]) -> bool:
+    alerts = [alert.name for alert in row["alerts"]]
+    text = " ".join([*filter(lambda cell: isinstance(cell, str), row.values()), *alerts]).casefold()
+    return all(word in text for word in words)

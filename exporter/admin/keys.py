@@ -1,0 +1,16 @@
+"""Under which keys the admin application keeps what its handlers share."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from exporter.admin.history import History
+from exporter.admin.rendering import Pages
+from exporter.admin.runbook_texts import Runbook
+from exporter.runtime import Service
+
+RUNTIME = web.AppKey("runtime", Service)
+HISTORY = web.AppKey("history", History)
+PAGES = web.AppKey("pages", Pages)
+RUNBOOKS: web.AppKey[Mapping[str, Runbook]] = web.AppKey("runbooks", Mapping)
+"""By alert."""

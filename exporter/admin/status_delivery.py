@@ -1,0 +1,47 @@
+"""From accepted to delivered: what the receipts of the last hour say of each channel of sending."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from exporter.admin.history import History
+from exporter.results import Category
+from exporter.runtime import Service
+
+
+class DeliveryStatus(msgspec.Struct):
+    """The pushes of a channel in the last hour: what came of them as far as receipts say.
+
+    Receipts come later than acceptances, so that at the start delivered may be more than accepted.
+    """
+
+    channel: str
+    accepted: int = 0
+    delivered: int = 0
+    opened: int = 0
+
+
+def deliveries_of(runtime: Service, history: History) -> list[DeliveryStatus]:
+    """Sum up each channel of which there were receipts in the last hour, in the tables' order."""
+    tables = runtime.configuration.tables
+    current = runtime.configuration.classifier.current
+    rows: dict[str, DeliveryStatus] = {}
+    for series, count in history.results.counts().items():
+        table = tables.get(series.channel)
+        sending = (table.receipts_of if table else "") or series.channel
+        row = rows.setdefault(sending, DeliveryStatus(sending))
+        match current(series).category:
+            case Category.ACCEPTED:
+                row.accepted += count
+            case Category.DELIVERED:
+                row.delivered += count
+            case Category.OPENED:
+                row.opened += count
+    return [row for row in _ordered(runtime, rows) if row.delivered or row.opened]
+
+
+def _ordered(runtime: Service, rows: dict[str, DeliveryStatus]) -> Iterator[DeliveryStatus]:
+    """Order the rows as the channels are; a receipt may be of a channel without a table."""
+    channels = runtime.configuration.classifier.channels()
+    yield from (rows[channel] for channel in channels if channel in rows)
+    yield from (row for channel, row in rows.items() if channel not in channels)

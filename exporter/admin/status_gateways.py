@@ -1,0 +1,109 @@
+"""The gateways of the status page: what they sent, what was refused of it, and why."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from exporter.admin.history import History
+from exporter.metrics import UNROUTED
+from exporter.reasons import ItemReason, Reason
+from exporter.runtime import Service
+
+ACCEPTED = "accepted"
+
+Totals = Mapping[tuple[str, ...], int]
+"""By source and status or reason."""
+
+
+class Received(msgspec.Struct, frozen=True):
+    """What came of a gateway in some time."""
+
+    requests: int
+    refused: int
+    """Requests of which nothing was counted."""
+    rejected_items: int
+    """Items of accepted requests that were not results."""
+
+
+class GatewayStatus(msgspec.Struct, frozen=True):
+    """A gateway since the start and in the last hour."""
+
+    gateway: str
+    title: str
+    since_start: Received
+    last_hour: Received
+    skipped_items: int
+    """Items since the start that the gateway's description leaves aside."""
+    duplicates: int
+    """Results since the start that had been counted before."""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Requests that were refused, or items that were rejected, for one reason."""
+
+    kind: str
+    """`request` or `item`."""
+    source: str
+    reason: str
+    meaning: str
+    since_start: int
+    last_hour: int
+
+
+class RequestsHour(msgspec.Struct, frozen=True):
+    """The requests of the last hour to all gateways, other paths left out."""
+
+    requests: int
+    refused: int
+
+
+def gateways_of(runtime: Service, history: History) -> list[GatewayStatus]:
+    """Sum up each gateway: those that are configured, then those that a reload has removed."""
+    metrics, gateways = runtime.metrics, runtime.configuration.gateways
+    start = metrics.requests(), metrics.rejections()
+    hour = history.requests.counts(), history.rejections.counts()
+    skipped, duplicates = metrics.skipped(), metrics.duplicates()
+    names = dict.fromkeys([*gateways, *sorted({source for source, _ in start[0]})])
+    return [
+        GatewayStatus(
+            gateway=name,
+            title=gateways[name].title if name in gateways else "Its description was removed",
+            since_start=_received(name, *start),
+            last_hour=_received(name, *hour),
+            skipped_items=skipped.get((name,), 0),
+            duplicates=duplicates.get((name,), 0),
+        )
+        for name in names
+        if name != UNROUTED
+    ]
+
+
+def _received(gateway: str, requests: Totals, rejections: Totals) -> Received:
+    statuses = {status: count for (source, status), count in requests.items() if source == gateway}
+    total = sum(statuses.values())
+    items = sum(count for (source, _), count in rejections.items() if source == gateway)
+    return Received(total, total - statuses.get(ACCEPTED, 0), items)
+
+
+def requests_of(gateways: list[GatewayStatus]) -> RequestsHour:
+    """Add up the last hour of all gateways."""
+    return RequestsHour(
+        sum(gateway.last_hour.requests for gateway in gateways),
+        sum(gateway.last_hour.refused for gateway in gateways),
+    )
+
+
+def refused_of(runtime: Service, history: History) -> list[Refused]:
+    """List what was refused since the start, the most frequent of the last hour first."""
+    requests, items = runtime.metrics.requests(), runtime.metrics.rejections()
+    recent_requests, recent_items = history.requests.counts(), history.rejections.counts()
+    rows = [
+        Refused(kind, source, reason, kinds(reason).meaning, total, hour.get((source, reason), 0))
+        for kind, totals, hour, kinds in (
+            ("request", requests, recent_requests, Reason),
+            ("item", items, recent_items, ItemReason),
+        )
+        for (source, reason), total in totals.items()
+        if total and reason != ACCEPTED
+    ]
+    return sorted(rows, key=lambda row: (-row.last_hour, -row.since_start))

@@ -1,0 +1,63 @@
+"""Where the PostgreSQL ledger is: LEDGER_URL and the password beside it, which is never shown."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+from exporter.errors import ConfigurationError
+
+_SCHEMES = ("postgresql://", "postgres://")
+_EXAMPLE = "postgresql://user@host:5432/database"
+
+
+class Address(NamedTuple):
+    """A checked URL."""
+
+    url: str
+    password_file: Path | None
+    name: str
+    """The URL for people: user, hosts and database, and none of its parameters."""
+
+    def password(self) -> str | None:
+        """Read the password that is not in the URL, each time, since it may be renewed.
+
+        Raises ConfigurationError if the file cannot be read.
+        """
+        if self.password_file is None:
+            return None
+        try:
+            return self.password_file.read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            problem = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise ConfigurationError(
+                f"LEDGER_PASSWORD_FILE {self.password_file}: {problem}"
+            ) from error
+
+
+def parse_address(url: str, password_file: Path | None = None) -> Address:
+    """Check LEDGER_URL as libpq reads it.
+
+    Raises ConfigurationError, which repeats nothing of the URL: any part may be the password.
+    """
+    if not url.startswith(_SCHEMES):
+        raise ConfigurationError(f"LEDGER_URL: it is not a URL like {_EXAMPLE}")
+    try:
+        parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value}
+    except ProgrammingError:
+        raise ConfigurationError(
+            f"LEDGER_URL: libpq cannot read it; it is a URL like {_EXAMPLE}, in which special "
+            "characters of names and passwords are percent-encoded"
+        ) from None
+    if password_file and "password" in parts:
+        raise ConfigurationError("LEDGER_URL has a password, and LEDGER_PASSWORD_FILE another one")
+    hosts = parts.get("host", parts.get("hostaddr", "")).split(",")
+    ports = parts.get("port", "").split(",")
+    if len(ports) == 1:
+        ports *= len(hosts)
+    places = ",".join(
+        f"{host}:{port}" if port else host for host, port in zip(hosts, ports, strict=False)
+    )
+    user = f"{parts['user']}@" if "user" in parts else ""
+    return Address(url, password_file, f"postgresql://{user}{places}/{parts.get('dbname', '')}")

@@ -1,0 +1,10 @@
+"""The statements of each store, a file each."""
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def read_sql(store: str, name: str) -> str:
+    """Read a statement of `sqlite` or `postgresql`, or a script of several."""
+    return (files(__name__) / store / f"{name}.sql").read_text("utf-8")

@@ -1,0 +1,1 @@
+SELECT holder FROM push_result_exporter.instances WHERE instance = %(instance)s

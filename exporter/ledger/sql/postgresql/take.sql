@@ -1,0 +1,10 @@
+-- Take a name that nobody holds: it is new, was closed, was ours, or has not been heard of. The row
+-- lock waits for a commit that is still under way over an older connection.
+INSERT INTO push_result_exporter.instances AS held
+    (instance, holder, epoch, batch, batch_epoch, seen_at)
+VALUES (%(instance)s, %(holder)s, 1, 0, 0, now())
+ON CONFLICT (instance) DO UPDATE
+SET holder = excluded.holder, epoch = held.epoch + 1, seen_at = excluded.seen_at
+WHERE held.holder IN ('', excluded.holder)
+    OR held.seen_at < now() - %(lease)s * interval '1 second'
+RETURNING epoch, batch, batch_epoch

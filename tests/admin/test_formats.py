@@ -1,0 +1,60 @@
+"""How the pages write numbers and times, and draw bars."""
+
+import pytest
+
+from exporter.admin.formats import age, bars, clock, parts, share, share_of
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0 s"), (59.9, "59 s"), (60, "1 min"), (7199, "1 h"), (86400 * 2.5, "2 d")],
+)
+def test_age(seconds: float, text: str) -> None:
+    """A duration is written in its largest unit."""
+    assert age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("part", "total", "text"),
+    [
+        (0, 0, "0%"),
+        (0, 9, "0%"),
+        (9, 9, "100%"),
+        (1, 100_000, "<1%"),
+        (99_999, 100_000, ">99%"),
+        (1, 3, "33%"),
+    ],
+)
+def test_share(part: int, total: int, text: str) -> None:
+    """Neither 0% nor 100% is written for what is neither."""
+    assert share(part, total) == text
+
+
+@pytest.mark.parametrize(
+    ("part", "total", "text"),
+    [(0, 0, ""), (0, 9, ""), (9, 0, ""), (10, 9, ""), (3, 9, " (33%)"), (9, 9, " (100%)")],
+)
+def test_share_of(part: int, total: int, text: str) -> None:
+    """A share stands after its number where it says something."""
+    assert share_of(part, total) == text
+
+
+def test_clock() -> None:
+    """A moment is written in UTC."""
+    assert clock(0) == "1970-01-01 00:00:00 UTC"
+
+
+def test_bars() -> None:
+    """The peak is as high as the picture, the least is visible, and nothing is not drawn."""
+    assert bars([0, 10_000, 1], 10_000) == "M1.1 20v-20h.8v20zM2.1 20v-1h.8v1z"
+
+
+def test_parts() -> None:
+    """The parts fill the bar in order, and what is rare is wide enough to be visible."""
+    placed = parts({"info": 999_999, "warning": 0, "error": 1})
+    assert [name for name, _, _ in placed] == ["info", "error"]
+    (_, start, width), (_, place, rare) = placed
+    assert (start, place) == (0, width)
+    assert rare > 1.9
+    assert width + rare == pytest.approx(100, abs=0.02)
+    assert parts({"info": 0}) == []

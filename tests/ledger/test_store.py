@@ -1,0 +1,233 @@
+"""What every store guarantees: the same tests over SQLite and PostgreSQL."""
+
+import asyncio
+import random
+from array import array
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from exporter.errors import RequestError
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.store import Commit, Entry, Store, StoreError
+from exporter.results import Delivery, Series
+from tests.ledger.conftest import StoreKind
+
+ACKED = Series("apns", "2", "mps")
+BAD_TOKEN = Series("apns", "2009", "apns")
+LAST_KEY = 2**64 - 1
+
+
+def commit(
+    number: int, counts: dict[Series, int], keys: Iterable[int] = (), *, at: float = 1000.5
+) -> Commit:
+    """Make a commit, whose keys count nothing by themselves."""
+    known = list(keys)
+    entries = [Entry(known, Delivery(known, {}, 1), 0)] if known else []
+    return Commit(number, at, counts, array("Q", known), 1, entries)
+
+
+def delivery(*keys: int, results: int = 1, series: Series = ACKED, content: int = 0) -> Delivery:
+    """Make a delivery, each key of which stands for so many results."""
+    return Delivery(list(keys), {series: results}, results, content)
+
+
+@asynccontextmanager
+async def opened(kind: StoreKind) -> AsyncIterator[Store]:
+    """Open a store inside the block."""
+    store = kind.make()
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def started(kind: StoreKind, **given: Any) -> AsyncIterator[Ledger]:
+    """Run a ledger inside the block; one that leaves requests waiting for ever fails the test."""
+    one = Ledger(kind.make(), **given)
+    try:
+        async with asyncio.timeout(60):
+            await one.start()
+            yield one
+    finally:
+        await one.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that must come."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - the ledger has no event for it
+            await asyncio.sleep(0.01)
+
+
+async def stored(kind: StoreKind) -> dict[Series, tuple[int, float]]:
+    """Return what another handle continues from, once nobody holds the ledger."""
+    store = kind.make()
+    try:
+        return {series: (total, at) for series, total, at in (await store.open()).counts}
+    finally:
+        await store.close()
+
+
+async def totals(kind: StoreKind) -> dict[Series, int]:
+    """Return what is counted in a ledger that nobody holds."""
+    return {series: total for series, (total, _) in (await stored(kind)).items()}
+
+
+def in_memory(one: Ledger) -> dict[Series, int]:
+    """Return the totals that are exposed."""
+    return {series: count.total for series, count in one.counts.items()}
+
+
+async def reason(accepted: "asyncio.Future[int]") -> str:
+    """Return why a request is refused."""
+    with pytest.raises(RequestError) as refused:
+        async with asyncio.timeout(60):
+            await accepted
+    return refused.value.reason
+
+
+async def test_new_store_is_empty(kind: StoreKind) -> None:
+    """A ledger that nobody has made is made, and holds nothing."""
+    store = kind.make()
+    assert store.name
+    try:
+        opened_before = store.opened
+        held = await store.open()
+        assert (held.number, held.counts, held.keys) == (0, [], [])
+        assert (opened_before, store.opened) == (False, True)
+        await store.probe()
+    finally:
+        await store.close()
+
+
+async def test_commits_add_up_and_survive(kind: StoreKind) -> None:
+    """Counts of a series add up over commits and reopenings, and carry the last time."""
+    async with opened(kind) as store:
+        await store.commit(commit(1, {ACKED: 3, BAD_TOKEN: 1}, [1], at=10.0))
+        await store.commit(commit(2, {ACKED: 4}, [0, LAST_KEY], at=20.0))
+        await store.probe()
+    assert await stored(kind) == {ACKED: (7, 20.0), BAD_TOKEN: (1, 10.0)}
+    async with opened(kind) as store:
+        await store.commit(commit(3, {ACKED: 1 << 60}, [3], at=30.0))
+    assert await stored(kind) == {ACKED: (7 + (1 << 60), 30.0), BAD_TOKEN: (1, 10.0)}
+
+
+SERIES = [
+    Series("oppo", "-1", "oppo"),
+    Series("oppo", "-1", "mps"),
+    Series("oppo", "-1", ""),
+    Series("other", "a'b\"c\\d{},%s%(x)s", ""),
+    Series("other", "NULL", ""),
+    Series("канал", "推送 🚀", "ö"),
+    Series("other", "x" * 64, ""),
+]
+
+
+async def test_series_are_told_apart(kind: StoreKind) -> None:
+    """Whatever the text of channel and code, each series has a count of its own."""
+    async with opened(kind) as store:
+        counts = {series: number for number, series in enumerate(SERIES, 1)}
+        await store.commit(commit(1, counts))
+        await store.commit(commit(2, counts))
+    assert await totals(kind) == {series: 2 * number for series, number in counts.items()}
+
+
+async def test_one_process_holds_a_ledger(kind: StoreKind) -> None:
+    """A second one is refused, and goes on where the first ended, at once."""
+    second = kind.make()
+    async with opened(kind) as first:
+        await first.commit(commit(1, {ACKED: 1}))
+        with pytest.raises(StoreError, match=r"holds|counts as INSTANCE"):
+            await second.open()
+        assert not second.opened
+        await first.commit(commit(2, {ACKED: 1}))
+    assert (await second.open()).counts[0][:2] == (ACKED, 2)
+    await second.close()
+
+
+async def test_closed_store_takes_nothing(kind: StoreKind) -> None:
+    """A closed store fails like one that is out of reach, and may be closed again."""
+    async with opened(kind) as store:
+        await store.commit(commit(1, {ACKED: 1}))
+        await store.close()
+        with pytest.raises(StoreError):
+            await store.probe()
+    assert await totals(kind) == {ACKED: 1}
+
+
+async def test_blocked_commit_fails_whole(kind: StoreKind) -> None:
+    """What could not be written is refused, counts nothing, and counts once when sent again."""
+    errors: list[None] = []
+    async with started(kind, on_error=lambda: errors.append(None)) as one:
+        await one.record([delivery(1)])
+        with kind.blocked():
+            waiting = [one.record([delivery(1, 2)]), one.record([delivery(2)])]
+            assert [await reason(each) for each in waiting] == ["ledger_unavailable"] * 2
+            assert one.problem
+            assert errors
+            assert in_memory(one) == {ACKED: 1}
+            assert one.pending == 0
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(1, 2, 3)]) == 2
+        assert in_memory(one) == {ACKED: 3}
+    assert await totals(kind) == {ACKED: 3}
+
+
+@pytest.mark.parametrize("restarts", [0, 1, 2])
+async def test_repeated_deliveries_are_duplicates(kind: StoreKind, restarts: int) -> None:
+    """A key counts once, before and after restarts; what has no key always counts."""
+    keyed = [delivery(0, LAST_KEY, 1 << 63, 7, series=BAD_TOKEN)]
+    async with started(kind) as one:
+        assert await one.record([*keyed, delivery(results=2)]) == 6
+        assert await one.record(keyed) == 0
+    for restart in range(restarts):
+        async with started(kind) as one:
+            assert await one.record([*keyed, delivery(results=2)]) == 2
+            assert await one.record([*keyed, delivery(7, 100 + restart, results=5)]) == 5
+            assert await one.record([delivery(100 + restart)]) == 0
+    assert await totals(kind) == {ACKED: 2 + 7 * restarts, BAD_TOKEN: 4}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_conflicts(kind: StoreKind, restart: bool) -> None:
+    """The same key with another content is refused and counts nothing, also after a restart."""
+    first, other = [delivery(1, results=2, content=7)], [delivery(1, results=2, content=8)]
+    async with started(kind) as one:
+        assert await one.record(first) == 2
+        if not restart:
+            assert await reason(one.record(other)) == "conflict"
+    async with started(kind) as one:
+        waiting = [one.record(each) for each in (other, first, other, first)]
+        outcome = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [getattr(each, "reason", each) for each in outcome[::2]] == ["conflict"] * 2
+        assert await one.record(first) == 0
+        assert await reason(one.record(other)) == "conflict"
+        assert one.pending == 0
+    assert await totals(kind) == {ACKED: 2}
+
+
+async def test_any_history_counts_each_delivery_once(kind: StoreKind) -> None:
+    """Over restarts and groups of concurrent requests, counts are those of a set of keys."""
+    rng = random.Random(20261126)
+    expected: Counter[Series] = Counter()
+    seen: set[int] = set()
+    for _ in range(4):
+        async with started(kind) as one:
+            for _ in range(10):
+                requests = [
+                    [delivery(*rng.choices(range(200), k=rng.randint(1, 6)))]
+                    for _ in range(rng.randint(1, 12))
+                ]
+                keys = {key for request in requests for key in request[0].keys}
+                new = sum(await asyncio.gather(*map(one.record, requests)))
+                assert new == len(keys - seen)
+                seen |= keys
+                expected[ACKED] = len(seen)
+                assert in_memory(one) == expected
+    assert await totals(kind) == expected

@@ -1,0 +1,282 @@
+"""The bounds of the public listener, each on real sockets."""
+
+import asyncio
+import gzip
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import fields
+from functools import partial
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.webhooks.limits import Limits
+from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
+
+HEADERS = f"POST /webhooks/results HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+REQUEST = f'{HEADERS}Content-Length: 11\r\n\r\n{{"code": 2}}'.encode()
+UNFINISHED = REQUEST[:-3]
+
+
+@pytest.fixture(autouse=True)
+def _no_fault_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever a client does, the exporter does not take it for a fault of its own."""
+    with capture_logs() as logs:
+        yield
+    assert [line for line in logs if line["log_level"] in ("error", "critical")] == []
+    assert [line for line in caplog.records if line.name.startswith("aiohttp")] == []
+
+
+async def closed(reader: asyncio.StreamReader) -> bool:
+    """Whether the exporter closes the connection before long."""
+    try:
+        return await asyncio.wait_for(reader.read(1), 5) == b""
+    except ConnectionResetError:
+        return True
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something holds, five seconds at most."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - as a client would look
+            await asyncio.sleep(0.01)
+
+
+def in_flight(exporter: Exporter, number: int) -> bool:
+    """Whether so many requests have begun and have no response yet."""
+    return exporter.service.in_flight == number
+
+
+async def test_every_bound_has_a_number_and_a_reason() -> None:
+    """The table says of each bound what it is for."""
+    text = inspect.getsource(Limits)
+    for field in fields(Limits):
+        declaration = text.partition(f"    {field.name}: ")[2].splitlines()
+        assert " = " in declaration[0]
+        assert declaration[1].lstrip().startswith('"""')
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST /webhooks/mps HTTP/1.1\r\nX: ",  # headers that never end
+        b"",
+    ],
+    ids=["dribbled", "silent"],
+)
+async def test_first_headers_have_their_time(make_settings: MakeSettings, sent: bytes) -> None:
+    """A connection whose headers do not arrive is closed; one that has made a request stays."""
+    async with started(make_settings(), Limits(head_seconds=0.5)) as exporter:
+        used_reader, used = await exporter.connect()
+        used.write(REQUEST)
+        await used_reader.readuntil(b"}")
+        reader, slow = await exporter.connect()
+        for byte in sent:
+            slow.write(bytes([byte]))
+            await asyncio.sleep(0.005)
+        assert await closed(reader)
+        used.write(REQUEST)
+        assert b" 200 " in await used_reader.readuntil(b"}")
+        slow.close()
+        used.close()
+
+
+async def test_idle_connection_is_closed(make_settings: MakeSettings) -> None:
+    """A connection ends when no further headers come, dribbled ones included."""
+    async with started(make_settings(), Limits(idle_seconds=0.5)) as exporter:
+        clients = [await exporter.connect() for _ in range(2)]
+        for reader, writer in clients:
+            writer.write(REQUEST)
+            await reader.readuntil(b"}")
+        clients[1][1].write(b"POST /webh")
+        for reader, writer in clients:
+            await reader.read(1000)  # the rest of the response
+            assert await closed(reader)
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "reason"),
+    [
+        (f"{HEADERS}Content-Length: 1001\r\n\r\n".encode(), 413, "too_large"),
+        (f"{HEADERS}Content-Length: 1001\r\n\r\n{' ' * 1001}".encode(), 413, "too_large"),
+        (
+            f"{HEADERS}Transfer-Encoding: chunked\r\n\r\n".encode() + b"64\r\n%100d\r\n" % 1 * 11,
+            413,
+            "too_large",
+        ),
+        (f"{HEADERS}Content-Length: 11\r\n\r\n{{".encode(), 408, "body_timeout"),
+        (f"{HEADERS}Transfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n".encode(), 408, "body_timeout"),
+    ],
+    ids=["announced", "sent", "chunks", "slow", "slow chunks"],
+)
+async def test_body_has_its_size_and_its_time(
+    make_settings: MakeSettings, sent: bytes, status: int, reason: str
+) -> None:
+    """A body that is too large or too slow is refused, counted, and its connection closed."""
+    limits = Limits(max_body_bytes=1000, body_seconds=0.5, linger_seconds=0.5)
+    async with started(make_settings(), limits) as exporter:
+        response = await exporter.exchange(sent)
+        assert response.startswith(f"HTTP/1.1 {status} ".encode())
+        assert json.loads(response.partition(b"\r\n\r\n")[2])["error"] == reason
+        requests = (await exporter.samples())["push_webhook_requests_total"]
+        assert requests["results", reason] == 1
+        assert exporter.service.in_flight == 0
+
+
+async def test_largest_body_is_taken(make_settings: MakeSettings) -> None:
+    """A body of just the bound is read, packed or not."""
+    body = b'{"code": 2}'.ljust(1000)
+    async with started(make_settings(), Limits(max_body_bytes=1000)) as exporter:
+        assert (await exporter.results(body))[0] == 200
+        assert (await exporter.results(gzip.compress(body), Content_Encoding="gzip"))[0] == 200
+
+
+def packed(*parts: bytes) -> bytes:
+    """Pack each part with gzip, one behind the other."""
+    return b"".join(gzip.compress(part, mtime=0) for part in parts)
+
+
+PACKED = {
+    "gzip": (packed(b'{"code": 2}'), "gzip", 200, None),
+    "two in a row": (packed(b'{"code"', b": 2}"), "gzip", 200, None),
+    "other spelling": (packed(b'{"code": 2}'), " X-GZIP , identity", 200, None),
+    "identity": (b'{"code": 2}', "identity", 200, None),
+    "bomb": (packed(bytes(10**8)), "gzip", 413, "too_large"),
+    "one byte too many": (packed(b" " * 100_001), "gzip", 413, "too_large"),
+    "cut off": (packed(b'{"code": 2}')[:-4], "gzip", 400, "malformed_body"),
+    "not gzip": (b'{"code": 2}', "gzip", 400, "malformed_body"),
+    "brotli": (b'{"code": 2}', "br", 415, "unsupported_encoding"),
+    "deflate": (b'{"code": 2}', "deflate", 415, "unsupported_encoding"),
+    "twice": (packed(packed(b'{"code": 2}')), "gzip, gzip", 415, "unsupported_encoding"),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+async def test_packed_bodies(make_settings: MakeSettings, name: str) -> None:
+    """Gzip is unpacked within the bound on bodies; every other encoding is refused."""
+    body, encoding, status, reason = PACKED[name]
+    async with started(make_settings(), Limits(max_body_bytes=100_000)) as exporter:
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": encoding}
+        async with exporter.client.post(
+            exporter.ingest + "/webhooks/results", data=body, headers=headers
+        ) as response:
+            assert (response.status, (await response.json()).get("error")) == (status, reason)
+            assert ("Accept-Encoding" in response.headers) == (status == 415)
+
+
+async def test_client_that_leaves_in_its_body_is_counted(exporter: Exporter) -> None:
+    """A body that breaks off is a refused request, and nothing of it is counted."""
+    _, writer = await exporter.connect()
+    writer.write(UNFINISHED)
+    await until(lambda: exporter.service.in_flight)
+    writer.transport.abort()
+    await until(lambda: not exporter.service.in_flight)
+    requests = (await exporter.samples())["push_webhook_requests_total"]
+    assert requests["results", "malformed_body"] == 1
+    assert await exporter.counted() == {}
+
+
+async def test_bytes_of_all_bodies_are_bounded(make_settings: MakeSettings) -> None:
+    """At the bound the body that has been arriving longest makes way for a new one."""
+    async with started(make_settings(), Limits(max_arriving_bytes=900)) as exporter:
+        waiting = []
+        for number in range(2):
+            reader, writer = await exporter.connect()
+            writer.write(f"{HEADERS}Content-Length: 600\r\n\r\n".encode() + b" " * 495)
+            waiting.append((reader, writer))
+            if not number:
+                await until(lambda: exporter.service.in_flight)
+        (first, _), (second, writer) = waiting
+        assert b'"overloaded"' in await first.readuntil(b"}")
+        assert (await exporter.results(b'{"code": 2, "channel": "vivo"}'))[0] == 200
+        writer.write(b" " * 94 + b'{"code": 2}')
+        assert b" 200 OK" in await second.readuntil(b"}")
+        for _, each in waiting:
+            each.close()
+
+
+async def test_body_above_the_bound_on_all_passes_alone(make_settings: MakeSettings) -> None:
+    """No body is too large for the sum that is not too large for itself."""
+    async with started(make_settings(), Limits(max_arriving_bytes=10)) as exporter:
+        reader, writer = await exporter.connect()
+        writer.write(f"{HEADERS}Content-Length: 31\r\n\r\n".encode() + b" " * 20)
+        await until(lambda: exporter.service.in_flight)
+        writer.write(b'{"code": 2}')
+        assert b" 200 OK" in await reader.readuntil(b"}")
+        writer.close()
+
+
+async def test_idle_connections_make_way(make_settings: MakeSettings) -> None:
+    """At the bound the connection that has been idle longest is closed for a new one."""
+    async with started(make_settings(max_connections=4)) as exporter:
+        used_reader, used = await exporter.connect()
+        used.write(REQUEST)
+        await used_reader.readuntil(b"}")
+        used.write(UNFINISHED)
+        await until(lambda: exporter.service.in_flight)
+        clients = await asyncio.gather(*(exporter.connect() for _ in range(50)))
+        for reader, _ in clients[:40]:
+            assert await closed(reader)
+        assert (await exporter.results(b'{"code": 2}'))[0] == 200
+        used.write(REQUEST[-3:])
+        with suppress(asyncio.IncompleteReadError):
+            await used_reader.readuntil(b"}\n")
+        for _, writer in [*clients, (used_reader, used)]:
+            writer.close()
+
+
+async def test_slow_bodies_do_not_keep_others_out(make_settings: MakeSettings) -> None:
+    """Where every connection has a body that is arriving, the oldest makes way."""
+    async with started(make_settings(max_connections=2)) as exporter:
+        slow = []
+        for number in range(2):
+            slow.append(await exporter.connect())
+            slow[-1][1].write(UNFINISHED)
+            await until(partial(in_flight, exporter, number + 1))
+        assert (await exporter.results(b'{"code": 2}'))[0] == 200
+        assert b'"overloaded"' in await slow[0][0].readuntil(b"}")
+        slow[1][1].write(REQUEST[-3:])
+        assert b" 200 " in await slow[1][0].readuntil(b"}")
+        for _, writer in slow:
+            writer.close()
+
+
+async def test_stop_refuses_bodies_that_never_arrive(make_settings: MakeSettings) -> None:
+    """A body that has not arrived at the end of the drain is refused as `draining`."""
+    async with started(make_settings(), Limits(drain_seconds=0.3)) as exporter:
+        reader, writer = await exporter.connect()
+        writer.write(UNFINISHED)
+        await until(lambda: exporter.service.in_flight)
+    assert b'"draining"' in await reader.readuntil(b"}")
+    writer.close()
+
+
+async def test_stop_answers_what_is_on_its_way(make_settings: MakeSettings) -> None:
+    """A request on a kept connection right after the stop is refused, not reset."""
+    settings = make_settings()
+    stopping = asyncio.Event()
+
+    async def run() -> None:
+        async with started(settings) as exporter:
+            reader, writer = await exporter.connect()
+            writer.write(REQUEST)
+            await reader.readuntil(b"}")
+            connected.set_result((exporter, reader, writer))
+            await stopping.wait()
+
+    connected: asyncio.Future[tuple[Exporter, asyncio.StreamReader, asyncio.StreamWriter]] = (
+        asyncio.get_running_loop().create_future()
+    )
+    running = asyncio.create_task(run())
+    exporter, reader, writer = await connected
+    stopping.set()
+    await until(lambda: exporter.service.draining)
+    writer.write(REQUEST)
+    response = await reader.read()
+    assert b" 503 " in response
+    assert b'"draining"' in response
+    await running
+    writer.close()
