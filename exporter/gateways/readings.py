@@ -1,7 +1,8 @@
 """What the fields of a described item say: paths, joins, defaults and maps become a result."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from xxhash import xxh3_64_intdigest
@@ -87,45 +88,42 @@ def paths_of(value: Value | Size) -> tuple[Path, ...]:
     return value.paths if isinstance(value, Value) else (value.path,)
 
 
+Finder = Callable[[Facts], Any]
+"""Finds a field among the facts: ABSENT if no path has one, None if one has null."""
+
+
 class Reading:
     """Tells from the facts of an item what it means."""
 
     def __init__(self, description: Description, facts: Sequence[Path]) -> None:
-        self._description = description
-        self._place = {path: number for number, path in enumerate(facts)}
+        place = {path: number for number, path in enumerate(facts)}
+        fields, only, words = description.fields, description.items.only, description.map
+        self._only = [(place[path], frozenset(wanted)) for path, wanted in only.items()]
+        self._find_code = _finder(fields.code, place)
+        self._find_channel = _finder(fields.channel, place)
+        self._find_message = _finder(fields.message, place)
+        self._count_rule = fields.count
+        self._find_count = _finder(fields.count, place)
         self._codes = {
             canonical_code(key) or key: code
-            for key, code in description.map.code.items()
+            for key, code in words.code.items()
             if key not in (MISSING, OTHER)
         }
-        self._default_code = description.map.code.get(MISSING) or description.default.code
-        self._other_code = description.map.code.get(OTHER)
+        self._default_code = words.code.get(MISSING) or description.default.code
+        self._other_code = words.code.get(OTHER)
+        self._channels = words.channel
+        self._default_channel = words.channel.get(MISSING) or description.channel
 
     def outcome(self, facts: Facts) -> Outcome | None:
         """Return the result; None if the item is not wanted, ItemError if it is no result."""
-        for path, wanted in self._description.items.only.items():
-            if text_of(facts[self._place[path]]) not in wanted:
+        for place, wanted in self._only:
+            if text_of(facts[place]) not in wanted:
                 return None
-        fields = self._description.fields
-        code, defaulted = self._code(self._found(fields.code, facts))
-        message = _text(self._found(fields.message, facts), ItemReason.MESSAGE_INVALID)
-        channel = _text(self._found(fields.channel, facts), ItemReason.CHANNEL_INVALID)
-        result = PushResult(code, self._channel(channel), message)
-        return Outcome(result, self._count(facts), defaulted)
-
-    def _found(self, value: Value | None, facts: Facts) -> Any:
-        """Return the value of a field: ABSENT if no path has one, None if one has null."""
-        if value is None:
-            return ABSENT
-        found = [facts[self._place[path]] for path in value.paths]
-        there = [one for one in found if one is not ABSENT and one is not None]
-        if value.separator is not None and there:
-            texts = [text_of(one) for one in there]
-            odd = next((one for one, text in zip(there, texts, strict=True) if text is None), None)
-            return odd or value.separator.join(text or "" for text in texts)
-        if there:
-            return there[0]
-        return None if None in found else ABSENT
+        code, defaulted = self._code(self._find_code(facts))
+        message = _text(self._find_message(facts), ItemReason.MESSAGE_INVALID)
+        channel = _text(self._find_channel(facts), ItemReason.CHANNEL_INVALID)
+        pushes = 1 if self._count_rule is None else self._count(self._find_count(facts))
+        return Outcome(PushResult(code, self._channel(channel), message), pushes, defaulted)
 
     def _code(self, found: Any) -> tuple[str, bool]:
         """Return the code, and whether it is the default."""
@@ -143,26 +141,54 @@ class Reading:
         return code_of(() if isinstance(found, Odd) else found), False
 
     def _channel(self, text: str | None) -> str | None:
-        names = self._description.map.channel
         if text is None:
-            return names.get(MISSING) or self._description.channel
-        return names.get(text) or names.get(OTHER) or text
+            return self._default_channel
+        if not self._channels:
+            return text
+        return self._channels.get(text) or self._channels.get(OTHER) or text
 
-    def _count(self, facts: Facts) -> int:
-        rule = self._description.fields.count
-        if rule is None:
-            return 1
-        if isinstance(rule, Size):
-            found = facts[self._place[rule.path]]
-            number = _size(found, rule)
-        else:
-            found = self._found(rule, facts)
-            number = _number(found)
+    def _count(self, found: Any) -> int:
         if found is ABSENT or found is None:
             return 1
+        rule = self._count_rule
+        number = _size(found, rule) if isinstance(rule, Size) else _number(found)
         if number is None or not 1 <= number <= MAX_COUNT:
             raise ItemError(ItemReason.COUNT_INVALID)
         return number
+
+
+def _finder(value: Value | Size | None, place: Mapping[Path, int]) -> Finder:
+    if value is None:
+        return lambda _facts: ABSENT
+    places = [place[path] for path in paths_of(value)]
+    if len(places) == 1:
+        return itemgetter(places[0])
+    if isinstance(value, Value) and value.separator is not None:
+        return _joiner(places, value.separator)
+
+    def first(facts: Facts) -> Any:
+        found: Any = ABSENT
+        for number in places:
+            one = facts[number]
+            if one is None:
+                found = None
+            elif one is not ABSENT:
+                return one
+        return found
+
+    return first
+
+
+def _joiner(places: Sequence[int], separator: str) -> Finder:
+    def join(facts: Facts) -> Any:
+        values = [facts[number] for number in places]
+        there = [one for one in values if one is not ABSENT and one is not None]
+        if not there:
+            return None if None in values else ABSENT
+        odd = [one for one in there if text_of(one) is None]
+        return odd[0] if odd else separator.join(text_of(one) or "" for one in there)
+
+    return join
 
 
 def text_of(value: Any) -> str | None:
