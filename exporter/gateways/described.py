@@ -57,7 +57,9 @@ class Described:
         )
         self.lacking = self._authenticator.lacking
         self.warnings = [f"{file}: {warning}" for warning in _warnings(description)]
-        self._reader = BodyReader(description.items.path, reader_of(description))
+        items = reader_of(description)
+        self.judge = items.judge
+        self._reader = BodyReader(description.items.path, items)
 
     @classmethod
     def load(
@@ -164,7 +166,7 @@ class Described:
         return content
 
     def _challenge(self, request: ReceivedRequest, name: str) -> object:
-        if name.encode() not in request.content:
+        if name.encode() not in request.content or not request.content.lstrip().startswith(b"{"):
             return None
         documents = self.documents(request)
         first = documents[0] if len(documents) == 1 else None

@@ -23,8 +23,8 @@ from exporter.files import data_folder, read_toml
 from exporter.gateways.auth.templates import Template
 from exporter.gateways.paths import Mark, Path, parse_path
 
-MAX_PATHS = 16
-"""Paths of one field: they bound the work on an item."""
+MAX_PATHS, MAX_ALL_PATHS = 8, 24
+"""Paths of one field, and of all: they bound the work on an item."""
 
 KIND = "gateway description"
 
@@ -250,6 +250,15 @@ class Fields(_Strict):
     count: Annotated[Value | Size, BeforeValidator(_count)] | None = None
     dedupe: Annotated[tuple[Path, ...], BeforeValidator(_paths)] = ()
 
+    @property
+    def number_of_paths(self) -> int:
+        """How many paths the fields have in all."""
+        values = [
+            one for one in (self.code, self.channel, self.message, self.id, self.count) if one
+        ]
+        sizes = [len(one.paths) if isinstance(one, Value) else 1 for one in values]
+        return sum(sizes) + len(self.dedupe)
+
 
 class Default(_Strict):
     """What counts where no path has a value."""
@@ -290,6 +299,9 @@ class Description(_Strict):
     def _check(self) -> Self:
         if self.fields.code is None and self.default.code is None:
             raise ValueError("fields.code: it is missing, and so is default.code")
+        number = len(self.items.only) + self.fields.number_of_paths
+        if number > MAX_ALL_PATHS:
+            raise ValueError(f"fields: they have {number} paths, and at most {MAX_ALL_PATHS} fit")
         return self
 
     @property

@@ -154,7 +154,9 @@ class ItemReader(Generic[Wire]):
         """Read items one by one, each text once."""
         groups = _Groups()
         bad: dict[bytes, ItemError] = {}
-        for text, times in Counter(texts).items():
+        counted = Counter(texts)
+        alike = 2 * len(counted) < len(texts)
+        for text, times in counted.items():
             try:
                 read = self._remembered(text) if len(text) <= _MAX_REMEMBERED else self._read(text)
             except ItemError as error:
@@ -164,6 +166,13 @@ class ItemReader(Generic[Wire]):
             else:
                 groups.add(read.outcome, [read.identity] * times, read.exemplar)
         return groups.batch(_rejections(texts, bad) if bad else [])
+
+    def judge(self, value: Any, key: str | None = None) -> Outcome | None:
+        """Say what one JSON value means, which stands under a key; ItemError for no result."""
+        item = self._format.loose(value)
+        if key is not None:
+            item.key = key  # type: ignore[attr-defined]
+        return self._format.outcome(self._format.facts(item))
 
     def _read(self, text: bytes) -> _Read:
         item = self._decoded(text)

@@ -34,7 +34,9 @@ def load_gateways(settings: GatewaySettings, *, credentials: bool = True) -> Gat
     return gateways | {last.name: last}
 
 
-def find_gateway(word: str, gateways: Gateways, settings: GatewaySettings) -> Gateway:
+def find_gateway(
+    word: str, gateways: Gateways, settings: GatewaySettings, *, credentials: bool = False
+) -> Gateway:
     """Return the gateway of a name, a shipped description or a file: for `explain`.
 
     Raises ConfigurationError for a file that is bad, or a name that nothing has.
@@ -45,7 +47,7 @@ def find_gateway(word: str, gateways: Gateways, settings: GatewaySettings) -> Ga
     if file.suffix != ".toml":
         known = ", ".join([*gateways, *shipped()])
         raise ConfigurationError(f"no gateway is named {word!r}: there are {known}")
-    return Described.load(file, settings, credentials=False)
+    return Described.load(file, settings, credentials=credentials)
 
 
 def recognize(body: bytes, gateways: Iterable[Gateway]) -> Gateway:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from exporter.settings import Settings, load_settings
@@ -67,7 +67,7 @@ class Sender:
 
     def settings(self, folder: Path, secrets: str = f"{OLD}\n# another\n{NEW}\n") -> Settings:
         """Write the operator's files; return the settings that name them."""
-        given: dict[str, object] = {"allow_unsigned": True}
+        given: dict[str, Any] = {"allow_unsigned": True}
         (folder / "secrets").write_text(secrets)
         for name, content in self.files.items():
             (folder / name).write_text(content)
