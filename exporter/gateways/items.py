@@ -158,7 +158,8 @@ class ItemReader(Generic[Wire]):
         alike = 2 * len(counted) < len(texts)
         for text, times in counted.items():
             try:
-                read = self._remembered(text) if len(text) <= _MAX_REMEMBERED else self._read(text)
+                known = alike and len(text) <= _MAX_REMEMBERED
+                read = self._remembered(text) if known else self._read(text)
             except ItemError as error:
                 bad[text] = error
                 if len(bad) > MAX_REJECTED:
