@@ -141,8 +141,11 @@ READINGS: dict[str, tuple[str, Any, list[tuple[str, str | None, int]], list[str]
         ["code_missing", "code_missing"],
     ),
     "mapped": (
-        'code = "a"\nchannel = "c"\n[map]\ncode = { 1 = "one", true = "yes", "*other" = "rest" }\n'
-         'channel = { 3 = "three", "*missing" = "none", "*other" = "unlisted" }',
+        """code = "a"
+channel = "c"
+[map]
+code = { 1 = "one", true = "yes", "*other" = "rest" }
+channel = { 3 = "three", "*missing" = "none", "*other" = "unlisted" }""",
         [{"a": "1", "c": 3}, {"a": True}, {"a": 9, "c": "x"}],
         [("one", "three", 1), ("yes", "none", 1), ("rest", "unlisted", 1)],
         [],
@@ -394,10 +397,15 @@ def test_no_body_makes_a_description_slow(
     """A mebibyte of any shape is read or refused within a second of CPU by the widest fields."""
     text = f'[items]\n{path}\n[content]\nformat = "{content}"\n[fields]\n{WIDE}\n'
     gateway = load(tmp_path, text)
+    assert min(cpu_seconds(gateway, body) for _ in range(2)) < 1
+
+
+def cpu_seconds(gateway: Gateway, body: bytes) -> float:
+    """Decode a body; return how long the processor took."""
     started = time.process_time()
     with suppress(RequestError):
         gateway.decode(ReceivedRequest(body))
-    assert time.process_time() - started < 1
+    return time.process_time() - started
 
 
 def test_find_gateway_names_what_there_is() -> None:
