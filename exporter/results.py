@@ -132,6 +132,8 @@ class Batch(NamedTuple):
     rejected: list[Rejection]
     skipped: int = 0
     """Items that the gateway's description leaves aside: results of something else."""
+    defaulted: int = 0
+    """Results for which no path had a code, so that the description's default counts."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):

@@ -11,6 +11,7 @@ import structlog
 
 from exporter.classification.unknown_codes import UnknownCodes
 from exporter.errors import ConfigurationError
+from exporter.gateways.matches import CodeMatches
 from exporter.ledger.ledger import Count, Ledger
 from exporter.ledger.stores import make_store
 from exporter.metrics import Metrics, ResultsCollector
@@ -39,6 +40,7 @@ class Service:
         self.in_flight = 0
         """Webhook calls that are being answered."""
         self.unknown_codes = UnknownCodes()
+        self.code_matches = CodeMatches()
         self.metrics = Metrics(VERSION)
         self.ledger = Ledger(
             make_store(settings),
@@ -78,6 +80,7 @@ class Service:
             )
             raise
         self.unknown_codes.forget(self.configuration.classifier)
+        self.code_matches = CodeMatches()  # the descriptions may be others now
         self.metrics.reload_successful.set(1)
         self.reload_problem = None
         log.info("configuration reloaded")

@@ -26,7 +26,9 @@ class Configuration:
 
 def load_configuration(settings: Settings) -> Configuration:
     """Read every file that the settings name; ConfigurationError names the first bad one."""
-    tables = load_tables(settings.code_table_files)
+    gateways = load_gateways(settings)
+    named = sorted({channel for one in gateways.values() for channel in one.channels})
+    tables = load_tables(settings.code_table_files, named)
     certificate, key, users = (
         settings.tls_cert_file,
         settings.tls_key_file,
@@ -35,7 +37,7 @@ def load_configuration(settings: Settings) -> Configuration:
     return Configuration(
         tables=tables,
         classifier=Classifier(tables),
-        gateways=load_gateways(settings),
+        gateways=gateways,
         passwords=load_passwords(users) if users else None,
         tls=load_tls(certificate, key) if certificate and key else None,
     )

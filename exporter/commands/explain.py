@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 from urllib.parse import parse_qs, unquote, urlencode
 
 from multidict import CIMultiDict
@@ -12,7 +13,7 @@ from exporter.classification.classifier import Classifier
 from exporter.classification.explain import explain_code
 from exporter.classification.tables import Tables, load_tables
 from exporter.commands.explain_text import render_json, render_text
-from exporter.commands.gateways import add_files, add_gateways, files, gateways
+from exporter.commands.gateways import add_files, add_gateways, files, gateway, gateways
 from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, recognize
@@ -22,13 +23,20 @@ from exporter.records.record import Captured, as_record, read_whole
 
 def add_explain(parser: argparse.ArgumentParser) -> None:
     """Give the command its flags."""
-    parser.usage = "%(prog)s [CHANNEL] CODE | %(prog)s --payload FILE [--channel CHANNEL]"
+    parser.usage = "%(prog)s [CHANNEL] CODE | %(prog)s --payload FILE [--gateway NAME-OR-FILE]"
     parser.add_argument("words", nargs="*", metavar="[CHANNEL] CODE")
     parser.add_argument(
         "--payload", metavar="FILE", help="a webhook body or a record; - for standard input"
     )
+    parser.add_argument(
+        "--gateway",
+        metavar="NAME-OR-FILE",
+        help="whose format the payload has, if its look does not tell: a webhook's name, a shipped "
+        "description, or a description's file",
+    )
     parser.add_argument("--channel", help="the channel that the gateway would name in the URL")
     parser.add_argument("--json", action="store_true", help="for a script")
+    parser.add_argument("--query", default="", help="verify the query of the request, or its URL")
     parser.add_argument("--sign", help="verify this 'sign' of the query, or that of a whole URL")
     parser.add_argument(
         "--header",
@@ -43,8 +51,7 @@ def add_explain(parser: argparse.ArgumentParser) -> None:
 
 def explain(options: argparse.Namespace) -> int:
     """Explain a code or a payload; 1 for one without results, or a signature that is wrong."""
-    classifier = Classifier(tables(options))
-    explanation = _explain(options, classifier)
+    explanation = _explain(options)
     if options.json:
         print(render_json(explanation))
     else:
@@ -55,25 +62,30 @@ def explain(options: argparse.Namespace) -> int:
     return int(forged or empty)
 
 
-def _explain(options: argparse.Namespace, classifier: Classifier) -> Explanation:
+def _explain(options: argparse.Namespace) -> Explanation:
     if options.payload is not None:
         if options.words:
             raise ConfigurationError("give a code or a payload, not both")
-        return _explain_body(options, classifier, read_whole(options.payload))
-    if options.sign or options.header:
-        raise ConfigurationError("--sign and --header belong to a --payload")
+        return _explain_body(options, read_whole(options.payload))
+    if _signed(options) or options.gateway:
+        raise ConfigurationError("--sign, --query, --header and --gateway belong to a --payload")
     if len(options.words) not in (1, 2):
         raise ConfigurationError("explain takes a code, or a channel and a code")
     *channel, code = options.words
+    classifier = Classifier(tables(options))
     meanings = explain_code(classifier, code, channel[0] if channel else options.channel)
     return Explanation(meanings, code=canonical_code(code))
 
 
-def _explain_body(options: argparse.Namespace, classifier: Classifier, body: bytes) -> Explanation:
+def _explain_body(options: argparse.Namespace, body: bytes) -> Explanation:
     """Explain a body; where that is refused, still say whether its signature verifies."""
-    known = gateways(options)
+    known = dict(gateways(options, credentials=_signed(options)))
+    if options.gateway:
+        one = gateway(options, options.gateway, known, credentials=_signed(options))
+        known = {one.name: one}
     signature = _signature(options, known, body)
     payloads = [_payload(one, options.channel) for one in _records(body) or [Captured(body)]]
+    classifier = Classifier(tables(options, known.values()))
     try:
         return explain_payload(classifier, known, payloads, signature)
     except RequestError as refusal:
@@ -81,6 +93,10 @@ def _explain_body(options: argparse.Namespace, classifier: Classifier, body: byt
             raise
         detail = f"{refusal.detail} The signature {signature.verdict}."
         raise RequestError(refusal.reason, detail) from None
+
+
+def _signed(options: argparse.Namespace) -> bool:
+    return bool(options.sign or options.query or options.header)
 
 
 def _records(body: bytes) -> list[Captured]:
@@ -99,14 +115,14 @@ def _payload(captured: Captured, channel: str | None) -> Payload:
 
 def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Signature | None:
     """Verify what is given of the request's credentials."""
-    headers = CIMultiDict(dict(_header(text) for text in options.header))
-    if not (options.sign or headers):
+    if not _signed(options):
         return None
     if as_record(body):
         raise ConfigurationError("a record is redacted, so that no signature fits it any more")
-    query = {"sign": _sign(options.sign)} if options.sign else {}
-    request = ReceivedRequest(body, headers, urlencode(query))
-    return verify(_candidates(known, body), request)
+    headers = CIMultiDict(dict(_header(text) for text in options.header))
+    query = urlencode({"sign": _sign(options.sign)}) if options.sign else ""
+    query = "&".join(filter(None, (options.query.rpartition("?")[2], query)))
+    return verify(_candidates(known, body), ReceivedRequest(body, headers, query))
 
 
 def _candidates(known: Gateways, body: bytes) -> list[Gateway]:
@@ -138,6 +154,7 @@ def add_tables(parser: argparse.ArgumentParser) -> None:
     add_files(parser, "code_table_files")
 
 
-def tables(options: argparse.Namespace) -> Tables:
-    """Load the code tables, with the custom ones merged over them."""
-    return load_tables(files(options, "code_table_files"))
+def tables(options: argparse.Namespace, known: Iterable[Gateway] = ()) -> Tables:
+    """Load the code tables, with the custom ones merged over them, and the gateways' channels."""
+    named = sorted({channel for one in known for channel in one.channels})
+    return load_tables(files(options, "code_table_files"), named)

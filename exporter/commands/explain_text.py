@@ -7,6 +7,7 @@ import msgspec
 from exporter.classification.classifier import ChannelRule
 from exporter.classification.codespace import RowRule
 from exporter.classification.explain import Meaning, Row, Why
+from exporter.gateways.found import ItemTrace
 from exporter.gateways.trace import Explanation, Signature
 
 MAX_REJECTED = 100
@@ -41,11 +42,14 @@ def render_json(explanation: Explanation) -> str:
 def render_text(explanation: Explanation, *, colour: bool = False) -> str:
     """Render for a person: a part a meaning, empty lines between them."""
     paint = _Paint(on=colour)
-    parts = ["\n".join(_meaning(meaning, paint)) for meaning in explanation.meanings]
+    parts = ["\n".join(_traced(item, paint)) for item in explanation.items]
+    parts += ["\n".join(_meaning(meaning, paint)) for meaning in explanation.meanings]
     listed = explanation.rejected[:MAX_REJECTED]
     parts += [f"item {one.index} is not a result: {one.reason}: {one.detail}" for one in listed]
     if more := len(explanation.rejected) - len(listed):
         parts.append(f"and {more} more that are not results")
+    if explanation.skipped:
+        parts.append(f"{explanation.skipped} skipped, which items.only does not want")
     if not parts and explanation.code is not None:
         parts.append(f"{explanation.code}: no table has this code.")
     if not parts:
@@ -63,6 +67,12 @@ class _Paint:
 
     def __call__(self, text: str, style: int) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if self._on else text
+
+
+def _traced(item: ItemTrace, paint: _Paint) -> Iterator[str]:
+    yield paint(f"item {item.index}: {item.outcome}", _BOLD)
+    for found in item.found:
+        yield f"  {found.field} = {found.path}: {found.value}"
 
 
 def _meaning(meaning: Meaning, paint: _Paint) -> Iterator[str]:

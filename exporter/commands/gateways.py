@@ -8,7 +8,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from exporter.errors import ConfigurationError
-from exporter.gateways.registry import Gateways, load_gateways
+from exporter.gateways.gateway import Gateway
+from exporter.gateways.registry import Gateways, find_gateway, load_gateways
 from exporter.settings import ENV_PREFIX, Settings, split_list
 
 _PATHS = TypeAdapter(tuple[Path, ...])
@@ -43,10 +44,24 @@ def add_files(parser: argparse.ArgumentParser, name: str) -> None:
     )
 
 
-def gateways(options: argparse.Namespace) -> Gateways:
-    """Load the gateways that the flags, or the environment, describe."""
+def gateways(options: argparse.Namespace, *, credentials: bool = False) -> Gateways:
+    """Load the gateways that the flags, or the environment, describe.
+
+    Without `credentials` the secrets of descriptions need not be on this machine.
+    """
+    return load_gateways(_named(options), credentials=credentials)
+
+
+def gateway(
+    options: argparse.Namespace, word: str, known: Gateways, *, credentials: bool
+) -> Gateway:
+    """Return the gateway of a name, a shipped description or a file."""
+    return find_gateway(word, known, _named(options), credentials=credentials)
+
+
+def _named(options: argparse.Namespace) -> _Files:
     keys, secrets, tokens = (files(options, name) for name in _CREDENTIALS)
-    return load_gateways(_Files(keys, secrets, tokens, files(options, "gateway_files")))
+    return _Files(keys, secrets, tokens, files(options, "gateway_files"))
 
 
 def files(options: argparse.Namespace, name: str) -> tuple[Path, ...]:

@@ -44,6 +44,10 @@ class ReceivedRequest:
             self._query = URL.build(path="/", query_string=self.query_string, encoded=True).query
         return self._query
 
+    def unpacked(self) -> "ReceivedRequest":
+        """Return the same request, as if its body had come without Content-Encoding."""
+        return ReceivedRequest(self.content, self.headers, self.query_string, url=self.url)
+
     @property
     def content_type(self) -> str:
         """The media type without parameters, in lower case; empty if none is given."""

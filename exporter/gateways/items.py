@@ -34,6 +34,8 @@ class Outcome(NamedTuple):
 
     result: PushResult
     pushes: int = 1
+    defaulted: bool = False
+    """Whether the code is not of the item, but what the description takes for it."""
 
 
 class ItemError(ValueError):
@@ -77,6 +79,7 @@ class ItemReader(Generic[Wire]):
 
     def __init__(self, item_format: ItemFormat[Wire]) -> None:
         self._format = item_format
+        self.wire: Any = item_format.wire
         self._item = msgspec.json.Decoder(item_format.wire)
         self._array = msgspec.json.Decoder(list[item_format.wire])  # type: ignore[name-defined]
         # Most items without an id say what others have said before.
@@ -99,8 +102,32 @@ class ItemReader(Generic[Wire]):
                 pass
         return self.each(list(map(bytes, raw_array(text))))
 
-    def usual(self, items: Sequence[Wire]) -> Batch:
-        """Group items of the usual shape, and list what is no result."""
+    def keyed(self, raws: Sequence[tuple[str, msgspec.Raw]]) -> Batch:
+        """Read the values of a map; an item knows its key."""
+        items: list[Wire] = []
+        places: list[int] = []
+        rejected: list[Rejection] = []
+        for place, (key, raw) in enumerate(raws):
+            try:
+                item = self._decoded(bytes(raw))
+            except ItemError as error:
+                _reject(rejected, place, error)
+            else:
+                item.key = key  # type: ignore[attr-defined]
+                items.append(item)
+                places.append(place)
+        return self.usual(items, places, rejected)
+
+    def usual(
+        self,
+        items: Sequence[Wire],
+        places: Sequence[int] | None = None,
+        rejected: Sequence[Rejection] = (),
+    ) -> Batch:
+        """Group items, and list what is no result.
+
+        `places` are those of the items in the body, if others stand between them: `rejected`.
+        """
         members: dict[Facts, list[Wire]] = {}
         facts_of = self._format.facts
         for item in items:
@@ -118,20 +145,35 @@ class ItemReader(Generic[Wire]):
                 bad[facts] = error
             else:
                 groups.add(outcome, list(map(self._format.identity, alike)), self._shown(alike[-1]))
-        return groups.batch(_rejections(map(facts_of, items), bad) if bad else [])
+        found = _rejections(map(facts_of, items), bad, places) if bad else []
+        if rejected:
+            found = sorted([*found, *rejected], key=lambda one: one.index)
+        return groups.batch(found)
 
     def each(self, texts: Sequence[bytes]) -> Batch:
         """Read items one by one, each text once."""
         groups = _Groups()
         bad: dict[bytes, ItemError] = {}
-        for text, times in Counter(texts).items():
+        counted = Counter(texts)
+        alike = 2 * len(counted) < len(texts)
+        for text, times in counted.items():
             try:
-                read = self._remembered(text) if len(text) <= _MAX_REMEMBERED else self._read(text)
+                known = alike and len(text) <= _MAX_REMEMBERED
+                read = self._remembered(text) if known else self._read(text)
             except ItemError as error:
                 bad[text] = error
+                if len(bad) > MAX_REJECTED:
+                    raise _too_many() from None
             else:
                 groups.add(read.outcome, [read.identity] * times, read.exemplar)
         return groups.batch(_rejections(texts, bad) if bad else [])
+
+    def judge(self, value: Any, key: str | None = None) -> Outcome | None:
+        """Say what one JSON value means, which stands under a key; ItemError for no result."""
+        item = self._format.loose(value)
+        if key is not None:
+            item.key = key  # type: ignore[attr-defined]
+        return self._format.outcome(self._format.facts(item))
 
     def _read(self, text: bytes) -> _Read:
         item = self._decoded(text)
@@ -159,6 +201,7 @@ class _Groups:
     def __init__(self) -> None:
         self._groups: dict[Outcome, ResultGroup] = {}
         self._skipped = 0
+        self._defaulted = 0
 
     def add(
         self, outcome: Outcome | None, identities: list[Identity], exemplar: str | int | None
@@ -168,6 +211,8 @@ class _Groups:
         if outcome is None:
             self._skipped += number
             return
+        if outcome.defaulted:
+            self._defaulted += number
         if None in identities or "" in identities:
             identities = [one for one in identities if one not in (None, "")]
         group = self._groups.get(outcome)
@@ -180,23 +225,31 @@ class _Groups:
 
     def batch(self, rejected: list[Rejection]) -> Batch:
         """Return what was read."""
-        return Batch(list(self._groups.values()), rejected, self._skipped)
+        return Batch(list(self._groups.values()), rejected, self._skipped, self._defaulted)
 
 
 T = TypeVar("T")
 
 
-def _rejections(items: Iterable[T], bad: Mapping[T, ItemError]) -> list[Rejection]:
+def _rejections(
+    items: Iterable[T], bad: Mapping[T, ItemError], places: Sequence[int] | None = None
+) -> list[Rejection]:
     """List the bad items by their places."""
     rejected: list[Rejection] = []
-    for place, item in enumerate(items):
+    for number, item in enumerate(items):
         if error := bad.get(item):
-            if len(rejected) == MAX_REJECTED:
-                raise RequestError(
-                    Reason.MALFORMED_BODY, f"More than {MAX_REJECTED:,} items are no results."
-                )
-            rejected.append(Rejection(place, error.reason, str(error)))
+            _reject(rejected, places[number] if places else number, error)
     return rejected
+
+
+def _reject(rejected: list[Rejection], place: int, error: ItemError) -> None:
+    if len(rejected) == MAX_REJECTED:
+        raise _too_many()
+    rejected.append(Rejection(place, error.reason, str(error)))
+
+
+def _too_many() -> RequestError:
+    return RequestError(Reason.MALFORMED_BODY, f"More than {MAX_REJECTED:,} items are no results.")
 
 
 def code_of(code: object) -> str:

@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from exporter.errors import ConfigurationError
 from exporter.gateways import generic, mps
 from exporter.gateways.auth.public_keys import load_private_key
 from exporter.gateways.auth.standard_webhooks import load_secrets
 from exporter.gateways.auth.tokens import load_tokens
+from exporter.gateways.described import Described
+from exporter.gateways.description import shipped, shipped_file
 from exporter.gateways.gateway import Gateway, GatewaySettings
 from exporter.gateways.sending import Signer
 
@@ -14,10 +17,37 @@ Gateways = Mapping[str, Gateway]
 """Gateways by name."""
 
 
-def load_gateways(settings: GatewaySettings) -> Gateways:
-    """Read every gateway's files; ConfigurationError names the first bad one."""
-    gateways: list[Gateway] = [mps.Mps.load(settings), generic.Generic.load(settings)]
-    return {gateway.name: gateway for gateway in gateways}
+def load_gateways(settings: GatewaySettings, *, credentials: bool = True) -> Gateways:
+    """Read every gateway's files; ConfigurationError names the first bad one.
+
+    Without `credentials` no secret of a description is read, and its requests are refused.
+    """
+    first, last = mps.Mps.load(settings), generic.Generic.load(settings)
+    gateways: dict[str, Gateway] = {first.name: first}
+    for file in settings.gateway_files:
+        gateway = Described.load(file, settings, credentials=credentials)
+        if gateway.name in (*gateways, last.name):
+            raise ConfigurationError(
+                f"gateway description {file}: there is another gateway named {gateway.name!r}"
+            )
+        gateways[gateway.name] = gateway
+    return gateways | {last.name: last}
+
+
+def find_gateway(
+    word: str, gateways: Gateways, settings: GatewaySettings, *, credentials: bool = False
+) -> Gateway:
+    """Return the gateway of a name, a shipped description or a file: for `explain`.
+
+    Raises ConfigurationError for a file that is bad, or a name that nothing has.
+    """
+    if found := gateways.get(word):
+        return found
+    file = shipped_file(word) or Path(word)
+    if file.suffix != ".toml":
+        known = ", ".join([*gateways, *shipped()])
+        raise ConfigurationError(f"no gateway is named {word!r}: there are {known}")
+    return Described.load(file, settings, credentials=credentials)
 
 
 def recognize(body: bytes, gateways: Iterable[Gateway]) -> Gateway:

@@ -9,6 +9,8 @@ import msgspec
 from exporter.classification.classifier import Classifier
 from exporter.classification.explain import Meaning, explain_result
 from exporter.errors import RequestError
+from exporter.gateways.described import Described
+from exporter.gateways.found import ItemTrace, trace_items
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, recognize
 from exporter.reasons import Reason
@@ -63,6 +65,8 @@ class Explanation(msgspec.Struct, frozen=True):
     """The gateway whose format the payload has."""
     rejected: list[BadItem] = []
     skipped: int = 0
+    items: list[ItemTrace] = []
+    """What each path gave, of a gateway that a description tells of."""
     signature: Signature | None = None
     """None if no signature was given."""
 
@@ -75,7 +79,7 @@ def explain_payload(
 ) -> Explanation:
     """Explain each thing that payloads say; RequestError if the only one has no known format."""
     read = _Read([], [])
-    first = _gateway(payloads[0], gateways).name
+    first = _gateway(payloads[0], gateways)
     for index, payload in enumerate(payloads):
         read.add(payload, gateways, index if len(payloads) > 1 else None)
     read.check()
@@ -84,11 +88,18 @@ def explain_payload(
             explain_result(classifier, result, results=items, pushes=pushes)
             for result, (items, pushes) in _tally(read.groups).items()
         ],
-        source=first,
+        source=first.name,
         rejected=read.rejected,
         skipped=read.skipped,
+        items=_traced(classifier, first, payloads[0]),
         signature=signature,
     )
+
+
+def _traced(classifier: Classifier, gateway: Gateway, payload: Payload) -> list[ItemTrace]:
+    if not isinstance(gateway, Described):
+        return []
+    return trace_items(classifier, gateway, payload.request())
 
 
 def verify(gateways: Sequence[Gateway], request: ReceivedRequest) -> Signature:

@@ -78,6 +78,7 @@ class Webhooks:
         exchange.proven = credential.proven
         batch = gateway.decode(received)
         exchange.rejected = batch.rejected
+        self._service.code_matches.observe(gateway.name, batch)
         classified = [(group, self._classify(group.result)) for group in batch.groups]
         key = gateway.request_key(received, credential)
         deliveries = make_deliveries(classified, credential, key)

@@ -76,7 +76,18 @@ class Signature:
         self.expects = f"a signature: {signature.describe()}"
 
     def __call__(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
-        """Accept a signature that any of the credentials verifies, on every document."""
+        """Accept a signature that any of the credentials verifies, on every document.
+
+        Of a compressed body some sign what is sent, and some what is in it.
+        """
+        try:
+            return self._check(request, fresh=fresh)
+        except RequestError as refusal:
+            if refusal.reason is not Reason.BAD_SIGNATURE or request.content == request.body:
+                raise
+        return self._check(request.unpacked(), fresh=fresh)
+
+    def _check(self, request: ReceivedRequest, *, fresh: bool) -> Credential:
         parts: dict[str, list[str]] = {}
         if self._parts:
             header = request.headers.get(self._parts.header)

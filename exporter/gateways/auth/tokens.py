@@ -87,19 +87,17 @@ def query(gateway: str, secrets: Iterable[bytes], name: str, prefix: str = "") -
     )
 
 
-def anyone(gateway: str) -> Callable[..., Credential]:
-    """Let every request in: the description says that there is nothing to check."""
-    return _Anyone(credential_of(gateway, b"")._replace(proven=False))
+class Anyone:
+    """Lets every request in: the description says that there is nothing to check."""
 
-
-class _Anyone:
     expects = "nothing"
     challenge = "Secret"
 
-    def __init__(self, credential: Credential) -> None:
-        self._credential = credential
+    def __init__(self, gateway: str) -> None:
+        self._credential = credential_of(gateway, b"")._replace(proven=False)
 
     def __call__(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
+        """Return a credential that proves nothing."""
         del request, fresh
         return self._credential
 

@@ -1,0 +1,225 @@
+"""A gateway that a description tells of: its body cut into items, each field read from its path."""
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path as File
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from xxhash import xxh3_64_intdigest
+
+from exporter.errors import RequestError
+from exporter.gateways.auth.described import build_authenticator, check_required
+from exporter.gateways.body import BodyReader
+from exporter.gateways.description import Description, load_description, name_of
+from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
+from exporter.gateways.generic import webhook_key
+from exporter.gateways.readings import reader_of
+from exporter.gateways.text import MALFORMED, lines_of, naming_content_type, text_of
+from exporter.reasons import Reason
+from exporter.results import Batch
+
+_HANDSHAKE = re.compile(r"[A-Za-z0-9_-]{1,256}", re.ASCII)
+_MAX_HANDSHAKE = 4096
+"""Bytes of a body that may be a handshake."""
+
+_MAX_FORM_FIELDS = 1000
+_GZIP = b"\x1f\x8b"
+
+
+class Described:
+    """A described gateway; `name` is that of its file."""
+
+    def __init__(
+        self,
+        name: str,
+        description: Description,
+        file: File,
+        settings: GatewaySettings,
+        *,
+        credentials: bool,
+    ) -> None:
+        """Read the secrets that the description names; ConfigurationError names a bad one."""
+        self.name = name
+        self.title = description.title
+        self.channels = description.channels
+        self.description = description
+        self.response = None if description.answer is None else description.answer.encode()
+        self._max_body_bytes = settings.max_body_bytes
+        self._authenticator = build_authenticator(
+            name,
+            description.auth if credentials else None,
+            file,
+            self.documents,
+            allow_unsigned=settings.allow_unsigned,
+        )
+        self.lacking = self._authenticator.lacking
+        self.warnings = [f"{file}: {warning}" for warning in _warnings(description)]
+        items = reader_of(description)
+        self.judge = items.judge
+        self._reader = BodyReader(description.items.path, items)
+
+    @classmethod
+    def load(
+        cls, file: File, settings: GatewaySettings, *, credentials: bool = True
+    ) -> "Described":
+        """Read a description; ConfigurationError names file and key of what is wrong.
+
+        Without `credentials` no secret is read, and every request is refused.
+        """
+        description = load_description(file)
+        return cls(name_of(file), description, file, settings, credentials=credentials)
+
+    def recognizes(self, body: bytes) -> bool:
+        """Whether every item of a body is a result by this description, and none by default."""
+        try:
+            batch = self.decode(ReceivedRequest(body))
+        except RequestError:
+            return False
+        return bool(batch.groups) and not batch.rejected and not batch.defaulted
+
+    def handshake(self, request: ReceivedRequest) -> str | None:
+        """Return the text that the sender wants to see again, if that is all it sends."""
+        rules = self.description.handshake
+        value: object = None
+        if rules.query and not request.content:
+            value = request.query.get(rules.query)
+        elif rules.body and len(request.content) <= _MAX_HANDSHAKE:
+            value = self._challenge(request, rules.body)
+        return value if isinstance(value, str) and _HANDSHAKE.fullmatch(value) else None
+
+    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
+        """Check what the description requires, then the credentials."""
+        check_required(self.description.require, request)
+        return self._authenticator(request, fresh=fresh)
+
+    def decode(self, request: ReceivedRequest) -> Batch:
+        """Read a body; RequestError (`malformed_body`) if it is not as the description says."""
+        try:
+            texts = self._texts(request)
+            if self.description.content.format == "ndjson":
+                return self._reader.lines(texts)
+            return self._reader.whole(texts[0]) if texts else Batch([], [])
+        except RequestError as refusal:
+            if self.description.content.format == "form":
+                raise
+            raise naming_content_type(refusal, request.content_type) from None
+
+    def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
+        """Take the request's id, or its body where nothing tells the items apart."""
+        auth, fields = self.description.auth, self.description.fields
+        if auth and auth.scheme == "standard-webhooks":
+            identity = request.headers.get("webhook-id") or request.headers.get("svix-id")
+            if identity:
+                return webhook_key(identity, request.content, credential)
+        if fields.id or fields.dedupe:
+            return None
+        return RequestKey(xxh3_64_intdigest(request.content, credential.scope))
+
+    def documents(self, request: ReceivedRequest) -> Sequence[Any]:
+        """Return the JSON values of a body: its lines, the elements of its array, or itself."""
+        if self.description.content.format == "form" and not self.description.content.field:
+            return [_form(self._content(request))]
+        try:
+            values = [msgspec.json.decode(text) for text in self._texts(request)]
+        except MALFORMED:
+            return []
+        if len(values) == 1 and isinstance(values[0], list):
+            return values[0]
+        return values
+
+    def items(self, request: ReceivedRequest) -> list[tuple[str | None, Any]]:
+        """Return each item with its key, if it stands in a map: for `explain`."""
+        return [
+            (key, msgspec.json.decode(raw))
+            for text in self._texts(request)
+            for key, raw in self._reader.raws(text)
+        ]
+
+    def _texts(self, request: ReceivedRequest) -> list[str]:
+        """Return the JSON texts of a body, none of them blank."""
+        content = self._content(request)
+        rules = self.description.content
+        if rules.format == "ndjson":
+            return lines_of(text_of(content))
+        if rules.format == "json":
+            text = text_of(content)
+            return [text] if text else []
+        if not content.strip():
+            return []
+        fields = _form(content)
+        if rules.field is None:
+            return [msgspec.json.encode(fields).decode()]
+        if rules.field not in fields:
+            raise RequestError(
+                Reason.MALFORMED_BODY, f"The body is no form with the field '{rules.field}'."
+            )
+        text = text_of(fields[rules.field].encode())
+        return [text] if text else []
+
+    def _content(self, request: ReceivedRequest) -> bytes:
+        content = request.content
+        if self.description.content.encoding == "gzip" and content.startswith(_GZIP):
+            return _unpacked(content, self._max_body_bytes)
+        return content
+
+    def _challenge(self, request: ReceivedRequest, name: str) -> object:
+        if name.encode() not in request.content or not request.content.lstrip().startswith(b"{"):
+            return None
+        documents = self.documents(request)
+        first = documents[0] if len(documents) == 1 else None
+        value = first.get(name) if isinstance(first, Mapping) else None
+        try:
+            return None if self.decode(request).groups else value
+        except RequestError:
+            return value
+
+
+def _form(content: bytes) -> dict[str, str]:
+    """Read a form; of a field that is repeated, the first counts."""
+    try:
+        pairs = parse_qsl(
+            content.decode("utf-8", "replace"),
+            keep_blank_values=True,
+            max_num_fields=_MAX_FORM_FIELDS,
+        )
+    except ValueError:
+        raise RequestError(
+            Reason.MALFORMED_BODY, f"The form has more than {_MAX_FORM_FIELDS:,} fields."
+        ) from None
+    return dict(reversed(pairs))
+
+
+def _unpacked(content: bytes, limit: int) -> bytes:
+    """Unpack gzip that no header announces, within the bound on bodies."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        unpacked = unpacker.decompress(content, limit + 1)
+    except zlib.error:
+        raise RequestError(Reason.MALFORMED_BODY, "The body is not gzip.") from None
+    if len(unpacked) > limit:
+        raise RequestError(
+            Reason.TOO_LARGE, f"The body is larger than {limit} bytes when it is unpacked."
+        )
+    if not unpacker.eof:
+        raise RequestError(Reason.MALFORMED_BODY, "The gzip data breaks off.")
+    return unpacked
+
+
+def _warnings(description: Description) -> list[str]:
+    """Say what is weak about how senders are authenticated."""
+    auth = description.auth
+    if auth is None:
+        return ["it has no [auth]: requests are refused unless ALLOW_UNSIGNED is set"]
+    if auth.scheme == "none":
+        return ["auth.scheme: 'none' lets anyone send results"]
+    if auth.scheme in ("query", "header", "bearer", "basic", "standard-webhooks"):
+        return []
+    warnings = []
+    if auth.scheme == "digest":
+        warnings.append("auth.scheme: a digest of secret and text is weaker than an HMAC")
+    if not auth.signed.has("body", named=False):
+        warnings.append("auth.signed: without {body} anyone who has seen a request can change it")
+    return warnings

@@ -1,0 +1,417 @@
+"""Descriptions: what loads, what is said of a mistake, what each field reads, and their bounds."""
+
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.classification.classifier import Classifier
+from exporter.classification.tables import load_tables
+from exporter.commands.explain_text import render_json, render_text
+from exporter.errors import ConfigurationError, RequestError
+from exporter.gateways.description import MAX_PATHS, shipped
+from exporter.gateways.gateway import Gateway, ReceivedRequest
+from exporter.gateways.registry import find_gateway, load_gateways
+from exporter.gateways.trace import Payload, explain_payload
+from exporter.reasons import ItemReason
+from exporter.results import Batch
+from exporter.settings import load_settings
+from tests.support.senders import RECIPES
+
+CODE = '[fields]\ncode = "code"\n'
+HMAC = '[auth]\nscheme = "hmac"\nsecrets = ["secret"]\nsignature = "{header:X}"\n'
+
+
+def load(folder: Path, text: str, name: str = "acme") -> Gateway:
+    """Write a description and load it."""
+    (folder / "secret").write_text("secret\n")
+    file = folder / f"{name}.toml"
+    file.write_text(text, "utf-8")
+    found = load_gateways(load_settings(gateway_files=[file]))
+    return found[name]
+
+
+def decode(gateway: Gateway, value: Any) -> Batch:
+    """Decode a JSON value."""
+    body = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return gateway.decode(ReceivedRequest(body))
+
+
+MISTAKES = {
+    "unknown-key": (f'titel = "x"\n{CODE}', "titel: unknown key; did you mean 'title'?"),
+    "unknown-field": ('[fields]\ncod = "x"', "fields.cod: unknown key; did you mean 'code'?"),
+    "unknown-key-of-value": ('[fields]\ncode = { jion = ["x"] }', "did you mean 'join'?"),
+    "unknown-scheme": (f'[auth]\nscheme = "hmca"\n{CODE}', "auth.scheme"),
+    "no-code": ('[fields]\nid = "x"', "fields.code"),
+    "path-without-a-name": ('[fields]\ncode = "a..b"', "fields.code: 'a..b' is no path"),
+    "path-that-is-a-number": ("[fields]\ncode = 5", "fields.code: this is no path"),
+    "path-with-a-filter": ('[fields]\ncode = "a[?x]"', "fields.code: 'a[?x]' is no path"),
+    "path-with-a-star": ('[fields]\ncode = "a.*"', "items.path alone"),
+    "star-within": (f'[items]\npath = "*.a"\n{CODE}', "items.path"),
+    "path-too-long": (f'[fields]\ncode = "{".".join("a" * 17)}"', "more than 16 steps"),
+    "too-many-paths": (f"[fields]\ncode = {['x'] * (MAX_PATHS + 1)}", "1 to 8 paths"),
+    "too-many-paths-in-all": (
+        "[fields]\n"
+        + "\n".join(f"{one} = {['x'] * 7}" for one in ("code", "id", "message", "channel")),
+        "they have 28 paths",
+    ),
+    "unknown-slot": (f'{HMAC}signed = "{{hedaer:X}}"\n{CODE}', "auth.signed: there is no slot"),
+    "slot-with-a-bad-path": (f'{HMAC}signed = "{{body:a..b}}"\n{CODE}', "auth.signed"),
+    "brace": (f'{HMAC}signed = "{{body"\n{CODE}', "auth.signed"),
+    "part-of-no-header": (f'{HMAC}signed = "{{part:x}}"\n{CODE}', "'header' and 'parts'"),
+    "no-signature": (f'[auth]\nscheme = "hmac"\n{CODE}', "needs signature"),
+    "key-of-another-scheme": (f'[auth]\nscheme = "bearer"\nhash = "md5"\n{CODE}', "no hash"),
+    "weak-hmac": (f'{HMAC}hash = "md5"\n{CODE}', "hash: 'md5' is none of"),
+    "field-of-json": (f'[content]\nfield = "data"\n{CODE}', "'field' is of a form"),
+    "unknown-use": (f'use = "huawei"\n{CODE}', "use: no description is named 'huawei'"),
+    "bad-channel": (f'channel = "A B"\n{CODE}', "'A B' cannot be a channel"),
+    "no-toml": ("title = ", "acme.toml"),
+    "missing-secret": (f"{HMAC.replace('secret', 'gone', 1)}{CODE}", "gone"),
+    "answer-too-long": (f'answer = "{"x" * 1001}"\n{CODE}', "answer"),
+    "bad-count": ('[fields]\ncode = "c"\ncount = { size = "a", separator = 1 }', "fields.count"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), MISTAKES.values(), ids=MISTAKES)
+def test_mistake_is_named_by_file_and_key(tmp_path: Path, text: str, said: str) -> None:
+    """Whatever is wrong with a description, the error names the file and the place."""
+    from exporter.snapshot import load_configuration  # noqa: PLC0415 - above the gateways
+
+    text = text.replace('secrets = ["gone"]', 'secrets = ["gone"]')
+    (tmp_path / "secret").write_text("secret\n")
+    file = tmp_path / "acme.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(load_settings(gateway_files=[file]))
+    assert said in str(caught.value)
+    assert said == "'A B' cannot be a channel" or str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["mps", "results", "A", "a b", "x" * 33])
+def test_name_of_a_file_is_a_path_of_its_own(tmp_path: Path, name: str) -> None:
+    """A gateway's name makes a path and a label, and is not another gateway's."""
+    with pytest.raises(ConfigurationError, match=r"name"):
+        load(tmp_path, CODE, name)
+
+
+def test_byte_order_mark_and_comments_are_skipped(tmp_path: Path) -> None:
+    """A description may begin with a byte order mark."""
+    assert load(tmp_path, "\ufeff# mine\n" + CODE).title == "acme"
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_use_goes_key_by_key(tmp_path: Path, name: str) -> None:
+    """What stands below `use` replaces single keys, and another scheme the whole of [auth]."""
+    bearer = '[auth]\nscheme = "bearer"\nsecrets = ["secret"]\n'
+    ours = load(tmp_path, f'use = "{name}"\nchannel = "mine"\n{bearer}[map.code]\n0 = "zero"\n')
+    assert ours.channels == {"mine"}
+    token = ReceivedRequest(b"", {"Authorization": "Bearer secret"})
+    assert ours.authenticate(token).proven
+
+
+READINGS: dict[str, tuple[str, Any, list[tuple[str, str | None, int]], list[str]]] = {
+    "first-that-is-there": (
+        'code = ["a", "b.c", "d"]',
+        [{"a": None, "b": {"c": 5}}, {"b": [], "d": "x"}, {"a": 0, "d": 1}],
+        [("5", None, 1), ("x", None, 1), ("0", None, 1)],
+        [],
+    ),
+    "four-ways-to-be-no-code": (
+        'code = "a.b"',
+        [{}, {"a": {}}, {"a": {"b": None}}, {"a": {"b": []}}, {"a": {"b": True}}, 5],
+        [],
+        ["code_missing", "code_missing", "code_null", "code_invalid", "code_invalid",
+         "not_an_object"],
+    ),
+    "joined": (
+        'code = { join = ["a", "b"], with = "." }',
+        [{"a": 1, "b": "x"}, {"a": 1}, {"b": "x"}, {"a": {}, "b": 1}, {}],
+        [("1.x", None, 1), ("1", None, 1), ("x", None, 1)],
+        ["code_invalid", "code_missing"],
+    ),
+    "index-and-quoted-name": (
+        'code = "a[1].\\"b.c\\""',
+        [{"a": [0, {"b.c": 7}]}, {"a": [0]}, {"a": 5}],
+        [("7", None, 1)],
+        ["code_missing", "code_missing"],
+    ),
+    "mapped": (
+        """code = "a"
+channel = "c"
+[map]
+code = { 1 = "one", true = "yes", "*other" = "rest" }
+channel = { 3 = "three", "*missing" = "none", "*other" = "unlisted" }""",
+        [{"a": "1", "c": 3}, {"a": True}, {"a": 9, "c": "x"}],
+        [("one", "three", 1), ("yes", "none", 1), ("rest", "unlisted", 1)],
+        [],
+    ),
+    "default": ('code = "a"\n[default]\ncode = 0', [{}, {"a": 1}], [("0", None, 1),
+                                                                   ("1", None, 1)], []),
+    "counted": (
+        'code = "a"\ncount = "n"',
+        [{"a": 1, "n": 3}, {"a": 1, "n": "4"}, {"a": 1}, {"a": 1, "n": 0}, {"a": 1, "n": "x"}],
+        [("1", None, 3), ("1", None, 4), ("1", None, 1)],
+        ["count_invalid", "count_invalid"],
+    ),
+    "sized": (
+        'code = "a"\ncount = { size = "n", separator = "," }',
+        [{"a": 1, "n": ["x", "y"]}, {"a": 1, "n": "x, y,z,"}, {"a": 1, "n": []}, {"a": 1, "n": 2}],
+        [("1", None, 2), ("1", None, 3)],
+        ["count_invalid", "count_invalid"],
+    ),
+    "texts": (
+        'code = "a"\nchannel = "c"\nmessage = "m"\nid = "i"',
+        [{"a": 1, "c": []}, {"a": 1, "m": {}}, {"a": 1, "i": 1.5}, {"a": 1, "c": "", "m": 5}],
+        [("1", None, 1)],
+        ["channel_invalid", "message_invalid", "id_invalid"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "items", "results", "rejected"), READINGS.values(), ids=READINGS)
+def test_fields(
+    tmp_path: Path,
+    text: str,
+    items: list[Any],
+    results: list[tuple[str, str | None, int]],
+    rejected: list[str],
+) -> None:
+    """Fields are read as the contract says, from a batch as from single items."""
+    gateway = load(tmp_path, f"[fields]\n{text}\n")
+    batch = decode(gateway, items)
+    found = [(one.result.code, one.result.hint, one.count) for one in batch.groups]
+    assert sorted(map(repr, found)) == sorted(map(repr, results))
+    assert [one.reason.value for one in batch.rejected] == rejected
+    for item in [one for one in items if isinstance(one, dict)]:
+        assert decode(gateway, item).rejected == decode(gateway, [item]).rejected
+
+
+def test_items_that_are_not_wanted_are_skipped(tmp_path: Path) -> None:
+    """`only` compares as text: numbers and booleans, too."""
+    only = '[items]\npath = "x.y"\nonly = { kind = ["push", 2, true] }\n'
+    gateway = load(tmp_path, only + CODE)
+    kinds = ["push", 2, True, "mail", None, [], "2"]
+    batch = decode(gateway, {"x": {"y": [{"code": 1, "kind": kind} for kind in kinds]}})
+    assert (sum(one.items for one in batch.groups), batch.skipped) == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "it has no 'x'"),
+        ({"x": {}}, "it has no 'x.y'"),
+        ({"x": None}, "'x' is null"),
+        ({"x": {"y": 5}}, "neither an array nor an object"),
+        (b"data=1", "malformed"),
+    ],
+)
+def test_body_without_its_items(tmp_path: Path, body: Any, said: str) -> None:
+    """Where the path to the items ends is said."""
+    gateway = load(tmp_path, f'[items]\npath = "x.y"\n{CODE}')
+    with pytest.raises(RequestError) as caught:
+        decode(gateway, body)
+    assert caught.value.reason == "malformed_body"
+    assert said in caught.value.detail
+
+
+def test_duplicates_are_told_by_hashes(tmp_path: Path) -> None:
+    """`dedupe` makes a key of its values whatever they are, and shows none of them."""
+    text = '[fields]\ncode = "c"\nid = "i"\ndedupe = ["t", "n.x"]\n'
+    gateway = load(tmp_path, text)
+    values: list[Any] = ["a", "b", ["p", "q"], ["p", "r"], {"k": 1}, True, 1, None]
+    batch = decode(gateway, [{"c": 1, "i": "m", "t": value} for value in values])
+    [group] = batch.groups
+    assert len(set(group.ids)) == len(values) - 1
+    assert group.anonymous == 1  # nothing to tell it by
+    assert all(isinstance(one, int) for one in group.ids)
+    assert group.exemplar == "m"
+    assert decode(gateway, [{"c": 1, "t": value} for value in values]).groups[0].exemplar is None
+
+
+def test_weak_authentication_is_warned_of(tmp_path: Path) -> None:
+    """What `check-config` says of a description."""
+    expected = {
+        "none": (f'[auth]\nscheme = "none"\n{CODE}', "anyone"),
+        "absent": (CODE, "no [auth]"),
+        "unsigned-body": (f'{HMAC}signed = "{{header:T}}"\n{CODE}', "without {body}"),
+        "digest": (f'{HMAC.replace("hmac", "digest")}signed = "{{body}}{{secret}}"\n{CODE}',
+                   "weaker"),
+    }  # fmt: skip
+    for text, said in expected.values():
+        assert said in " ".join(load(tmp_path, text).warnings)
+    assert not load(tmp_path, HMAC + CODE).warnings
+
+
+def test_required_parameters(tmp_path: Path) -> None:
+    """What [require] lists has to be there and to be one of the list."""
+    rules = '[require]\nquery = { app = ["1", "2"] }\nheader = { X = ["y"] }\n'
+    text = f'[auth]\nscheme = "none"\n{rules}{CODE}'
+    gateway = load(tmp_path, text)
+    cases = {"app=1": None, "app=3": "bad_signature", "": "missing_credentials"}
+    for query, reason in cases.items():
+        found = None
+        try:
+            gateway.authenticate(ReceivedRequest(b"", {"X": "y"}, query))
+        except RequestError as refusal:
+            found = refusal.reason.value
+        assert found == reason
+    with pytest.raises(RequestError, match="header"):
+        gateway.authenticate(ReceivedRequest(b"", {}, "app=1"))
+
+
+def test_explain_shows_what_each_path_gave(tmp_path: Path) -> None:
+    """For each item: its outcome, and at each path a value, null or nothing; no token."""
+    text = (
+        'channel = "acme"\n[items]\nonly = { kind = ["push"] }\n[fields]\ncode = ["a", "b"]\n'
+        'count = { size = "targets", separator = "," }\ndedupe = ["token"]\n'
+    )
+    gateway = load(tmp_path, text)
+    items = [
+        {"kind": "push", "a": None, "b": 7, "targets": "tok1,tok2", "token": "tok3"},
+        {"kind": "mail"},
+        {"kind": "push"},
+    ]
+    classifier = Classifier(load_tables((), ["acme"]))
+    told = explain_payload(classifier, {"acme": gateway}, [Payload(json.dumps(items).encode())])
+    shown = render_text(told)
+    for line in (
+        "item 0: counted as acme 7 Unknown (unknown), for 2 pushes",
+        "  code = a: null",
+        "  code = b: '7'",
+        "  count = targets: a text of 2",
+        "  dedupe = token: there, and only hashed",
+        "item 1: skipped: items.only does not want it",
+        "item 2: rejected: code_missing",
+        "1 skipped",
+    ):
+        assert line in shown
+    assert "tok1" not in shown + render_json(told)
+    assert "tok3" not in shown + render_json(told)
+
+
+# --- any body and any description ---
+
+NAMES = st.sampled_from(["a", "b", "c", "kind", "targets"])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map(".".join) | st.sampled_from(
+    ["@key", "a[0]", "b[1].c", '"a b".c']
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
+    return json.dumps(value)
+
+
+SOURCES = PATHS | st.lists(PATHS, min_size=1, max_size=3)
+JOINS = st.fixed_dictionaries({"join": st.lists(PATHS, min_size=1, max_size=3),
+                               "with": st.sampled_from(["", "."])})  # fmt: skip
+FIELDS = st.fixed_dictionaries(
+    {"code": SOURCES | JOINS},
+    optional={
+        "channel": SOURCES | JOINS,
+        "message": SOURCES,
+        "id": SOURCES | JOINS,
+        "count": SOURCES | st.fixed_dictionaries({"size": PATHS, "separator": st.just(",")}),
+        "dedupe": st.lists(PATHS, min_size=1, max_size=3),
+    },
+)
+ITEMS = st.sampled_from(["", 'path = "a"', 'path = "*"', 'path = "a.b"', 'path = "a.*"',
+                         'path = "a[0]"'])  # fmt: skip
+CONTENT = st.sampled_from(["", 'format = "ndjson"', 'format = "form"',
+                           'format = "form"\nfield = "a"'])  # fmt: skip
+DEFAULTS = st.sampled_from(["", 'code = "0"'])
+
+
+@settings(max_examples=300, deadline=None)
+@given(FIELDS, ITEMS, CONTENT, DEFAULTS, VALUES | st.lists(VALUES), st.binary(max_size=5))
+def test_any_body_by_any_description(  # noqa: PLR0917 - one strategy each
+    fields: dict[str, Any], items: str, content: str, default: str, value: Any, damage: bytes
+) -> None:
+    """A description that loads reads any body or refuses it, and can explain it."""
+    import tempfile  # noqa: PLC0415 - hypothesis and tmp_path do not go together
+
+    lines = "\n".join(f"{name} = {_toml(one)}" for name, one in fields.items())
+    text = f"[items]\n{items}\n[content]\n{content}\n[default]\n{default}\n[fields]\n{lines}\n"
+    with tempfile.TemporaryDirectory() as folder:
+        gateway = load(Path(folder), text)
+    body = json.dumps(value).encode() + damage
+    if "form" in content:
+        body = b"a=" + body
+    request = ReceivedRequest(body)
+    with suppress(RequestError):
+        batch = gateway.decode(request)
+        for one in batch.rejected:
+            assert one.reason in ItemReason
+        for group in batch.groups:
+            assert group.items >= 1
+            assert 1 <= group.count <= 10**9
+            assert group.exemplar is None or len(group.exemplar) <= 1000
+    with suppress(RequestError):
+        told = explain_payload(CLASSIFIER, {"acme": gateway}, [Payload(body)])
+        assert render_text(told)
+    gateway.handshake(request)
+    gateway.recognizes(body)
+
+
+CLASSIFIER = Classifier(load_tables())
+
+WIDE = "\n".join(
+    f"{name} = {json.dumps([f'{name}{n}.x' for n in range(paths - 1)] + [name])}"
+    for name, paths in (("code", 8), ("channel", 4), ("message", 3), ("id", 1), ("dedupe", 8))
+)
+"""As many paths as a description may have."""
+
+MEBIBYTE = 1 << 20
+LARGE = {
+    "numbers": b"[" + b",".join(b"%d" % n for n in range(140_000)) + b"]",
+    "empty-objects": b"[" + b"{}," * (MEBIBYTE // 3 - 2) + b"{}]",
+    "distinct": b"[" + b",".join(b'{"code":%d}' % n for n in range(60_000)) + b"]",
+    "of-another-shape": b"["
+    + b",".join(b'{"code":%d,"channel0":true}' % n for n in range(30_000))
+    + b"]",
+    "one-text": b'[{"code":1,"message":"' + b"\\ud83d" * (MEBIBYTE // 6 - 10) + b'"}]',
+    "deep": b"[" * MEBIBYTE,
+    "map": b"{" + b",".join(b'"%d":{"code":1}' % n for n in range(50_000)) + b"}",
+    "lines": b"\n".join(b'{"code":%d}' % n for n in range(60_000)),
+    "binary": bytes(range(256)) * 4096,
+}
+
+
+@pytest.mark.parametrize("content", ["json", "ndjson", "form"])
+@pytest.mark.parametrize("path", ["", 'path = "*"'])
+@pytest.mark.parametrize("body", LARGE.values(), ids=LARGE)
+def test_no_body_makes_a_description_slow(
+    tmp_path: Path, content: str, path: str, body: bytes
+) -> None:
+    """A mebibyte of any shape is read or refused within a second of CPU by the widest fields."""
+    text = f'[items]\n{path}\n[content]\nformat = "{content}"\n[fields]\n{WIDE}\n'
+    gateway = load(tmp_path, text)
+    assert min(cpu_seconds(gateway, body) for _ in range(2)) < 1
+
+
+def cpu_seconds(gateway: Gateway, body: bytes) -> float:
+    """Decode a body; return how long the processor took."""
+    started = time.process_time()
+    with suppress(RequestError):
+        gateway.decode(ReceivedRequest(body))
+    return time.process_time() - started
+
+
+def test_find_gateway_names_what_there_is() -> None:
+    """A word that is no gateway is an error that lists them."""
+    known = load_gateways(load_settings(allow_unsigned=True))
+    with pytest.raises(ConfigurationError, match=r"'huawei': there are mps, results, getui"):
+        find_gateway("huawei", known, load_settings(allow_unsigned=True))
+    for file in sorted(RECIPES.glob("*.toml")):
+        assert find_gateway(str(file), known, load_settings(allow_unsigned=True)).name == file.stem
