@@ -1,4 +1,4 @@
-# The exporter alone: no compiler, no pip, no cache, not root.
+# The exporter alone: no compiler, no pip, no cache, not root; any uid of group 0 will do as well.
 #
 #   docker build --tag push-result-exporter .
 #   docker run --read-only -p 10987:10987 -v push-ledger:/var/lib/push-result-exporter \
@@ -21,10 +21,16 @@ RUN python3 -m venv /build \
     && python3 -m venv --without-pip /opt/push-result-exporter \
     && /build/bin/pip --python /opt/push-result-exporter/bin/python install \
         --require-hashes --only-binary :all: -r deploy/image/requirements.txt
+# Wheels bring debug symbols, 25 MB of them. Without binutils, as when there is no network to get it
+# from, they stay.
+# hadolint ignore=DL3008
+RUN command -v strip || { apt-get update && apt-get install -y --no-install-recommends binutils; } \
+        || echo "debug symbols stay: no binutils"; \
+    rm -rf /var/lib/apt/lists/*; \
+    ! command -v strip || find /opt/push-result-exporter -name '*.so' -exec strip --strip-unneeded {} +
 COPY . .
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
-    && /build/bin/pip --python /opt/push-result-exporter/bin/python install --no-deps /wheel/*.whl \
-    && install -d -o 10001 -g 10001 /ledger
+    && /build/bin/pip --python /opt/push-result-exporter/bin/python install --no-deps /wheel/*.whl
 
 FROM ${BASE}
 ARG VERSION
@@ -36,10 +42,11 @@ LABEL org.opencontainers.image.title="push-result-exporter" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/push-result-exporter /opt/push-result-exporter
-COPY --from=build --chown=10001:10001 /ledger /var/lib/push-result-exporter
 COPY deploy/image/healthcheck.py /opt/push-result-exporter/
+# Not by COPY, which gives no folder its mode.
+RUN install -d -o 10001 -g 0 -m 0770 /var/lib/push-result-exporter
 # Inside a container 127.0.0.1 is out of Prometheus' reach. So the admin listener takes every
-# address of the container: publish 10987 alone, never 10988.
+# address of the container: publish 10987 alone, never 10988. With IPv6, set both hosts to `::`.
 ENV PATH="/opt/push-result-exporter/bin:${PATH}" \
     PYTHONDONTWRITEBYTECODE=1 \
     PUSH_EXPORTER_ADMIN_HOST=0.0.0.0 \

@@ -4,6 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
+TOOLS = tests/requirements.txt
 VERSIONS = 3.11 3.12 3.13
 
 # The stages that every result goes through, and what is kept of it: covered to the last branch.
@@ -11,7 +12,7 @@ PIPELINE = exporter/canonical.py,exporter/classification/*.py,exporter/gateways/
 	exporter/metrics.py,exporter/records/*.py,exporter/redaction.py,exporter/results.py,exporter/webhooks/*.py
 
 .DEFAULT_GOAL = help
-.PHONY: help demo run test test-all test-lowest fuzz bench dashboards screenshots lock audit image lint types imports check format clean
+.PHONY: help demo run test test-all test-lowest fuzz bench docs dashboards screenshots lock audit image lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +50,9 @@ fuzz: $(VENV)/developer ## both endpoints against random input, for minutes
 bench: $(VENV)/developer ## ours beside its peers; needs wrk and node; takes about ten minutes
 	$(BIN)/python -m tests.bench $(ARGS)
 
+docs: $(VENV)/developer ## write the tables of the READMEs that are generated from the code
+	$(BIN)/python -m tests.support.docs
+
 dashboards: $(VENV)/developer ## build deploy/grafana from dashboards/ and rules.yml
 	$(BIN)/python -m dashboards
 
@@ -59,9 +63,10 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-ind
 	--custom-compile-command 'make lock'
 
 lock: $(VENV)/developer ## renew the versions and hashes of what is in the image
-	$(LOCK) pyproject.toml -o deploy/image/requirements.txt
+	$(LOCK) --all-extras pyproject.toml -o deploy/image/requirements.txt
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' | \
 		$(LOCK) - -o deploy/image/build-requirements.txt
+	$(LOCK) --group dev --constraint deploy/image/requirements.txt pyproject.toml -o $(TOOLS)
 
 audit: $(VENV)/developer ## known vulnerabilities of what is in the image
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r deploy/image/requirements.txt
@@ -74,9 +79,8 @@ image: ## build the container image with docker, podman or buildah
 	$(ENGINE) build $(if $(filter %buildah,$(ENGINE)),--format docker) --tag push-result-exporter:$(VERSION) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) $(ARGS) .
 
-lint: $(VENV)/developer ## style and formatting
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
+lint: $(VENV)/developer ## style, formatting, words, workflows: all of .pre-commit-config.yaml
+	$(BIN)/pre-commit run --all-files
 
 types: $(VENV)/developer ## static types, strict
 	$(BIN)/mypy
@@ -96,12 +100,16 @@ clean: ## remove what was built
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/installed: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+# The locked versions, so that a fresh machine has what the tests were last run with.
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml deploy/image/requirements.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement deploy/image/requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
-$(VENV)/developer: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --group dev
+# uv, by its hashes too, installs the hundred packages of the tools in a fifth of pip's time.
+$(VENV)/developer: $(VENV)/installed $(TOOLS)
+	@sed -n '/^uv==/,/# via/p' $(TOOLS) > $(VENV)/uv.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(VENV)/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement $(TOOLS)
 	@touch $@

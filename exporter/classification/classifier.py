@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from exporter.classification.codespace import Candidate, CodeSpace, RowRule, Rows, mentioned
+from exporter.classification.codespace import CodeSpace, RowRule, Rows, mentioned
 from exporter.classification.tables import GATEWAY, OTHER, CodeRow, CodeTable, Tables, fold
 from exporter.results import ClassifiedResult, PushResult, Series
 
@@ -37,11 +37,11 @@ class Classifier:
             self._spaces[channel].own for channel, table in tables.items() if not table.hint_only
         ]
         """Where a code without a hint may belong."""
-        self._owners: dict[str, list[Candidate]] = {}
+        self._owners: dict[str, list[Rows]] = {}
         for rows in self._hintless:
             for code, row in rows.rows.items():
                 if not row.http_status:
-                    self._owners.setdefault(code, []).append(rows.candidate(code))
+                    self._owners.setdefault(code, []).append(rows)
 
     def classify(self, result: PushResult) -> ClassifiedResult:
         """Find what the result means; an unknown code is a result too."""
@@ -109,7 +109,10 @@ class Classifier:
         return exact or [found for space in spaces if (found := space.own.named(code))]
 
     def _on_channel(self, channel: str, result: PushResult, rule: ChannelRule) -> Decision:
-        meaning, row_rule = self._spaces[channel].find(result.code, result.message)
+        space = self._spaces[channel]
+        if plain := space.plain.get(result.code):
+            return plain, rule, "one_row"
+        meaning, row_rule = space.find(result.code, result.message)
         return meaning, rule, row_rule
 
     def _from_gateway(self, result: PushResult) -> Decision:
@@ -120,22 +123,23 @@ class Classifier:
 
     def _inferred(self, result: PushResult) -> Decision:
         """Place a result without a hint by the only table that has its code, or by its message."""
-        owners = self._owners.get(result.code) or self._namesakes(result.code)
+        owners = [(rows, result.code) for rows in self._owners.get(result.code, ())]
+        owners = owners or self._namesakes(result.code)
         if len(owners) == 1:
-            channel = owners[0][0].series.channel
+            channel = owners[0][0].channel
             if channel == GATEWAY:
                 return self._from_gateway(result)
             return self._on_channel(channel, result, "only_table")
-        if meant := mentioned(result.message, owners):
+        if meant := mentioned(result.message, [rows.candidate(code) for rows, code in owners]):
             return meant, "message", "one_row"
         return ClassifiedResult.unknown(OTHER, result.code), "nothing", "one_row"
 
-    def _namesakes(self, text: str) -> list[Candidate]:
+    def _namesakes(self, text: str) -> list[tuple[Rows, str]]:
         """List the rows whose name or alias this is, in the tables that need no hint."""
-        exact = [(one, rows) for rows in self._hintless if (one := rows.spelled(text))]
-        found = exact or [(one, rows) for rows in self._hintless if (one := rows.named(text))]
-        codes = [(one.series.code, rows) for one, rows in found]
-        return [rows.candidate(code) for code, rows in codes if code != text]  # no HTTP status
+        exact = [(rows, one) for rows in self._hintless if (one := rows.spelled(text))]
+        found = exact or [(rows, one) for rows in self._hintless if (one := rows.named(text))]
+        codes = [(rows, one.series.code) for rows, one in found]
+        return [(rows, code) for rows, code in codes if code != text]  # no bare HTTP status
 
 
 def _common(tables: Tables, table: CodeTable) -> CodeTable:

@@ -1,8 +1,7 @@
 """The codes of one channel: found by code, by name or alias, and by the words of a message."""
 
 import re
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from exporter.canonical import canonical_code
@@ -19,13 +18,15 @@ own or the common one."""
 Found = tuple[ClassifiedResult, RowRule]
 
 
-Candidate = tuple[ClassifiedResult, CodeRow]
+Candidate = tuple[ClassifiedResult, re.Pattern[str]]
+"""What a code may mean, and the texts that a message would contain if it did."""
 
 
 class Rows:
     """The rows of one table, as they are counted on one channel."""
 
     def __init__(self, channel: str, table: CodeTable) -> None:
+        self.channel = channel
         self.rows = table.codes
         self.by_code = {
             code: ClassifiedResult(
@@ -37,6 +38,7 @@ class Rows:
             )
             for code, row in table.codes.items()
         }
+        self._texts: dict[str, re.Pattern[str]] = {}
         self._exact: dict[str, str | None] = {}
         self._folded: dict[str, str | None] = {}
         for code, spelling in _spellings(table):
@@ -47,8 +49,10 @@ class Rows:
         return iter(self.by_code.values())
 
     def candidate(self, code: str) -> Candidate:
-        """Return a code of the table with its row, to hold it against a message."""
-        return self.by_code[code], self.rows[code]
+        """Return a code of the table, to hold it against a message."""
+        if code not in self._texts:  # few are ever asked for
+            self._texts[code] = _any_of(_texts(self.rows[code]))
+        return self.by_code[code], self._texts[code]
 
     def spelled(self, text: str) -> ClassifiedResult | None:
         """Find the row whose code, name or alias this is, letter by letter."""
@@ -73,7 +77,7 @@ class CodeSpace:
             for vague in row.narrows:
                 self._narrowing.setdefault(vague, []).append(own.candidate(code))
         special = self._shared | self._statuses | self._narrowing.keys()
-        self._plain = {
+        self.plain = {
             code: meaning
             for code, meaning in {**common.by_code, **own.by_code}.items()
             if code not in special
@@ -86,7 +90,7 @@ class CodeSpace:
 
     def find(self, code: str, message: str | None) -> Found:
         """Find what a code means here; one without a row is unknown."""
-        if plain := self._plain.get(code):
+        if plain := self.plain.get(code):
             return plain, "one_row"
         found, rule = self._find(code, message)
         if meant := mentioned(message, self._narrowing.get(found.series.code, ())):
@@ -107,11 +111,12 @@ class CodeSpace:
 
     def _one_of_two(self, code: str, message: str | None) -> Found:
         """Choose between a row of the channel's own and a common one."""
-        own, row = self.own.candidate(code)
-        common = self.common.candidate(code)
-        if meant := mentioned(message, [(own, row), common]):
+        own, common = self.own.candidate(code), self.common.candidate(code)
+        if meant := mentioned(message, [own, common]):
             return meant, "message"
-        return (own, "own_row") if row.overrides_common else (common[0], "common_row")
+        if self.own.rows[code].overrides_common:
+            return own[0], "own_row"
+        return common[0], "common_row"
 
 
 def mentioned(message: str | None, candidates: Sequence[Candidate]) -> ClassifiedResult | None:
@@ -119,11 +124,7 @@ def mentioned(message: str | None, candidates: Sequence[Candidate]) -> Classifie
     if not message or not candidates:
         return None
     text = message[:_MAX_MESSAGE].casefold()
-    matching = [
-        meaning
-        for meaning, row in candidates
-        if any(_words(one).search(text) for one in _texts(row))
-    ]
+    matching = [meaning for meaning, texts in candidates if texts.search(text)]
     return matching[0] if len(matching) == 1 else None
 
 
@@ -147,11 +148,11 @@ def _texts(row: CodeRow) -> Iterator[str]:
     return (text for text in texts if any(map(str.isalpha, text)))
 
 
-@lru_cache(maxsize=2048)
-def _words(text: str) -> re.Pattern[str]:
-    """Compile a text for what vendors do not vary: whole words, whatever case and punctuation."""
-    letters = r"[\W_]*".join(map(re.escape, filter(str.isalnum, text.casefold())))
-    return re.compile(rf"(?<![a-z0-9]){letters}(?![a-z0-9])")
+def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
+    """Compile texts for what vendors do not vary: whole words, whatever case and punctuation."""
+    letters = (filter(str.isalnum, text.casefold()) for text in texts)
+    words = [r"[\W_]*".join(map(re.escape, word)) for word in letters]
+    return re.compile(rf"(?<![a-z0-9])(?:{'|'.join(words) or '(?!)'})(?![a-z0-9])")
 
 
 def _is_http_error(code: str) -> bool:

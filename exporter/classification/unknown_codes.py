@@ -68,7 +68,7 @@ class UnknownCodes:
         """
         channel, code, _ = result.series
         if channel == OTHER and hint and not hint.isspace():
-            self._note(hint.strip(), code)
+            self._note(hint.strip()[: 10 * _MAX_HINT], code)
         seen = self._channel(channel)
         if code not in seen:
             if len(seen) >= MAX_PER_CHANNEL:

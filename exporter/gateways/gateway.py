@@ -1,10 +1,10 @@
 """What every gateway provides: who sent a request, what it holds, and what makes it unique."""
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
-from urllib.parse import parse_qsl
+
+from yarl import URL
 
 from exporter.results import Batch
 
@@ -29,16 +29,20 @@ class ReceivedRequest:
         """By name whatever its case; of a header that is repeated, the first."""
         self.query_string = query_string
         """As it was sent, escapes and all."""
-        self.url = url
-        """The whole address, as far as the exporter knows it behind a proxy."""
+        self._query: Mapping[str, str] | None = None
+        self._url = url
 
-    @cached_property
+    @property
+    def url(self) -> str:
+        """The whole address, as far as the exporter knows it behind a proxy."""
+        return self._url
+
+    @property
     def query(self) -> Mapping[str, str]:
         """The parameters by name; of one that is repeated, the first."""
-        query: dict[str, str] = {}
-        for name, value in parse_qsl(self.query_string, keep_blank_values=True):
-            query.setdefault(name, value)
-        return query
+        if self._query is None:  # yarl parses in C; functools' own cache takes a lock
+            self._query = URL.build(path="/", query_string=self.query_string, encoded=True).query
+        return self._query
 
     @property
     def content_type(self) -> str:

@@ -111,9 +111,8 @@ class PostgresStore:
         try:
             if not await self._run("probe"):
                 raise self._taken()
-        except ConnectionLostError:
-            self.opened = False
-            raise
+        except ConnectionLostError as error:  # an idle one may be ended by whoever likes
+            await self._happened(None, self._clock() + LEASE_SECONDS / 2, error)
         except StatementError as error:
             await self._spoiled(error)
             raise
@@ -157,13 +156,15 @@ class PostgresStore:
         numbers = array("Q", array("q", [number for row in rows for number in row]).tobytes())
         return dict(zip(numbers[::2], numbers[1::2], strict=True))
 
-    async def _happened(self, batch: _Batch, end: float, lost: ConnectionLostError) -> bool:
+    async def _happened(self, batch: _Batch | None, end: float, lost: ConnectionLostError) -> bool:
         """Connect again and say whether a batch was committed.
 
         Raises StoreError if that cannot be found out in time, or if another process has counted
         under our name since.
         """
         self.opened = False
+        if not self._epoch:
+            raise lost  # it was never open
         before = self._last
         problem: StoreError = lost
         while self._clock() < end:

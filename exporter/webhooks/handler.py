@@ -41,6 +41,21 @@ class Exchange:
 EXCHANGE = web.RequestKey("exchange", Exchange)
 
 
+class _HttpRequest(ReceivedRequest):
+    """A request as it came in; its address is put together only for who asks."""
+
+    def __init__(self, request: web.Request, body: bytes, content: bytes) -> None:
+        query_string = request.raw_path.partition("?")[2]
+        super().__init__(body, request.headers, query_string, content=content)
+        self._request = request
+
+    @property
+    def url(self) -> str:
+        """The address as the sender called it, if the proxy says by which scheme."""
+        scheme = self.headers.get("X-Forwarded-Proto", self._request.scheme)
+        return f"{scheme}://{self._request.host}{self._request.raw_path}"
+
+
 class Webhooks:
     """The handler of every gateway."""
 
@@ -100,13 +115,7 @@ class Webhooks:
         body = content = await self._bodies.read(request)
         if is_compressed(headers):
             content = _unpacked(body, self._limits.max_body_bytes)
-        return ReceivedRequest(
-            body,
-            headers,
-            request.raw_path.partition("?")[2],
-            content=content,
-            url=f"{headers.get('X-Forwarded-Proto', request.scheme)}://{request.host}{request.raw_path}",
-        )
+        return _HttpRequest(request, body, content)
 
     def _classify(self, result: PushResult) -> ClassifiedResult:
         meaning = self._service.configuration.classifier.classify(result)

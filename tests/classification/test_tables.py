@@ -8,17 +8,18 @@ import pytest
 
 from exporter.canonical import canonical_code
 from exporter.classification.classifier import Classifier
+from exporter.classification.drafts import draft_alias, draft_row
 from exporter.classification.tables import (
     CHANNELS,
+    RECEIPT_CHANNELS,
     CodeRow,
     CodeTable,
     Tables,
-    draft_row,
     fold,
     load_tables,
 )
 from exporter.errors import ConfigurationError
-from exporter.results import Category, PushResult, Retry, Severity
+from exporter.results import Category, PushResult, Retry, Series, Severity
 
 STATUS_PAGE = {
     "mps": "-1 0 1 2 99999999",
@@ -65,9 +66,19 @@ def load(folder: Path, *texts: str | bytes) -> Tables:
     return load_tables(paths)
 
 
-def test_the_shipped_tables_hold_235_rows() -> None:
-    """Every row of the shipped tables is loaded."""
-    assert len(rows(TABLES)) == 235
+ROWS = {
+    "mps": 8, "apns": 51, "huawei": 57, "honor": 22, "harmonyos": 24, "mipush": 91, "oppo": 36,
+    "vivo": 58, "fcm": 25, "huawei-receipts": 16, "harmonyos-receipts": 27, "honor-receipts": 13,
+    "oppo-receipts": 4, "vivo-receipts": 21, "mipush-receipts": 10, "meizu-receipts": 2,
+    "getui": 42,
+}  # fmt: skip
+"""How many rows the tables have, so that a lost one shows."""
+
+
+def test_the_shipped_tables_hold_their_rows() -> None:
+    """Every row of the shipped tables is loaded, in reading order."""
+    assert {channel: len(table.codes) for channel, table in TABLES.items()} == ROWS
+    assert list(TABLES) == list(ROWS) == [*CHANNELS, *RECEIPT_CHANNELS]
 
 
 def test_every_code_of_the_status_page_has_its_row() -> None:
@@ -84,10 +95,20 @@ def test_the_channels_are_those_of_the_contract() -> None:
     """There is one table for each channel, in reading order."""
     expected = ("mps", "apns", "huawei", "honor", "harmonyos", "mipush", "oppo", "vivo", "fcm")
     assert expected == CHANNELS
-    assert tuple(TABLES) == expected
-    assert {channel: table.channel for channel, table in TABLES.items()} == dict(
-        zip(expected, expected, strict=True)
-    )
+    assert [table.channel for table in TABLES.values()] == list(TABLES)
+    assert {channel for channel, table in TABLES.items() if table.common_codes} == set(expected)
+
+
+def test_receipts_name_the_channel_of_their_pushes() -> None:
+    """Each table of receipts says whose they are; Getui relays those of all vendors."""
+    receipts = {
+        channel: table.receipts_of for channel, table in TABLES.items() if table.receipts_of
+    }
+    assert receipts == {
+        channel: channel.removesuffix("-receipts")
+        for channel in RECEIPT_CHANNELS
+        if channel != "getui"
+    }
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
@@ -124,7 +145,7 @@ def test_tables_list_the_gateways_own_words(word: str, channel: str) -> None:
 @pytest.mark.parametrize("field", ["description", "action"])
 def test_texts_are_sentences(field: str) -> None:
     """What a person on call reads begins with a capital letter or digit and ends with a stop."""
-    sentence = re.compile(r"[A-Z0-9].*\.", re.DOTALL)
+    sentence = re.compile(r"([A-Z0-9]|vivo\b).*\.\)?", re.DOTALL)
     broken = [
         (channel, code)
         for channel, code, row in rows(TABLES)
@@ -134,8 +155,8 @@ def test_texts_are_sentences(field: str) -> None:
 
 
 def test_every_row_says_where_it_is_from() -> None:
-    """A shipped row has a source, and an origin of the contract's two."""
-    assert {row.origin for *_, row in rows(TABLES)} == {"status-page", "vendor"}
+    """A shipped row has a source, and an origin of the contract's three."""
+    assert {row.origin for *_, row in rows(TABLES)} == {"status-page", "vendor", "integrator"}
     assert all(row.source for *_, row in rows(TABLES))
 
 
@@ -167,7 +188,7 @@ def test_an_operator_adds_a_row(tmp_path: Path) -> None:
     assert row.source.endswith("own-1.toml")
     added = {(channel, code) for channel, code, _ in rows(tables)}
     assert added - {(channel, code) for channel, code, _ in rows(TABLES)} == {("apns", "4242")}
-    assert len(rows(tables)) == 236
+    assert len(rows(tables)) == 1 + len(rows(TABLES))
     assert tables["apns"].aliases == TABLES["apns"].aliases
 
 
@@ -183,7 +204,7 @@ def test_an_operator_overrides_one_field(tmp_path: Path) -> None:
     assert unchanged == {one for one in rows(TABLES) if one[:2] != ("apns", "2009")}
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("channel", [*CHANNELS, *RECEIPT_CHANNELS])
 def test_an_operator_gives_a_whole_table(tmp_path: Path, channel: str) -> None:
     """A copy of a shipped file is a good operator's file and changes nothing by itself."""
     copy = (SHIPPED / f"{channel}.toml").read_text("utf-8")
@@ -204,17 +225,92 @@ def test_an_operator_changes_a_copy(tmp_path: Path) -> None:
 
 
 def test_an_operator_adds_a_channel(tmp_path: Path) -> None:
-    """A channel of the operator's own has its rows and aliases, and the common codes too."""
-    text = f'channel = "acme"\ntitle = "Acme Push"\naliases = ["Road Runner"]\n[codes.5]\n{ROW}'
-    tables = load(tmp_path, text)
-    classifier = Classifier(tables)
-    assert classifier.channels() == [*CHANNELS, "acme", "other"]
-    found = [classifier.classify(PushResult(code, "roadrunner")) for code in ("5", "2", "6")]
-    assert [tuple(one.series) for one in found] == [
-        ("acme", "5", "acme"),
-        ("acme", "2", "mps"),
-        ("acme", "6", ""),
+    """A channel of the operator's own has its rows and aliases, and the common codes if it says."""
+    text = 'channel = "acme-cn"\ntitle = "Acme Push"\naliases = ["Road Runner"]\n'
+    for more, table in (("", ""), ("common_codes = true\n", "mps")):
+        classifier = Classifier(load(tmp_path, f"{text}{more}[codes.5]\n{ROW}"))
+        assert classifier.channels() == [*TABLES, "acme-cn", "other"]
+        found = [classifier.classify(PushResult(code, "roadrunner")) for code in ("5", "2", "6")]
+        assert [tuple(one.series) for one in found] == [
+            ("acme-cn", "5", "acme-cn"),
+            ("acme-cn", "2", table),
+            ("acme-cn", "6", ""),
+        ]
+        counted = classifier.current(Series("acme-cn", "2", "mps"))
+        assert (counted.name, counted.series.table) == ("Acked", "mps")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "expected"),
+    [
+        ('aliases = ["GOODBYE"]', "GOODBYE", ("apns", "2011", "apns")),
+        ('aliases = ["GOODBYE"]', "Unregistered", ("apns", "2011", "apns")),
+        ('aliases = ["bye/now"]', "bye_now", ("apns", "2011", "apns")),
+        ('name = "Gone"', "Gone", ("apns", "2011", "apns")),
+        ('name = "Gone"', "Unregistered", ("apns", "2011", "apns")),
+        ('aliases = ["bADdEVICEtOKEN"]', "bADdEVICEtOKEN", ("apns", "2011", "apns")),
+        ('aliases = ["bADdEVICEtOKEN"]', "BadDeviceToken", ("apns", "2009", "apns")),
+        ('aliases = ["bADdEVICEtOKEN"]', "baddevicetoken", ("apns", "baddevicetoken", "")),
+    ],
+)
+def test_an_operator_adds_aliases(
+    tmp_path: Path, given: str, code: str, expected: tuple[str, ...]
+) -> None:
+    """Aliases come on top of those of the shipped row, and its name stays one if it is changed."""
+    classifier = Classifier(load(tmp_path, f'channel = "apns"\n[codes.2011]\n{given}\n'))
+    assert tuple(classifier.classify(PushResult(code, "apns")).series) == expected
+
+
+def test_names_in_another_script_are_no_codes(tmp_path: Path) -> None:
+    """Of a name without a letter of a code nothing is left that could tell it from another."""
+    own = [
+        f"[codes.{code}]\n{ROW.replace('TooHot', name)}"
+        for code, name in (("5", "\u70ed"), ("6", "\u51b7"))
     ]
+    classifier = Classifier(load(tmp_path, 'channel = "acme"\n' + "".join(own)))
+    assert not classifier.classify(PushResult("_", "acme")).known
+    assert classifier.classify(PushResult("6", "acme")).known
+
+
+def test_descriptions_name_channels() -> None:
+    """A channel that a gateway description names gets an empty table, if none has the word yet."""
+    tables = load_tables(extra_channels=["acme", "xiaomi", "vivo", "other", "acme"])
+    assert list(tables) == [*TABLES, "acme"]
+    classifier = Classifier(tables)
+    found = [classifier.classify(PushResult(code, "ACME")) for code in ("2", "NEW")]
+    assert [tuple(one.series) for one in found] == [("acme", "2", ""), ("acme", "NEW", "")]
+
+
+@pytest.mark.parametrize("channel", ["Acme", "a b", "", "5", "x" * 33])
+def test_what_cannot_be_a_channel_is_named(channel: str) -> None:
+    """A word of a gateway description that cannot be a label is refused by name."""
+    with pytest.raises(ConfigurationError, match=re.escape(repr(channel))):
+        load_tables(extra_channels=[channel])
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    """A file that an editor began with a byte order mark loads."""
+    tables = load(tmp_path, f'\ufeffchannel = "acme"\n[codes.5]\n{ROW}')
+    assert tables["acme"].codes["5"].name == "TooHot"
+
+
+def test_an_override_does_not_change_which_row_counts(tmp_path: Path) -> None:
+    """With a severity of the operator's, OPPO's -1 still goes before MPS's, and MiPush's not."""
+    own = [f'channel = "{one}"\n[codes.-1]\nseverity = "critical"\n' for one in ("oppo", "mipush")]
+    classifier = Classifier(load(tmp_path, *own))
+    found = [classifier.classify(PushResult("-1", one)) for one in ("oppo", "mipush")]
+    assert [one.series.table for one in found] == ["oppo", "mps"]
+
+
+def test_only_rows_of_the_status_page_override_the_common_ones() -> None:
+    """Of the rows that share a common code, those that the status page lists go before it."""
+    overriding = {(one, code) for one, code, row in rows(TABLES) if row.overrides_common}
+    assert overriding == {
+        (channel, code)
+        for channel, code, row in rows(TABLES)
+        if channel != "mps" and code in TABLES["mps"].codes and row.origin == "status-page"
+    }
+    assert overriding == {("oppo", "-1")}
 
 
 def test_a_later_file_lies_over_an_earlier_one(tmp_path: Path) -> None:
@@ -234,6 +330,23 @@ def without(field: str) -> str:
     ("text", "words"),
     [
         (f'channel = "acme"\n[codes.5]\n{ROW}colour = "red"', ["codes.5.colour"]),
+        (f'channel = "acme"\n[codes.5]\n{ROW}alias = ["x"]',
+         ["codes.5.alias: there is no such key", "did you mean 'aliases'?"]),
+        (f'channel = "acme"\n[codes.5]\n{ROW}serverity = "x"', ["did you mean 'severity'?"]),
+        (f'chanel = "acme"\n[codes.5]\n{ROW}', ["chanel: ", "did you mean 'channel'?"]),
+        (f'channel = "acme"\nhintonly = true\n[codes.5]\n{ROW}', ["did you mean 'hint_only'?"]),
+        (f'channel = "acme"\nreceipts_of = "A b"\n[codes.5]\n{ROW}', ["receipts_of"]),
+        (f'channel = "acme"\n[codes.5]\n{ROW}aliases = "x"', ["codes.5.aliases"]),
+        (f'channel = "acme"\n[codes.5]\n{ROW}aliases = [["x"]]', ["codes.5.aliases"]),
+        (f'channel = "acme"\n[codes.5]\n{ROW}aliases = ["/"]', ["codes.5.aliases", "'/'"]),
+        (f'channel = "acme"\n[codes.5]\n{ROW}aliases = ["{"x" * 65}"]', ["codes.5.aliases"]),
+        (f'channel = "acme"\n[codes.5]\n{ROW}http_status = true', ["codes.5.http_status"]),
+        (f'channel = "acme"\n[codes.5]\n{ROW}narrows = ["7"]', ["codes.5.narrows", "'7'"]),
+        ('channel = "apns"\n[codes.2009]\naliases = ["Unregistered"]',
+         ["codes.2009.aliases", "'Unregistered'", "2011"]),
+        ('channel = "apns"\n[codes.2009]\naliases = ["2011"]', ["codes.2009.aliases", "2011"]),
+        ('channel = "fcm"\n[codes.90000002]\naliases = ["messaging internal-error"]',
+         [".aliases", "90000002", "90000011"]),
         (f'channel = "acme"\n[codes.5]\n{without("severity")}severity = "loud"',
          ["codes.5.severity", "'critical'"]),
         (f'channel = "acme"\n[codes.5]\n{without("category")}category = "odd"',
@@ -259,7 +372,7 @@ def without(field: str) -> str:
         (f'channel = "acme"\n[codes.007]\n{ROW}', ["codes.007: ", "'7'"]),
         (f'channel = "acme"\n[codes." 7"]\n{ROW}', ["codes. 7: ", "'7'"]),
         (f'channel = "acme"\n[codes."2.0"]\n{ROW}', ["codes.2.0: ", "'2'"]),
-        (f'channel = "acme"\n[codes."a b"]\n{ROW}', ["codes.a b: ", "cannot be a code"]),
+        (f'channel = "acme"\n[codes."a b"]\n{ROW}', ["codes.a b: ", "'a_b'"]),
         (f'channel = "acme"\n[codes.{"x" * 65}]\n{ROW}', [f"codes.{'x' * 65}: "]),
         (f'channel = "acme"\n[codes.5]\n{ROW}[codes.6]\n{ROW.replace("TooHot", "TOOHOT")}',
          ["codes.6.name: ", "'TOOHOT'", "5"]),
@@ -367,3 +480,39 @@ def test_drafts_go_into_one_file(tmp_path: Path) -> None:
 def test_draft_of_a_code_without_a_channel() -> None:
     """Where the channel is not known, the operator is asked for it."""
     assert 'channel = "?"' in draft_row("other", "NEW", None)
+
+
+@pytest.mark.parametrize("hint", ["VIVOPUSH", 'a"b\\', "turned \u202e round", "\u63a8\u9001"])
+def test_a_drafted_alias_loads(tmp_path: Path, hint: str) -> None:
+    """The lines that the status page offers for an unknown hint make it an alias."""
+    file = tmp_path / "own.toml"
+    file.write_text(draft_alias(hint, "vivo"), "utf-8")
+    assert Classifier(load_tables([file])).channel(hint) == "vivo"
+    file.write_text(draft_alias(hint), "utf-8")
+    with pytest.raises(ConfigurationError, match="channel"):
+        load_tables([file])
+
+
+README = (SHIPPED / "README.md").read_text("utf-8")
+
+
+def test_the_worked_example_of_the_readme_loads(tmp_path: Path) -> None:
+    """The table that README shows is a good one, and means what README says."""
+    (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    classifier = Classifier(load(tmp_path, example))
+    found = classifier.classify(PushResult("trial_ended", "VIVOPUSH"))
+    assert (found.name, found.severity) == ("TrialEnded", Severity.CRITICAL)
+    assert classifier.classify(PushResult("10040", "vivo")).severity is Severity.ERROR
+
+
+def test_the_readme_names_every_word_of_a_table() -> None:
+    """Each field, severity, category, retry and origin stands in README."""
+    words = {
+        *CodeRow.model_fields,
+        *Severity,
+        *Category,
+        *Retry,
+        *("status-page", "vendor", "integrator", "operator"),
+        *("common_codes", "hint_only", "receipts_of", "checked"),
+    }
+    assert [word for word in sorted(words) if f"`{word}" not in README] == []

@@ -1,13 +1,16 @@
 """The bound on codes that no table has, whatever is sent."""
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from exporter.classification.unknown_codes import UnknownCodes
+from exporter.classification.classifier import Classifier
+from exporter.classification.tables import load_tables
+from exporter.classification.unknown_codes import MAX_HINTS, UnknownCodes
 from exporter.results import ClassifiedResult, Series, Severity
 
 FIRST = [str(number) for number in range(4000, 4020)]
@@ -92,12 +95,18 @@ def test_the_restored_remainder_is_no_code() -> None:
     assert admit(unknown, "4020") == "other"
 
 
-def test_a_forgotten_code_makes_room(full: UnknownCodes) -> None:
-    """A code that a reloaded table explains is dropped, and its place is free."""
-    full.forget([Series("vivo", "4003", "vivo"), Series("fcm", "4004", "fcm")])
-    assert {one.code for one in full} == {*FIRST} - {"4003"}
+def test_a_code_that_is_known_by_now_is_dropped(full: UnknownCodes, tmp_path: Path) -> None:
+    """A code that a reloaded table has, as a code or alias, is dropped, and its place is free."""
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'channel = "vivo"\n[codes.4003]\nname = "New"\naliases = ["4005"]\ndescription = "New."\n'
+        'severity = "error"\ncategory = "auth"\nretry = "no"\naction = "Look."\n'
+    )
+    full.forget(Classifier(load_tables([own])))
+    assert {one.code for one in full} == {*FIRST} - {"4003", "4005"}
+    assert admit(full, "4021") == "4021"
     assert admit(full, "4020") == "4020"
-    assert admit(full, "4021") == "other"
+    assert admit(full, "4022") == "other"
 
 
 def test_what_is_known_of_a_code() -> None:
@@ -193,3 +202,78 @@ def test_a_token_in_a_message_is_not_kept(token: str) -> None:
     admit(unknown, "4242", message=f"device {token} is not registered")
     (one,) = unknown
     assert one.message == "device … is not registered"
+
+
+def note(unknown: UnknownCodes, hint: str | None, code: str = "2", channel: str = "other") -> None:
+    """Admit a result that came with a hint."""
+    unknown.admit(ClassifiedResult.unknown(channel, code), None, hint)
+
+
+def test_an_unknown_hint_is_remembered() -> None:
+    """The status page gets the hint, the latest code that came with it, and when."""
+    unknown = UnknownCodes()
+    before = time.time()
+    for hint, code in (("VIVOPUSH", "1"), (" vivopush ", "2"), ("VIVO PUSH", "3")):
+        note(unknown, hint, code)
+    (one,) = unknown.hints
+    assert (one.hint, one.code) == ("VIVOPUSH", "3")
+    assert before <= one.last_seen <= time.time()
+
+
+@pytest.mark.parametrize(
+    ("hint", "channel"),
+    [(None, "other"), ("", "other"), (" \t", "other"), ("OTHER", "other"), ("vivo", "vivo")],
+)
+def test_what_is_no_unknown_hint(hint: str | None, channel: str) -> None:
+    """No hint, one of spaces, and one that led to a channel are not remembered."""
+    unknown = UnknownCodes()
+    note(unknown, hint, channel=channel)
+    assert unknown.hints == []
+
+
+def test_an_unknown_hint_is_logged_once_with_its_remedy() -> None:
+    """The first sight of a hint logs it, and the lines that would make it an alias."""
+    unknown = UnknownCodes()
+    with capture_logs() as logs:
+        for code in ("1", "2"):
+            note(unknown, "VIVOPUSH", code)
+    assert [one for one in logs if one["event"] == "unknown hint"] == [
+        {
+            "event": "unknown hint",
+            "log_level": "warning",
+            "hint": "VIVOPUSH",
+            "toml": 'channel = "?"\naliases = ["VIVOPUSH"]\n',
+        }
+    ]
+
+
+def test_unknown_hints_are_bounded() -> None:
+    """The first hints stay, however many and however long are sent, and the log is bounded too."""
+    unknown = UnknownCodes()
+    with capture_logs() as logs:
+        for number in range(1000):
+            note(unknown, f"flood-{number} " + "word " * 1000)
+    assert [one.hint.split()[0] for one in unknown.hints] == [
+        f"flood-{n}" for n in range(MAX_HINTS)
+    ]
+    assert max(len(one.hint) for one in unknown.hints) <= 64
+    assert len([one for one in logs if one["event"] == "unknown hint"]) == MAX_HINTS
+
+
+def test_a_token_in_a_hint_is_not_shown() -> None:
+    """What may be a device token is left out of a hint."""
+    unknown = UnknownCodes()
+    note(unknown, "apns " + "0123456789abcdef" * 4)
+    (one,) = unknown.hints
+    assert one.hint == "apns \u2026"
+
+
+def test_a_hint_that_is_an_alias_by_now_is_dropped(tmp_path: Path) -> None:
+    """A hint that a reloaded table lists is dropped, and others stay."""
+    unknown = UnknownCodes()
+    note(unknown, "VIVOPUSH")
+    note(unknown, "pigeon")
+    own = tmp_path / "own.toml"
+    own.write_text('channel = "vivo"\naliases = ["VIVOPUSH"]\n')
+    unknown.forget(Classifier(load_tables([own])))
+    assert [one.hint for one in unknown.hints] == ["pigeon"]

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -62,7 +63,8 @@ def test_services_are_pinned_checked_and_confined(service: str) -> None:
     """Whole versions, health checks; only webhooks and Grafana are published."""
     declared = SERVICES[service]
     name, tag = declared["image"].split(":")
-    assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag)
+    # PostgreSQL's releases have two numbers.
+    assert re.fullmatch(r"\d+\.\d+" if name == "postgres" else r"v?\d+\.\d+\.\d+", tag)
     assert name != "push-result-exporter" or tag == VERSION
     assert "healthcheck" in declared
     assert declared["cap_drop"] == ["ALL"]
@@ -70,20 +72,65 @@ def test_services_are_pinned_checked_and_confined(service: str) -> None:
     assert declared.get("ports", []) == published.get(service, [])
 
 
-def test_commands_and_settings_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands at the head make the secrets that are declared, and the exporter takes them."""
-    shell = "\n".join(
-        re.findall(r"^#   ((?:mkdir|openssl|chmod).*?)(?:  #.*)?$", FILE.read_text(), re.MULTILINE)
-    )
-    subprocess.run(["bash", "-euc", shell], cwd=tmp_path, check=True, capture_output=True)
-    files = {name: tmp_path / secret["file"] for name, secret in COMPOSE["secrets"].items()}
-    assert all(path.stat().st_mode & 0o004 for path in files.values())
-    for name, value in SERVICES["exporter"]["environment"].items():
-        monkeypatch.setenv(name, value.replace("/run/secrets/", f"{tmp_path}/"))
-    assert load_settings().mps_public_key_files == (tmp_path / "mps-public-key",)
+def interpolated(text: str, **variables: str) -> str:
+    """Put variables into a text as compose does: `${NAME:-default}`, `${NAME:+if set}`."""
+
+    def value(match: re.Match[str]) -> str:
+        name, sign, word = match.groups()
+        given = variables.get(name, "")
+        return (given or word) if sign == "-" else (given and word)
+
+    return re.sub(r"\$\{(\w+):([-+])([^}]*)\}", value, text)
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Make the secrets by the commands at the file's head."""
+    folder = tmp_path_factory.mktemp("compose")
+    command = re.compile(r"^#   ((?:mkdir|openssl|chmod).*?)(?:  #.*)?$", re.MULTILINE)
+    shell = "\n".join(command.findall(FILE.read_text()))
+    subprocess.run(["bash", "-euc", shell], cwd=folder, check=True, capture_output=True)
+    return {name: folder / secret["file"] for name, secret in COMPOSE["secrets"].items()}
+
+
+@pytest.mark.parametrize("ledger_url", [None, "postgresql://push@postgresql/push"])
+def test_settings_are_known(
+    secrets: dict[str, Path], monkeypatch: pytest.MonkeyPatch, ledger_url: str | None
+) -> None:
+    """The exporter takes the settings and reads the secrets, with either ledger."""
+    assert all(path.stat().st_mode & 0o004 for path in secrets.values())
+    places = {f"/run/secrets/{name}": str(path) for name, path in secrets.items()}
+    for name, text in SERVICES["exporter"]["environment"].items():
+        value = interpolated(text, **({"LEDGER_URL": ledger_url} if ledger_url else {}))
+        monkeypatch.setenv(name, places.get(value, value))
+    settings = load_settings()
+    assert settings.mps_public_key_files == (secrets["mps-public-key"],)
+    assert settings.ledger_url == ledger_url
+    assert settings.ledger_password_file == (secrets["ledger-password"] if ledger_url else None)
+
+
+def test_simulator_is_called_as_it_wants(secrets: dict[str, Path]) -> None:
+    """The command is one that the command line knows, and its key is one that it reads."""
     options = _parser().parse_args(SERVICES["simulate"]["command"])
     assert options.private_key.name in SERVICES["simulate"]["secrets"]
-    load_private_key(files[options.private_key.name])
+    load_private_key(secrets[options.private_key.name])
+
+
+def test_profile_has_the_database_of_the_url() -> None:
+    """What the head puts into .env starts a service that has this user, database and password."""
+    lines = dict(re.findall(r"^#   ([A-Z_]+)=(\S+)$", FILE.read_text(), re.MULTILINE))
+    url = urlsplit(lines["LEDGER_URL"])
+    database = SERVICES[str(url.hostname)]
+    assert database["profiles"] == [lines["COMPOSE_PROFILES"]]
+    assert database["environment"]["POSTGRES_USER"] == url.username
+    assert database["environment"]["POSTGRES_DB"] == url.path[1:]
+    password = Path(database["environment"]["POSTGRES_PASSWORD_FILE"]).name
+    assert password in database["secrets"]
+    assert password in SERVICES["exporter"]["secrets"]
+    waits = SERVICES["exporter"]["depends_on"][url.hostname]
+    assert waits == {"condition": "service_healthy", "required": False}
+    (start,) = [option for option in database["healthcheck"]["test"] if "username" in option]
+    assert start == f"--username={url.username}"
 
 
 def test_prometheus_finds_everything(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 import asyncio
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.admin.test_access import write_users
+from exporter.settings import load_settings
 from tests.support.exporter import MakeSettings, started
+from tests.support.passwords import PASSWORD, USER, write_users
 from tests.support.programs import free_port, program
 from tests.test_tls import make_certificate
 
@@ -42,36 +45,58 @@ def test_builder_gets_what_it_needs_alone() -> None:
     """What the wheel is built from is let through to the builder, and what is not does not go."""
     lines = (ROOT / ".dockerignore").read_text().split("\n")
     assert "*" in lines
-    kept = [line[2:] for line in lines if line.startswith("!/")]
-    assert set(kept) == {
-        "LICENSE", "README.md", "codes", "deploy/image", "exporter", "pyproject.toml",
-    }  # fmt: skip
+    kept = {line[2:] for line in lines if line.startswith("!/")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    needed = {"LICENSE", "README.md", "deploy/image", "exporter", "pyproject.toml", *included}
+    assert kept - {"deploy/runbooks"} == needed - {"deploy/runbooks"}
     assert all((ROOT / one).exists() for one in kept)
 
 
-async def health_check(port: int) -> int:
+async def health_check(port: int, *words: object, **environment: object) -> int:
     """Run the image's health check as the engine does."""
+    given = {"admin_port": port} | environment
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-SI",
         DEPLOY / "image" / "healthcheck.py",
-        env={"PUSH_EXPORTER_ADMIN_PORT": str(port)},
+        *map(str, words),
+        env={f"PUSH_EXPORTER_{name.upper()}": str(value) for name, value in given.items()},
     )
     return await process.wait()
 
 
 @pytest.mark.parametrize("guarded", [False, True])
-async def test_health_check(make_settings: MakeSettings, tmp_path: Path, guarded: bool) -> None:
-    """An exporter that runs is healthy, with a password and TLS too; one that does not is not."""
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
+async def test_health_check(
+    make_settings: MakeSettings, tmp_path: Path, guarded: bool, host: str
+) -> None:
+    """A running exporter is healthy at any address, with a password and TLS too; no other is."""
     port = free_port()
-    settings: dict[str, object] = {"admin_port": port}
+    settings: dict[str, object] = {"admin_port": port, "admin_host": host}
     if guarded:
         certificate = make_certificate(tmp_path, "exporter")
         settings |= {"tls_cert_file": certificate.chain, "tls_key_file": certificate.key}
         settings["admin_password_file"] = write_users(tmp_path / "users")
     async with started(make_settings(**settings)):
-        assert await health_check(port) == 0
-    assert await health_check(port) == 1
+        # What is set by a flag or a file, the check does not see.
+        seen = {} if host in {"0.0.0.0", "::"} else {"admin_host": host}
+        assert await health_check(port, **seen) == 0
+        assert await health_check(port, admin_host=host) == 0
+        assert await health_check(port, "/-/ready", admin_host=host) == int(guarded)
+    assert await health_check(port, admin_host=host) == 1
+
+
+async def test_health_check_gives_the_password(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """With the right user and password in files, readiness is known behind a password."""
+    port = free_port()
+    for name, text in {"user": USER, "password": PASSWORD, "wrong": "x"}.items():
+        (tmp_path / name).write_text(text + "\n")
+    users = write_users(tmp_path / "users")
+    async with started(make_settings(admin_port=port, admin_password_file=users)):
+        right = ("/-/ready", tmp_path / "user", tmp_path / "password")
+        assert await health_check(port, *right) == 0
+        assert await health_check(port, *right[:2], tmp_path / "wrong") == 1
 
 
 # ---------------------------------------------------------------- systemd
@@ -80,8 +105,11 @@ UNIT = DEPLOY / "systemd" / "push-result-exporter.service"
 TEMPLATE = DEPLOY / "systemd" / "push-result-exporter@.service"
 
 
-@pytest.fixture
-def units(tmp_path: Path) -> list[Path]:
+DROP_IN = DEPLOY / "systemd" / "postgresql.conf"
+
+
+@pytest.fixture(params=[None, DROP_IN], ids=["alone", "postgresql"])
+def units(request: pytest.FixtureRequest, tmp_path: Path) -> list[Path]:
     """Give the units as installed for the exporter of these tests, the template as instance 1."""
     home = "/opt/push-result-exporter/bin/push-result-exporter"
     made = []
@@ -90,6 +118,10 @@ def units(tmp_path: Path) -> list[Path]:
         assert home in text
         made.append(tmp_path / name)
         made[-1].write_text(text.replace(home, str(tool("push-result-exporter"))))
+        if request.param:
+            folder = tmp_path / f"{name}.d"
+            folder.mkdir()
+            shutil.copy(request.param, folder)
     return made
 
 
@@ -100,6 +132,36 @@ def test_units_are_valid_and_confined(units: list[Path]) -> None:
         done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=True)
         assert not done.stderr
         checked(analyze, "security", "--offline=true", "--threshold=15", unit)
+
+
+def test_drop_in_is_read(units: list[Path]) -> None:
+    """A drop-in beside the unit is part of what systemd checks: a mistake in it is found."""
+    folder = units[0].with_name(f"{units[0].name}.d")
+    folder.mkdir(exist_ok=True)
+    (folder / "zz.conf").write_text("[Service]\nNoSuchSetting=1\n")
+    analyze = program("systemd-analyze", "systemd")
+    done = subprocess.run(
+        [analyze, "verify", units[0]], capture_output=True, text=True, check=False
+    )
+    assert "NoSuchSetting" in done.stderr
+
+
+def test_drop_in_sets_what_the_exporter_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the unit's environment its own is one that the exporter starts with."""
+    (tmp_path / "mps-public-key").touch()
+    (tmp_path / "ledger-password").touch()
+    specifiers = {"%d": str(tmp_path), "%S": str(tmp_path), "%H": "host", "%N": UNIT.stem}
+    for line in re.findall(
+        r"^Environment=(.*)$", UNIT.read_text() + DROP_IN.read_text(), re.MULTILINE
+    ):
+        name, _, value = line.partition("=")
+        monkeypatch.setenv(name, re.sub("%.", lambda match: specifiers[match[0]], value))
+    settings = load_settings()
+    assert settings.ledger_url == "postgresql://push@db.example.com/push"
+    assert settings.ledger_password_file == tmp_path / "ledger-password"
+    assert settings.instance == "host-push-result-exporter"
 
 
 def test_template_is_the_unit_with_ports() -> None:

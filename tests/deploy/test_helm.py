@@ -1,11 +1,12 @@
-"""The Helm chart, rendered by Helm itself for several sets of values."""
+"""The Helm chart, rendered by Helm itself for several sets of values: what holds for each."""
 
-import functools
+import asyncio
 import json
 import re
 import subprocess
 import sys
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,97 +14,67 @@ import pytest
 import yaml
 
 from exporter.runtime import VERSION
-from exporter.settings import ENV_PREFIX, Settings
+from exporter.settings import Settings
+from tests.deploy import values_table
 from tests.deploy.test_deploy import DEPLOY, checked, tool
+from tests.support.exporter import MakeSettings, started
+from tests.support.helm import CHART, IMAGE, SETS, Manifest, Release, helm, released
+from tests.support.passwords import PASSWORD, USER, write_users
+from tests.support.programs import free_port, program, unavailable
 from tests.support.rules import RULES
+from tests.test_tls import make_certificate
 
-CHART = DEPLOY / "helm" / "push-result-exporter"
-VALUES = {path.stem: path for path in (Path(__file__).parent / "helm").glob("*.yaml")}
-SETS = ["default", *VALUES]
+HOME = "/opt/push-result-exporter"
 
-# In a process of its own, since the library brings the threads of Go.
-RENDER = """
-import json, sys, helm_python as helm
-chart, values, folder = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3]
-with helm.Chart.load(helm.package(chart, destination=folder)) as loaded:
-    loaded.validate_schema(values)
-    rendered = loaded.render(values, name="demo", namespace="push")
-print(json.dumps([rendered, helm.lint(chart, values, strict=True)]))
-"""
+CUSTOM = ("monitoring.coreos.com/", "gateway.networking.k8s.io/")
+"""API groups that Kubernetes does not bring itself."""
 
-Manifest = dict[str, Any]
+OPERATOR = "@kubernetes-models/prometheus-operator monitoringCoreosCom.v1"
+MODELS = {
+    "HTTPRoute": "@kubernetes-models/gateway-api gatewayNetworkingK8sIo.v1.IHTTPRoute",
+    "PrometheusRule": f"{OPERATOR}.IPrometheusRule",
+    "ServiceMonitor": f"{OPERATOR}.IServiceMonitor",
+}
+PACKAGES = ("@kubernetes-models/gateway-api@2.0.0", "@kubernetes-models/prometheus-operator@6.0.0")
+COMPILER = "typescript@5.9.3"
 
+OLDEST = "1.27.0"
+LATEST = None
+"""The latest that kubernetes-validate knows."""
 
-def helm(values: dict[str, Any], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Package the chart, and render and lint it with these values."""
-    command = [sys.executable, "-c", RENDER, str(CHART), json.dumps(values), str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+FIXED = {
+    "config", "ingest_host", "ingest_port", "admin_host", "admin_port", "ledger_path", "reuse_port",
+    "ledger_url", "instance", "runbook_base_url",
+}  # fmt: skip
+"""Settings that the chart has values of its own for, or that are not for a container."""
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a place for the packaged chart."""
-    return tmp_path_factory.mktemp("helm")
-
-
-class Release:
-    """What the chart renders to."""
-
-    def __init__(self, name: str, folder: Path) -> None:
-        values = yaml.safe_load(VALUES[name].read_text("utf-8")) if name in VALUES else {}
-        done = helm(values, folder)
-        assert done.returncode == 0, done.stderr
-        rendered, lint = json.loads(done.stdout)
-        assert not lint["errors"]
-        assert not [one for one in lint["messages"] if one["severity"] > 1]
-        self.notes = next(text for path, text in rendered.items() if path.endswith("NOTES.txt"))
-        self.texts = {path: text for path, text in rendered.items() if path.endswith(".yaml")}
-        self.manifests: list[Manifest] = [
-            one for text in self.texts.values() for one in yaml.safe_load_all(text) if one
-        ]
-
-    def kinds(self, kind: str) -> list[Manifest]:
-        """Return the objects of a kind."""
-        return [one for one in self.manifests if one["kind"] == kind]
-
-    @property
-    def pod(self) -> Manifest:
-        """Return the pod's specification."""
-        (stateful,) = self.kinds("StatefulSet")
-        spec: Manifest = stateful["spec"]["template"]["spec"]
-        return spec
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Return the settings of the exporter."""
-        return {one["name"]: one["value"] for one in self.pod["containers"][0]["env"]}
-
-
-@functools.cache
-def released(name: str, folder: Path) -> Release:
-    """Render each set once."""
-    return Release(name, folder)
+ELSEWHERE = {"prometheusRule.job", "prometheusRule.replicaLabels"}
+"""Values that test_helm_values renders by themselves."""
 
 
 @pytest.fixture
-def release(request: pytest.FixtureRequest, folder: Path) -> Release:
+def release(request: pytest.FixtureRequest) -> Release:
     """Give the chart, rendered for the set that the test names."""
-    return released(request.param, folder)
+    return released(request.param)
 
 
 every = pytest.mark.parametrize("release", SETS, indirect=True)
-monitored = pytest.mark.parametrize("release", ["monitored"], indirect=True)
-public = pytest.mark.parametrize("release", ["public"], indirect=True)
+
+
+@pytest.mark.parametrize("kubernetes", [OLDEST, LATEST])
+def test_kubernetes_knows_every_field(tmp_path: Path, kubernetes: str | None) -> None:
+    """From the oldest version that the chart admits to the latest, of all objects of its own."""
+    for name in SETS:
+        for number, one in enumerate(released(name).manifests):
+            if not one["apiVersion"].startswith(CUSTOM):
+                (tmp_path / f"{name}-{number}.yaml").write_text(yaml.safe_dump(one))
+    version = ["--kubernetes-version", kubernetes] if kubernetes else []
+    checked(tool("kubernetes-validate"), "--strict", "--quiet", *version, *tmp_path.iterdir())
 
 
 @every
-def test_manifests_are_valid(release: Release, tmp_path: Path) -> None:
-    """Kubernetes knows every field of every object of its own, and yamllint finds nothing."""
-    for number, one in enumerate(release.manifests):
-        file = tmp_path / f"{number}.yaml"
-        if not one["apiVersion"].startswith("monitoring.coreos.com/"):
-            file.write_text(yaml.safe_dump(one))
-    checked(tool("kubernetes-validate"), "--strict", "--quiet", *tmp_path.iterdir())
+def test_manifests_are_tidy(release: Release, tmp_path: Path) -> None:
+    """Yamllint finds nothing in what is rendered, duplicate keys above all."""
     rules = {"line-length": "disable", "indentation": {"indent-sequences": "whatever"}}
     config = json.dumps({"extends": "relaxed", "rules": rules | {"empty-lines": "disable"}})
     for number, text in enumerate(release.texts.values()):
@@ -111,162 +82,189 @@ def test_manifests_are_valid(release: Release, tmp_path: Path) -> None:
     checked(tool("yamllint"), "--strict", "-d", config, *tmp_path.glob("text*"))
 
 
+def test_custom_resources_are_valid(tmp_path: Path) -> None:
+    """The types of the Gateway API and the Prometheus operator have every field that is set."""
+    npm, npx = (program(name, "npm") for name in ("npm", "npx"))
+    (tmp_path / "package.json").write_text('{"private": true}')
+    quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+    install = [npm, "install", *quiet, *PACKAGES, COMPILER]
+    if subprocess.run(install, cwd=tmp_path, capture_output=True, check=False).returncode:
+        unavailable(f"npm cannot install {' and '.join(PACKAGES)}")
+    found = [one for name in SETS for one in released(name).kinds(*MODELS)]
+    assert {one["kind"] for one in found} == set(MODELS)
+    compiler = [npx, "--no-install", "tsc", "--noEmit", "--strict", "--skipLibCheck"]
+    options = ["--module", "esnext", "--moduleResolution", "bundler", "--target", "es2022"]
+    (tmp_path / "good.ts").write_text("".join(map(typed, found)))
+    broken: Manifest = json.loads(json.dumps(found[0]).replace('"spec": {', '"spec": {"x": 1, ', 1))
+    (tmp_path / "broken.ts").write_text(typed(broken))
+    results = {
+        name: subprocess.run(
+            [*compiler, *options, name], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        for name in ("good.ts", "broken.ts")
+    }
+    assert results["good.ts"].returncode == 0, results["good.ts"].stdout
+    assert "does not exist in type" in results["broken.ts"].stdout
+
+
+def typed(manifest: Manifest) -> str:
+    """Write an object as TypeScript, in a scope of its own."""
+    package, name = MODELS[manifest["kind"]].split()
+    return f'{{ const one: import("{package}").{name} = {json.dumps(manifest)}; void one; }}\n'
+
+
 @every
 def test_pod_is_confined(release: Release) -> None:
     """The pod meets the restricted standard, and writes to its ledger alone."""
-    pod = release.pod
-    (container,) = pod["containers"]
+    pod, container = release.pod, release.container
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["runAsUser"] == 10001
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
+    confined = {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert [one["name"] for one in container["volumeMounts"] if not one.get("readOnly")] == [
-        "ledger"
-    ]
+    assert confined.items() <= container["securityContext"].items()
+    mounts = container.get("volumeMounts", [])
+    writable = [one["name"] for one in mounts if not one.get("readOnly")]
+    assert writable == (["ledger"] if release.workload["kind"] == "StatefulSet" else [])
     assert container["resources"]["limits"]["memory"]
-    assert pod["topologySpreadConstraints"][0]["topologyKey"] == "kubernetes.io/hostname"
 
 
 @every
 def test_objects_find_each_other(release: Release) -> None:
-    """Selectors select the pods, ports and volumes exist, names belong to what there is."""
-    (stateful,) = release.kinds("StatefulSet")
-    labels = stateful["spec"]["template"]["metadata"]["labels"].items()
-    ports = {one["name"] for one in release.pod["containers"][0]["ports"]}
+    """Selectors select the pods and nothing else, ports and volumes exist, names fit."""
+    workload = release.workload
+    labels = workload["spec"]["template"]["metadata"]["labels"].items()
+    ports = {one["name"] for one in release.container["ports"]}
     services = {one["metadata"]["name"]: one["spec"] for one in release.kinds("Service")}
-    assert stateful["spec"]["selector"]["matchLabels"].items() <= labels
-    assert stateful["spec"]["serviceName"] in services
+    tests = [one["metadata"]["labels"].items() for one in release.kinds("Pod")]
+    selectors = [workload["spec"]["selector"]["matchLabels"]]
     for service in services.values():
-        assert service["selector"].items() <= labels
+        selectors.append(service["selector"])
         assert {one["targetPort"] for one in service["ports"]} <= ports
-    for kind in ("NetworkPolicy", "PodDisruptionBudget"):
-        for one in release.kinds(kind):
-            selector = one["spec"].get("podSelector") or one["spec"]["selector"]
-            assert selector["matchLabels"].items() <= labels
-    assert all(one["spec"]["maxUnavailable"] == 1 for one in release.kinds("PodDisruptionBudget"))
-    claims = [one["metadata"]["name"] for one in stateful["spec"]["volumeClaimTemplates"]]
-    volumes = [one["name"] for one in release.pod.get("volumes") or []]
-    mounts = [one["name"] for one in release.pod["containers"][0]["volumeMounts"]]
+    selectors += [
+        (one["spec"].get("podSelector") or one["spec"]["selector"])["matchLabels"]
+        for one in release.kinds("NetworkPolicy", "PodDisruptionBudget")
+    ]
+    for selector in selectors:
+        assert selector.items() <= labels
+        assert not any(selector.items() <= test for test in tests)
+    for one in release.kinds("Ingress", "HTTPRoute"):
+        assert set(backends(one)) <= services.keys()
+    for one in release.kinds("HorizontalPodAutoscaler"):
+        assert one["spec"]["scaleTargetRef"]["name"] == workload["metadata"]["name"]
+        assert one["spec"]["scaleTargetRef"]["kind"] == workload["kind"]
+        assert "replicas" not in workload["spec"]
+    claims = [one["metadata"]["name"] for one in workload["spec"].get("volumeClaimTemplates", [])]
+    volumes = [one["name"] for one in release.pod.get("volumes", [])]
+    mounts = [one["name"] for one in release.container.get("volumeMounts", [])]
     assert sorted(mounts) == sorted(claims + volumes)
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert release.pod["containers"][0][probe]["httpGet"]["port"] in ports
+    if workload["kind"] == "StatefulSet":
+        assert workload["spec"]["serviceName"] in services
+
+
+def backends(manifest: Manifest) -> list[str]:
+    """Name the Services that a route leads to."""
+    return re.findall(r'"(?:service|backendRefs)": [\[{]+"name": "([^"]+)"', json.dumps(manifest))
 
 
 @every
 def test_exporter_takes_the_settings(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment is one that the exporter starts with, and its files are mounted."""
-    for name, value in release.environment.items():
+    environment = release.environment
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    settings = Settings()
-    places = [one["mountPath"] for one in release.pod["containers"][0]["volumeMounts"]]
-    files = (*settings.mps_public_key_files, *settings.results_token_files, settings.ledger_path)
-    for file in (*files, *settings.results_secret_files, *settings.code_table_files):
-        assert str(file.parent) in places
-
-
-@public
-def test_credentials_come_from_secrets(release: Release) -> None:
-    """Each Secret that is named is mounted, with each of its entries, and none other."""
-    sources = {
-        one["name"]: one.get("secret", {}).get("secretName") or one["configMap"]["name"]
-        for one in release.pod["volumes"]
-    }
-    assert sources == {
-        "mps-public-keys": "push-keys",
-        "results-tokens": "push-tokens",
-        "results-secrets": "push-secrets",
-        "code-tables": "push-codes",
-    }
-    folder = "/etc/push-result-exporter"
-    assert release.environment[f"{ENV_PREFIX}MPS_PUBLIC_KEY_FILES"] == (
-        f"{folder}/mps-public-keys/new.pem,{folder}/mps-public-keys/old.pem"
-    )
-    assert release.environment[f"{ENV_PREFIX}MAX_BODY_BYTES"] == "2097152"
-
-
-@public
-def test_ingress_opens_the_webhooks_alone(release: Release) -> None:
-    """One path leads to the public Service, and a retry to the replica of the first try."""
-    (ingress,) = release.kinds("Ingress")
-    (rule,) = ingress["spec"]["rules"]
-    (path,) = rule["http"]["paths"]
-    assert path["path"] == "/webhooks"
-    assert path["backend"]["service"]["name"].endswith("-ingest")
-    hashed = "$request_uri$http_webhook_id"
-    annotations = ingress["metadata"]["annotations"]
-    assert annotations["nginx.ingress.kubernetes.io/upstream-hash-by"] == hashed
-    assert annotations["nginx.org/lb-method"] == f"hash {hashed} consistent"
-    (public,) = [
-        one for one in release.kinds("Service") if one["metadata"]["name"].endswith("-ingest")
+    assert Settings().ingest_host == environment["PUSH_EXPORTER_INGEST_HOST"]
+    places = [one["mountPath"] for one in release.container.get("volumeMounts", [])]
+    files = [
+        Path(file)
+        for name, value in environment.items()
+        if name.endswith(("_FILE", "_FILES", "_PATH"))
+        for file in value.split(",")
     ]
-    assert [one["targetPort"] for one in public["spec"]["ports"]] == ["ingest"]
-    assert "https://push.example.org/webhooks/mps" in release.notes
+    assert files
+    assert {str(file.parent) for file in files} <= set(places)
+    names = [one["name"] for one in release.container["env"]]
+    assert len(names) == len(set(names))
 
 
-@monitored
-def test_admin_listener_is_for_monitoring(release: Release) -> None:
-    """Only the monitoring namespace reaches it, and nothing is reached from the pod."""
-    (policy,) = release.kinds("NetworkPolicy")
-    rules = {one["ports"][0]["port"]: one.get("from") for one in policy["spec"]["ingress"]}
-    names = {"kubernetes.io/metadata.name": "observability"}
-    assert rules == {"ingest": None, "admin": [{"namespaceSelector": {"matchLabels": names}}]}
-    assert policy["spec"]["egress"] == []
+@every
+def test_helm_test_asks_both_services(release: Release) -> None:
+    """Each check of the test Pod leads to a port of a Service, and the policy lets it through."""
+    pods = release.kinds("Pod")
+    services = {one["metadata"]["name"]: one["spec"] for one in release.kinds("Service")}
+    asked = set()
+    for pod in pods:
+        assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+        for container in pod["spec"]["containers"]:
+            env = {one["name"]: one["value"] for one in container["env"]}
+            name, _, rest = env["PUSH_EXPORTER_ADMIN_HOST"].partition(".")
+            assert rest == "push.svc"
+            (port,) = services[name]["ports"]
+            assert env["PUSH_EXPORTER_ADMIN_PORT"] == str(port["port"])
+            asked.add(name)
+        for policy in release.kinds("NetworkPolicy"):
+            for rule in policy["spec"]["ingress"]:
+                peers = [one.get("podSelector", {}) for one in rule.get("from", [])]
+                labels = pod["metadata"]["labels"].items()
+                assert not peers or any(
+                    one.get("matchLabels", {"": ""}).items() <= labels for one in peers
+                )
+    assert asked == (set(services) if pods else set())
 
 
-@monitored
-def test_prometheus_operator_calls_the_job_by_its_name(release: Release) -> None:
-    """The job label leads to the name that the rules select by; the rules are the one source's."""
-    (monitor,) = release.kinds("ServiceMonitor")
-    wanted = monitor["spec"]["selector"]["matchLabels"].items()
-    services = [
-        one for one in release.kinds("Service") if wanted <= one["metadata"]["labels"].items()
-    ]
-    ((service),) = services
-    job = service["metadata"]["labels"][monitor["spec"]["jobLabel"]]
-    text = RULES.read_text("utf-8")
-    assert set(re.findall(r'job="([^"]+)"', text)) == {job}
-    assert service["spec"]["publishNotReadyAddresses"]
-    assert monitor["spec"]["endpoints"][0]["port"] in [
-        one["name"] for one in service["spec"]["ports"]
-    ]
-    (rule,) = release.kinds("PrometheusRule")
-    assert rule["spec"] == yaml.safe_load(text)
-    for one in (monitor, rule):
-        assert one["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_probes_and_test_ask_a_real_exporter(
+    make_settings: MakeSettings, tmp_path: Path, guarded: bool
+) -> None:
+    """The commands of the chart, run as they are, find an exporter well, and a full disk not."""
+    release = released("guarded" if guarded else "default")
+    port = free_port()
+    settings: dict[str, object] = {"admin_port": port}
+    if guarded:
+        settings |= guard(tmp_path)
+    commands = [one["command"] for one in release.kinds("Pod")[0]["spec"]["containers"]]
+    probes = [release.container[f"{kind}Probe"] for kind in ("liveness", "readiness")]
+    commands += [probe["exec"]["command"] for probe in probes if "exec" in probe]
+    assert len(commands) == (4 if guarded else 2)
+    environment = {"PUSH_EXPORTER_ADMIN_HOST": "127.0.0.1", "PUSH_EXPORTER_ADMIN_PORT": str(port)}
+    if guarded:
+        environment["PUSH_EXPORTER_TLS_CERT_FILE"] = "/etc/push-result-exporter/tls/tls.crt"
+    async with started(make_settings(**settings)):
+        assert [await outcome(one, tmp_path, environment) for one in commands] == [0] * len(
+            commands
+        )
+    (tmp_path / "full").touch()
+    lost = make_settings(**settings, ledger_path=tmp_path / "full" / "ledger.sqlite3")
+    async with started(lost):
+        found = {one[3]: await outcome(one, tmp_path, environment) for one in commands}
+    assert found == {"/-/healthy": 0, "/-/ready": 1}
+    assert {await outcome(one, tmp_path, environment) for one in commands} == {1}
 
 
-@monitored
-def test_dashboards_are_the_built_ones(release: Release) -> None:
-    """Each dashboard is in a ConfigMap of its own, unchanged, with the sidecar's label."""
-    maps = release.kinds("ConfigMap")
-    found = {name: text for one in maps for name, text in one["data"].items()}
-    built = (DEPLOY / "grafana" / "dashboards").glob("*.json")
-    assert {name: json.loads(text) for name, text in found.items()} == {
-        path.name: json.loads(path.read_text("utf-8")) for path in built
+def guard(folder: Path) -> dict[str, object]:
+    """Make what the two Secrets hold, and the settings that name it."""
+    auth = folder / "admin-auth"
+    auth.mkdir()
+    (auth / "user").write_text(f"{USER}\n")
+    (auth / "secret").write_text(f"{PASSWORD}\n")
+    certificate = make_certificate(folder, "exporter")
+    return {
+        "admin_password_file": write_users(auth / "htpasswd"),
+        "tls_cert_file": certificate.chain,
+        "tls_key_file": certificate.key,
     }
-    assert {one["metadata"]["labels"]["grafana_dashboard"] for one in maps} == {"1"}
 
 
-@pytest.mark.parametrize(
-    ("values", "problem"),
-    [
-        ({"replica": 2}, "replica"),
-        ({"settings": {"LEDGER_PATH": "/tmp/x"}}, "LEDGER_PATH"),
-        ({"settings": {"NO_SUCH": 1}}, "NO_SUCH"),
-        ({"ledger": {"size": "big"}}, "size"),
-        ({"credentials": {"mpsPublicKeys": {"secret": ""}}}, "nothing authenticates callers"),
-    ],
-)
-def test_bad_values_are_refused(values: dict[str, Any], problem: str, tmp_path: Path) -> None:
-    """A mistake is an error that names it."""
-    done = helm(values, tmp_path)
-    assert done.returncode
-    assert problem in done.stderr
+async def outcome(command: list[str], folder: Path, environment: Mapping[str, str]) -> int:
+    """Run a command of the chart here: this Python, this check, these files."""
+    assert command[:3] == [f"{HOME}/bin/python", "-SI", f"{HOME}/healthcheck.py"]
+    files = [one.replace("/etc/push-result-exporter", str(folder)) for one in command[4:]]
+    words = [sys.executable, "-SI", str(DEPLOY / "image" / "healthcheck.py"), command[3], *files]
+    process = await asyncio.create_subprocess_exec(*words, env=environment)
+    return await process.wait()
 
 
 def test_schema_knows_the_settings() -> None:
@@ -274,36 +272,54 @@ def test_schema_knows_the_settings() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     known = set(schema["properties"]["settings"]["properties"])
     files = {name for name in Settings.model_fields if name.endswith(("_file", "_files"))}
-    fixed = {"ingest_host", "ingest_port", "admin_host", "admin_port", "ledger_path", "reuse_port"}
-    assert known == {name.upper() for name in set(Settings.model_fields) - files - fixed}
+    assert known == {name.upper() for name in set(Settings.model_fields) - files - FIXED}
 
 
 def test_values_are_documented() -> None:
-    """README describes each value, and the schema has each."""
-    readme = (CHART / "README.md").read_text("utf-8")
-    documented = set(
-        re.findall(r"`([\w.]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", readme, re.MULTILINE)))
-    )
+    """Every value has a description in the schema and a row in README made of it."""
+    assert values_table.current(), "run: python -m tests.deploy.values_table"
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
-
-    def leaves(of: dict[str, Any], path: str, kinds: dict[str, Any]) -> set[str]:
-        found = set()
-        for name, value in of.items():
-            kind = kinds["properties"][name]
-            deeper = isinstance(value, dict) and "properties" in kind and name != "settings"
-            found |= leaves(value, f"{path}{name}.", kind) if deeper else {path + name}
-        return found
-
-    assert documented == leaves(values, "", schema)
+    rows = list(values_table.rows(schema, values))
+    assert all(row.meaning for row in rows), [row.name for row in rows if not row.meaning]
+    assert {row.name for row in rows} >= {
+        "image.repository",
+        "ledger.postgresql.url",
+        "test.enabled",
+    }
 
 
-def test_chart_is_of_this_version(folder: Path) -> None:
+def test_values_of_tests_cover_the_chart() -> None:
+    """Each value is given in one of the sets at least, so that each is rendered and validated."""
+    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+    values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+    given = {name for one in SETS.values() for name in paths(one)}
+    missing = {
+        row.name
+        for row in values_table.rows(schema, values)
+        if not any(name == row.name or name.startswith(row.name + ".") for name in given)
+    }
+    assert missing == ELSEWHERE
+
+
+def paths(values: Mapping[str, Any], above: str = "") -> list[str]:
+    """List the paths of all values in a set."""
+    found = []
+    for name, value in values.items():
+        found.append(above + name)
+        if isinstance(value, dict):
+            found += paths(value, f"{above}{name}.")
+    return found
+
+
+def test_chart_is_of_this_version(tmp_path: Path) -> None:
     """Chart and image have the exporter's version; the package holds files, not links."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
     assert chart["version"] == chart["appVersion"] == VERSION
-    assert released("default", folder).pod["containers"][0]["image"].endswith(f":{VERSION}")
-    with tarfile.open(folder / f"push-result-exporter-{VERSION}.tgz") as package:
+    assert chart["kubeVersion"] == f">={OLDEST}-0"
+    assert released("default").container["image"].endswith(f":{VERSION}")
+    assert helm(IMAGE, tmp_path).returncode == 0
+    with tarfile.open(tmp_path / f"push-result-exporter-{VERSION}.tgz") as package:
         rules = package.getmember("push-result-exporter/files/rules.yml")
         assert rules.isfile()
         assert rules.size == RULES.stat().st_size

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,10 @@ from tests.support.programs import Launch, exporter_process, fetch
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+EXTRAS = PROJECT["project"].get("optional-dependencies", {})
 LOCKS = {
-    "requirements.txt": PROJECT["project"]["dependencies"],
+    # The image has the extras, too.
+    "requirements.txt": [*PROJECT["project"]["dependencies"], *chain(*EXTRAS.values())],
     "build-requirements.txt": PROJECT["build-system"]["requires"],
 }
 
@@ -51,14 +54,15 @@ def test_dependencies_have_a_lower_bound_and_a_reason() -> None:
     text = (ROOT / "pyproject.toml").read_text("utf-8")
     for requirement in map(Requirement, LOCKS["requirements.txt"]):
         assert [one.operator for one in requirement.specifier] == [">="]
-        (line,) = [one for one in text.splitlines() if f'"{requirement}"' in one]
-        assert "# " in line
+        lines = [one for one in text.splitlines() if f'"{requirement}"' in one]
+        assert lines
+        assert all("# " in line for line in lines)
 
 
 def test_version_is_the_same_everywhere() -> None:
-    """What README, compose file and chart call the image is the version of pyproject."""
+    """What manual, compose file and chart call the image is the version of pyproject."""
     assert PROJECT["project"]["version"] == VERSION
-    texts = [ROOT / "README.md", ROOT / "deploy" / "compose.yaml"]
+    texts = [ROOT / "deploy" / "README.md", ROOT / "deploy" / "compose.yaml"]
     named = [
         re.findall(r"push-result-exporter:(\d[\w.]*)", one.read_text("utf-8")) for one in texts
     ]
@@ -66,16 +70,43 @@ def test_version_is_the_same_everywhere() -> None:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel and install it alone into a folder far from the checkout."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, ROOT], check=True)
     (wheel,) = folder.iterdir()
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path) -> Path:
+    """Install the wheel alone into a folder far from the checkout."""
+    folder = wheel.parent / "site"
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    subprocess.run([*pip, "install", "--no-deps", "--target", folder, wheel], check=True)
+    return folder
+
+
+def test_wheel_holds_all_that_is_needed_and_nothing_else(wheel: Path) -> None:
+    """Every file of the package and of the data beside it is inside, byte by byte; no test is."""
     assert wheel.name == f"push_result_exporter-{VERSION}-py3-none-any.whl"
-    assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("tests")]
-    subprocess.run([*pip, "install", "--no-deps", "--target", folder / "site", wheel], check=True)
-    return folder / "site"
+    included = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert "codes" in included
+    wanted = {
+        f"{target}/{path.relative_to(ROOT / source)}": path.read_bytes()
+        for source, target in {"exporter": "exporter", **included}.items()
+        for path in (ROOT / source).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        found = {
+            name: archive.read(name)
+            for name in archive.namelist()
+            if not name.startswith(f"push_result_exporter-{VERSION}.dist-info/")
+        }
+    assert found.keys() == wanted.keys()
+    assert found == wanted
 
 
 def test_wheel_works_outside_the_checkout(

@@ -124,7 +124,7 @@ def test_equal_results_are_grouped() -> None:
 
 
 ALIKE = st.fixed_dictionaries(
-    {"code": st.sampled_from([2, "2", "no code!", None, True])},
+    {"code": st.sampled_from([2, "2", " ", None, True])},
     optional={"message": st.text(max_size=3), "channel": st.text(max_size=3),
               "count": st.integers(0, 3), "nested": st.just({"a": "},{"})},
 )  # fmt: skip
@@ -257,7 +257,7 @@ def test_reason_of_a_bad_item_is_found_by_its_value(name: str, value: str, reaso
     assert sum(one.items for one in batch.groups) == 2
 
 
-@pytest.mark.parametrize("bad", ["1", '{"code": "no code!"}'])
+@pytest.mark.parametrize("bad", ["1", '{"code": " "}'])
 def test_body_with_too_many_bad_items_is_refused(bad: str) -> None:
     """Ten thousand items that are no results can be listed; one more refuses the body."""
     body = ",".join(['{"code": 2}', *[bad] * MAX_REJECTED])

@@ -9,7 +9,7 @@ from tests.support.programs import program, unavailable
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ROOT / "deploy" / "image"
-PACKAGES = ("procps", "python3", "python3-venv", "systemd-sysv")
+PACKAGES = ("binutils", "procps", "python3", "python3-venv", "systemd-sysv")
 
 
 def run(*command: object) -> str:

@@ -135,7 +135,9 @@ def make_standby(primary: Server, folder: Path) -> Server:
     """Copy a primary into a standby that every commit waits for, and start both so."""
     standby = Server(folder / "standby", free_port())
     source = f"host=127.0.0.1 port={primary.port} user=postgres application_name=standby"
-    run_plain(postgresql("pg_basebackup"), "-D", str(standby.data), "-d", source, "-R")
+    run_plain(
+        postgresql("pg_basebackup"), "-D", str(standby.data), "-d", source, "-R", "-c", "fast"
+    )
     standby.start()
     primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
     primary.execute("SELECT pg_reload_conf()")

@@ -31,6 +31,14 @@ from tests.support.traffic import Call, Totals, add, exposed, signed_calls
 HOME = "/opt/push-result-exporter"
 VOLUME = "/var/lib/push-result-exporter"
 UID = 10001
+ANY_USER = "1000680000:0"
+"""A user as OpenShift chooses them: any uid, group 0."""
+
+START_CPU_SECONDS = 1.25
+"""A second, and what a busy machine adds to the work of it."""
+
+LARGEST = 60_000_000
+"""Bytes that we add to the base."""
 
 
 class Buildah(NamedTuple):
@@ -108,6 +116,8 @@ def test_image_says_how_it_is_run(image: Image) -> None:
     assert set(config["ExposedPorts"]) == {"10987/tcp", "10988/tcp"}
     assert set(config["Volumes"]) == {VOLUME}
     assert config["StopSignal"] == "SIGTERM"
+    folder = (image.root / VOLUME[1:]).stat()
+    assert (folder.st_uid, folder.st_gid, folder.st_mode & 0o7777) == (UID, 0, 0o770)
     labels = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
     assert labels["version"] == VERSION
     assert labels["licenses"] == "Apache-2.0"
@@ -122,6 +132,18 @@ def test_image_holds_nothing_but_the_exporter(image: Image) -> None:
     names = {path.name for path in home.rglob("*")}
     assert not names & {"pip", "hatchling", "setuptools", "push_result_exporter.egg-info"}
     assert not [*image.root.glob("root/.cache/*"), *image.root.glob("source"), *home.rglob("*.whl")]
+
+
+def test_image_is_small(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+    """What we add to the base is bounded: packages without debug symbols."""
+    ours = sum(
+        path.stat().st_size
+        for path in (image.root / HOME[1:]).rglob("*")
+        if path.is_file() and not path.is_symlink()
+    )
+    with capsys.disabled():
+        sys.stdout.write(f"\nimages: {image.sizes}; ours {ours / 1e6:.1f} MB\n")
+    assert ours < LARGEST
 
 
 def process_of(parent: int) -> int:
@@ -139,12 +161,22 @@ class Running(NamedTuple):
     process: int
     seconds: float
     """From the start of the container until it was ready."""
+    cpu_seconds: float
+    """What the exporter's process had used by then: the same on a busy machine."""
+
+
+def cpu_seconds(process: int) -> float:
+    """Return what a process has used, in user mode and in the kernel (proc_pid_stat(5))."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def serving(command: list[object], log_file: Path, ports: tuple[int, int]) -> Iterator[Running]:
+def serving(
+    command: list[object], log_file: Path, ports: tuple[int, int], host: str = "127.0.0.1"
+) -> Iterator[Running]:
     """Run a container until its exporter is ready; at the end send SIGTERM as an engine does."""
-    ingest, admin = (f"http://127.0.0.1:{port}" for port in ports)
+    ingest, admin = (f"http://{host}:{port}" for port in ports)
     began = time.monotonic()
     with started([str(word) for word in command], log_file) as outer:
 
@@ -156,7 +188,7 @@ def serving(command: list[object], log_file: Path, ports: tuple[int, int]) -> It
         wait_for(ready, "the exporter is ready")
         seconds = time.monotonic() - began
         process = process_of(outer.pid)
-        yield Running(ingest, admin, process, seconds)
+        yield Running(ingest, admin, process, seconds, cpu_seconds(process))
         os.kill(process, signal.SIGTERM)
         assert outer.wait(20) == 0
     assert "stopped" in log_file.read_text()
@@ -164,7 +196,7 @@ def serving(command: list[object], log_file: Path, ports: tuple[int, int]) -> It
 
 @contextmanager
 def in_container(
-    image: Image, volume: Path, key: Path, log_file: Path
+    image: Image, volume: Path, key: Path, log_file: Path, *flags: str, host: str = "127.0.0.1"
 ) -> Iterator[tuple[Running, list[object]]]:
     """Run the image's own command; give also the start of a command in the same container."""
     ports = (free_port(), free_port())
@@ -175,10 +207,10 @@ def in_container(
     }
     environment = [f"--env=PUSH_EXPORTER_{name}={value}" for name, value in settings.items()]
     mounts = [f"--volume={volume}:{VOLUME}", f"--volume={key}:/run/key.pem:ro"]
-    start = [*image.buildah.command, "run", "--isolation", "chroot", *environment]
+    start = [*image.buildah.command, "run", "--isolation", "chroot", *environment, *flags]
     command = [*start, *mounts, image.container, "--"]
     command += [*image.config["Entrypoint"], *image.config["Cmd"]]
-    with serving(command, log_file, ports) as running:
+    with serving(command, log_file, ports, host) as running:
         yield running, [*start, image.container, "--"]
 
 
@@ -204,7 +236,7 @@ def on_read_only_root(image: Image, volume: Path, key: Path, log_file: Path) -> 
 
 
 def deliver(url: str, calls: list[Call]) -> Totals:
-    """Make each call once; return what was acknowledged as new."""
+    """Send each request once; return what was acknowledged as new."""
     accepted = [call for call in calls if json.loads(fetch(url + call.path, call.body))["accepted"]]
     return add(accepted)
 
@@ -223,8 +255,11 @@ def test_container_keeps_its_counts(
         assert f"Uid:\t{UID}\t{UID}\t{UID}\t{UID}" in status
         assert deliver(running.ingest, calls[:40]) == add(calls[:40]) == exposed(running.admin)
         run(*inside, *image.config["Healthcheck"]["Test"][1:])
+        assert running.cpu_seconds < START_CPU_SECONDS
         with capsys.disabled():
-            sys.stdout.write(f"\nimages: {image.sizes}; ready after {running.seconds:.2f} s\n")
+            sys.stdout.write(
+                f"\nready after {running.seconds:.2f} s, {running.cpu_seconds:.2f} s of them CPU\n"
+            )
     with pytest.raises(AssertionError):
         run(*inside, *image.config["Healthcheck"]["Test"][1:])
     assert (volume / "ledger.sqlite3").stat().st_uid == UID
@@ -232,3 +267,21 @@ def test_container_keeps_its_counts(
         assert exposed(running.admin) == add(calls[:40])
         assert deliver(running.ingest, calls) == add(calls[40:])
         assert exposed(running.admin) == add(calls)
+
+
+def test_any_user_at_ipv6(image: Image, tmp_path: Path, keys: KeyPair) -> None:
+    """A uid that the image does not know, of group 0, counts on a new volume, with IPv6 too."""
+    volume = tmp_path / "volume"
+    run("cp", "-a", image.root / VOLUME[1:], volume)  # as an engine makes a new volume
+    calls = list(signed_calls(keys, 9))
+    hosts = [f"--env=PUSH_EXPORTER_{name}_HOST=::" for name in ("INGEST", "ADMIN")]
+    log_file = tmp_path / "container.log"
+    there = in_container(
+        image, volume, keys.public, log_file, f"--user={ANY_USER}", *hosts, host="[::1]"
+    )
+    with there as (running, inside):
+        uid = ANY_USER.partition(":")[0]
+        assert f"Uid:\t{uid}" in Path(f"/proc/{running.process}/status").read_text()
+        assert deliver(running.ingest, calls) == add(calls) == exposed(running.admin)
+        run(*inside, *image.config["Healthcheck"]["Test"][1:])
+    assert (volume / "ledger.sqlite3").stat().st_uid == int(uid)

@@ -129,6 +129,7 @@ def nginx(
     text = replaced(
         CONFIG.read_text("utf-8"),
         ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+        ("listen [::]:443 ssl", f"listen [::1]:{port} ssl"),
         ("/etc/nginx/tls/push.example.com.crt", certificate.chain),
         ("/etc/nginx/tls/push.example.com.key", certificate.key),
         ("/var/log/nginx", folder),
@@ -187,7 +188,7 @@ def summed(url: str) -> Totals:
 
 
 def send_again(calls: list[Call], nginx: Nginx) -> None:
-    """Make calls again, over several connections: none of their results is new."""
+    """Send requests again, over several connections: none of their results is new."""
     with ExitStack() as stack:
         clients = [stack.enter_context(closing(nginx.client())) for _ in range(3)]
         for call, client in zip(calls, itertools.cycle(clients), strict=False):
@@ -200,11 +201,11 @@ def test_sum_is_what_was_acknowledged(
 ) -> None:
     """Retries count once; stops and kills lose nothing; Prometheus adds up what was acknowledged.
 
-    A call that was under way when its exporter was killed may be counted by another one again:
+    A request under way when its exporter was killed may be counted by another one again:
     nobody but the dead one knows. These are few, and no other is.
     """
     signed = signed_calls(keys, 200)
-    dice = random.Random(20261124)
+    rng = random.Random(20261124)
     with nginx(tmp_path, [one for one, _ in fleet.ports], certificate) as front:
         gateway = Gateway(front.url, front.trust)
         with gateway.sending(*(mixed_calls(number, signed) for number in range(SENDERS))):
@@ -234,9 +235,9 @@ def test_sum_is_what_was_acknowledged(
         assert len(rested.unanswered) <= SENDERS
         wait_for(lambda: summed(scraping) == expected + surplus, "Prometheus has the sum")
         # None of these has been to another exporter than its own.
-        send_again(dice.sample(gateway.acknowledged[:600], 200), front)
+        send_again(rng.sample(gateway.acknowledged[:600], 200), front)
         log.info(
-            "shares %s; %d results acknowledged; %d calls unanswered at the kill, %d counted twice",
+            "shares %s; %d results acknowledged; at the kill %d requests open, %d counted twice",
             [f"{share:.2f}" for share in shares],
             expected.total(),
             len(rested.unanswered),
@@ -247,7 +248,7 @@ def test_sum_is_what_was_acknowledged(
 def test_without_failover_a_kill_counts_nothing_twice(
     fleet: Fleet, certificate: Certificate, keys: KeyPair, tmp_path: Path
 ) -> None:
-    """With `proxy_next_upstream off` calls wait for their own exporter, and the sum is exact."""
+    """With `proxy_next_upstream off` requests wait for their exporter, and the sum is exact."""
     signed = signed_calls(keys, 100)
     off = ("proxy_next_upstream error timeout;", "proxy_next_upstream off;")
     with nginx(tmp_path, [one for one, _ in fleet.ports], certificate, off) as front:
@@ -263,15 +264,15 @@ def test_without_failover_a_kill_counts_nothing_twice(
         send_again(gateway.acknowledged[-200:], front)
 
 
-def test_a_call_that_was_sent_is_not_sent_elsewhere(
+def test_a_request_that_was_sent_is_not_sent_elsewhere(
     fleet: Fleet, certificate: Certificate, keys: KeyPair, tmp_path: Path
 ) -> None:
-    """A call without an answer in time stays with its exporter, and counts once when sent again."""
+    """A request without a response in time stays with its exporter; repeated, it counts once."""
     calls = list(signed_calls(keys, 12))
-    hurried = ("proxy_read_timeout 30s;", "proxy_read_timeout 1s;")
+    short_timeout = ("proxy_read_timeout 30s;", "proxy_read_timeout 1s;")
     ports = [one for one, _ in fleet.ports]
     with ExitStack() as stack:
-        front = stack.enter_context(nginx(tmp_path, ports, certificate, hurried))
+        front = stack.enter_context(nginx(tmp_path, ports, certificate, short_timeout))
         with ThreadPoolExecutor(len(calls)) as pool, frozen(fleet.exporters[0].process):
             clients = [stack.enter_context(closing(front.client())) for _ in calls]
             answers = list(pool.map(Client.post, clients, calls))
@@ -285,10 +286,10 @@ def test_a_call_that_was_sent_is_not_sent_elsewhere(
 def test_nginx_refuses_what_the_exporter_would(
     fleet: Fleet, certificate: Certificate, keys: KeyPair, tmp_path: Path
 ) -> None:
-    """Sizes, paths and numbers of calls are bounded; answers are JSON; no log holds a signature."""
+    """Sizes, paths and numbers of requests are bounded, responses JSON; no log has a signature."""
     largest = ExporterSettings.model_fields["max_body_bytes"].default
     (call,) = signed_calls(keys, 1)
-    few = ("limit_conn push_callers 200;", "limit_conn push_callers 5;")
+    few = ("limit_conn push_senders 200;", "limit_conn push_senders 5;")
     with (
         nginx(tmp_path, [one for one, _ in fleet.ports], certificate, few) as front,
         closing(front.client()) as client,
@@ -297,10 +298,17 @@ def test_nginx_refuses_what_the_exporter_would(
         over = full._replace(body=b" " * (largest + 1))
         assert refused(client, over) == (413, "too_large")
         assert refused(client, full) == (401, "missing_credentials")
-        assert refused(client, call._replace(path="/metrics")) == (404, "not_found")
+        for path in (
+            "/metrics",
+            "/webhooks",
+            "/webhooks/none",
+            "/webhooks/../metrics",
+            "/-/reload",
+        ):
+            assert refused(client, call._replace(path=path)) == (404, "not_found"), path
         assert client.post(call)[0] == 200
-        with slow_calls(front, 6):  # of which one may be refused for the call before it
-            wait_for(lambda: client.post(call)[0] == 503, "one call more is refused")
+        with slow_requests(front, 6):  # of which one may be refused for the one before it
+            wait_for(lambda: client.post(call)[0] == 503, "one request more is refused")
             assert refused(client, call) == (503, "overloaded")
         for number in range(REPLICAS):
             fleet.stop(number, signal.SIGTERM)
@@ -312,19 +320,19 @@ def test_nginx_refuses_what_the_exporter_would(
 
 
 def refused(client: Client, call: Call) -> tuple[int, str]:
-    """Make a call that is refused; return its status and reason."""
+    """Send a request that is refused; return its status and reason."""
     status, answer = client.post(call)
     return status, answer["error"]
 
 
 @contextmanager
-def slow_calls(front: Nginx, number: int) -> Iterator[None]:
-    """Hold so many calls open, whose bodies do not come."""
-    head = b"POST /webhooks/mps HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+def slow_requests(front: Nginx, number: int) -> Iterator[None]:
+    """Hold so many requests open, whose bodies do not come."""
+    request = b"POST /webhooks/mps HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
     port = int(front.url.rpartition(":")[2])
     with ExitStack() as stack:
         for _ in range(number):
             plain = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             slow = stack.enter_context(front.trust.wrap_socket(plain, server_hostname="localhost"))
-            slow.sendall(head)
+            slow.sendall(request)
         yield

@@ -23,7 +23,7 @@ SINGLE, FIRST, SECOND = (
     "push-result-exporter@2",
 )
 INGEST = {SINGLE: 10987, FIRST: 11987, SECOND: 12987}
-HURRIED = "[Service]\nWatchdogSec=1s\nTimeoutStopSec=1s\nTimeoutAbortSec=1s\n"
+SHORT_TIMEOUTS = "[Service]\nWatchdogSec=1s\nTimeoutStopSec=1s\nTimeoutAbortSec=1s\n"
 
 POST = """
 import sys, urllib.request
@@ -50,7 +50,7 @@ def install(machine: Path, wheels: Path, key: Path) -> None:
         shutil.copy(unit, units)
     drop_in = units / f"{SECOND}.service.d"
     drop_in.mkdir()
-    (drop_in / "hurried.conf").write_text(HURRIED)
+    (drop_in / "timeouts.conf").write_text(SHORT_TIMEOUTS)
     secrets = machine / "etc" / "push-result-exporter"
     secrets.mkdir(mode=0o700)
     shutil.copy(key, secrets / "mps-public-key")
@@ -83,7 +83,7 @@ class Machine(NamedTuple):
         return totals_of(self.ask(f"http://127.0.0.1:{INGEST[unit] + 1}/metrics"))
 
     def deliver(self, unit: str, calls: list[Call]) -> None:
-        """Make calls to the exporter of a unit; each is acknowledged."""
+        """Post to the exporter of a unit; each request is acknowledged."""
         for call in calls:
             answer = self.ask(f"http://127.0.0.1:{INGEST[unit]}{call.path}", call.body.decode())
             assert json.loads(answer)["accepted"] == 1

@@ -1,0 +1,518 @@
+"""The ledger in PostgreSQL: many replicas, lost connections, servers that refuse."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from exporter.errors import ConfigurationError, RequestError
+from exporter.ledger import postgres
+from exporter.ledger.address import Address, parse_address
+from exporter.ledger.expiry import Expiry
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.postgres import PostgresStore
+from exporter.ledger.store import StoreError
+from exporter.results import Delivery, Series
+from tests.ledger.conftest import running
+from tests.support.postgres import PASSWORD, Server
+from tests.support.proxy import Cut, Proxy, proxy_to
+
+ACKED = Series("apns", "2", "mps")
+WINDOW = 1000.0
+BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'push-result-exporter'"
+CUT_OFF = f"SELECT pg_terminate_backend(pid) FROM ({BACKENDS}) AS backends"
+
+
+def store(address: Address, instance: str = "a", window: float = WINDOW) -> PostgresStore:
+    """Make a store of an instance."""
+    return PostgresStore(address, instance, dedupe_seconds=window)
+
+
+def delivery(*keys: int, content: int = 0) -> Delivery:
+    """Make a delivery of one result for each key."""
+    return Delivery(list(keys), {ACKED: 1}, 1, content)
+
+
+def counts(server: Server) -> dict[str, int]:
+    """Return what each instance has counted."""
+    rows = server.execute(
+        "SELECT instance, sum(count)::int FROM push_result_exporter.counts GROUP BY 1", "fresh"
+    )
+    return dict(rows)
+
+
+def keys(server: Server) -> int:
+    """Return how many keys the database has."""
+    [(number,)] = server.execute("SELECT count(*) FROM push_result_exporter.keys", "fresh")
+    return int(number)
+
+
+def total(one: Ledger) -> int:
+    """Return what a replica exposes."""
+    return sum(count.total for count in one.counts.values())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that must come."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - the ledger has no event for it
+            await asyncio.sleep(0.01)
+
+
+async def test_replicas_share_keys_and_count_apart(address: Address, server: Server) -> None:
+    """A delivery counts at the replica that saw it first, and each shows its own counts."""
+    async with AsyncExitStack() as stack:
+        a, b, c = [await stack.enter_async_context(running(store(address, name))) for name in "abc"]
+        assert await a.record([delivery(1, 2, 3)]) == 3
+        assert await b.record([delivery(3, 4), delivery(2)]) == 1
+        assert await b.record([delivery(1, 5), delivery(2), Delivery([], {ACKED: 7}, 7)]) == 8
+        assert await c.record([delivery(5, 4, 3, 2, 1)]) == 0
+        waiting = [one.record([delivery(*range(100, 200))]) for one in (a, b, c) for _ in range(3)]
+        assert sum(await asyncio.gather(*waiting)) == 100
+        shown = {name: total(one) for name, one in zip("abc", (a, b, c), strict=True)}
+        assert sum(shown.values()) == 3 + 1 + 8 + 100
+    assert counts(server) == {name: number for name, number in shown.items() if number}
+
+
+async def test_known_key_is_refused_without_the_database(address: Address, server: Server) -> None:
+    """What this replica has counted, or was told of, is a duplicate with no commit."""
+    commits: list[float] = []
+    async with (
+        running(store(address, "a")) as a,
+        running(store(address, "b"), on_commit=commits.append) as b,
+    ):
+        await a.record([delivery(1)])
+        assert [await b.record([delivery(1)]) for _ in range(5)] == [0] * 5
+        assert len(commits) == 1
+    assert counts(server) == {"a": 1}
+
+
+async def test_conflict_between_replicas(address: Address, server: Server) -> None:
+    """A key with another content than the one that another replica counted is refused."""
+    async with running(store(address, "a")) as a, running(store(address, "b")) as b:
+        await a.record([delivery(1, content=7)])
+        for _ in range(2):
+            waiting = [b.record([delivery(1, content=content)]) for content in (8, 7, 8, 9)]
+            outcome = await asyncio.gather(*waiting, return_exceptions=True)
+            assert all(isinstance(one, RequestError) or one == 0 for one in outcome)
+            assert getattr(outcome[0], "reason", None) == "conflict"
+        assert await b.record([delivery(1, content=7)]) == 0
+        assert b.pending == 0
+    assert counts(server) == {"a": 1}
+
+
+async def test_retry_after_both_restarted(address: Address, server: Server) -> None:
+    """A retry that reaches a replica which never saw the first try is a duplicate."""
+    async with running(store(address, "a")) as a:
+        await a.record([delivery(1)])
+    async with running(store(address, "b")) as b:
+        assert await b.record([delivery(1), delivery(2)]) == 1
+    async with running(store(address, "a")) as a:
+        assert total(a) == 1
+        assert await a.record([delivery(2)]) == 0
+    assert counts(server) == {"a": 1, "b": 1}
+
+
+async def test_keys_expire_by_window(address: Address, server: Server) -> None:
+    """Past the window a delivery is new, whether or not its key has been deleted."""
+    async with running(store(address, "a", 1), dedupe_seconds=1) as a:
+        await a.record([delivery(1, 2**63), delivery(2**64 - 1)])
+        await asyncio.sleep(1.1)
+        assert await a.record([delivery(1)]) == 1
+        assert keys(server) == 3
+        await a.record([delivery(7)])
+        server.execute(
+            "UPDATE push_result_exporter.keys SET at = at - interval '1 hour' WHERE key <> 7",
+            "fresh",
+        )
+        await Expiry(address, 400).expire()
+        assert keys(server) == 1
+    assert counts(server) == {"a": 5}
+
+
+@contextmanager
+def proxied(address: Address, server: Server) -> Iterator[tuple[Proxy, Address]]:
+    """Give a proxy before the server, and the address by way of it."""
+    with proxy_to(server.port) as proxy:
+        url = address.url.replace(f":{server.port}/", f":{proxy.port}/")
+        yield proxy, parse_address(f"{url}?sslmode=disable", address.password_file)
+
+
+def cut_nothing(_data: bytes, _from_server: bool) -> bool:
+    """Let everything pass."""
+    return False
+
+
+def cut_once(proxy: Proxy, *, reply: bool, afterwards: Cut = cut_nothing) -> None:
+    """Cut the next commit: where it goes to the server, or where its response comes back."""
+    under_way = False
+
+    def cut(data: bytes, from_server: bool) -> bool:
+        nonlocal under_way
+        if not from_server:
+            under_way = b"batch_epoch = epoch" in data
+        if not under_way or from_server != reply:
+            return False
+        proxy.cut = afterwards
+        return True
+
+    proxy.cut = cut
+
+
+@pytest.mark.parametrize(
+    ("reply", "forward"),
+    [(False, False), (False, True), (True, True)],
+    ids=["before", "during", "after"],
+)
+async def test_lost_connection_has_one_outcome(
+    address: Address, server: Server, reply: bool, forward: bool
+) -> None:
+    """Cut before, during or after COMMIT, a batch is acknowledged and counted once."""
+    with proxied(address, server) as (proxy, way):
+        async with running(store(way)) as one:
+            await one.record([delivery(1)])
+            for number in range(2, 12):
+                proxy.forward_last = forward
+                cut_once(proxy, reply=reply)
+                requests = [
+                    [delivery(number)],
+                    [Delivery([], {ACKED: 1}, 1)],
+                    [delivery(number, 1)],
+                ]
+                assert await asyncio.gather(*map(one.record, requests)) == [1, 1, 0]
+            assert one.problem is None
+            assert proxy.cuts == 10
+            assert total(one) == 21
+    assert counts(server) == {"a": 21}
+
+
+async def test_outcome_that_is_not_known_is_refused(
+    address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the server is away nothing is acknowledged; what it had committed is found again."""
+    monkeypatch.setattr(postgres, "_PATIENCE", 0.5)
+    with proxied(address, server) as (proxy, way):
+        async with running(store(way)) as one:
+            await one.record([delivery(1)])
+            cut_once(proxy, reply=True, afterwards=lambda _data, _from_server: True)
+            with pytest.raises(RequestError, match="send them again"):
+                await one.record([delivery(2)])
+            assert (one.problem is None, total(one)) == (False, 1)
+            proxy.cut = cut_nothing
+            await until(lambda: one.problem is None)
+            assert total(one) == 2
+            assert await one.record([delivery(2), delivery(3)]) == 1
+            assert total(one) == 3
+    assert counts(server) == {"a": 3}
+
+
+async def test_idle_connection_that_is_lost(address: Address, server: Server) -> None:
+    """A connection that the server ends while nothing happens is replaced, and nobody notices."""
+    errors: list[None] = []
+    async with running(store(address), on_error=lambda: errors.append(None)) as one:
+        await one.record([delivery(1)])
+        backends = {pid for (pid,) in server.execute(BACKENDS)}
+        server.execute(CUT_OFF)
+        await until(lambda: bool({pid for (pid,) in server.execute(BACKENDS)} - backends))
+        assert await one.record([delivery(1), delivery(2)]) == 1
+        assert (one.problem, errors, total(one)) == (None, [], 2)
+
+
+async def test_late_commit_of_a_lost_connection_is_refused(
+    address: Address, server: Server
+) -> None:
+    """What an old connection still had under way when the process connected again is void."""
+    first, second = store(address), store(address)
+    second._holder = first._holder
+    await first.open()
+    await second.open()
+    with pytest.raises(StoreError, match="INSTANCE"):
+        await first.probe()
+    assert not first.opened
+    await second.probe()
+    await first.close()
+    await second.probe()
+    await second.close()
+    [(holder,)] = server.execute("SELECT holder FROM push_result_exporter.instances", "fresh")
+    assert holder == ""
+
+
+async def test_second_process_waits_for_the_first(address: Address, server: Server) -> None:
+    """Two processes of one INSTANCE: the second counts only once the first is gone."""
+    first, second = Ledger(store(address)), Ledger(store(address))
+    await first.start()
+    await second.start()
+    await first.record([delivery(1)])
+    await asyncio.sleep(postgres.LEASE_SECONDS + 1)
+    assert "counts as INSTANCE a" in str(second.problem)
+    assert "INSTANCE of its own" in str(second.problem)
+    assert (first.problem, second.loaded) == (None, False)
+    await first.close()
+    await until(lambda: second.problem is None)
+    assert total(second) == 1
+    assert await second.record([delivery(1), delivery(2)]) == 1
+    await second.close()
+    assert counts(server) == {"a": 2}
+
+
+async def test_dead_process_is_replaced_and_one_that_wakes_up_is_not_heard(
+    address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name is free when its process was not seen for a while; that one cannot count any more."""
+    asleep = store(address)
+    await asleep.open()
+    async with running(store(address)) as second:
+        assert second.problem
+        await until(lambda: second.problem is None)
+        await second.record([delivery(1)])
+        with pytest.raises(StoreError, match="taken over"):
+            await asleep.probe()
+        monkeypatch.setattr(postgres, "_PATIENCE", 0.1)
+        await second.record([delivery(2)])
+    await asleep.close()
+    assert counts(server) == {"a": 2}
+
+
+async def test_duplicates_alone_keep_the_name(address: Address) -> None:
+    """A replica that gets nothing but duplicates keeps its name."""
+    async with running(store(address)) as one:
+        await one.record([delivery(1)])
+        end = time.monotonic() + postgres.LEASE_SECONDS + 1
+        while time.monotonic() < end:
+            assert await one.record([delivery(1)]) == 0
+            await asyncio.sleep(0.05)
+        other = store(address)
+        with pytest.raises(StoreError, match="counts as"):
+            await other.open()
+        await other.close()
+
+
+async def test_hanging_server_is_a_refusal(address: Address, server: Server) -> None:
+    """A server that is stopped does not hang the exporter, and service is back by itself."""
+    async with running(store(address)) as one:
+        await one.record([delivery(1)])
+        [(backend,)] = server.execute(BACKENDS)
+        started = time.monotonic()
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            waiting = one.record([delivery(2)])
+            await asyncio.sleep(4)
+        finally:
+            os.kill(backend, signal.SIGCONT)
+        [accepted] = await asyncio.gather(waiting, return_exceptions=True)
+        assert time.monotonic() - started < 20
+        await until(lambda: one.problem is None)
+        again = await one.record([delivery(2)])
+        assert (accepted == 1) == (again == 0)
+        assert total(one) == 2
+    assert counts(server) == {"a": 2}
+
+
+@contextmanager
+def setting(server: Server, statement: str, undo: str) -> Iterator[None]:
+    """Run a statement, and at the end of the block another that undoes it."""
+    # In a database that no setting of these tests is for.
+    database = "fresh" if "TABLE" in statement else "postgres"
+    server.execute(statement, database)
+    try:
+        yield
+    finally:
+        server.execute(undo, database)
+
+
+TROUBLES = {
+    "read-only": (
+        "ALTER DATABASE fresh SET default_transaction_read_only = on",
+        "ALTER DATABASE fresh RESET default_transaction_read_only",
+        "target_session_attrs=read-write",
+    ),
+    "wrong-password": (
+        "ALTER ROLE exporter PASSWORD 'another'",
+        f"ALTER ROLE exporter PASSWORD '{PASSWORD}'",
+        "LEDGER_PASSWORD_FILE",
+    ),
+    "no-connections-left": (
+        "ALTER ROLE exporter CONNECTION LIMIT 0",
+        "ALTER ROLE exporter CONNECTION LIMIT -1",
+        "max_connections",
+    ),
+    "no-login": (
+        "ALTER ROLE exporter NOLOGIN",
+        "ALTER ROLE exporter LOGIN",
+        "permitted to log in",
+    ),
+    "missing-rights": (
+        "ALTER TABLE push_result_exporter.keys OWNER TO postgres",
+        "ALTER TABLE push_result_exporter.keys OWNER TO exporter",
+        "ledger init",
+    ),
+}
+
+
+@pytest.mark.parametrize(("trouble", "undo", "advice"), TROUBLES.values(), ids=TROUBLES)
+async def test_server_that_refuses(
+    address: Address,
+    server: Server,
+    trouble: str,
+    undo: str,
+    advice: str,
+) -> None:
+    """Nothing is acknowledged, the problem says what to do, and it goes away with its cause."""
+    async with running(store(address)) as one:
+        await one.record([delivery(1)])
+        with setting(server, trouble, undo):
+            server.execute(CUT_OFF)
+            await until(lambda: advice in str(one.problem))
+            with pytest.raises(RequestError):
+                await one.record([delivery(2)])
+            assert PASSWORD not in str(one.problem)
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(1), delivery(2)]) == 1
+        assert total(one) == 2
+    assert counts(server) == {"a": 2}
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+async def test_server_restarts_under_load(address: Address, server: Server, mode: str) -> None:
+    """Each delivery is counted once over a restart of the server, retries included."""
+
+    async def deliver(one: Ledger, number: int) -> int:
+        while True:
+            try:
+                return await one.record([delivery(number)])
+            except RequestError:
+                await asyncio.sleep(0.05)
+
+    async with running(store(address)) as one, asyncio.timeout(60):
+        sending = [asyncio.create_task(deliver(one, number)) for number in range(50)]
+        await asyncio.sleep(0.05)
+        await asyncio.to_thread(server.stop, mode)
+        sending += [asyncio.create_task(deliver(one, number)) for number in range(50, 100)]
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(server.start)
+        await asyncio.gather(*sending)
+        assert total(one) == 100
+    assert counts(server) == {"a": 100}
+
+
+async def test_start_without_a_server() -> None:
+    """A server that is away is a problem that names what to check, and no end."""
+    async with running(store(parse_address("postgresql://u:secret@127.0.0.1:1/d"))) as one:
+        assert "check that the server runs" in str(one.problem)
+        assert not one.loaded
+        with pytest.raises(RequestError):
+            await one.record([delivery(1)])
+
+
+async def test_newer_schema_is_refused(address: Address, server: Server) -> None:
+    """A database that a later exporter has upgraded ends the start and is left alone."""
+    async with running(store(address)):
+        pass
+    server.execute("UPDATE push_result_exporter.schema_version SET version = 7", "fresh")
+    one = Ledger(store(address))
+    with pytest.raises(ConfigurationError, match="version 7, and this exporter knows 1"):
+        await one.start()
+    await one.close()
+
+
+async def test_schema_is_made_by_somebody_else(
+    address: Address, server: Server, tmp_path: Path
+) -> None:
+    """A role that may not create a schema is told how to get one."""
+    server.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'", "postgres")
+    password = tmp_path / "guest"
+    password.write_text("guest")
+    guest = parse_address(server.url("guest", "fresh"), password)
+    async with running(store(guest)) as one:
+        assert "ledger init" in str(one.problem)
+        async with running(store(address, "owner")):
+            pass
+        await until(lambda: "--grant-to" in str(one.problem))
+        server.execute(
+            "GRANT USAGE ON SCHEMA push_result_exporter TO guest;"
+            "GRANT SELECT ON push_result_exporter.schema_version TO guest;"
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON push_result_exporter.instances,"
+            "push_result_exporter.counts, push_result_exporter.keys TO guest",
+            "fresh",
+        )
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(1)]) == 1
+    server.execute("DROP OWNED BY guest", "fresh")
+    server.execute("DROP ROLE guest", "postgres")
+
+
+async def test_asynchronous_commit_is_made_synchronous(address: Address, server: Server) -> None:
+    """A server that would acknowledge before its disk has it is asked not to, unless told to."""
+    with setting(
+        server,
+        "ALTER DATABASE fresh SET synchronous_commit = off",
+        "ALTER DATABASE fresh RESET synchronous_commit",
+    ):
+        for durable, expected in ((True, "on"), (False, "off")):
+            one = PostgresStore(address, "a", dedupe_seconds=WINDOW, durable=durable)
+            await one.open()
+            [(found,)] = await one._database.run("SELECT current_setting('synchronous_commit')")
+            assert found == expected
+            await one.close()
+
+
+async def test_table_that_is_locked(address: Address, server: Server) -> None:
+    """A lock that somebody else holds is a refusal after the statement timeout."""
+    async with running(store(address)) as one:
+        await one.record([delivery(1)])
+        with closing(psycopg.connect(server.url("postgres", "fresh"))) as intruder:
+            intruder.execute("LOCK TABLE push_result_exporter.keys")
+            with pytest.raises(RequestError):
+                await one.record([delivery(2)])
+            assert "look for locks" in str(one.problem)
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(2)]) == 1
+
+
+PARTS: dict[str, Any] = {
+    "postgresql://u:secret@h:5432/d": "postgresql://u@h:5432/d",
+    "postgres://u:sec%2Fret@h/d?sslmode=require": "postgresql://u@h/d",
+    "postgresql://h1,h2/d?user=u&password=secret": "postgresql://u@h1,h2/d",
+    "postgresql://u:secret@h1:1,h2:2/d?target_session_attrs=read-write": (
+        "postgresql://u@h1:1,h2:2/d"
+    ),
+    "postgresql://h1,h2:6/": "postgresql://h1,h2:6/",
+}
+
+
+@pytest.mark.parametrize(("url", "name"), PARTS.items())
+def test_name_of_a_ledger_shows_no_password(url: str, name: str) -> None:
+    """People see user, hosts and database, whatever else the URL holds."""
+    assert parse_address(url).name == name
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("mysql://u:secret@h/d", "not a URL like"),
+        ("host=h password=secret", "not a URL like"),
+        ("postgresql://u:secret@h:port/d?nonsense=1", "cannot read it"),
+        ("postgresql://u:se%zzcret@h/d", "cannot read it"),
+        ("postgresql://u:secret@h/d?bogus=1", "cannot read it"),
+    ],
+)
+def test_bad_url(url: str, problem: str) -> None:
+    """A URL that libpq cannot read is refused, and nothing of it is repeated."""
+    with pytest.raises(ConfigurationError, match=f"LEDGER_URL.*{problem}") as refused:
+        parse_address(url)
+    assert "cret" not in str(refused.value)
+
+
+def test_two_passwords(tmp_path: Path) -> None:
+    """A password in the URL and another in a file are an error, and so is a file that is absent."""
+    with pytest.raises(ConfigurationError, match="LEDGER_PASSWORD_FILE"):
+        parse_address("postgresql://u:secret@h/d", tmp_path)
+    with pytest.raises(ConfigurationError, match=r"absent: No such file"):
+        parse_address("postgresql://u@h/d", tmp_path / "absent").password()

@@ -1,0 +1,86 @@
+"""Types in the words of TOML and JSON, and the fields of what is sent as JSON."""
+
+import ast
+import inspect
+import types
+import typing
+from collections.abc import Iterator
+from enum import Enum
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+_TYPES = {
+    bool: "true or false",
+    int: "integer",
+    float: "number",
+    str: "text",
+    Path: "file",
+    Any: "any",
+}
+
+
+def words(annotation: Any) -> str:
+    """Say a type in the words of someone who writes TOML or JSON."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        said = words(arguments[0])
+    elif origin in (typing.Union, types.UnionType):
+        said = " or ".join(words(one) for one in arguments if one is not types.NoneType)
+    elif origin in (list, tuple):
+        said = f"list of {words(arguments[0])}s" if arguments[0] in _TYPES else "list"
+    elif origin is dict:
+        said = f"object of {words(arguments[1])}s" if arguments[1] is not Any else "object"
+    elif origin is typing.Literal or (
+        isinstance(annotation, type) and issubclass(annotation, Enum)
+    ):
+        said = ", ".join(f"`{one}`" for one in arguments or annotation)
+    else:
+        said = _TYPES.get(annotation, "object")
+    return said
+
+
+def fields(
+    struct: type[msgspec.Struct], prefix: str, seen: dict[type, str]
+) -> Iterator[tuple[str, str, str]]:
+    """List the fields of a struct, and once those of each struct inside it."""
+    says = docstrings(struct)
+    for field in msgspec.structs.fields(struct):
+        inner = next((one for one in _parts(field.type) if _is_struct(one)), None)
+        path = prefix + field.name + ("[]" if typing.get_origin(field.type) is list else "")
+        meaning = says.get(field.name) or (_summary(inner) if inner else "")
+        if inner in seen:
+            meaning += f" Fields as of `{seen[inner]}`."
+        optional = " or null" if types.NoneType in typing.get_args(field.type) else ""
+        yield f"`{path}`", words(field.type) + optional, meaning.strip()
+        if inner and inner not in seen:
+            seen[inner] = path
+            yield from fields(inner, f"{path}.", seen)
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _parts(kind: Any) -> Iterator[Any]:
+    yield kind
+    for argument in typing.get_args(kind):
+        yield from _parts(argument)
+
+
+def _summary(struct: type[msgspec.Struct]) -> str:
+    return (struct.__doc__ or "").partition("\n\n")[0]
+
+
+def docstrings(kind: type) -> dict[str, str]:
+    """Read the strings that stand below the fields of a class, which Python does not keep."""
+    (definition,) = ast.parse(inspect.getsource(kind)).body
+    found = {}
+    body = definition.body if isinstance(definition, ast.ClassDef) else []
+    for field, text in pairwise(body):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str())):
+                found[name] = " ".join(text.value.value.split())  # type: ignore[attr-defined]
+    return found

@@ -1,0 +1,122 @@
+"""The habits of the project: tools that are locked, and a release that is what it says."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from exporter.runtime import VERSION
+from tests.support.markdown import ROOT
+
+GROUPS: dict[str, list[Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))[
+    "dependency-groups"
+]
+TOOLS = [Requirement(one) for group in GROUPS.values() for one in group if isinstance(one, str)]
+CHANGELOG = """\
+# Changelog
+
+## [Unreleased]
+
+- Later.
+
+## [1.2.3] - 2026-12-01
+
+### Added
+
+- One thing.
+
+## [1.2.2] - 2026-11-01
+
+- Before.
+"""
+
+
+OLD_WORDS = (
+    "mend the cause",
+    "let it hurry",
+    "hang up",
+    "hangs up",
+    "leave to send",
+    "the settings in force",
+    "is known when it comes again",
+    "the item is no result",
+    "laid over ours",
+    "the most telling alert",
+)
+NEW_WORDS = (
+    "fix the cause",
+    "close the connection",
+    "an evicted body",
+    "the effective settings",
+    "brute force, hanging, a hurricane, amended",
+    "merged over the built-in tables",
+    "there are no results yet",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "old"), [(one, True) for one in OLD_WORDS] + [(one, False) for one in NEW_WORDS]
+)
+def test_dialect_is_kept_out(text: str, old: bool) -> None:
+    """The hooks of `make lint` find words that were ours alone, and leave good ones be."""
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    hooks = {hook["id"]: hook["entry"] for hook in config["repos"][0]["hooks"]}
+    command = [Path(sys.executable).parent / "codespell", *hooks["words"].split()[1:], "-"]
+    spelled = subprocess.run(
+        command, input=text, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (spelled.returncode != 0 or re.search(hooks["phrases"], text) is not None) == old
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=str)
+def test_tool_is_locked(tool: Requirement) -> None:
+    """Each development tool is locked by hash, to a version that pyproject allows."""
+    lock = (ROOT / "tests" / "requirements.txt").read_text("utf-8")
+    name = re.escape(tool.name)
+    locked = re.search(rf"^{name}==([^ ;]+).*\\\n    --hash=sha256:", lock, re.MULTILINE)
+    assert locked, "make lock"
+    assert locked[1] in tool.specifier, "make lock"
+
+
+def release_step(name: str, tag: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a step of the release workflow as its runner would for a tag."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text("utf-8"))
+    (script,) = [
+        step["run"] for step in workflow["jobs"]["build"]["steps"] if step.get("name") == name
+    ]
+    return subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=folder,
+        env=os.environ | {"GITHUB_REF_NAME": tag},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_release_takes_its_notes_from_the_changelog(tmp_path: Path) -> None:
+    """The notes are the section of the version, and nothing of its neighbours."""
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    assert release_step("Take the notes from the changelog", "v1.2.3", tmp_path).returncode == 0
+    notes = (tmp_path / "notes" / "notes.md").read_text()
+    assert notes.split() == ["###", "Added", "-", "One", "thing."]
+
+
+def test_release_without_notes_fails(tmp_path: Path) -> None:
+    """A version that the changelog does not know is not released."""
+    (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
+    assert release_step("Take the notes from the changelog", "v1.2", tmp_path).returncode != 0
+
+
+@pytest.mark.parametrize(("tag", "released"), [(f"v{VERSION}", True), (f"v{VERSION}.1", False)])
+def test_release_has_the_version_of_its_tag(tag: str, released: bool) -> None:
+    """A tag releases only what calls itself by that version."""
+    done = release_step("Hold the tag against the version", tag, ROOT)
+    assert (done.returncode == 0) == released
