@@ -42,7 +42,9 @@ class LedgerStatus(msgspec.Struct, frozen=True):
     store: str
     """The path of a file, or the address of a database."""
     problem: str | None
+    """Why nothing can be committed now."""
     pending_results: int
+    """Results that wait for their commit."""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -50,12 +52,16 @@ class Status(msgspec.Struct, frozen=True):
 
     health: Health
     ready: bool
+    """Whether results are accepted."""
     problem: str | None
+    """Why they are not: `draining` or `ledger_unavailable`."""
     now: float
+    """When this was made."""
     version: str
     host: str
     process: int
     ports: dict[str, int]
+    """Of both listeners, as they are bound."""
     started_at: float
     uptime_seconds: float
     ledger: LedgerStatus
@@ -75,6 +81,7 @@ class Status(msgspec.Struct, frozen=True):
     """Words for a channel that no table knows, the last seen first."""
     refused: list[Refused]
     settings: dict[str, Any]
+    """The effective settings, by name; of keys, tokens and secrets the paths alone."""
 
 
 def status_of(runtime: Service, history: History) -> Status:

@@ -47,22 +47,26 @@ class UnknownCodeStatus(msgspec.Struct, frozen=True):
     channel: str
     code: str
     message: str | None
+    """The latest one, without what may be a token."""
     last_seen: float | None
     """None if it has not come since the start."""
     results: int
     results_last_hour: int
     last_received: float | None
     toml: str
+    """The row to fill in, for a file of CODE_TABLE_FILES."""
 
 
 class UnknownHintStatus(msgspec.Struct, frozen=True):
     """A sender's word for a channel that no table knows, and the lines to make it an alias."""
 
     hint: str
+    """As the sender writes it."""
     code: str
     """The latest code that came with it."""
     last_seen: float
     toml: str
+    """The lines to fill in, for a file of CODE_TABLE_FILES."""
 
 
 def counted_codes(runtime: Service, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:
