@@ -65,6 +65,7 @@ class UnknownHintStatus(msgspec.Struct, frozen=True):
     """A sender's word for a channel that no table knows, and the lines to make it an alias."""
 
     hint: str
+    """As the sender writes it."""
     code: str
     """The latest code that came with it."""
     last_seen: float

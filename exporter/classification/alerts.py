@@ -221,11 +221,12 @@ class Alert(msgspec.Struct, frozen=True):
 
     name: str
     runbook: str
+    """The path of its page on the admin listener."""
 
     @classmethod
     def named(cls, name: str) -> "Alert":
         """Find the runbook of an alert."""
-        return cls(name, runbook_url(name))
+        return cls(name, f"runbooks/{name}")
 
 
 def alerts_for(meaning: ClassifiedResult) -> list[Alert]:

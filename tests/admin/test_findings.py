@@ -75,7 +75,7 @@ async def test_what_is_wrong_with_a_channel(
     assert f" {result['code']} " in finding.detail
     assert finding.action
     assert finding.alert
-    assert finding.alert.runbook.endswith(f"{finding.alert.name}.md")
+    assert finding.alert.runbook == f"runbooks/{finding.alert.name}"
     fewer = await judged(exporter, history, acked(channel, 100 * number))
     assert said(fewer) == ([title] if state != "attention" else [])
 
