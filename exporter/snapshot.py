@@ -19,6 +19,8 @@ class Configuration:
     classifier: Classifier
     gateways: Gateways
     """Who may send results, and in which format, by the path below `/webhooks/`."""
+    warnings: tuple[str, ...]
+    """What is not wrong, but worth a look, in the files of gateways."""
     passwords: Passwords | None
     """Who may use the admin listener; None for everyone who reaches it."""
     tls: ssl.SSLContext | None
@@ -38,6 +40,7 @@ def load_configuration(settings: Settings) -> Configuration:
         tables=tables,
         classifier=Classifier(tables),
         gateways=gateways,
+        warnings=tuple(warning for one in gateways.values() for warning in one.warnings),
         passwords=load_passwords(users) if users else None,
         tls=load_tls(certificate, key) if certificate and key else None,
     )
