@@ -129,7 +129,7 @@ class Metrics:
         )
         records = Counter(
             RECORDS,
-            "Rejected requests to be kept in RECORD: written, dropped for lack of space, or failed.",
+            "Rejected requests to keep in RECORD: written, dropped for lack of space, or failed.",
             ["outcome"],
             registry=self.registry,
         )
