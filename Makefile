@@ -62,7 +62,7 @@ screenshots: $(VENV)/developer ## pictures of the pages, two of them for README;
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --upgrade \
 	--custom-compile-command 'make lock'
 
-lock: $(VENV)/developer ## renew the versions and hashes of what is in the image
+lock: $(VENV)/developer ## renew the versions and hashes of what is in the image, and of the tools
 	$(LOCK) --all-extras pyproject.toml -o deploy/image/requirements.txt
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' | \
 		$(LOCK) - -o deploy/image/build-requirements.txt

@@ -3,7 +3,6 @@
 Their expressions read recording rules, so Prometheus has to load rules.yml for them, too.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 
 import yaml
@@ -11,23 +10,26 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from dashboards.layout import EXPORTER, OVERVIEW
 from dashboards.rules import Rule, alerts
+from exporter.classification.alerts import DECLARATIONS, AlertName
 
 DATASOURCE = "prometheus"
 """The uid in deploy/grafana/provisioning/datasources/."""
 
 PANELS = {
-    "PushBadDeviceTokenSpike": (OVERVIEW, "BadDeviceToken on APNs"),
-    "PushInvalidTokenRatioHigh": (OVERVIEW, "Invalid tokens by channel"),
-    "PushThrottled": (OVERVIEW, "Throttling and quotas"),
-    "PushChannelRejected": (OVERVIEW, "Failures by channel"),
-    "PushVendorOutage": (OVERVIEW, "Vendor outages and connections"),
-    "PushFailureRatioHigh": (OVERVIEW, "Failures by channel"),
-    "PushResultsStopped": (OVERVIEW, "Results by channel"),
-    "PushUnknownCode": (OVERVIEW, "Unknown codes seen"),
-    "PushWebhookRejecting": (EXPORTER, "Calls refused by webhook"),
-    "PushExporterDown": (EXPORTER, "Calls by status"),
-    "PushExporterOverloaded": (EXPORTER, "Waiting"),
-    "PushLedgerFailing": (EXPORTER, "Ledger errors over time"),
+    AlertName.CHANNEL_REJECTED: (OVERVIEW, "Failures by channel"),
+    AlertName.NOTHING_ACCEPTED: (OVERVIEW, "Accepted by channel"),
+    AlertName.BAD_DEVICE_TOKEN_SPIKE: (OVERVIEW, "BadDeviceToken on APNs"),
+    AlertName.THROTTLED: (OVERVIEW, "Throttling and quotas"),
+    AlertName.INVALID_TOKEN_RATIO_HIGH: (OVERVIEW, "Invalid tokens by channel"),
+    AlertName.VENDOR_OUTAGE: (OVERVIEW, "Vendor outages and connections"),
+    AlertName.FAILURE_RATIO_HIGH: (OVERVIEW, "Failures by channel"),
+    AlertName.DELIVERY_RATIO_LOW: (OVERVIEW, "Delivered of accepted"),
+    AlertName.RESULTS_STOPPED: (OVERVIEW, "Results by channel"),
+    AlertName.UNKNOWN_CODE: (OVERVIEW, "Unknown codes seen"),
+    AlertName.WEBHOOK_REJECTING: (EXPORTER, "Requests refused by webhook"),
+    AlertName.EXPORTER_DOWN: (EXPORTER, "Requests by status"),
+    AlertName.EXPORTER_OVERLOADED: (EXPORTER, "Waiting"),
+    AlertName.LEDGER_FAILING: (EXPORTER, "Ledger errors over time"),
 }
 """The panel that shows what an alert is about, and on which Grafana marks when it fired."""
 
@@ -37,12 +39,11 @@ _HEADER = """\
 # The alerts read the recording rules of rules.yml, so Prometheus has to load that file here, too.
 # Use either Alertmanager or these rules to notify: both would tell everything twice.
 """
-_BLOCK = re.compile(
-    r"\{\{-? *(?P<kind>range|with) (?:(?!\}\}).)*\| *query *-?\}\}(?P<found>.*?)"
-    r"(?:\{\{-? *else *-?\}\}(?P<otherwise>.*?))?\{\{-? *end *-?\}\}",
-    re.DOTALL,
-)
-_NOT_IN_GRAFANA = re.compile(r"\b(query|first|value|label|strvalue|sortByLabel)\b")
+INTERVAL = "30s"
+"""A multiple of the 10 seconds in which Grafana's scheduler counts; the rules run every 15."""
+
+FOLDER = "Push"
+"""The folder in which Grafana keeps dashboards and alerts."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -64,32 +65,33 @@ def text(boards: Iterable[Dashboard]) -> str:
     group = {
         "orgId": 1,
         "name": "push-result-exporter",
-        "folder": "Push",
-        "interval": "1m",
+        "folder": FOLDER,
+        "interval": INTERVAL,
         "rules": [_rule(rule, ids) for rule in alerts()],
     }
     content = {"apiVersion": 1, "groups": [group]}
     return _HEADER + yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=1000)
 
 
-def template(prometheus: str) -> str:
-    """Convert the template of an annotation: Grafana has no queries in them.
+def annotations(rule: Rule) -> dict[str, str]:
+    """Say in Grafana what can be said without a query, which its annotations cannot make.
 
-    A loop over the codes that an alert is about becomes a pointer to its dashboard; a sentence
-    that has an alternative without the query becomes that.
+    The description is the declared advice; the codes, the usual share and since when are on the
+    dashboard that the alert links to.
     """
-    plain = _BLOCK.sub(_without_query, prometheus)
-    plain = re.sub(r"\$value\b", "$values.A.Value", " ".join(plain.split()))
-    for action in re.findall(r"\{\{.*?\}\}", plain):
-        if _NOT_IN_GRAFANA.search(action):
-            raise ValueError(f"Grafana cannot do this in an annotation: {action}")
-    return re.sub(r" ([.,;])", r"\1", plain)
+    texts: dict[str, str] = rule["annotations"]
+    summary, link = (_values(texts[name]) for name in ("summary", "dashboard_url"))
+    return {
+        "summary": summary,
+        "description": f"{summary}. {DECLARATIONS[rule['alert']].advice}",
+        "runbook_url": texts["runbook_url"],
+        "dashboard_url": link,
+    }
 
 
-def _without_query(block: re.Match[str]) -> str:
-    if block["kind"] == "range":
-        return "codes that the dashboard lists;" if ";" in block["found"] else ""
-    return block["otherwise"] or ""
+def _values(template: str) -> str:
+    """Name the value as Grafana does: its `$value` is a text that lists all queries."""
+    return template.strip().replace("$value", "$values.A.Value")
 
 
 def _rule(rule: Rule, ids: dict[tuple[str, str], int]) -> Rule:
@@ -107,7 +109,7 @@ def _rule(rule: Rule, ids: dict[tuple[str, str], int]) -> Rule:
         "missing_series_evals_to_resolve": 1,
         "dashboardUid": uid,
         "panelId": ids[uid, title],
-        "annotations": {key: template(value) for key, value in rule["annotations"].items()},
+        "annotations": annotations(rule),
         "labels": rule["labels"],
         "isPaused": False,
     }

@@ -1,4 +1,4 @@
-"""From Python to the files that Grafana reads."""
+"""From Python to the files that users apply: for Grafana, and the code rows of the runbooks."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards import alerting, channel, exporter, overview, rules
+from dashboards import alerting, channel, exporter, overview, rules, runbooks
 
 GRAFANA = rules.DEPLOY / "grafana"
 
@@ -21,6 +21,7 @@ def files() -> Mapping[Path, str]:
     return {
         **{GRAFANA / "dashboards" / f"{board.uid}.json": _text(board) for board in boards},
         GRAFANA / "provisioning" / "alerting" / "rules.yaml": alerting.text(boards),
+        **runbooks.files(),
     }
 
 

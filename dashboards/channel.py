@@ -16,6 +16,7 @@ from dashboards.style import (
     Line,
     to_runbook,
 )
+from exporter.classification.alerts import AlertName
 
 
 def build() -> Dashboard:
@@ -28,6 +29,7 @@ def build() -> Dashboard:
             f"Last {NOW}": health.shares(),
             "Failing codes": [_failing_codes(), health.severities()],
             "All codes": [_codes(), _categories(), _table()],
+            "From accepted to delivered": health.delivery(),
             "Against the day before": [_failures(), _invalid_tokens()],
         },
         variables=[layout.channel("apns")],
@@ -50,7 +52,7 @@ def _now() -> list[Panel]:
             COUNT,
             queries.critical(),
             steps=ZERO_IS_GOOD,
-            link=to_runbook("PushChannelRejected"),
+            link=to_runbook(AlertName.CHANNEL_REJECTED),
         ),
         health.unknown_codes(),
     ]
@@ -60,7 +62,7 @@ def _failing_codes() -> Panel:
     named = queries.named_codes(NOT_INFO, labels=("category",))
     return lines(
         "Failing codes",
-        "Results a second that are not info: in all, and by code. The points are exemplars: "
+        "Results per second that are not info: in all, and by code. The points are exemplars: "
         "messages that had such a result, with their id in msg_id, drawn at 1. Prometheus keeps "
         "them with --enable-feature=exemplar-storage.",
         PER_SECOND,
@@ -72,7 +74,7 @@ def _failing_codes() -> Panel:
 def _codes() -> Panel:
     return lines(
         "Codes",
-        "Results a second by code, those that went well included.",
+        "Results per second by code, those that went well included.",
         PER_SECOND,
         Line(queries.named_codes(), "{{name}} ({{code}})"),
         stacked=True,
@@ -113,7 +115,7 @@ def _failures() -> Panel:
         "Failures",
         "Share of results with severity error or critical, and what it was a day earlier.",
         partial(queries.severity_share, FAILED),
-        "PushFailureRatioHigh",
+        AlertName.FAILURE_RATIO_HIGH,
     )
 
 
@@ -123,5 +125,5 @@ def _invalid_tokens() -> Panel:
         "Share of results that say the token is invalid, and what it was a day earlier. A spike is "
         "far above its own past; a steady share is not one.",
         partial(queries.category_share, TOKEN_INVALID),
-        "PushInvalidTokenRatioHigh",
+        AlertName.INVALID_TOKEN_RATIO_HIGH,
     )

@@ -7,9 +7,9 @@ from dashboards.panels import Panel, distribution, lines, number, rows
 from dashboards.queries import NOW
 from dashboards.style import (
     BYTES,
-    CALLS_PER_SECOND,
     COUNT,
     PER_SECOND,
+    REQUESTS_PER_SECOND,
     SECONDS,
     SHARE,
     ZERO_IS_GOOD,
@@ -19,24 +19,33 @@ from dashboards.style import (
     up_to,
 )
 from exporter import metrics
+from exporter.classification.alerts import AlertName
 
 _REFUSED = 'status!="accepted"'
 _OURS = 'alertname=~".+(Exporter|Ledger|Webhook).+"'
-_QUIET = "No calls in this time range"
+_QUIET = "No requests in this time range"
 
 
 def build() -> Dashboard:
     """Build the dashboard of the exporter."""
     return layout.dashboard(
         layout.EXPORTER,
-        "The exporter itself: calls, latency, ledger, memory, replicas.",
+        "The exporter itself: requests, latency, ledger, memory, replicas.",
         {
             "Now": _now(),
-            "Calls": [_requests(), _refusals(), _latency(), _latency_quantiles()],
+            "Requests": [_requests(), _refusals(), _latency(), _latency_quantiles()],
+            "Gateways": [_gateway()],
             "Items": [_rejections(), _duplicates()],
-            "Ledger": [_commits(), _commit_seconds(), _waiting(), _commit_errors()],
+            "Ledger": [
+                _commits(),
+                _commit_seconds(),
+                _waiting(),
+                _commit_errors(),
+                _dedupe_reach(),
+            ],
             "Process": [_memory(), _processor(), _files(), _replicas()],
         },
+        variables=[layout.sources()],
         alerts=queries.alerts(queries.FIRING, _OURS),
     )
 
@@ -54,7 +63,7 @@ def _replicas_now() -> list[Panel]:
             COUNT,
             f"sum({up})",
             steps=[(None, "red"), (1, "green")],
-            link=to_runbook("PushExporterDown"),
+            link=to_runbook(AlertName.EXPORTER_DOWN),
             no_value="Not scraped",
         ),
         number(
@@ -63,7 +72,7 @@ def _replicas_now() -> list[Panel]:
             COUNT,
             f"sum({up} == bool 0)",
             steps=ZERO_IS_GOOD,
-            link=to_runbook("PushExporterDown"),
+            link=to_runbook(AlertName.EXPORTER_DOWN),
             no_value="Not scraped",
         ),
     ]
@@ -74,19 +83,19 @@ def _calls_now() -> list[Panel]:
     refused = queries.total(queries.rate(metrics.REQUESTS, _REFUSED, window=NOW))
     return [
         number(
-            "Calls",
-            f"Webhook calls a second, over the last {NOW}.",
-            CALLS_PER_SECOND,
+            "Requests",
+            f"Webhook requests per second, over the last {NOW}.",
+            REQUESTS_PER_SECOND,
             requests,
         ),
         number(
-            "Calls refused",
-            f"Share of calls that were not accepted, over the last {NOW}.",
+            "Requests refused",
+            f"Share of requests that were not accepted, over the last {NOW}.",
             SHARE,
             queries.share(refused, requests),
             steps=up_to("refused_share"),
-            link=to_runbook("PushWebhookRejecting"),
-            no_value=f"No calls in {NOW}",
+            link=to_runbook(AlertName.WEBHOOK_REJECTING),
+            no_value=f"No requests in {NOW}",
         ),
     ]
 
@@ -99,7 +108,7 @@ def _state_now() -> list[Panel]:
             COUNT,
             queries.total(queries.increase(metrics.COMMIT_ERRORS, window=NOW)),
             steps=ZERO_IS_GOOD,
-            link=to_runbook("PushLedgerFailing"),
+            link=to_runbook(AlertName.LEDGER_FAILING),
         ),
         number(
             "Last reload",
@@ -115,13 +124,13 @@ def _requests() -> Panel:
     accepted = queries.rate(metrics.REQUESTS, 'status="accepted"')
     other = queries.total(queries.rate(metrics.REQUESTS, _REFUSED), "source", "status")
     return lines(
-        "Calls by status",
-        "Webhook calls a second: accepted, or the reason of the error.",
-        CALLS_PER_SECOND,
+        "Requests by status",
+        "Webhook requests per second: accepted, or the reason of the error.",
+        REQUESTS_PER_SECOND,
         Line(queries.total(accepted, "source", "status"), "{{source}} {{status}}"),
         Line(queries.some(other), "{{source}} {{status}}"),
         stacked=True,
-        link=to_runbook("PushWebhookRejecting"),
+        link=to_runbook(AlertName.WEBHOOK_REJECTING),
     )
 
 
@@ -129,12 +138,12 @@ def _refusals() -> Panel:
     whole = queries.total(queries.rate(metrics.REQUESTS), "source")
     part = queries.total(queries.rate(metrics.REQUESTS, _REFUSED), "source")
     return lines(
-        "Calls refused by webhook",
-        "Share of each webhook's calls that were not accepted. Source unknown is a path that is "
-        "no webhook, or a call that is not HTTP.",
+        "Requests refused by webhook",
+        "Share of each webhook's requests that were not accepted. Source unknown is a path that is "
+        "no webhook, or a request that is not HTTP.",
         SHARE,
         Line(queries.share(part, whole), "{{source}}"),
-        link=to_runbook("PushWebhookRejecting"),
+        link=to_runbook(AlertName.WEBHOOK_REJECTING),
         least_interval="1m",
         no_value=_QUIET,
     )
@@ -143,8 +152,8 @@ def _refusals() -> Panel:
 def _latency() -> Panel:
     buckets = queries.increase(f"{metrics.REQUEST_SECONDS}_bucket", window=queries.INTERVAL)
     return distribution(
-        "Time to answer",
-        "How many calls took how long, from the head of a call to its answer. An answer waits for "
+        "Response time",
+        "How many requests took how long, from their headers to the response. It waits for "
         "the disk.",
         queries.total(buckets, "le"),
         no_value=_QUIET,
@@ -153,8 +162,8 @@ def _latency() -> Panel:
 
 def _latency_quantiles() -> Panel:
     return lines(
-        "Time to answer, quantiles",
-        "How long the faster half and 99 % of the calls took at most, estimated.",
+        "Response time, quantiles",
+        "How long the faster half and 99 % of the requests took at most, estimated.",
         SECONDS,
         Line(queries.quantile(0.5, metrics.REQUEST_SECONDS), "median"),
         Line(queries.quantile(0.99, metrics.REQUEST_SECONDS), "99 %"),
@@ -163,22 +172,60 @@ def _latency_quantiles() -> Panel:
     )
 
 
+def _gateway() -> Panel:
+    """Draw one panel for each chosen gateway: Grafana repeats it by the variable."""
+    source = 'source="$source"'
+    requests = queries.total(queries.rate(metrics.REQUESTS, source), "status")
+    items = [
+        Line(queries.total(queries.rate(metric, source)), f"items {outcome}")
+        for metric, outcome in (
+            (metrics.REJECTED, "rejected"),
+            (metrics.DUPLICATES, "duplicate"),
+            (metrics.SKIPPED, "skipped"),
+        )
+    ]
+    panel = lines(
+        "Gateway $source",
+        "Requests of the gateway per second, by status, and the items in them that were not "
+        "counted: rejected, repeated, or of a kind that is not wanted.",
+        PER_SECOND,
+        Line(queries.some(requests), "requests {{status}}"),
+        *items,
+        link=to_runbook(AlertName.WEBHOOK_REJECTING),
+        no_value=_QUIET,
+    )
+    panel.repeat("source")
+    panel.repeat_direction("h")
+    return panel.max_per_row(3)
+
+
+def _dedupe_reach() -> Panel:
+    return lines(
+        "Reach of deduplication",
+        "How far back a repeated result is recognised. Below DEDUPE_WINDOW_SECONDS the bound on "
+        "entries is reached, and a retry that is older is counted again.",
+        SECONDS,
+        Line(queries.select(metrics.DEDUPE_REACH), "{{instance}}"),
+        no_value="No deduplication",
+    )
+
+
 def _rejections() -> Panel:
     reasons = queries.total(queries.rate(metrics.REJECTED), "source", "reason")
     return lines(
         "Items rejected",
-        "Items a second that were not results: in all, and by reason.",
+        "Items per second that were rejected: in all, and by reason.",
         PER_SECOND,
         Line(queries.total(queries.rate(metrics.REJECTED)), "All"),
         Line(queries.some(reasons), "{{source}} {{reason}}"),
-        link=to_runbook("PushWebhookRejecting"),
+        link=to_runbook(AlertName.WEBHOOK_REJECTING),
     )
 
 
 def _duplicates() -> Panel:
     return lines(
         "Duplicates",
-        "Items a second that had been counted before and were not counted again.",
+        "Items per second that had been counted before and were not counted again.",
         PER_SECOND,
         Line(queries.total(queries.rate(metrics.DUPLICATES), "source"), "{{source}}"),
     )
@@ -188,10 +235,10 @@ def _commits() -> Panel:
     commits = queries.rate(f"{metrics.COMMIT_SECONDS}_count")
     return lines(
         "Commits",
-        "Commits to the ledger a second. Each holds all that came since the one before.",
+        "Commits to the ledger per second. Each holds all that came since the one before.",
         PER_SECOND,
         Line(queries.total(commits, "instance"), "{{instance}}"),
-        link=to_runbook("PushLedgerFailing"),
+        link=to_runbook(AlertName.LEDGER_FAILING),
     )
 
 
@@ -202,7 +249,7 @@ def _commit_seconds() -> Panel:
         SECONDS,
         Line(queries.quantile(0.5, metrics.COMMIT_SECONDS), "median"),
         Line(queries.quantile(0.99, metrics.COMMIT_SECONDS), "99 %"),
-        link=to_runbook("PushLedgerFailing"),
+        link=to_runbook(AlertName.LEDGER_FAILING),
         least_interval="1m",
         no_value="No commits in this time range",
     )
@@ -211,11 +258,11 @@ def _commit_seconds() -> Panel:
 def _waiting() -> Panel:
     return lines(
         "Waiting",
-        "Calls that are being answered, and results that wait for their commit.",
+        "Requests in flight, and results that wait for their commit.",
         COUNT,
-        Line(queries.select(metrics.IN_FLIGHT), "{{instance}} calls"),
+        Line(queries.select(metrics.IN_FLIGHT), "{{instance}} requests"),
         Line(queries.select(metrics.PENDING), "{{instance}} results"),
-        link=to_runbook("PushExporterOverloaded"),
+        link=to_runbook(AlertName.EXPORTER_OVERLOADED),
     )
 
 
@@ -223,11 +270,11 @@ def _commit_errors() -> Panel:
     errors = queries.rate(metrics.COMMIT_ERRORS)
     return lines(
         "Ledger errors over time",
-        "Failed attempts to write to the ledger, a second. Nothing is acknowledged until one "
+        "Failed attempts to write to the ledger per second. Nothing is acknowledged until one "
         "succeeds.",
         PER_SECOND,
         Line(queries.total(errors, "instance"), "{{instance}}"),
-        link=to_runbook("PushLedgerFailing"),
+        link=to_runbook(AlertName.LEDGER_FAILING),
     )
 
 
@@ -247,7 +294,7 @@ def _processor() -> Panel:
         "Share of one core that each replica uses; a replica uses one at most.",
         SHARE,
         Line(used, "{{instance}}"),
-        link=to_runbook("PushExporterOverloaded"),
+        link=to_runbook(AlertName.EXPORTER_OVERLOADED),
     )
 
 
@@ -258,7 +305,7 @@ def _files() -> Panel:
         "Share of the open files, connections included, that each replica may have.",
         SHARE,
         Line(f"{opened} / {allowed}", "{{instance}}"),
-        link=to_runbook("PushExporterOverloaded"),
+        link=to_runbook(AlertName.EXPORTER_OVERLOADED),
     )
 
 

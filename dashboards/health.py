@@ -20,6 +20,7 @@ from dashboards.style import (
     to_runbook,
     up_to,
 )
+from exporter.classification.alerts import AlertName
 
 CHANNEL_OF_CELL = (
     "Open the channel",
@@ -53,7 +54,7 @@ def shares() -> list[Panel]:
     return [
         number(
             "Results",
-            f"Results a second, over the last {NOW}.",
+            f"Results per second, over the last {NOW}.",
             PER_SECOND,
             queries.total(queries.results(window=NOW)),
         ),
@@ -61,28 +62,28 @@ def shares() -> list[Panel]:
             "Failures",
             "Share of results with severity error or critical",
             queries.severity_share(FAILED, window=NOW),
-            "PushFailureRatioHigh",
+            AlertName.FAILURE_RATIO_HIGH,
             "failure_share",
         ),
         _share(
             "Invalid tokens",
             "Share of results that say the token is invalid",
             queries.category_share(TOKEN_INVALID, window=NOW),
-            "PushInvalidTokenRatioHigh",
+            AlertName.INVALID_TOKEN_RATIO_HIGH,
             "token_invalid_share",
         ),
         _share(
             "Throttled",
             "Share of results that a rate limit or quota refused",
             queries.category_share(THROTTLED, window=NOW),
-            "PushThrottled",
+            AlertName.THROTTLED,
             "throttled_share",
         ),
         _share(
             "Vendor outage",
             "Share of results that failed at the vendor or on the way",
             queries.category_share(OUTAGE, window=NOW),
-            "PushVendorOutage",
+            AlertName.VENDOR_OUTAGE,
             "outage_share",
         ),
     ]
@@ -111,6 +112,35 @@ def beside_the_day_before(
     )
 
 
+def delivery() -> list[Panel]:
+    """Draw what receipts say became of the accepted pushes, by channel of sending."""
+    return [
+        _of_accepted(
+            "Delivered of accepted",
+            "Share of the pushes that a vendor accepted within two hours that were delivered, as "
+            "its receipts say. A receipt has half an hour; at most 1.",
+            "delivered",
+        ),
+        _of_accepted(
+            "Opened of accepted",
+            "Share of the pushes that a vendor accepted within two hours that were opened, as its "
+            "receipts say.",
+            "opened",
+        ),
+    ]
+
+
+def _of_accepted(title: str, description: str, outcome: str) -> Panel:
+    return lines(
+        title,
+        description,
+        SHARE,
+        Line(queries.of_accepted(outcome), "{{channel}}"),
+        link=to_runbook(AlertName.DELIVERY_RATIO_LOW),
+        no_value="No receipts, or too few accepted pushes",
+    )
+
+
 def unknown_codes() -> Panel:
     """Count the results whose code is in no table."""
     return number(
@@ -119,7 +149,7 @@ def unknown_codes() -> Panel:
         COUNT,
         queries.unknown_in_range(),
         steps=ZERO_IS_USUAL,
-        link=to_runbook("PushUnknownCode"),
+        link=to_runbook(AlertName.UNKNOWN_CODE),
     )
 
 
@@ -127,8 +157,8 @@ def severities() -> Panel:
     """Draw the results that are not info by severity."""
     return lines(
         "Results that are not info",
-        "Results a second by severity: warning is one recipient or passes by itself, error is one "
-        "message, critical is the channel, unknown is a code that no table has.",
+        "Results per second by severity: warning is one recipient or passes by itself, error is "
+        "one message, critical is the channel, unknown is a code that no table has.",
         PER_SECOND,
         Line(queries.total(queries.results(NOT_INFO), "severity"), "{{severity}}"),
         stacked=True,
@@ -139,7 +169,7 @@ def severities() -> Panel:
 def _share(title: str, of: str, expression: str, runbook: str, threshold: str) -> Panel:
     return number(
         title,
-        f"{of}, over the last {NOW}.",
+        f"{of}, over the last {NOW}; of several exporters, that of the worst.",
         SHARE,
         expression,
         steps=up_to(threshold),

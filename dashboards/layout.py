@@ -49,7 +49,7 @@ def dashboard(
         .refresh("1m")
         .timezone("browser")
         .tooltip(DashboardCursorSync.CROSSHAIR)
-        .variables([_datasource(), job(), *variables])
+        .variables([_datasource(), *targets(), *variables])
         .annotation(_annotation(alerts))
         .links([*(_link(other) for other in TITLES if other != uid), _runbooks()])
     )
@@ -73,20 +73,28 @@ def _spread(row: Sequence[Panel]) -> None:
             panel.span(_WIDTH // len(row) + (place < _WIDTH % len(row)))
 
 
-def job() -> builders.QueryVariable:
-    """Let the user choose among the scrape jobs that have exporters."""
-    return (
-        _query_variable("job", "Job", metrics.BUILD_INFO)
+def targets() -> list[builders.QueryVariable]:
+    """Let the user choose by the labels of targets; all, also those without the label, at first."""
+    return [
+        _query_variable(label, label.capitalize(), metrics.BUILD_INFO)
         .multi(True)
         .include_all(True)
+        .all_value(".*")
         .current(_ALL)
-    )
+        for label in queries.TARGET_LABELS
+    ]
 
 
 def channels() -> builders.QueryVariable:
     """Let the user choose channels; all at first."""
     selector = queries.select(metrics.RESULTS)
     variable = _query_variable("channel", "Channel", selector)
+    return variable.multi(True).include_all(True).current(_ALL)
+
+
+def sources() -> builders.QueryVariable:
+    """Let the user choose gateways; all at first."""
+    variable = _query_variable("source", "Gateway", queries.select(metrics.REQUESTS))
     return variable.multi(True).include_all(True).current(_ALL)
 
 

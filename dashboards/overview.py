@@ -20,6 +20,7 @@ from dashboards.style import (
     up_to,
 )
 from exporter import metrics
+from exporter.classification.alerts import AlertName
 
 _OPEN_CHANNEL = (
     "Open the channel",
@@ -35,7 +36,8 @@ def build() -> Dashboard:
         {
             "Now": _now(),
             f"Last {NOW}": health.shares(),
-            "Channels": [_channels(), _volume(), _failures()],
+            "Channels": [_channels(), _volume(), _failures(), _accepted()],
+            "From accepted to delivered": health.delivery(),
             "Codes": [_top_codes(), health.severities(), _unknown_codes()],
             "Spikes, throttling, outages": [
                 _bad_device_tokens(),
@@ -77,7 +79,7 @@ def _now() -> list[Panel]:
             COUNT,
             rejected,
             steps=ZERO_IS_GOOD,
-            link=to_runbook("PushChannelRejected"),
+            link=to_runbook(AlertName.CHANNEL_REJECTED),
         ),
         health.unknown_codes(),
     ]
@@ -113,7 +115,7 @@ def _channels() -> Panel:
 def _volume() -> Panel:
     return lines(
         "Results by channel",
-        "Push results a second.",
+        "Push results per second.",
         PER_SECOND,
         Line(queries.in_use(queries.total(queries.results(), "channel")), "{{channel}}"),
         stacked=True,
@@ -128,6 +130,19 @@ def _failures() -> Panel:
         "Share of each channel's results with severity error or critical.",
         queries.severity_share(FAILED, "channel"),
         _OPEN_CHANNEL,
+    )
+
+
+def _accepted() -> Panel:
+    return lines(
+        "Accepted by channel",
+        "Share of each channel's results that say that a push was accepted, delivered or opened. "
+        "None for a quarter of an hour: the channel is dead.",
+        SHARE,
+        Line(queries.in_use(queries.accepted_share()), "{{channel}}"),
+        link=to_runbook(AlertName.NOTHING_ACCEPTED),
+        least_interval=SMOOTH,
+        no_value="No results",
     )
 
 
@@ -168,7 +183,7 @@ def _unknown_codes() -> Panel:
         "up is a new code; the exporter's status page shows its message.",
         COUNT,
         Line(f"{seen} or {none}", "{{channel}}"),
-        link=to_runbook("PushUnknownCode"),
+        link=to_runbook(AlertName.UNKNOWN_CODE),
     )
 
 
@@ -178,7 +193,7 @@ def _bad_device_tokens() -> Panel:
         f"Share of APNs results that are BadDeviceToken (2009), over {NOW}, and what it was a day "
         "earlier. A spike is far above its own past; a steady share is not one.",
         queries.bad_device_token_share,
-        "PushBadDeviceTokenSpike",
+        AlertName.BAD_DEVICE_TOKEN_SPIKE,
         least_interval="",
         no_value="No APNs results",
     )
@@ -189,26 +204,26 @@ def _invalid_tokens() -> Panel:
         "Invalid tokens by channel",
         "Share of each channel's results that say the token is invalid.",
         queries.category_share(TOKEN_INVALID, "channel"),
-        to_runbook("PushInvalidTokenRatioHigh"),
+        to_runbook(AlertName.INVALID_TOKEN_RATIO_HIGH),
     )
 
 
 def _throttling() -> Panel:
     return _by_name(
         "Throttling and quotas",
-        "Results a second that a rate limit or quota refused: in all, and by channel and code.",
+        "Results per second that a rate limit or quota refused: in all, and by channel and code.",
         THROTTLED,
-        "PushThrottled",
+        AlertName.THROTTLED,
     )
 
 
 def _outages() -> Panel:
     return _by_name(
         "Vendor outages and connections",
-        "Results a second that failed at the vendor or on the way: in all, and by channel and "
+        "Results per second that failed at the vendor or on the way: in all, and by channel and "
         "code.",
         queries.OUTAGE,
-        "PushVendorOutage",
+        AlertName.VENDOR_OUTAGE,
     )
 
 

@@ -6,23 +6,25 @@ channel has results but none of the kind asked for, the answer is 0 and not noth
 """
 
 from exporter import metrics
-from exporter.classification.alerts import WATCHES
+from exporter.classification.alerts import ACCEPTED, WATCHES, AlertName
 
 
-def _watched_by(alert: str) -> str:
+def _watched_by(alert: AlertName) -> str:
     """Match the severities or categories that an alert counts."""
-    label, values = WATCHES[alert]
+    label, values, _ = WATCHES[alert]
     return f'{label}="{values[0]}"' if len(values) == 1 else f'{label}=~"{"|".join(values)}"'
 
 
-JOB = 'job=~"$job"'
+TARGET_LABELS = ("cluster", "environment", "namespace", "job")
+"""What tells the exporters of one Prometheus apart: a variable each; add your own here."""
+TARGETS = ", ".join(f'{label}=~"${label}"' for label in TARGET_LABELS)
 CHANNEL = 'channel=~"$channel"'
 APNS = 'channel="apns"'
 BAD_DEVICE_TOKEN = 'code="2009"'  # noqa: S105 - a status code
 
-FAILED = _watched_by("PushFailureRatioHigh")
-CRITICAL = _watched_by("PushChannelRejected")
-UNKNOWN = _watched_by("PushUnknownCode")
+FAILED = _watched_by(AlertName.FAILURE_RATIO_HIGH)
+CRITICAL = _watched_by(AlertName.CHANNEL_REJECTED)
+UNKNOWN = _watched_by(AlertName.UNKNOWN_CODE)
 NOT_INFO = 'severity!="info"'
 
 OURS = 'alertname=~"Push.+"'
@@ -31,9 +33,11 @@ FIRING = 'alertstate="firing"'
 EVALUATED = "push:min_results:threshold"
 """A series that is there wherever Prometheus evaluates deploy/prometheus/rules.yml."""
 
-TOKEN_INVALID = _watched_by("PushInvalidTokenRatioHigh")
-THROTTLED = _watched_by("PushThrottled")
-OUTAGE = _watched_by("PushVendorOutage")
+TOKEN_INVALID = _watched_by(AlertName.INVALID_TOKEN_RATIO_HIGH)
+THROTTLED = _watched_by(AlertName.THROTTLED)
+OUTAGE = _watched_by(AlertName.VENDOR_OUTAGE)
+
+WELL = f'category=~"{"|".join(ACCEPTED)}"'
 
 INTERVAL = "$__rate_interval"
 RANGE = "$__range"
@@ -50,8 +54,8 @@ RUNBOOK = "runbook"
 
 
 def select(metric: str, *matchers: str) -> str:
-    """Select a metric of the exporters of `$job`."""
-    return f"{metric}{{{', '.join((JOB, *matchers))}}}"
+    """Select a metric of the chosen exporters."""
+    return f"{metric}{{{', '.join((TARGETS, *matchers))}}}"
 
 
 def total(expression: str, *labels: str) -> str:
@@ -80,18 +84,24 @@ def results(*matchers: str, window: str = INTERVAL, past: str = "") -> str:
     return f"rate({select(metrics.RESULTS, CHANNEL, *matchers)}[{window}]{offset})"
 
 
-def joined(per_code: str, *labels: str, info: tuple[str, ...] = (), window: str = INTERVAL) -> str:
-    """Join what a code means to an expression that is aggregated by CODE.
+def joined(
+    per_code: str,
+    *labels: str,
+    info: tuple[str, ...] = (),
+    window: str = INTERVAL,
+    key: tuple[str, ...] = CODE,
+) -> str:
+    """Join what a code means to an expression that is aggregated by the key.
 
     `topk(1)` leaves one meaning of a code where replicas differ for a moment, as in a reload; two
     would be an error. The window holds the meanings while an exporter restarts.
     """
-    meaning = ", ".join((*CODE, *(label for label in labels if label not in CODE)))
+    meaning = ", ".join((*key, *(label for label in labels if label not in key)))
     rows = f"last_over_time({select(metrics.CODE_INFO, CHANNEL, *info)}[{window}])"
     group_left = ", ".join(labels)
     return (
-        f"{per_code} * on ({', '.join(CODE)}) group_left ({group_left}) "
-        f"topk by ({', '.join(CODE)}) (1, max by ({meaning}) ({rows}))"
+        f"{per_code} * on ({', '.join(key)}) group_left ({group_left}) "
+        f"topk by ({', '.join(key)}) (1, max by ({meaning}) ({rows}))"
     )
 
 
@@ -102,10 +112,11 @@ def named_codes(*matchers: str, labels: tuple[str, ...] = (), info: tuple[str, .
 
 
 def of_category(category: str, *by: str, window: str = INTERVAL, past: str = "") -> str:
-    """Give the results a second whose code is of a category."""
-    per_code = total(results(window=window, past=past), *CODE)
+    """Give the results per second whose code is of a category."""
+    key = (*TARGET_LABELS, *CODE)
+    per_code = total(results(window=window, past=past), *key)
     # What a code means is asked of today for the past, too: one meaning on both sides.
-    return total(joined(per_code, "category", info=(category,), window=window), *by)
+    return total(joined(per_code, "category", info=(category,), window=window, key=key), *by)
 
 
 def share(part: str, whole: str) -> str:
@@ -119,25 +130,39 @@ def or_zero(part: str, whole: str) -> str:
 
 
 def severity_share(severity: str, *by: str, window: str = INTERVAL, past: str = "") -> str:
-    """Give the share of results that have a severity."""
-    part = total(results(severity, window=window, past=past), *by)
-    return share(part, total(results(window=window, past=past), *by))
+    """Give the share of results that have a severity, of the worst of the chosen exporters."""
+    targets = (*TARGET_LABELS, *by)
+    part = total(results(severity, window=window, past=past), *targets)
+    return worst(share(part, total(results(window=window, past=past), *targets)), *by)
 
 
 def category_share(category: str, *by: str, window: str = INTERVAL, past: str = "") -> str:
-    """Give the share of results whose code is of a category."""
-    part = of_category(category, *by, window=window, past=past)
-    return share(part, total(results(window=window, past=past), *by))
+    """Give the share of results whose code is of a category, in the same way."""
+    targets = (*TARGET_LABELS, *by)
+    part = of_category(category, *targets, window=window, past=past)
+    return worst(share(part, total(results(window=window, past=past), *targets)), *by)
+
+
+def accepted_share() -> str:
+    """Give the share of each channel's results that were accepted; here the lowest is the worst."""
+    targets = (*TARGET_LABELS, "channel")
+    accepted = share(of_category(WELL, *targets), total(results(), *targets))
+    return f"min by (channel) ({accepted})"
 
 
 def bad_device_token_share(past: str = "") -> str:
     """Give the share of APNs results that are BadDeviceToken, over the window of "now"."""
     part, whole = (
-        total(f"rate({select(metrics.RESULTS, APNS, *code)}[{NOW}]{offset})")
+        total(f"rate({select(metrics.RESULTS, APNS, *code)}[{NOW}]{offset})", *TARGET_LABELS)
         for offset in [f" offset {past}" if past else ""]
         for code in ([BAD_DEVICE_TOKEN], [])
     )
-    return share(part, whole)
+    return worst(share(part, whole))
+
+
+def worst(expression: str, *by: str) -> str:
+    """Show the highest share, so that no healthy cluster hides a failing one."""
+    return f"max by ({', '.join(by)}) ({expression})" if by else f"max({expression})"
 
 
 def per_code(*matchers: str) -> str:
@@ -165,9 +190,11 @@ def codes_share(*matchers: str) -> str:
 
 
 def with_runbook(expression: str) -> str:
-    """Name the most telling alert that watches a code, if one does, in a label."""
+    """Name the most specific alert that watches a code, if one does, in a label."""
     named = expression
-    for alert, (label, values) in reversed(WATCHES.items()):
+    for alert, (label, values, channel) in reversed(WATCHES.items()):
+        if channel:  # a label_replace has one label to look at
+            continue
         named = f'label_replace({named}, "{RUNBOOK}", "{alert}", "{label}", "{"|".join(values)}")'
     return named
 
@@ -210,5 +237,19 @@ def firing() -> str:
 
 
 def alerts(*matchers: str) -> str:
-    """Select the alerts that Prometheus evaluates from our rules."""
-    return f"ALERTS{{{', '.join((OURS, *matchers))}}}"
+    """Select the alerts that Prometheus evaluates from our rules, of the chosen exporters."""
+    return f"ALERTS{{{', '.join((OURS, TARGETS, *matchers))}}}"
+
+
+def recorded(name: str) -> str:
+    """Select a series by channel that deploy/prometheus/rules.yml records."""
+    return f"{name}{{{TARGETS}, {CHANNEL}}}"
+
+
+def of_accepted(outcome: str) -> str:
+    """Give the share of accepted pushes that receipts say had an outcome, by channel of sending.
+
+    As the rules record it, over two hours; only where there ever was such a receipt.
+    """
+    share = recorded(f"channel:push_results_{outcome}:ratio2h")
+    return f"max by (channel) ({share} and max_over_time({share}[1d]) > 0)"

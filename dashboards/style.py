@@ -6,13 +6,14 @@ from typing import NamedTuple
 from grafana_foundation_sdk.models import units
 
 from dashboards import rules
+from dashboards.queries import TARGET_LABELS
 from exporter.classification.alerts import runbook_url
 
 REPOSITORY = "https://github.com/push-result-exporter/push-result-exporter"
 CODES = f"{REPOSITORY}/blob/main/codes"
 
 PER_SECOND = units.CountsPerSecond
-CALLS_PER_SECOND = units.RequestsPerSecond
+REQUESTS_PER_SECOND = units.RequestsPerSecond
 SHARE = units.PercentUnit
 SECONDS = units.Seconds
 COUNT = units.Short
@@ -66,8 +67,9 @@ class Column(NamedTuple):
 
 
 def to_dashboard(uid: str, *variables: str) -> str:
-    """Give the address of a dashboard, with the same data source, job and other variables."""
-    kept = "&".join(["${datasource:queryparam}", "${job:queryparam}", *variables])
+    """Give the address of a dashboard, with the same data source, exporters and other variables."""
+    kept = "&".join(f"${{{one}:queryparam}}" for one in ("datasource", *TARGET_LABELS))
+    kept = "&".join([kept, *variables])
     return f"/d/{uid}?{kept}"
 
 

@@ -166,7 +166,7 @@ def test_links_resolve(file: Path) -> None:
 @each_document
 def test_paths_exist(file: Path) -> None:
     """Every file of the repository that a document names is there."""
-    top = "|".join(["exporter", "codes", "dashboards", "deploy", "tests", r"\.github", r"\.ci"])
+    top = r"exporter|codes|dashboards|deploy|tests|\.github|\.ci"
     named = re.findall(rf"`((?:{top})/[\w./-]*)`", file.read_text("utf-8"))
     assert [name for name in named if not (ROOT / name).exists()] == []
 

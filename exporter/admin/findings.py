@@ -8,12 +8,19 @@ import time
 from collections.abc import Container, Iterator
 from enum import StrEnum
 from operator import itemgetter
-from typing import NamedTuple
 
 import msgspec
 
 from exporter.admin.history import History
-from exporter.classification.alerts import Alert, alerts_for
+from exporter.classification.alerts import (
+    ACCEPTED,
+    DECLARATIONS,
+    NOT_THE_CHANNEL,
+    THRESHOLDS,
+    WATCHES,
+    Alert,
+    AlertName,
+)
 from exporter.classification.tables import OTHER
 from exporter.gateways.matches import FIRST_ITEMS
 from exporter.reasons import Reason
@@ -46,7 +53,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The answer in one word, in one line, and what it rests on."""
+    """The state in one word, in one line, and what it rests on."""
 
     state: str
     """`trouble`, `attention`, `quiet` or `ok`."""
@@ -56,48 +63,16 @@ class Health(msgspec.Struct, frozen=True):
     """What the shares and numbers of the findings are taken of."""
 
 
-class Threshold(NamedTuple):
-    """What makes results or calls worth a finding: this many in the window, and this share."""
+LEVELS = {"critical": Level.TROUBLE, "warning": Level.ATTENTION, "info": Level.NOTE}
+"""How pressing the finding of an alert of a severity is."""
 
-    number: int
-    share: float
-    level: Level
-    title: str
-    action: str = "Add a row for them to a table of your own: see below."
-    """What to do where no row of a table says it."""
+OF_RESULTS = tuple(WATCHES)
+"""The alerts whose codes are looked for, the most specific first."""
 
+OF_REQUESTS = (AlertName.WEBHOOK_REJECTING, AlertName.EXPORTER_OVERLOADED)
+"""The alerts about requests, in the order in which they are shown."""
 
-OF_RESULTS = {
-    "PushChannelRejected": Threshold(3, 0, Level.TROUBLE, "rejected by {}"),
-    "PushBadDeviceTokenSpike": Threshold(20, 0.05, Level.ATTENTION, "bad device tokens on {}"),
-    "PushThrottled": Threshold(10, 0.05, Level.ATTENTION, "throttled by {}"),
-    "PushInvalidTokenRatioHigh": Threshold(20, 0.05, Level.ATTENTION, "invalid tokens on {}"),
-    "PushVendorOutage": Threshold(10, 0.1, Level.ATTENTION, "outage at {}"),
-    "PushFailureRatioHigh": Threshold(10, 0.1, Level.ATTENTION, "failures on {}"),
-    "PushUnknownCode": Threshold(1, 0, Level.NOTE, "unknown codes on {}"),
-}
-"""By alert, the most telling first; the figures are those of deploy/prometheus/rules.yml."""
-
-OF_CALLS = {
-    "PushWebhookRejecting": Threshold(
-        10,
-        0.05,
-        Level.ATTENTION,
-        "calls to /webhooks/{} are refused",
-        "If they are your gateway's, compare keys, tokens and format; nothing of them was "
-        "counted. If not, block the sender.",
-    ),
-    "PushExporterOverloaded": Threshold(
-        10,
-        0.01,
-        Level.ATTENTION,
-        "calls to /webhooks/{} are too many for the disk",
-        "Give the exporter a faster disk, or add a replica.",
-    ),
-}
-"""The same for calls, in the order in which they are told."""
-
-STEADY_RESULTS = 40
+STEADY_RESULTS = 2 * THRESHOLDS["steady_results"]
 """Results in the rest of the hour with which a silence is no chance."""
 
 Counted = list[tuple[ClassifiedResult, int]]
@@ -122,7 +97,7 @@ def health_of(service: Service, history: History) -> Health:
 
 def _findings(service: Service, history: History) -> Iterator[Finding]:
     yield from _of_the_exporter(service)
-    yield from _of_calls(history)
+    yield from _of_requests(history)
     yield from _of_descriptions(service)
     current = service.configuration.classifier.current
     channels: dict[str, Counted] = {}
@@ -151,79 +126,111 @@ def _of_the_exporter(service: Service) -> Iterator[Finding]:
     if problem := service.ledger.problem:
         yield Finding(
             Level.TROUBLE,
-            "no result is taken, the ledger cannot be used",
-            f"{service.settings.ledger_path}: {problem}.",
-            "Mend the cause; no restart is needed. Calls are answered with 503 until then.",
-            Alert.named("PushLedgerFailing"),
+            "not accepting results, the ledger cannot be used",
+            f"{service.ledger.name}: {problem}.",
+            "Fix the cause; no restart is needed. Until then the response to every request is 503.",
+            Alert.named(AlertName.LEDGER_FAILING),
         )
     if service.draining:
         yield Finding(
             Level.TROUBLE,
-            "no result is taken, the exporter is stopping",
-            "It finishes the calls that are under way.",
+            "not accepting results, the exporter is stopping",
+            "It finishes the requests that are in flight.",
             "Start it again if nobody stopped it on purpose.",
         )
     if problem := service.reload_problem:
         yield Finding(
             Level.ATTENTION,
             "the last reload failed",
-            f"{problem}. What was loaded before stays in force.",
-            "Mend the file and reload: it is read again at a restart, too, which would fail.",
+            f"{problem}. What was loaded before stays effective.",
+            "Fix the file and reload: it is read again at a restart, too, which would fail.",
         )
 
 
-def _of_calls(history: History) -> Iterator[Finding]:
-    calls = history.requests.counts(WINDOW)
-    for source in sorted({source for source, _ in calls if source != "unknown"}):
-        statuses = {status: count for (of, status), count in calls.items() if of == source}
+def _of_requests(history: History) -> Iterator[Finding]:
+    requests = history.requests.counts(WINDOW)
+    for source in sorted({source for source, _ in requests if source != "unknown"}):
+        statuses = {status: count for (of, status), count in requests.items() if of == source}
         total = sum(statuses.values())
-        for alert, threshold in OF_CALLS.items():
-            told = {
+        for alert in OF_REQUESTS:
+            affected = {
                 status: count
                 for status, count in statuses.items()
                 if watches_requests(alert, status)
             }
-            if _reaches(threshold, sum(told.values()), total):
-                yield Finding(
-                    threshold.level,
-                    threshold.title.format(source),
-                    _detail(told, total, "calls"),
-                    threshold.action,
-                    Alert.named(alert),
-                )
+            if _reaches(alert, sum(affected.values()), total):
+                action = DECLARATIONS[alert].advice
+                yield _finding(alert, source, _detail(affected, total, "requests"), action)
 
 
 def watches_requests(alert: str, status: str) -> bool:
     """Whether an alert counts the requests that ended with a status."""
-    if alert == "PushExporterOverloaded":
-        return status == "overloaded"
-    if alert == "PushWebhookRejecting":
+    if alert == AlertName.EXPORTER_OVERLOADED:
+        return status == Reason.OVERLOADED
+    if alert == AlertName.WEBHOOK_REJECTING:
         return status != "accepted" and not Reason(status).of_exporter
     return False
 
 
 def _of_channel(service: Service, channel: str, counted: Counted) -> Iterator[Finding]:
-    """Judge the results of a channel; each code is told once, by the most telling alert."""
+    """Judge the results of a channel; each code is named once, by the most specific alert."""
     total = sum(count for _, count in counted)
-    rejected = False
-    for alert, threshold in OF_RESULTS.items():
-        if rejected and threshold.share:  # who is rejected has worse to mend than its shares
+    dead = False
+    for alert in OF_RESULTS:
+        if dead and DECLARATIONS[alert].share:  # a dead channel has worse than its shares
             continue
-        told = [one for one in counted if Alert.named(alert) in alerts_for(one[0])]
-        if not _reaches(threshold, sum(count for _, count in told), total):
-            continue
-        rejected = rejected or alert == "PushChannelRejected"
-        counted = [one for one in counted if one not in told]
-        codes = {f"{meaning.series.code} {meaning.name}": count for meaning, count in told}
-        row = service.configuration.classifier.row(max(told, key=itemgetter(1))[0].series)
-        yield Finding(
-            threshold.level,
-            threshold.title.format("no known channel" if channel == OTHER else channel),
-            _detail(codes, total, "results"),
-            row.action if row else threshold.action,
-            Alert.named(alert),
-            channel,
-        )
+        affected = [one for one in counted if WATCHES[alert].matches(one[0])]
+        if _reaches(alert, sum(count for _, count in affected), total):
+            dead = dead or alert is AlertName.CHANNEL_REJECTED
+            counted = [one for one in counted if one not in affected]
+            yield _of_codes(service, alert, channel, affected, total)
+        if (
+            alert is AlertName.CHANNEL_REJECTED
+            and not dead
+            and _nothing_accepted(service, channel, counted)
+        ):
+            dead = True
+            yield _of_codes(service, AlertName.NOTHING_ACCEPTED, channel, counted, total)
+
+
+def _nothing_accepted(service: Service, channel: str, counted: Counted) -> bool:
+    """Whether a channel that usually accepts pushes accepted none, in enough results."""
+    doubtful = sum(count for meaning, count in counted if meaning.category not in NOT_THE_CHANNEL)
+    if doubtful < THRESHOLDS["nothing_accepted_results"]:
+        return False
+    if any(meaning.category in ACCEPTED for meaning, _ in counted):
+        return False
+    current = service.configuration.classifier.current
+    totals = [
+        (current(series).category in ACCEPTED, count.total)
+        for series, count in service.ledger.counts.items()
+        if series.channel == channel
+    ]
+    accepted = sum(total for good, total in totals if good)
+    return accepted >= THRESHOLDS["usually_accepted_share"] * sum(total for _, total in totals)
+
+
+def _of_codes(
+    service: Service, alert: AlertName, channel: str, affected: Counted, total: int
+) -> Finding:
+    """Name the codes that an alert is about, and what to do about the most frequent one."""
+    codes = {f"{meaning.series.code} {meaning.name}": count for meaning, count in affected}
+    row = service.configuration.classifier.row(max(affected, key=itemgetter(1))[0].series)
+    return _finding(
+        alert,
+        "no known channel" if channel == OTHER else channel,
+        _detail(codes, total, "results"),
+        row.action if row else DECLARATIONS[alert].advice,
+        channel,
+    )
+
+
+def _finding(
+    alert: AlertName, subject: str, detail: str, action: str, channel: str | None = None
+) -> Finding:
+    declared = DECLARATIONS[alert]
+    title = declared.title.format(subject)
+    return Finding(LEVELS[declared.severity], title, detail, action, Alert.named(alert), channel)
 
 
 def _stopped(history: History, heard: Container[str]) -> Iterator[Finding]:
@@ -238,19 +245,21 @@ def _stopped(history: History, heard: Container[str]) -> Iterator[Finding]:
     ]
     if silent:
         had = ", ".join(f"{channel} ({before[channel]:,})" for channel in silent)
-        yield Finding(
-            Level.TROUBLE,
-            f"results of {silent[0] if len(silent) == 1 else f'{len(silent)} channels'} "
-            "have stopped",
+        yield _finding(
+            AlertName.RESULTS_STOPPED,
+            silent[0] if len(silent) == 1 else f"{len(silent)} channels",
             f"None in the last {WINDOW} minutes, though there were in the time before: {had}.",
-            "Find out whether pushes are still sent, and whether the gateway still calls.",
-            Alert.named("PushResultsStopped"),
+            DECLARATIONS[AlertName.RESULTS_STOPPED].advice,
             silent[0] if len(silent) == 1 else None,
         )
 
 
-def _reaches(threshold: Threshold, affected: int, total: int) -> bool:
-    return affected >= threshold.number and affected >= threshold.share * total
+def _reaches(alert: AlertName, affected: int, total: int) -> bool:
+    """Whether so many of all results or requests are as many as the alert's thresholds say."""
+    declared = DECLARATIONS[alert]
+    number = THRESHOLDS[declared.number] if declared.number else 0
+    share = THRESHOLDS[declared.share] if declared.share else 0
+    return affected >= number and affected >= share * total
 
 
 def _detail(counts: dict[str, int], total: int, what: str) -> str:

@@ -42,7 +42,9 @@ class LedgerStatus(msgspec.Struct, frozen=True):
     store: str
     """The path of a file, or the address of a database."""
     problem: str | None
+    """Why results cannot be stored now."""
     pending_results: int
+    """Items that wait for their commit."""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -50,13 +52,20 @@ class Status(msgspec.Struct, frozen=True):
 
     health: Health
     ready: bool
+    """Whether results are accepted."""
     problem: str | None
+    """`ledger_unavailable` or `draining`, where they are not."""
     now: float
+    """Unix time of this status."""
     version: str
     host: str
+    """The name of the machine."""
     process: int
+    """The process id."""
     ports: dict[str, int]
+    """Of the listeners: `ingest` and `admin`."""
     started_at: float
+    """Unix time."""
     uptime_seconds: float
     ledger: LedgerStatus
     hour_seconds: float
@@ -75,6 +84,7 @@ class Status(msgspec.Struct, frozen=True):
     """Words for a channel that no table knows, the last seen first."""
     refused: list[Refused]
     settings: dict[str, Any]
+    """The effective ones by name; secrets are paths of files."""
 
 
 def status_of(runtime: Service, history: History) -> Status:

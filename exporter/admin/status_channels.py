@@ -15,6 +15,7 @@ class ChannelHour(msgspec.Struct):
 
     results: int
     severities: dict[str, int]
+    """Results by severity."""
     per_minute: list[int]
     """One figure per minute, the running one last."""
     failing_per_minute: list[int]
@@ -25,9 +26,13 @@ class ChannelStatus(msgspec.Struct):
 
     channel: str
     title: str
+    """Its name for people."""
     results: int
+    """Of all time, as the ledger has them."""
     last_received: float | None
+    """Unix time; null before the first result."""
     severities: dict[str, int]
+    """Results of all time by severity."""
     last_hour: ChannelHour
 
 

@@ -34,8 +34,10 @@ class CodeStatus(msgspec.Struct, frozen=True):
     category: str
     retry: str
     results: int
+    """Of all time."""
     results_last_hour: int
     last_received: float
+    """Unix time."""
     description: str
     action: str
     alerts: list[Alert]
@@ -47,22 +49,29 @@ class UnknownCodeStatus(msgspec.Struct, frozen=True):
     channel: str
     code: str
     message: str | None
+    """The latest that came with it, redacted."""
     last_seen: float | None
-    """None if it has not come since the start."""
+    """Unix time; null if it has not come since the start."""
     results: int
+    """Of all time."""
     results_last_hour: int
     last_received: float | None
+    """Unix time of the last one that was counted."""
     toml: str
+    """A row to fill in and paste into a custom table."""
 
 
 class UnknownHintStatus(msgspec.Struct, frozen=True):
     """A sender's word for a channel that no table knows, and the lines to make it an alias."""
 
     hint: str
+    """As the sender writes it."""
     code: str
     """The latest code that came with it."""
     last_seen: float
+    """Unix time."""
     toml: str
+    """Lines to paste into a custom table."""
 
 
 def counted_codes(runtime: Service, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:

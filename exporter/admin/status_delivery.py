@@ -17,8 +17,11 @@ class DeliveryStatus(msgspec.Struct):
 
     channel: str
     accepted: int = 0
+    """By the vendor, for delivery."""
     delivered: int = 0
+    """To the device, as receipts say."""
     opened: int = 0
+    """By the user, as receipts say."""
 
 
 def deliveries_of(runtime: Service, history: History) -> list[DeliveryStatus]:

@@ -11,6 +11,8 @@ from exporter.runtime import Service
 
 ACCEPTED = "accepted"
 
+_WITHOUT_CODE = tuple(reason for reason in ItemReason if reason.startswith("code_"))
+
 Totals = Mapping[tuple[str, ...], int]
 """By source and status or reason."""
 
@@ -30,12 +32,15 @@ class GatewayStatus(msgspec.Struct, frozen=True):
 
     gateway: str
     title: str
+    """Its name for people."""
     since_start: Received
     last_hour: Received
     skipped_items: int
     """Items since the start that the gateway's description leaves aside."""
     duplicates: int
     """Results since the start that had been counted before."""
+    finding: str | None
+    """What is wrong with the way in which the gateway's format is described."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -46,7 +51,9 @@ class Refused(msgspec.Struct, frozen=True):
     source: str
     reason: str
     meaning: str
+    """The reason in a sentence."""
     since_start: int
+    """How often since the exporter started."""
     last_hour: int
 
 
@@ -55,6 +62,7 @@ class RequestsHour(msgspec.Struct, frozen=True):
 
     requests: int
     refused: int
+    """Those of which nothing was counted."""
 
 
 def gateways_of(runtime: Service, history: History) -> list[GatewayStatus]:
@@ -72,6 +80,7 @@ def gateways_of(runtime: Service, history: History) -> list[GatewayStatus]:
             last_hour=_received(name, *hour),
             skipped_items=skipped.get((name,), 0),
             duplicates=duplicates.get((name,), 0),
+            finding=_finding(name, *start),
         )
         for name in names
         if name != UNROUTED
@@ -83,6 +92,17 @@ def _received(gateway: str, requests: Totals, rejections: Totals) -> Received:
     total = sum(statuses.values())
     items = sum(count for (source, _), count in rejections.items() if source == gateway)
     return Received(total, total - statuses.get(ACCEPTED, 0), items)
+
+
+def _finding(gateway: str, requests: Totals, rejections: Totals) -> str | None:
+    """Say that no item has had a code so far: the format is not the one that is expected."""
+    without = sum(rejections.get((gateway, reason), 0) for reason in _WITHOUT_CODE)
+    if not without or requests.get((gateway, ACCEPTED)):
+        return None
+    return (
+        f"No item has had a code so far, of {without:,}. See where the code is looked for: "
+        f"push-result-exporter explain --gateway {gateway} --payload FILE"
+    )
 
 
 def requests_of(gateways: list[GatewayStatus]) -> RequestsHour:

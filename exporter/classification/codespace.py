@@ -1,13 +1,15 @@
 """The codes of one channel: found by code, by name or alias, and by the words of a message."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Literal
 
 from exporter.canonical import canonical_code
 from exporter.classification.tables import HTTP_ERRORS, CodeRow, CodeTable
 from exporter.results import ClassifiedResult, Series
 
+_PUNCTUATION = re.compile(r"[\W_]+")
 _MAX_MESSAGE = 1000  # more than any vendor's message; bounds the work on a hostile one
 
 RowRule = Literal["one_row", "name", "http_message", "message", "own_row", "common_row"]
@@ -18,7 +20,7 @@ own or the common one."""
 Found = tuple[ClassifiedResult, RowRule]
 
 
-Candidate = tuple[ClassifiedResult, re.Pattern[str]]
+Candidate = tuple[ClassifiedResult, tuple[str, ...]]
 """What a code may mean, and the texts that a message would contain if it did."""
 
 
@@ -38,7 +40,7 @@ class Rows:
             )
             for code, row in table.codes.items()
         }
-        self._texts: dict[str, re.Pattern[str]] = {}
+        self._texts: dict[str, tuple[str, ...]] = {}
         self._exact: dict[str, str | None] = {}
         self._folded: dict[str, str | None] = {}
         for code, spelling in _spellings(table):
@@ -51,7 +53,7 @@ class Rows:
     def candidate(self, code: str) -> Candidate:
         """Return a code of the table, to hold it against a message."""
         if code not in self._texts:  # few are ever asked for
-            self._texts[code] = _any_of(_texts(self.rows[code]))
+            self._texts[code] = tuple(_Letters(text).text for text in _texts(self.rows[code]))
         return self.by_code[code], self._texts[code]
 
     def spelled(self, text: str) -> ClassifiedResult | None:
@@ -123,8 +125,8 @@ def mentioned(message: str | None, candidates: Sequence[Candidate]) -> Classifie
     """Return the only candidate of which the message contains a text: never a guess."""
     if not message or not candidates:
         return None
-    text = message[:_MAX_MESSAGE].casefold()
-    matching = [meaning for meaning, texts in candidates if texts.search(text)]
+    letters = _Letters(message[:_MAX_MESSAGE])
+    matching = [meaning for meaning, texts in candidates if any(map(letters.contain, texts))]
     return matching[0] if len(matching) == 1 else None
 
 
@@ -148,11 +150,30 @@ def _texts(row: CodeRow) -> Iterator[str]:
     return (text for text in texts if any(map(str.isalpha, text)))
 
 
-def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
-    """Compile texts for what vendors do not vary: whole words, whatever case and punctuation."""
-    letters = (filter(str.isalnum, text.casefold()) for text in texts)
-    words = [r"[\W_]*".join(map(re.escape, word)) for word in letters]
-    return re.compile(rf"(?<![a-z0-9])(?:{'|'.join(words) or '(?!)'})(?![a-z0-9])")
+class _Letters:
+    """A text reduced to what vendors do not vary, letters and digits, and where its words end.
+
+    Not a regular expression: one that skips punctuation takes milliseconds for a hostile message.
+    """
+
+    def __init__(self, text: str) -> None:
+        words = _PUNCTUATION.split(text.casefold())
+        self.text = "".join(words)
+        self._ends = set(accumulate(map(len, words), initial=0))
+
+    def contain(self, text: str) -> bool:
+        """Whether a reduced text stands here in whole words: no `success` in `unsuccessful`."""
+        start = self.text.find(text)
+        while start >= 0:
+            if self._parted(start) and self._parted(start + len(text)):
+                return True
+            start = self.text.find(text, start + 1)
+        return False
+
+    def _parted(self, place: int) -> bool:
+        """Whether a word may begin or end here; scripts without spaces are parted anywhere."""
+        around = self.text[place - 1 : place + 1]
+        return place in self._ends or not around.isascii()
 
 
 def _is_http_error(code: str) -> bool:

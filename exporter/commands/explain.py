@@ -12,13 +12,14 @@ from exporter.canonical import canonical_code
 from exporter.classification.classifier import Classifier
 from exporter.classification.explain import explain_code
 from exporter.classification.tables import Tables, load_tables
-from exporter.commands.explain_text import render_json, render_text
+from exporter.commands.explain_text import OWN_RUNBOOKS, render_json, render_text
 from exporter.commands.gateways import add_files, add_gateways, files, gateway, gateways
 from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, recognize
 from exporter.gateways.trace import Explanation, Payload, Signature, explain_payload, verify
 from exporter.records.record import Captured, as_record, read_whole
+from exporter.settings import ENV_PREFIX
 
 
 def add_explain(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +46,12 @@ def add_explain(parser: argparse.ArgumentParser) -> None:
         metavar="'NAME: VALUE'",
         help="verify these headers of the request",
     )
+    parser.add_argument(
+        "--runbook-base-url",
+        default=os.environ.get(f"{ENV_PREFIX}RUNBOOK_BASE_URL") or OWN_RUNBOOKS,
+        metavar="URL",
+        help="where the runbooks are, as for serve (default: %(default)s)",
+    )
     add_tables(parser)
     add_gateways(parser, credentials=True)
 
@@ -56,7 +63,7 @@ def explain(options: argparse.Namespace) -> int:
         print(render_json(explanation))
     else:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        print(render_text(explanation, colour=colour))
+        print(render_text(explanation, runbooks=options.runbook_base_url, colour=colour))
     forged = explanation.signature is not None and not explanation.signature.verifies
     empty = explanation.code is None and not explanation.meanings
     return int(forged or empty)

@@ -9,6 +9,7 @@ from exporter.classification.codespace import RowRule
 from exporter.classification.explain import Meaning, Row, Why
 from exporter.gateways.found import ItemTrace
 from exporter.gateways.trace import Explanation, Signature
+from exporter.settings import Settings
 
 MAX_REJECTED = 100
 """Items that are listed by name; the rest is counted."""
@@ -33,17 +34,26 @@ _ROW_BY: dict[RowRule, str] = {
 _COLOURS = {"info": 32, "warning": 33, "error": 31, "critical": 35, "unknown": 36}
 _BOLD, _DIM = 1, 2
 
+OWN_RUNBOOKS = f"http://127.0.0.1:{Settings.model_fields['admin_port'].default}/runbooks"
+"""The runbooks of an exporter on this host, as it is by default."""
+
 
 def render_json(explanation: Explanation) -> str:
     """Render for a script."""
     return msgspec.json.format(msgspec.json.encode(explanation), indent=1).decode()
 
 
-def render_text(explanation: Explanation, *, colour: bool = False) -> str:
-    """Render for a person: a part a meaning, empty lines between them."""
+def render_text(
+    explanation: Explanation, *, runbooks: str = OWN_RUNBOOKS, colour: bool = False
+) -> str:
+    """Render for a person: a part a meaning, empty lines between them.
+
+    `runbooks` is the address of the alerts' runbooks, up to their names.
+    """
+    runbooks = runbooks.rstrip("/")
     paint = _Paint(on=colour)
     parts = ["\n".join(_traced(item, paint)) for item in explanation.items]
-    parts += ["\n".join(_meaning(meaning, paint)) for meaning in explanation.meanings]
+    parts += ["\n".join(_meaning(meaning, runbooks, paint)) for meaning in explanation.meanings]
     listed = explanation.rejected[:MAX_REJECTED]
     parts += [f"item {one.index} is not a result: {one.reason}: {one.detail}" for one in listed]
     if more := len(explanation.rejected) - len(listed):
@@ -75,7 +85,7 @@ def _traced(item: ItemTrace, paint: _Paint) -> Iterator[str]:
         yield f"  {found.field} = {found.path}: {found.value}"
 
 
-def _meaning(meaning: Meaning, paint: _Paint) -> Iterator[str]:
+def _meaning(meaning: Meaning, runbooks: str, paint: _Paint) -> Iterator[str]:
     if meaning.why:
         yield _why(meaning.channel, meaning.why)
     yield paint(f"{meaning.channel} {meaning.code} {meaning.name}", _BOLD)
@@ -85,7 +95,7 @@ def _meaning(meaning: Meaning, paint: _Paint) -> Iterator[str]:
     else:
         yield from _row(meaning.channel, meaning.row, severity)
     for alert in meaning.alerts:
-        yield f"  Alert: {alert.name}, see {paint(alert.runbook, _DIM)}"
+        yield f"  Alert: {alert.name}, see {paint(f'{runbooks}/{alert.name}', _DIM)}"
     if meaning.row:
         yield paint(f"  Source: {meaning.row.source} ({meaning.row.origin})", _DIM)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from exporter.admin.codes import code_rows
 from exporter.commands.demo import demo
 from exporter.commands.explain import add_explain, add_tables, explain, tables
+from exporter.commands.ledger import add_ledger
 from exporter.commands.traffic import (
     add_replay,
     add_simulate,
@@ -23,6 +24,8 @@ from exporter.commands.traffic import (
     run_simulate,
 )
 from exporter.errors import ConfigurationError, RequestError
+from exporter.ledger.store import StoreError
+from exporter.ledger.stores import ledger_address
 from exporter.logs import configure_logs
 from exporter.runtime import VERSION
 from exporter.server import Ports, serve
@@ -44,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     except RequestError as refusal:
         print(f"push-result-exporter: {refusal.reason}: {refusal.detail}", file=sys.stderr)
+        return EXIT_FAILURE
+    except StoreError as error:
+        print(f"push-result-exporter: {error}", file=sys.stderr)
         return EXIT_FAILURE
     except BrokenPipeError:  # the reader, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -78,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     showing = command("demo", _demo, "Run the exporter with simulated, signed traffic.")
     add_traffic(showing)
     showing.set_defaults(flags=add_flags(showing))
+    add_ledger(commands)
     return parser
 
 
@@ -93,6 +100,8 @@ def _serve(options: argparse.Namespace) -> int:
 def _check_config(options: argparse.Namespace) -> int:
     settings = load_settings(options.flags, options)
     load_configuration(settings)
+    if settings.ledger_url:
+        ledger_address(settings).password()
     for name, value in settings.model_dump(mode="json").items():
         print(f"{name.upper()} = {json.dumps(value)}")
     print("The configuration is good.")

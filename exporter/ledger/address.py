@@ -46,18 +46,28 @@ def parse_address(url: str, password_file: Path | None = None) -> Address:
     try:
         parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value}
     except ProgrammingError:
-        raise ConfigurationError(
-            f"LEDGER_URL: libpq cannot read it; it is a URL like {_EXAMPLE}, in which special "
-            "characters of names and passwords are percent-encoded"
-        ) from None
+        raise _unreadable() from None
     if password_file and "password" in parts:
         raise ConfigurationError("LEDGER_URL has a password, and LEDGER_PASSWORD_FILE another one")
     hosts = parts.get("host", parts.get("hostaddr", "")).split(",")
     ports = parts.get("port", "").split(",")
     if len(ports) == 1:
         ports *= len(hosts)
+    if len(ports) != len(hosts) or not all(_is_port(port) for port in ports):
+        raise _unreadable()
     places = ",".join(
-        f"{host}:{port}" if port else host for host, port in zip(hosts, ports, strict=False)
+        f"{host}:{port}" if port else host for host, port in zip(hosts, ports, strict=True)
     )
     user = f"{parts['user']}@" if "user" in parts else ""
     return Address(url, password_file, f"postgresql://{user}{places}/{parts.get('dbname', '')}")
+
+
+def _is_port(text: str) -> bool:
+    return not text or (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 16)
+
+
+def _unreadable() -> ConfigurationError:
+    return ConfigurationError(
+        f"LEDGER_URL: libpq cannot read it; it is a URL like {_EXAMPLE}, in which special "
+        "characters of names and passwords are percent-encoded"
+    )

@@ -53,6 +53,7 @@ class PostgresStore:
     ) -> None:
         self.name = address.name
         self.opened = False
+        self._closed = False
         self._instance = instance
         self._window = dedupe_seconds
         self._durable = durable
@@ -103,7 +104,8 @@ class PostgresStore:
                     await self._spoiled(error)
                 if error.code not in (_NOT_NULL, *_AGAIN) or self._clock() > end:
                     raise
-        conflicts = {key for key, content in known.items() if content != contents[key]}
+        # A key that was copied from another ledger came without its content.
+        conflicts = {key for key, content in known.items() if content not in (0, contents[key])}
         return Outcome(frozenset(known), frozenset(conflicts))
 
     async def probe(self) -> None:
@@ -119,6 +121,7 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Free the instance for another process."""
+        self._closed = True
         self._expiry.stop()
         try:
             if self.opened:
@@ -138,8 +141,8 @@ class PostgresStore:
             "commit",
             number=commit.number,
             at=commit.at,
-            keys=_signed(new),
-            contents=_signed(new.values()),
+            keys=signed(new),
+            contents=signed(new.values()),
             new=len(new),
             channels=[series.channel for series in counts],
             codes=[series.code for series in counts],
@@ -152,7 +155,7 @@ class PostgresStore:
 
     async def _look_up(self, keys: Iterable[int]) -> dict[int, int]:
         """Return those that the database has, each with its content."""
-        rows = await self._run("known", keys=_signed(keys))
+        rows = await self._run("known", keys=signed(keys))
         numbers = array("Q", array("q", [number for row in rows for number in row]).tobytes())
         return dict(zip(numbers[::2], numbers[1::2], strict=True))
 
@@ -163,8 +166,8 @@ class PostgresStore:
         under our name since.
         """
         self.opened = False
-        if not self._epoch:
-            raise lost  # it was never open
+        if self._closed or not self._epoch:
+            raise lost  # there was no connection to lose
         before = self._last
         problem: StoreError = lost
         while self._clock() < end:
@@ -246,7 +249,7 @@ def _contents(commit: Commit) -> dict[int, int]:
     return {key: entry.delivery.content for entry in commit.entries for key in entry.keys}
 
 
-def _signed(numbers: Iterable[int]) -> str:
+def signed(numbers: Iterable[int]) -> str:
     """Write 64-bit numbers as an array of bigint."""
     signed = array("q", array("Q", numbers).tobytes())
     return f"{{{','.join(map(str, signed))}}}"

@@ -11,15 +11,14 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import aiohttp
-import bcrypt
 import pytest
 
 from tests.support.exporter import Exporter, KeyPair, MakeSettings, started, url_sign
+from tests.support.passwords import PASSWORD, USER, write_users
 from tests.support.programs import Launch, exporter_process, fetch, prometheus, wait_for
 from tests.test_tls import Certificate, make_certificate
 
 CALLBACK = b'{"statusCode": "2", "msgId": "m1"}'
-USER, PASSWORD = "prometheus", "tr0ub4dor:&3"
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 
@@ -44,13 +43,6 @@ def install(certificate: Certificate, place: Certificate) -> None:
     """Put a certificate where the exporter reads it."""
     shutil.copyfile(certificate.chain, place.chain)
     shutil.copyfile(certificate.key, place.key)
-
-
-def write_users(path: Path) -> Path:
-    """Write a password file as `htpasswd -B` does."""
-    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4, b"2a")).decode()
-    path.write_text(f"{USER}:{hashed}\n")
-    return path
 
 
 async def shown(url: str) -> bytes:

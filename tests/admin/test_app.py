@@ -133,11 +133,29 @@ async def test_status_of_the_gateways(exporter: Exporter) -> None:
         "last_hour": received,
         "skipped_items": 0,
         "duplicates": 1,
+        "finding": None,
     }
     assert gateways["mps"]["since_start"] == dict.fromkeys(received, 0)
     assert gateways.keys() == exporter.service.configuration.gateways.keys()
     _, page = await get(exporter, "/")
     assert 'id="gateway-results"' in page
+
+
+async def test_a_gateway_without_codes(exporter: Exporter) -> None:
+    """A gateway none of whose items had a code is a finding, until one has."""
+
+    async def finding() -> str | None:
+        rows = json.loads((await get(exporter, "/api/v1/status"))[1])["gateways"]
+        [text] = [row["finding"] for row in rows if row["gateway"] == "results"]
+        assert ("No item has had a code" in (await get(exporter, "/"))[1]) is bool(text)
+        return str(text) if text else None
+
+    assert await finding() is None
+    await exporter.results(b'[{"status": 2}, {"code": []}, {"status": 3}]')
+    assert "of 3." in (await finding() or "")
+    assert "explain --gateway results" in (await finding() or "")
+    await exporter.results(b'[{"code": 2}, {"code": []}]')
+    assert await finding() is None
 
 
 async def test_unknown_hints(make_settings: MakeSettings, tmp_path: Path) -> None:

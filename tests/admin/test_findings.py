@@ -2,40 +2,15 @@
 
 import json
 import time
+from functools import partial
 from typing import Any
 
 import pytest
 
-from exporter.admin.findings import OF_CALLS, OF_RESULTS, Health, health_of
+from exporter.admin.findings import Health, health_of
 from exporter.admin.history import MINUTE, History, LastHour
+from exporter.results import Series
 from tests.support.exporter import TOKEN, Exporter
-from tests.support.rules import ALERTS, RECORDED
-
-RULE = {
-    "PushChannelRejected": ("rejected_results", None),
-    "PushBadDeviceTokenSpike": ("spike_results", "bad_device_token_share"),
-    "PushThrottled": ("min_affected", "throttled_share"),
-    "PushInvalidTokenRatioHigh": ("spike_results", "token_invalid_share"),
-    "PushVendorOutage": ("min_affected", "outage_share"),
-    "PushFailureRatioHigh": ("min_affected", "failure_share"),
-    "PushUnknownCode": ("unknown_results", None),
-    "PushWebhookRejecting": ("min_affected", "refused_share"),
-    "PushExporterOverloaded": ("min_affected", "overloaded_share"),
-}
-"""The thresholds of the rules that each alert reads: a number and a share."""
-
-
-@pytest.mark.parametrize("alert", [*OF_RESULTS, *OF_CALLS])
-def test_thresholds_are_those_of_the_rules(alert: str) -> None:
-    """The page calls for attention at the figures at which the alert fires."""
-    ours = (OF_RESULTS | OF_CALLS)[alert]
-    [expression] = [one.expression for one in ALERTS if one.name == alert]
-    for name, value in zip(RULE[alert], (ours.number, ours.share), strict=True):
-        if name is None:
-            assert value == 0
-        else:
-            assert f"push:{name}:threshold" in expression
-            assert RECORDED[f"push:{name}:threshold"] == f"vector({value:g})"
 
 
 @pytest.fixture
@@ -100,7 +75,7 @@ async def test_what_is_wrong_with_a_channel(
     assert f" {result['code']} " in finding.detail
     assert finding.action
     assert finding.alert
-    assert finding.alert.runbook.endswith(f"{finding.alert.name}.md")
+    assert finding.alert.runbook == f"runbooks/{finding.alert.name}"
     fewer = await judged(exporter, history, acked(channel, 100 * number))
     assert said(fewer) == ([title] if state != "attention" else [])
 
@@ -117,6 +92,62 @@ async def test_a_rejected_channel_hides_its_shares(exporter: Exporter, history: 
     )
     assert health.headline == "Trouble: rejected by apns, and 1 more"
     assert said(health) == ["rejected by apns", "throttled by vivo", "unknown codes on apns"]
+
+
+DEAD = {
+    "a reason no table knows": {"code": "NEW"},
+    "a wrong secret, as vivo says it": {"code": 10000},
+    "tokens of the other environment": {"code": 10302},
+}
+ALIVE = {
+    "too few to say so": [("vivo", 100, 0), ("vivo", 49, 10000)],
+    "one was accepted": [("vivo", 100, 0), ("vivo", 99, 10000), ("vivo", 1, 2)],
+    "a gateway that reports failures only": [("vivo", 100, 10000), ("vivo", 99, 10000)],
+    "apps that were uninstalled": [("fcm", 100, 2), ("fcm", 99, 90000003)],
+}
+"""What came before the window, and in it: channel, number, code; before it 0 stands for 2."""
+
+
+def totals(exporter: Exporter) -> dict[Series, int]:
+    """Read what was counted."""
+    return {series: count.total for series, count in exporter.service.ledger.counts.items()}
+
+
+async def in_the_window(
+    exporter: Exporter, history: History, before: list[Any], now: list[Any]
+) -> list[str]:
+    """Count results, forget them as minutes go by, count more; return what is found."""
+    clock = Clock()
+    history = history._replace(results=LastHour(partial(totals, exporter), clock))
+    await judged(exporter, history, *before)
+    for _ in range(16):
+        clock.now += MINUTE
+        history.results.note()
+    return said(await judged(exporter, history, *now))
+
+
+@pytest.mark.parametrize("result", DEAD.values(), ids=DEAD)
+async def test_nothing_accepted(
+    exporter: Exporter, history: History, result: dict[str, Any]
+) -> None:
+    """A channel that accepted pushes and now none in 50 results is dead, whatever it says."""
+    found = await in_the_window(
+        exporter, history, [acked("vivo", 100)], [{"channel": "vivo", "count": 50, **result}]
+    )
+    assert found[0] == "nothing accepted by vivo"
+    assert not {"invalid tokens on vivo", "failures on vivo"} & set(found)
+
+
+@pytest.mark.parametrize("results", ALIVE.values(), ids=ALIVE)
+async def test_something_may_be_accepted(
+    exporter: Exporter, history: History, results: list[tuple[str, int, int]]
+) -> None:
+    """Too few results, one that was accepted, and results that say nothing of the channel."""
+    before, *now = (
+        {"channel": channel, "count": count, "code": code or 2} for channel, count, code in results
+    )
+    found = await in_the_window(exporter, history, [before], now)
+    assert not [title for title in found if title.startswith("nothing accepted")]
 
 
 async def test_only_the_most_frequent_codes_are_named(exporter: Exporter, history: History) -> None:
@@ -136,7 +167,7 @@ async def test_refused_calls(exporter: Exporter, history: History) -> None:
     for _ in range(10):
         await exporter.post("/webhooks/results", b"{}", {"Authorization": "Bearer of another"})
     health = health_of(exporter.service, history)
-    assert health.headline == "Attention: calls to /webhooks/results are refused"
+    assert health.headline == "Attention: requests to /webhooks/results are refused"
     assert "bad_signature (10)" in health.findings[0].detail
 
 
@@ -150,7 +181,7 @@ async def test_overload(exporter: Exporter, history: History) -> None:
         assert status == 503
     exporter.service.ledger.pending = 0
     health = health_of(exporter.service, history)
-    assert said(health) == ["calls to /webhooks/results are too many for the disk"]
+    assert said(health) == ["requests to /webhooks/results are too many for the disk"]
 
 
 async def test_a_ledger_that_fails(exporter: Exporter, history: History) -> None:
@@ -160,7 +191,7 @@ async def test_a_ledger_that_fails(exporter: Exporter, history: History) -> None
     status, _ = await exporter.results(b'{"code": 2}')
     assert status == 503
     health = health_of(exporter.service, history)
-    assert health.headline == "Trouble: no result is taken, the ledger cannot be used"
+    assert health.headline == "Trouble: not accepting results, the ledger cannot be used"
     assert str(path) in health.findings[0].detail
 
 

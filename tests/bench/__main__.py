@@ -343,10 +343,12 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=Path.home() / ".cache/push-result-exporter")
     parser.add_argument("parts", nargs="*", default=["compare", "latency", "endurance", "replicas"])
     args = parser.parse_args()
-    for program in ("wrk", "node", "npm"):
+    alone = args.parts == ["postgres"]  # there are no peers in it
+    for program in ("wrk",) if alone else ("wrk", "node", "npm"):
         if not shutil.which(program):
             sys.exit(f"the benchmark needs {program}")
-    install_peers(args.peers)
+    if not alone:
+        install_peers(args.peers)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         bench = Bench(Path(name), args.peers)
         private = traffic.write_keys(bench.folder)
@@ -385,6 +387,10 @@ def main() -> None:
             day_of_keys(bench)
         if "replicas" in args.parts:
             replicas(bench, args)
+        if "postgres" in args.parts:
+            from tests.bench.postgres import postgres  # noqa: PLC0415 - it needs this module
+
+            postgres(bench, args)
 
 
 if __name__ == "__main__":

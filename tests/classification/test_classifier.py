@@ -325,6 +325,7 @@ def test_a_row_of_the_operators_goes_before_the_message_of_an_http_status(tmp_pa
         ("mipush", "-1", "anything", ("mipush", "-1", "mps")),
         ("mipush", "-1", "未知错误", ("mipush", "-1", "mipush")),
         ("mipush", "-1", "Unknown error.", ("mipush", "-1", "mipush")),
+        ("mipush", "-1", "code-1未知错误, 请重试", ("mipush", "-1", "mipush")),
         ("mipush", "1", None, ("mipush", "1", "mps")),
         ("mipush", "1", "NoBindInfo", ("mipush", "1", "mps")),
         ("mipush", "1", "内部错误, retry", ("mipush", "1", "mipush")),

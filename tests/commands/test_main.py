@@ -94,7 +94,9 @@ def test_help_lists_the_commands(capsys: Capture) -> None:
     assert exits("--help") == 0
     out = capsys.readouterr().out
     shown = re.findall(r"^ {4}([a-z-]+)\s+[A-Z]", out, re.MULTILINE)
-    assert shown == ["serve", "check-config", "codes", "explain", "simulate", "replay", "demo"]
+    assert shown == [
+        *("serve", "check-config", "codes", "explain", "simulate", "replay", "demo", "ledger")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -230,6 +232,24 @@ def test_explain_a_code(capsys: Capture, words: list[str], heads: list[str]) -> 
     """`explain` takes a code, negative too, and a channel by any alias."""
     parts = printed(capsys, "explain", *words).split("\n\n")
     assert [part.splitlines()[0] for part in parts] == heads
+
+
+@pytest.mark.parametrize(
+    ("variable", "flag", "link"),
+    [
+        ("", [], "http://127.0.0.1:10988/runbooks/PushThrottled"),
+        ("https://wiki.example/push", [], "https://wiki.example/push/PushThrottled"),
+        ("https://w.example/", ["--runbook-base-url", "http://v/"], "http://v/PushThrottled"),
+    ],
+)
+def test_explain_leads_to_the_runbook(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, variable: str, flag: list[str], link: str
+) -> None:
+    """`explain` names the runbook's page: the exporter's own, or where RUNBOOK_BASE_URL says."""
+    monkeypatch.setenv("PUSH_EXPORTER_RUNBOOK_BASE_URL", variable)
+    assert f"Alert: PushThrottled, see {link}\n" in printed(
+        capsys, "explain", "vivo", "10072", *flag
+    )
 
 
 def test_explain_a_code_of_the_operators_own(capsys: Capture, own_table: str) -> None:

@@ -16,7 +16,7 @@ import yaml
 from dashboards import alerting, build, layout, queries, rules
 from dashboards.style import SEVERITY_COLORS
 from exporter import metrics
-from exporter.classification.alerts import RUNBOOKS
+from exporter.classification.alerts import DECLARATIONS, RUNBOOKS, AlertName
 from exporter.classification.tables import load_tables
 from exporter.results import Category, Severity
 from tests.support.programs import program, unavailable
@@ -73,8 +73,9 @@ def substituted(
     values = {
         "$__rate_interval": interval,
         "$__range": time_range,
-        "$job": "push-result-exporter",
         "$channel": channel,
+        "$source": "mps",
+        **{f"${label}": ".*" for label in queries.TARGET_LABELS},
     }
     for name, value in values.items():
         expression = expression.replace(name, value)
@@ -124,7 +125,7 @@ def test_every_dashboard_is_built() -> None:
 
 @pytest.mark.parametrize("query", all_queries(), ids=lambda query: query.name)
 def test_query_is_promql_on_our_metrics(query: Query) -> None:
-    """Each query parses, and selects only series that exist, of the exporters of `$job`."""
+    """Each query parses, and selects only series that exist."""
     expression = query.expression()
     assert "$" not in expression
     found = selectors(expression)
@@ -134,14 +135,21 @@ def test_query_is_promql_on_our_metrics(query: Query) -> None:
         if name in {"ALERTS", *RECORDED}:
             continue
         assert name in {*OURS, "up"} or name.startswith("process_")
-        assert 'job=~"push-result-exporter"' in str(selector.matchers)
+
+
+@pytest.mark.parametrize("query", all_queries(), ids=lambda query: query.name)
+def test_query_is_of_the_chosen_exporters(query: Query) -> None:
+    """Whatever a query selects follows the variables of all labels of targets."""
+    for selected in re.findall(r"[\w:]+\{[^}]*\}", query.target["expr"]):
+        assert all(f'{label}=~"${label}"' in selected for label in queries.TARGET_LABELS)
 
 
 def test_windows_follow_the_time_range() -> None:
     """Rates over time use `$__rate_interval`; only "now" and the past have a fixed length."""
     for query in all_queries():
         expression = query.target["expr"]
-        windows = set(re.findall(r"\[([^]]+)\]", expression))
+        recorded = re.sub(r"\w+:\w+:\w+\{[^}]*\}\[1d\]", "", expression)  # has a share: ever
+        windows = set(re.findall(r"\[([^]]+)\]", recorded))
         assert windows <= {"$__rate_interval", "$__range", queries.NOW, "1h"}, query.name
         assert ("[1h]" in expression) == ("[1h] offset $__range" in expression)
 
@@ -225,11 +233,12 @@ def test_exemplars_are_asked_for() -> None:
 
 @pytest.mark.parametrize("uid", layout.TITLES)
 def test_dashboard_has_variables_and_annotations(uid: str) -> None:
-    """Data source, job and channel can be chosen, and alerts are marked."""
+    """Data source, labels of targets and channel or gateway can be chosen; alerts are marked."""
     board = BOARDS[uid]
     assert board["schemaVersion"] == 42
     names = [variable["name"] for variable in board["templating"]["list"]]
-    assert names == ["datasource", "job"] + ["channel"] * (uid != layout.EXPORTER)
+    assert names[:-1] == ["datasource", *queries.TARGET_LABELS]
+    assert names[-1] == ("source" if uid == layout.EXPORTER else "channel")
     for variable in board["templating"]["list"][1:]:
         query = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
         assert query
@@ -261,6 +270,23 @@ def test_codes_have_runbooks_that_exist() -> None:
     named = re.findall(rf'"{queries.RUNBOOK}", "(\w+)", "', queries.with_runbook("x"))
     assert named
     assert set(named) <= {rule["alert"] for rule in rules.alerts()}
+
+
+def test_a_label_that_nobody_has_hides_nothing() -> None:
+    """All stands for every value of a target's label, also for none."""
+    for board in BOARDS.values():
+        for variable in board["templating"]["list"]:
+            if variable["name"] in queries.TARGET_LABELS:
+                assert (variable["allValue"], variable["includeAll"]) == (".*", True)
+
+
+def test_each_gateway_has_a_panel() -> None:
+    """The exporter's dashboard repeats a panel for each gateway that is chosen."""
+    repeated = [panel for _, panel in panels() if panel.get("repeat")]
+    assert [(panel["repeat"], panel["title"]) for panel in repeated] == [
+        ("source", "Gateway $source")
+    ]
+    assert all('source="$source"' in one["expr"] for one in repeated[0]["targets"])
 
 
 def test_grafanas_own_types_accept_the_dashboards(tmp_path: Path) -> None:
@@ -330,7 +356,77 @@ def test_grafana_alerts_agree_with_prometheus() -> None:
         assert ours["labels"] == theirs["labels"]
         assert ours["annotations"].keys() == theirs["annotations"].keys()
         for link in ("runbook_url", "dashboard_url"):
-            assert ours["annotations"][link] == theirs["annotations"][link]
+            assert ours["annotations"][link] == theirs["annotations"][link].strip()
+
+
+PLACES = {
+    "datasource": (alerting.DATASOURCE, ["datasources/prometheus.yaml", "alerting/rules.yaml"]),
+    "folder": (alerting.FOLDER, ["dashboards/push.yaml", "alerting/rules.yaml"]),
+}
+
+
+@pytest.mark.parametrize(("name", "files"), PLACES.values(), ids=PLACES)
+def test_names_are_the_same_in_all_files(name: str, files: list[str]) -> None:
+    """Data source and folder are a constant each; the files written by hand agree with it."""
+    for file in files:
+        found = re.findall(r"^\s*-? *(?:uid|datasourceUid|folder): (\S+)$",
+                           (PROVISIONING / file).read_text(), re.MULTILINE)  # fmt: skip
+        assert name in found
+
+
+STATES = {
+    # pkg/services/ngalert/models/alert_rule.go: NoDataStateFromString, ErrStateFromString.
+    "noDataState": {"Alerting", "NoData", "OK", "KeepLast"},
+    "execErrState": {"Alerting", "Error", "OK", "KeepLast"},
+}
+FIELDS = {
+    # pkg/services/provisioning/alerting/rules_types.go, AlertRuleV1: another name is ignored.
+    "uid", "title", "condition", "data", "dashboardUid", "panelId", "noDataState", "execErrState",
+    "for", "keepFiringFor", "missing_series_evals_to_resolve", "annotations", "labels", "isPaused",
+}  # fmt: skip
+DURATION = r"(\d+[smhdwy])+|0"
+SCHEDULER_SECONDS = 10
+"""Grafana refuses an interval that is no multiple (`[unified_alerting] scheduler interval`)."""
+
+
+def test_grafanas_provisioning_accepts_the_group() -> None:
+    """A group has name, folder and an interval that the scheduler can keep."""
+    (group,) = provisioned("alerting/rules.yaml")["groups"]
+    assert group.keys() == {"orgId", "name", "folder", "interval", "rules"}
+    assert group["name"].strip()
+    assert group["folder"].strip()
+    assert int(group["interval"].removesuffix("s")) % SCHEDULER_SECONDS == 0
+    uids, titles = ([rule[one] for rule in group["rules"]] for one in ("uid", "title"))
+    assert len(set(uids)) == len(uids)
+    assert len(set(titles)) == len(titles)  # unique in a folder
+
+
+@pytest.mark.parametrize("alert", AlertName)
+def test_grafanas_provisioning_accepts_the_rule(alert: str) -> None:
+    """Its fields are known, its durations parse, its states exist, its parts fit together."""
+    (group,) = provisioned("alerting/rules.yaml")["groups"]
+    (rule,) = (one for one in group["rules"] if one["uid"] == alert)
+    assert rule.keys() <= FIELDS
+    for field, states in STATES.items():
+        assert rule[field] in states
+    assert re.fullmatch(DURATION, rule["for"])
+    assert rule["missing_series_evals_to_resolve"] >= 0
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,40}", rule["uid"])
+    refs = [part["refId"] for part in rule["data"]]
+    assert len(set(refs)) == len(refs)
+    assert rule["condition"] in refs
+    assert {label: type(text) for label, text in rule["labels"].items()} == {"severity": str}
+    for part, before in zip(rule["data"], [set(refs[:n]) for n in range(len(refs))], strict=True):
+        model, span = part["model"], part["relativeTimeRange"]
+        assert model["refId"] == part["refId"]
+        assert model["datasource"]["uid"] == part["datasourceUid"]
+        if part["datasourceUid"] != "__expr__":
+            assert span["from"] > span["to"] >= 0  # "invalid relative time range"
+            assert model["instant"]  # one value a series: no reduce expression is needed
+        else:
+            used = set(re.findall(r"\$?\b([A-Z])\b", model["expression"]))
+            assert used <= before
+            assert model["type"] in {"math", "threshold"}
 
 
 def test_grafana_alerts_mean_what_grafana_reads() -> None:
@@ -340,9 +436,7 @@ def test_grafana_alerts_mean_what_grafana_reads() -> None:
         assert "$" not in "".join(rule["labels"].values())
         assert len(rule["uid"]) <= 40
         for text in rule["annotations"].values():
-            assert "query" not in text
             assert "${" not in text
-            assert not re.search(r"\$value\b", text)
 
 
 def test_alerts_show_their_panels() -> None:
@@ -357,28 +451,15 @@ def test_alerts_show_their_panels() -> None:
     assert set(alerting.PANELS) == {rule["alert"] for rule in rules.alerts()}
 
 
-@pytest.mark.parametrize(
-    ("prometheus", "grafana"),
-    [
-        ("{{ $value | humanize }} of {{ $labels.a }}",
-         "{{ $values.A.Value | humanize }} of {{ $labels.a }}"),
-        ('are\n{{ range printf "x{a=\'%s\'}" $labels.a | query }}\n{{ .Value }};\n{{ end }}\nso',
-         "are codes that the dashboard lists; so"),
-        ('last {{ with "x" | query }}{{ . | first | value }} ago{{ else }}long ago{{ end }}.',
-         "last long ago."),
-        ('bad {{ with "x" | query }}({{ . | first }}){{ end }}. So', "bad. So"),
-        ("{{ if $labels.a }}b{{- else }}c{{ end }}.", "{{ if $labels.a }}b{{- else }}c{{ end }}."),
-    ],
-)  # fmt: skip
-def test_annotations_are_converted(prometheus: str, grafana: str) -> None:
-    """Values are named as in Grafana; what needs a query there becomes words."""
-    assert alerting.template(prometheus) == grafana
-
-
-def test_annotation_that_cannot_be_converted_is_refused() -> None:
-    """A template that Grafana could not run does not get into the file."""
-    with pytest.raises(ValueError, match="Grafana cannot do this"):
-        alerting.template('{{ query "up" | first | value }}')
+def test_annotations_say_what_to_do_without_a_query() -> None:
+    """Grafana cannot query in an annotation: summary and declared advice, and nothing else."""
+    (group,) = provisioned("alerting/rules.yaml")["groups"]
+    for rule in group["rules"]:
+        texts = rule["annotations"]
+        assert texts["description"].startswith(texts["summary"])
+        assert texts["description"].endswith(DECLARATIONS[rule["title"]].advice)
+        for action in re.findall(r"\{\{.*?\}\}", " ".join(texts.values())):
+            assert not re.search(r"\b(query|first|value|strvalue)\b|\$value\b", action)
 
 
 def test_thresholds_are_those_of_the_rules() -> None:

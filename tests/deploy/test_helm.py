@@ -15,8 +15,8 @@ import yaml
 
 from exporter.runtime import VERSION
 from exporter.settings import Settings
-from tests.deploy import values_table
 from tests.deploy.test_deploy import DEPLOY, checked, tool
+from tests.support.chart_values import chart_values
 from tests.support.exporter import MakeSettings, started
 from tests.support.helm import CHART, IMAGE, SETS, Manifest, Release, helm, released
 from tests.support.passwords import PASSWORD, USER, write_users
@@ -152,7 +152,7 @@ def test_objects_find_each_other(release: Release) -> None:
         assert selector.items() <= labels
         assert not any(selector.items() <= test for test in tests)
     for one in release.kinds("Ingress", "HTTPRoute"):
-        assert set(backends(one)) <= services.keys()
+        assert set(backends(one)) == {name for name in services if name.endswith("-ingest")}
     for one in release.kinds("HorizontalPodAutoscaler"):
         assert one["spec"]["scaleTargetRef"]["name"] == workload["metadata"]["name"]
         assert one["spec"]["scaleTargetRef"]["kind"] == workload["kind"]
@@ -276,28 +276,21 @@ def test_schema_knows_the_settings() -> None:
 
 
 def test_values_are_documented() -> None:
-    """Every value has a description in the schema and a row in README made of it."""
-    assert values_table.current(), "run: python -m tests.deploy.values_table"
-    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
-    values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
-    rows = list(values_table.rows(schema, values))
-    assert all(row.meaning for row in rows), [row.name for row in rows if not row.meaning]
-    assert {row.name for row in rows} >= {
-        "image.repository",
-        "ledger.postgresql.url",
-        "test.enabled",
-    }
+    """Every value has a description in the schema, of which README's table is made."""
+    values = chart_values()
+    assert not [value.name for value in values if not value.meaning]
+    names = {value.name.strip("`") for value in values}
+    assert names >= {"image.repository", "ledger.postgresql.url", "test.enabled"}
 
 
 def test_values_of_tests_cover_the_chart() -> None:
     """Each value is given in one of the sets at least, so that each is rendered and validated."""
-    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
-    values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
     given = {name for one in SETS.values() for name in paths(one)}
+    names = {value.name.strip("`") for value in chart_values()}
     missing = {
-        row.name
-        for row in values_table.rows(schema, values)
-        if not any(name == row.name or name.startswith(row.name + ".") for name in given)
+        name
+        for name in names
+        if not any(one == name or one.startswith(f"{name}.") for one in given)
     }
     assert missing == ELSEWHERE
 

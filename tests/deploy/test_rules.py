@@ -9,6 +9,14 @@ from pathlib import Path
 import pytest
 
 from exporter import metrics
+from exporter.classification.alerts import (
+    ACCEPTED,
+    DECLARATIONS,
+    NOT_THE_CHANNEL,
+    THRESHOLDS,
+    AlertName,
+)
+from exporter.classification.alerts import RUNBOOKS as RUNBOOK_ADDRESS
 from exporter.classification.tables import load_tables
 from exporter.reasons import Reason
 from exporter.results import Category, Severity
@@ -29,9 +37,14 @@ from tests.support.rules import (
     read,
 )
 
-REPOSITORY = "https://github.com/push-result-exporter/push-result-exporter"
-JOB = '{job="push-result-exporter"'
-THRESHOLDS = {name for name in RECORDED if name.endswith(":threshold")}
+HEAD = RULES.read_text("utf-8").partition("groups:")[0]
+REPLICA_LABELS = next(
+    line[1:].strip() for line in HEAD.splitlines() if line.strip("# ").startswith("instance, pod")
+)
+"""The labels that tell replicas apart, as the head of the rules has them."""
+TARGET_LABELS = ["cluster", "environment", "namespace", "job"]
+"""Of those that targets bring, what dashboards and Alertmanager know by name."""
+CONSTANTS = {name for name in RECORDED if name.endswith(":threshold")}
 METRICS = {
     value
     for value in vars(metrics).values()
@@ -124,25 +137,103 @@ def numbers(expression: str) -> set[str]:
 
 def test_thresholds_stand_in_one_place() -> None:
     """A threshold is a constant at the head; no other rule has a figure to tune."""
-    assert all(re.fullmatch(r"vector\([\d.]+\)", RECORDED[name]) for name in THRESHOLDS)
+    assert all(re.fullmatch(r"vector\([\d.]+\)", RECORDED[name]) for name in CONSTANTS)
     structural = {
         "0",  # nothing
         "1",  # true
-        "2",  # what is said now weighs more than what was said
+        "2",  # what is said now weighs more than what was said; twice, half
         "0.5",  # the median
         "0.2",  # four fifths of the half hour
-        "900",  # seconds in 15 minutes
+        "120",
+        "300",
+        "900",
+        "7200",  # seconds in a window
+        "5",  # the codes that a message names
     }
-    for name in EXPRESSIONS.keys() - THRESHOLDS:
+    for name in EXPRESSIONS.keys() - CONSTANTS:
         assert numbers(EXPRESSIONS[name]) <= structural, name
+
+
+def test_rules_are_what_is_declared() -> None:
+    """Alerts, severities and thresholds are those of the declaration, none more, in value, too."""
+    assert {alert.name: alert.severity for alert in ALERTS} == {
+        name: declared.severity for name, declared in DECLARATIONS.items()
+    }
+    assert {name: RECORDED[name] for name in CONSTANTS} == {
+        f"push:{name}:threshold": f"vector({value:g})" for name, value in THRESHOLDS.items()
+    }
+
+
+@each_alert
+def test_alert_reads_what_is_declared(alert: Alert) -> None:
+    """An alert reads its declared thresholds and watches its declared codes; its advice ends it."""
+    declared = DECLARATIONS[AlertName(alert.name)]
+    for name in {declared.number, declared.share} - {None}:
+        assert f"push:{name}:threshold" in selected_by(alert.name)
+    if declared.watch:
+        label, values, _ = declared.watch
+        one = f'{label}="{values[0]}"' if len(values) == 1 else f'{label}=~"{"|".join(values)}"'
+        assert one in selected_by(alert.name)
+    assert " ".join(alert.annotations["description"].split()).endswith(declared.advice)
+
+
+def selected_by(name: str) -> str:
+    """Return a rule's expression and those of the rules that it reads."""
+    expression = EXPRESSIONS[name]
+    read = set(re.findall(r"\b\w+:\w+:\w+\b", expression)) & EXPRESSIONS.keys() - {name}
+    return "\n".join([expression, *map(selected_by, sorted(read))])
+
+
+def test_what_says_nothing_of_a_channel_is_declared() -> None:
+    """PushNothingAccepted and the page agree on what counts for a channel and what does not."""
+    accepted = "|".join(ACCEPTED)
+    assert f'category=~"{accepted}"' in EXPRESSIONS["channel:push_results_accepted:increase15m"]
+    assert (
+        f'category!~"|{accepted}|{"|".join(NOT_THE_CHANNEL)}"'
+        in EXPRESSIONS["channel:push_results_doubtful:increase15m"]
+    )
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_labels_of_targets_survive(name: str) -> None:
+    """No rule aggregates by a list of labels, and none joins on one: a label would be lost."""
+    assert not re.search(r"\b(by|on)\s*\(", EXPRESSIONS[name])
+
+
+def test_labels_of_replicas_are_one_text() -> None:
+    """Wherever replicas are added up it is by the text that the head of the file names."""
+    lists = re.findall(r"without \(([^)]*\binstance\b[^)]*)\)", " ".join(EXPRESSIONS.values()))
+    assert lists
+    assert all(labels.startswith(REPLICA_LABELS) for labels in lists)
+    for name, expression in EXPRESSIONS.items():
+        if name.startswith("channel") and re.search(r"(?<![:\w])push_\w+(?![:\w])", expression):
+            assert REPLICA_LABELS in expression, name
+
+
+def test_name_of_the_job_stands_in_one_place() -> None:
+    """Only the rule that finds exporters that were never scraped selects by the job."""
+    named = [name for name, expression in EXPRESSIONS.items() if re.search(r"\bjob=", expression)]
+    assert named == ["instance:push_exporter:up"]
+    (config,) = (one for one in read(PROMETHEUS)["scrape_configs"] if "push" in one["job_name"])
+    pattern = re.search(r'job=~"([^"]*)"', EXPRESSIONS[named[0]])
+    assert pattern
+    assert re.fullmatch(pattern[1], config["job_name"])
+
+
+def test_runbooks_have_one_address() -> None:
+    """The address of the runbooks is the text that the head of the file names."""
+    assert HEAD.count(RUNBOOK_ADDRESS) == 1
+    assert {one.annotations["runbook_url"] for one in ALERTS} == {
+        f"{RUNBOOK_ADDRESS}{one.name}.md" for one in ALERTS
+    }
 
 
 def test_thresholds_are_used_and_known() -> None:
     """Every threshold is used by a rule, and every one that is used exists."""
     used = set(re.findall(r"push:\w+:threshold", " ".join(EXPRESSIONS.values())))
-    assert used == THRESHOLDS
+    assert used == CONSTANTS
     named = set(re.findall(r"push:\w+:threshold", " ".join(RUNBOOKS.values())))
-    assert named <= THRESHOLDS
+    assert named <= CONSTANTS
 
 
 def test_threshold_of_waiting_results_fits_the_setting() -> None:
@@ -153,27 +244,26 @@ def test_threshold_of_waiting_results_fits_the_setting() -> None:
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_rule_reads_what_exists(name: str) -> None:
-    """A rule selects metrics of ours, by the job, and series that a rule records."""
+    """A rule selects metrics of ours, and series that a rule records."""
     expression = EXPRESSIONS[name]
     ours = set(re.findall(r"(?<![:\w])push_\w+(?![:\w])", expression))
     assert {re.sub("_(bucket|sum|count)$", "", metric) for metric in ours} <= METRICS
-    for metric in ours | {"up"}:
-        assert not re.search(rf"(?<![:\w]){metric}(?![:\w])(?!{re.escape(JOB)})", expression)
     assert set(re.findall(r"\w+:\w+:\w+", expression)) <= RECORDED.keys()
 
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_series_are_named_by_convention(name: str) -> None:
-    """The name is level:metric:operation, and the level is what the rule aggregates by."""
+    """The name is level:metric:operation, and the level is not aggregated away."""
     level, _, operation = name.split(":")
     labels = set(re.findall(r"channel|code|severity|source|instance", level))
-    assert re.fullmatch(r"push|(channel|code|severity|source|instance|_)+", level)
-    assert re.fullmatch(r"threshold|info|bool|(rate|increase|ratio|median)\d+[mhd]", operation)
-    if aggregated := re.match(r"\s*(?:sum|group) by \(([^)]*)\)", RECORDED[name]):
-        assert labels <= set(aggregated[1].split(", "))
+    assert re.fullmatch(r"push|push_exporter|(channel|code|severity|source|instance|_)+", level)
+    wanted = r"threshold|info|bool|up|usual|ratio|(rate|increase|ratio|median)\d+[mhd]"
+    assert re.fullmatch(wanted, operation)
+    if aggregated := re.match(r"\s*(?:sum|group) without \(([^)]*)\)", RECORDED[name]):
+        assert labels.isdisjoint(aggregated[1].split(", ")) or "label_replace" in RECORDED[name]
 
 
-def test_refused_calls_are_those_refused_for_what_they_are() -> None:
+def test_refused_requests_are_those_refused_for_what_they_are() -> None:
     """The statuses that do not count as refused are success and the exporter's own trouble."""
     expression = EXPRESSIONS["source:push_webhook_requests_refused:increase15m"]
     excluded = re.search(r'status!~"([^"]*)"', expression)
@@ -188,14 +278,13 @@ def test_alert_says_what_to_do(alert: Alert) -> None:
     assert alert.severity in {"info", "warning", "critical"}
     assert alert.annotations.keys() == {"summary", "description", "runbook_url", "dashboard_url"}
     assert len(alert.annotations["summary"]) < 120
-    runbook = f"{REPOSITORY}/blob/main/deploy/runbooks/{alert.name}.md"
-    assert alert.annotations["runbook_url"] == runbook
     dashboards = (DEPLOY / "grafana" / "dashboards").glob("*.json")
     uids = {json.loads(path.read_text("utf-8"))["uid"] for path in dashboards}
-    path = re.fullmatch(r"/d/([\w-]+)(\?var-channel=.*)?", alert.annotations["dashboard_url"])
+    path = re.fullmatch(r"/d/([\w-]+)\?(.*)", alert.annotations["dashboard_url"])
     assert path
     assert path[1] in uids
-    assert (path[1] == "push-channel") == bool(path[2])
+    assert (path[1] == "push-channel") == path[2].startswith("var-channel={{")
+    assert "var-{{ $label }}=" in path[2]
 
 
 def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
@@ -259,7 +348,7 @@ def test_categories_severities_and_channels_exist(text: str) -> None:
     for label, values in re.findall(
         r"""\b(category|severity|channel|code)[!=]~?\\?["']([^"'\\]*)""", text
     ):
-        assert set(values.split("|")) <= known[label]
+        assert set(values.split("|")) - {""} <= known[label]
 
 
 def test_bad_device_token_is_the_code_that_the_rules_mean() -> None:
@@ -301,7 +390,8 @@ def test_alerts_reach_whom_they_concern(labels: list[str], receivers: str) -> No
 def test_messages_of_alertmanager_can_be_read(tmp_path: Path) -> None:
     """A chat message names channel and alert, and links to the runbook and into Grafana."""
     throttled = next(alert for alert in ALERTS if alert.name == "PushThrottled")
-    labels = {"alertname": throttled.name, "channel": "vivo"}
+    labels = {"alertname": throttled.name, "channel": "vivo", "severity": "warning"}
+    labels |= {"cluster": "eu", "job": "push"}
     annotations = {**throttled.annotations, "dashboard_url": "/d/push-channel?var-channel=vivo"}
     alert = {"status": "firing", "labels": labels, "annotations": annotations}
     data = tmp_path / "data.json"
@@ -316,7 +406,7 @@ def test_messages_of_alertmanager_can_be_read(tmp_path: Path) -> None:
                    f"--template.data={data}", f"--template.text={chat[part]}")
             for part in ("title", "text")
         )  # fmt: skip
-        assert title == "FIRING vivo PushThrottled"
+        assert title == "FIRING vivo PushThrottled cluster=eu job=push"
         assert annotations["summary"] in text
         assert f"<{annotations['runbook_url']}|Runbook>" in text
         assert "<https://grafana.example.com/d/push-channel?var-channel=vivo|Dashboard>" in text
@@ -329,7 +419,7 @@ def test_every_channel_has_a_route() -> None:
 
 
 def test_inhibitions_name_alerts_that_exist() -> None:
-    """Every alert that mutes or is muted exists, and a channel mutes only itself."""
+    """Alerts that mute or are muted exist; a channel of a target mutes only itself."""
     names = {alert.name for alert in ALERTS}
     muted: dict[str, set[str]] = {}
     for rule in read(ALERTMANAGER)["inhibit_rules"]:
@@ -340,10 +430,13 @@ def test_inhibitions_name_alerts_that_exist() -> None:
         assert sources | targets <= names
         for source in sources:
             muted.setdefault(source, set()).update(targets)
-        if sources.isdisjoint({"PushExporterDown", "PushLedgerFailing"}):
-            assert rule["equal"] == ["channel"]
-    assert "PushResultsStopped" in muted["PushExporterDown"]
+        channel = [] if "PushLedgerFailing" in sources else ["channel"]
+        assert rule["equal"] == [*TARGET_LABELS, *channel]
+    assert "PushExporterDown" not in muted  # one that was retired would mute for good
+    assert "PushResultsStopped" in muted["PushLedgerFailing"]
     shares = {
         alert.name for alert in ALERTS if re.search(r"channel:\w+:ratio15m", alert.expression)
     }
-    assert muted["PushChannelRejected"] == shares
+    assert muted["PushChannelRejected"] == {*shares, "PushNothingAccepted"}
+    assert muted["PushNothingAccepted"] == shares
+    assert read(ALERTMANAGER)["route"]["group_by"] == [*TARGET_LABELS, "channel"]

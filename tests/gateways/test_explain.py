@@ -298,11 +298,11 @@ def test_a_payload_says_what_chose_between_two_rows() -> None:
     ],
 )
 def test_a_code_names_the_alerts_that_watch_it(code: str, channel: str, alerts: list[str]) -> None:
-    """Each alert that a code can raise is a line with the address of its runbook."""
+    """Each alert that a code can raise is a line with the address of its runbook's page."""
     lines = explain_code(CLASSIFIER, code, channel).splitlines()
     told = [line for line in lines if line.startswith("  Alert: ")]
     assert [line.split()[1].rstrip(",") for line in told] == alerts
-    assert all(line.endswith(f"/{name}.md") for line, name in zip(told, alerts, strict=True))
+    assert all(line.endswith(f"/runbooks/{name}") for line, name in zip(told, alerts, strict=True))
 
 
 def test_colour_is_the_only_difference() -> None:

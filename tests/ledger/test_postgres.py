@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
@@ -13,12 +14,12 @@ import psycopg
 import pytest
 
 from exporter.errors import ConfigurationError, RequestError
-from exporter.ledger import postgres
+from exporter.ledger import expiry, postgres
 from exporter.ledger.address import Address, parse_address
 from exporter.ledger.expiry import Expiry
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.postgres import PostgresStore
-from exporter.ledger.store import StoreError
+from exporter.ledger.store import Commit, Entry, StoreError
 from exporter.results import Delivery, Series
 from tests.ledger.conftest import running
 from tests.support.postgres import PASSWORD, Server
@@ -66,10 +67,20 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_replicas_share_keys_and_count_apart(address: Address, server: Server) -> None:
+@pytest.mark.parametrize("isolation", ["read committed", "serializable"])
+@pytest.mark.parametrize("wary", [False, True])
+async def test_replicas_share_keys_and_count_apart(
+    address: Address, server: Server, wary: bool, isolation: str
+) -> None:
     """A delivery counts at the replica that saw it first, and each shows its own counts."""
+    stores = [store(address, name) for name in "abc"]
+    server.execute(
+        f"ALTER DATABASE fresh SET default_transaction_isolation = '{isolation}'", "postgres"
+    )
     async with AsyncExitStack() as stack:
-        a, b, c = [await stack.enter_async_context(running(store(address, name))) for name in "abc"]
+        a, b, c = [await stack.enter_async_context(running(one)) for one in stores]
+        for one in stores:
+            one._wary_until *= wary
         assert await a.record([delivery(1, 2, 3)]) == 3
         assert await b.record([delivery(3, 4), delivery(2)]) == 1
         assert await b.record([delivery(1, 5), delivery(2), Delivery([], {ACKED: 7}, 7)]) == 8
@@ -118,6 +129,39 @@ async def test_retry_after_both_restarted(address: Address, server: Server) -> N
         assert total(a) == 1
         assert await a.record([delivery(2)]) == 0
     assert counts(server) == {"a": 1, "b": 1}
+
+
+async def test_only_the_conflict_is_refused(address: Address, server: Server) -> None:
+    """What commits together with a conflict is counted, and known again."""
+    async with running(store(address, "a")) as a, running(store(address, "b")) as b:
+        await a.record([delivery(1, content=7)])
+        requests = [[delivery(5)], [delivery(1, content=8)], [delivery(6, content=9)]]
+        outcome = await asyncio.gather(*map(b.record, requests), return_exceptions=True)
+        assert outcome[::2] == [1, 1]
+        assert getattr(outcome[1], "reason", None) == "conflict"
+        assert [await b.record(request) for request in (requests[0], requests[2])] == [0, 0]
+    assert counts(server) == {"a": 1, "b": 2}
+
+
+async def test_keys_go_by_themselves(
+    address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A running replica deletes what has expired, again and again, whatever failed once."""
+    monkeypatch.setattr(expiry, "_EVERY", 0.05)
+    monkeypatch.setattr(expiry, "_SLICES", 1)
+    away = address.password_file
+    assert away
+    async with running(store(address)) as one:
+        for key in (1, 2):
+            await one.record([delivery(key)])
+            away.rename(away.with_suffix(".away"))
+            await asyncio.sleep(0.2)
+            away.with_suffix(".away").rename(away)
+            server.execute(
+                "UPDATE push_result_exporter.keys SET at = at - interval '1 hour'", "fresh"
+            )
+            await until(lambda: keys(server) == 0)
+        assert one.problem is None
 
 
 async def test_keys_expire_by_window(address: Address, server: Server) -> None:
@@ -213,6 +257,76 @@ async def test_outcome_that_is_not_known_is_refused(
     assert counts(server) == {"a": 3}
 
 
+async def test_name_that_is_taken_over_while_the_connection_is_lost(
+    address: Address, server: Server
+) -> None:
+    """If another process has counted under the name meanwhile, its counts are gone on from."""
+    with proxied(address, server) as (proxy, way):
+        async with running(store(way)) as one:
+            await one.record([delivery(1)])
+            cut_once(proxy, reply=False, afterwards=lambda _data, _from_server: True)
+            proxy.forward_last = False
+            waiting = one.record([delivery(2)])
+            await until(lambda: proxy.cuts > 0)
+            server.execute("UPDATE push_result_exporter.instances SET holder = ''", "fresh")
+            async with running(store(address)) as other:
+                assert await other.record([delivery(3)]) == 1
+            proxy.cut = cut_nothing
+            with pytest.raises(RequestError, match="send them again"):
+                await waiting
+            await until(lambda: one.problem is None)
+            assert total(one) == 2
+            assert await one.record([delivery(1, 2, 3)]) == 1
+    assert counts(server) == {"a": 3}
+
+
+async def test_password_that_cannot_be_read(address: Address, server: Server) -> None:
+    """A password file that goes away is named as the problem, until it is back."""
+    file = address.password_file
+    assert file
+    async with running(store(address)) as one:
+        file.rename(file.with_suffix(".away"))
+        server.execute(CUT_OFF)
+        with pytest.raises(RequestError):
+            await one.record([delivery(1)])
+        assert "LEDGER_PASSWORD_FILE" in str(one.problem)
+        await until(lambda: "No such file" in str(one.problem))
+        file.with_suffix(".away").rename(file)
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(1)]) == 1
+
+
+async def test_server_that_becomes_read_only(address: Address) -> None:
+    """A server that takes no writes any more is given up, and every host of the URL tried."""
+    one = store(address)
+    async with running(one) as ledger:
+        await ledger.record([delivery(1)])
+        await one._database.run("SET default_transaction_read_only = on")
+        with pytest.raises(RequestError):
+            await ledger.record([delivery(2)])
+        assert "target_session_attrs=read-write" in str(ledger.problem)
+        await until(lambda: ledger.problem is None)
+        assert await ledger.record([delivery(1), delivery(2)]) == 1
+
+
+async def test_new_database_that_is_read_only(address: Address, server: Server) -> None:
+    """Where nothing can be made the problem is what is in the way, not what is missing."""
+    server.execute("ALTER DATABASE fresh SET default_transaction_read_only = on", "postgres")
+    async with running(store(address)) as one:
+        assert "read-only" in str(one.problem)
+
+
+async def test_close_without_a_server(address: Address, server: Server) -> None:
+    """A ledger closes whether or not the server is there."""
+    with proxied(address, server) as (proxy, way):
+        async with running(store(way)) as one:
+            await one.record([delivery(1)])
+            proxy.cut = lambda _data, _from_server: True
+    async with running(store(address)) as one:
+        await until(lambda: one.problem is None)
+        assert total(one) == 1
+
+
 async def test_idle_connection_that_is_lost(address: Address, server: Server) -> None:
     """A connection that the server ends while nothing happens is replaced, and nobody notices."""
     errors: list[None] = []
@@ -272,8 +386,12 @@ async def test_dead_process_is_replaced_and_one_that_wakes_up_is_not_heard(
         assert second.problem
         await until(lambda: second.problem is None)
         await second.record([delivery(1)])
-        with pytest.raises(StoreError, match="taken over"):
-            await asleep.probe()
+        late = Commit(1, 5.0, {ACKED: 1}, array("Q", [9]), 1, [Entry([9], delivery(9), 0)])
+        for _ in range(2):
+            with pytest.raises(StoreError, match="taken over"):
+                await asleep.commit(late)
+            with pytest.raises(StoreError, match="taken over"):
+                await asleep.probe()
         monkeypatch.setattr(postgres, "_PATIENCE", 0.1)
         await second.record([delivery(2)])
     await asleep.close()
@@ -501,6 +619,9 @@ def test_name_of_a_ledger_shows_no_password(url: str, name: str) -> None:
         ("postgresql://u:secret@h:port/d?nonsense=1", "cannot read it"),
         ("postgresql://u:se%zzcret@h/d", "cannot read it"),
         ("postgresql://u:secret@h/d?bogus=1", "cannot read it"),
+        ("postgresql://user:secret", "cannot read it"),
+        ("postgresql://u:secret@h:65536/d", "cannot read it"),
+        ("postgresql://u:secret@h1:1,h2:2,h3/d?port=1,2", "cannot read it"),
     ],
 )
 def test_bad_url(url: str, problem: str) -> None:

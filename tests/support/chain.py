@@ -5,7 +5,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,21 +30,25 @@ from tests.support.rules import ALERTMANAGER, PROMETHEUS, RULES, read
 
 MAX_PENDING_RESULTS = 20
 """Few enough for a batch to be refused while others wait, enough for the simulators."""
+SECONDS = ("120", "300", "900", "7200")
+"""The windows that the rules write in seconds."""
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
 def hurried(text: str) -> str:
     """Shorten every duration to a sixtieth, so that a minute takes a second; thresholds stay.
 
-    Durations are windows, offsets, `for` and Alertmanager's times; `900` is the window of 15
-    minutes in seconds. Names such as `increase15m` stay, too.
+    Durations are windows, offsets, `for` and Alertmanager's times, and windows in seconds. Names
+    such as `increase15m` stay, too.
     """
 
     def shorten(match: re.Match[str]) -> str:
         parts = re.findall(r"(\d+)([dhms])", match[0])
         return f"{sum(int(number) * UNITS[unit] for number, unit in parts) * 1000 // 60}ms"
 
-    return re.sub(r"(?<!\w)(?:\d+[dhms])+(?!\w)", shorten, re.sub(r"\b900\b", "15", text))
+    in_seconds = rf"\b({'|'.join(SECONDS)})\b"
+    short = re.sub(in_seconds, lambda match: str(int(match[0]) // 60), text)
+    return re.sub(r"(?<!\w)(?:\d+[dhms])+(?!\w)", shorten, short)
 
 
 class Receiver(ThreadingHTTPServer):
@@ -69,7 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
             labels = alert["labels"]
             key = (self.path.strip("/"), labels["alertname"], labels.get("channel", ""))
             if alert["status"] == "firing":
-                self.server.alerts[key] = alert
+                first = self.server.alerts.get(key, {}).get("first_told_at", time.time())
+                self.server.alerts[key] = alert | {"first_told_at": first}
         self.send_response(200)
         self.end_headers()
 
@@ -91,9 +96,11 @@ def receiver() -> Iterator[Receiver]:
 
 
 @contextmanager
-def alertmanager(folder: Path, told: Receiver) -> Iterator[str]:
-    """Run Alertmanager with our routes in a hurry; every receiver is a path of the webhook."""
-    config = yaml.safe_load(hurried(ALERTMANAGER.read_text("utf-8")))
+def alertmanager(
+    folder: Path, told: Receiver, pace: Callable[[str], str] = hurried
+) -> Iterator[str]:
+    """Run Alertmanager with our routes, at a pace; every receiver is a path of the webhook."""
+    config = yaml.safe_load(pace(ALERTMANAGER.read_text("utf-8")))
     config["receivers"] = [
         {
             "name": one["name"],
@@ -117,15 +124,17 @@ def alertmanager(folder: Path, told: Receiver) -> Iterator[str]:
 
 
 def prometheus_config(folder: Path, exporter: ExporterProcess, alerts: str) -> str:
-    """Take our configuration in a hurry, with a copy of the rules in a hurry."""
+    """Take our configuration, with a copy of the rules, that lets a minute take a second."""
     rules = folder / "rules.yml"
-    rules.write_text(hurried(RULES.read_text("utf-8")))
+    rules.write_text(hurried(RULES.read_text("utf-8")).replace("interval: 250ms", "interval: 1s"))
+    fast = dict.fromkeys(("scrape_interval", "scrape_timeout", "evaluation_interval"), "1s")
+    return connected(rules, exporter, alerts, **fast)
+
+
+def connected(rules: Path, exporter: ExporterProcess, alerts: str, **settings: str) -> str:
+    """Point our configuration at the rules, the exporter and the Alertmanager that run here."""
     config = read(PROMETHEUS)
-    config["global"] = {
-        "scrape_interval": "1s",
-        "scrape_timeout": "1s",
-        "evaluation_interval": "1s",
-    }
+    config["global"].update(settings)
     config["rule_files"] = [str(rules)]
     ours = config["scrape_configs"][0]
     for where, url in (

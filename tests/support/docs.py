@@ -23,6 +23,7 @@ from exporter.logs import configure_logs
 from exporter.reasons import ItemReason, Reason
 from exporter.settings import Settings, load_settings
 from exporter.webhooks.limits import Limits
+from tests.support.chart_values import chart_values
 from tests.support.exporter import started
 from tests.support.fields import docstrings, fields, words
 from tests.support.markdown import ROOT, documents
@@ -107,6 +108,11 @@ def alerts_table() -> Rows:
     return [("alert", "severity", "says"), *rows]
 
 
+def chart_values_table() -> Rows:
+    """List the values of the chart."""
+    return [("value", "default", "meaning"), *chart_values()]
+
+
 TABLES: dict[str, Callable[[], Rows]] = {
     "settings": settings_table,
     "limits": limits_table,
@@ -116,6 +122,7 @@ TABLES: dict[str, Callable[[], Rows]] = {
     "status": status_table,
     "commands": commands_table,
     "alerts": alerts_table,
+    "chart values": chart_values_table,
 }
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import bcrypt
 
-USER, PASSWORD = "prometheus", "correct horse"
+USER, PASSWORD = "prometheus", "tr0ub4dor:&3"
 
 
 def write_users(path: Path) -> Path:

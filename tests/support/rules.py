@@ -52,5 +52,8 @@ def code_blocks(runbook: str, language: str) -> list[str]:
 
 
 def template_queries(text: str) -> list[str]:
-    """Return the queries in the templates of an annotation, for some label values."""
-    return [query.replace("%s", "vivo") for query in re.findall(r'printf "([^"]{9,})"', text)]
+    """Return the queries in the templates of an annotation, for a channel."""
+    return [
+        query.replace("%s", "channel='vivo',")
+        for query in re.findall(r'printf "([^"]{9,})" [^|]*\| query', text)
+    ]

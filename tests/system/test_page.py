@@ -148,7 +148,7 @@ def test_results_stop_and_the_ledger_fails(browser: Browser, folder: Path, tmp_p
             (tmp_path / "ledger.sqlite3").rename(tmp_path / "gone")
             with pytest.raises(OSError, match="503"):
                 post(exporter, [{"channel": "oppo", "code": 2}])
-            assert "no result is taken, the ledger cannot be used" in headline()
+            assert "not accepting results, the ledger cannot be used" in headline()
             expect(page.locator(".tiles")).to_contain_text("ledger_unavailable")
 
 

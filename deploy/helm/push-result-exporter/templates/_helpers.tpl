@@ -33,7 +33,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "exporter.image" -}}
 {{- with .Values.image -}}
 {{- if not .repository -}}
-{{- fail "image.repository is empty. No image is published: build one (make image), push it to your registry, and name it here" -}}
+{{- fail "image.repository is empty: build the image (make image), push it to your registry, and name it here" -}}
 {{- end -}}
 {{- if .digest -}}
 {{ printf "%s@%s" .repository .digest }}

@@ -1,8 +1,11 @@
 -- Take a name that nobody holds: it is new, was closed, was ours, or has not been heard of. The row
--- lock waits for a commit that is still under way over an older connection.
+-- lock waits for a commit that is still under way over an older connection. The first epoch is the
+-- time, so that no epoch is ever used again, not even by a name that was folded in between.
 INSERT INTO push_result_exporter.instances AS held
     (instance, holder, epoch, batch, batch_epoch, seen_at)
-VALUES (%(instance)s, %(holder)s, 1, 0, 0, now())
+VALUES (
+    %(instance)s, %(holder)s, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, 0, 0, now()
+)
 ON CONFLICT (instance) DO UPDATE
 SET holder = excluded.holder, epoch = held.epoch + 1, seen_at = excluded.seen_at
 WHERE held.holder IN ('', excluded.holder)

@@ -1,0 +1,187 @@
+"""The command `ledger`: who counts in PostgreSQL, and what an operator does about it."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from exporter.commands.traffic import run
+from exporter.errors import ConfigurationError
+from exporter.ledger.stores import ledger_address
+from exporter.settings import Settings, add_flags, load_settings
+
+if TYPE_CHECKING:
+    from exporter.ledger.administration import Administration, Instance
+
+_SETTINGS = ("config", "ledger_url", "ledger_password_file", "ledger_path", "instance")
+_FOLDED = "departed"
+_BAR = 30  # characters
+
+Result = TypeVar("Result")
+
+
+def add_ledger(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `ledger` with its commands."""
+    text = "Look after the ledger in PostgreSQL."
+    parser = parsers.add_parser("ledger", help=text, description=text, allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[..., int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        added.set_defaults(run=run, flags=add_flags(added))
+        for action in added._actions:  # noqa: SLF001 - the others are taken, and of no use here
+            if action.dest in Settings.model_fields and action.dest not in _SETTINGS:
+                action.help = argparse.SUPPRESS
+        return added
+
+    listing = command("list", _list, "List instances, their totals and last commits.")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    making = command("init", _init, "Create the schema, or what is missing of it.")
+    making.add_argument("--grant-to", metavar="ROLE", help="role of the exporters; only its rights")
+    making.add_argument("--print", action="store_true", help="print the SQL, and change nothing")
+    folding = command("fold", _fold, "Add the counts of departed instances up in one.")
+    folding.add_argument("departed", nargs="*", metavar="INSTANCE", help="instances to fold")
+    folding.add_argument(
+        "--unseen-hours",
+        type=float,
+        metavar="HOURS",
+        help="fold every instance that has not been running for so long",
+    )
+    folding.add_argument(
+        "--into", default=_FOLDED, help="instance that gets the counts; no replica runs as it"
+    )
+    command("copy", _copy, "Copy the SQLite ledger at LEDGER_PATH, of a stopped exporter.")
+
+
+def _list(options: argparse.Namespace) -> int:
+    instances = _administer(options, lambda _settings, ledger: ledger.instances())
+    if options.json:
+        json.dump([one._asdict() for one in instances], sys.stdout, ensure_ascii=False, indent=1)
+        print()
+        return 0
+    rows = [("INSTANCE", "STATE", "RESULTS", "LAST COMMIT"), *map(_row, instances)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        instance, state, results, last = (
+            cell.rjust(width) if column == "RESULTS" else cell.ljust(width)
+            for cell, width, column in zip(row, widths, rows[0], strict=True)
+        )
+        print(f"{instance}  {state}  {results}  {last}".rstrip())
+    return 0
+
+
+def _row(one: "Instance") -> tuple[str, str, str, str]:
+    state = "running" if one.running else f"gone for {_duration(one.seen_seconds_ago)}"
+    at = one.last_commit_at
+    last = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at else "never"
+    return one.instance, state, f"{one.results:,}", last
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def _init(options: argparse.Namespace) -> int:
+    if options.print:
+        from exporter.ledger.administration import definition  # noqa: PLC0415 - an extra
+
+        print(definition(options.grant_to), end="")
+        return 0
+    _administer(options, lambda _settings, ledger: ledger.initialize(options.grant_to))
+    rights = f", and {options.grant_to} may use it" if options.grant_to else ""
+    print(f"The schema is there{rights}.")
+    return 0
+
+
+def _fold(options: argparse.Namespace) -> int:
+    folded, running = _administer(options, lambda _settings, ledger: _fold_in(options, ledger))
+    print(
+        f"Folded into {options.into}: {', '.join(folded)}."
+        if folded
+        else "There was no departed instance to fold."
+    )
+    if running:
+        print(f"Left as they were, since they are running: {', '.join(running)}.", file=sys.stderr)
+    return int(bool(running))
+
+
+async def _fold_in(
+    options: argparse.Namespace, ledger: "Administration"
+) -> tuple[list[str], list[str]]:
+    known = {one.instance: one for one in await ledger.instances()}
+    if options.into in known and known[options.into].running:
+        raise ConfigurationError(
+            f"--into {options.into}: it is running, and its counters would jump"
+        )
+    if unknown := [name for name in options.departed if name not in known]:
+        raise ConfigurationError(f"there is no instance {', '.join(unknown)}; see `ledger list`")
+    if not options.departed and options.unseen_hours is None:
+        raise ConfigurationError("name the instances to fold, or give --unseen-hours")
+    chosen = set(options.departed)
+    if options.unseen_hours is not None:
+        chosen |= {
+            name
+            for name, one in known.items()
+            if not one.running and one.seen_seconds_ago >= options.unseen_hours * 3600
+        }
+    folded = await ledger.fold(sorted(chosen), options.into)
+    return folded, [name for name in sorted(chosen) if known[name].running]
+
+
+def _copy(options: argparse.Namespace) -> int:
+    results, keys, instance = _administer(options, _copy_in)
+    start, end = ("\r", "\x1b[K") if sys.stderr.isatty() else ("", "")
+    print(
+        f"{start}Copied {results:,} results and {keys:,} deduplication keys; {instance} goes on "
+        f"from them.{end}",
+        file=sys.stderr,
+    )
+    return 0
+
+
+async def _copy_in(settings: Settings, ledger: "Administration") -> tuple[int, int, str]:
+    results, keys = await ledger.copy(
+        settings.ledger_path, settings.instance, settings.dedupe_window_seconds, _progress()
+    )
+    return results, keys, settings.instance
+
+
+def _progress() -> Callable[[int, int], None]:
+    """Draw a bar on a terminal, ten times a second; elsewhere nothing."""
+    shown = 0.0
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        if sys.stderr.isatty() and (time.monotonic() - shown >= 0.1 or done == total):  # noqa: PLR2004
+            shown = time.monotonic()
+            bar = "#" * (_BAR * done // total)
+            text = f"[{bar:.<{_BAR}}] {done:,} of {total:,} keys"
+            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _administer(
+    options: argparse.Namespace,
+    work: Callable[[Settings, "Administration"], Awaitable[Result]],
+) -> Result:
+    """Do something over one connection."""
+    settings = load_settings(options.flags, options, allow_unsigned=True)  # nobody is let in here
+    address = ledger_address(settings)
+    from exporter.ledger.administration import Administration  # noqa: PLC0415 - an extra
+
+    async def connected() -> Result:
+        ledger = Administration(address)
+        try:
+            await ledger.connect()
+            return await work(settings, ledger)
+        finally:
+            await ledger.close()
+
+    return run(connected())

@@ -1,0 +1,137 @@
+"""What an operator does to the ledger in PostgreSQL: create it, look at it, fold it, fill it."""
+
+import time
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from exporter.errors import ConfigurationError
+from exporter.ledger.address import Address
+from exporter.ledger.database import Database
+from exporter.ledger.postgres import LEASE_SECONDS, signed
+from exporter.ledger.sql import read_sql
+from exporter.ledger.sqlite import LedgerFile
+from exporter.ledger.store import Stored, StoreError
+
+_KEYS_AT_ONCE = 5000
+
+
+class Instance(NamedTuple):
+    """A name under which results are counted."""
+
+    instance: str
+    running: bool
+    """Whether a process holds it now."""
+    results: int
+    last_commit_at: float | None
+    """Unix time in seconds."""
+    seen_seconds_ago: float
+    """Since when no process has been heard of, if none is running."""
+
+
+class Administration:
+    """One connection of the operator; `connect`, anything, `close`. All of it raises StoreError."""
+
+    def __init__(self, address: Address) -> None:
+        self._database = Database(address)
+
+    async def connect(self) -> None:
+        """Connect; raises ConfigurationError, too."""
+        await self._database.connect()
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._database.close()
+
+    async def initialize(self, role: str | None) -> None:
+        """Create what is missing, and give a role the rights that an exporter needs."""
+        await self._database.run(definition(role))
+
+    async def instances(self) -> list[Instance]:
+        """List every name under which there are counts, or have been."""
+        return [Instance(*row) for row in await self._run("list", lease=LEASE_SECONDS)]
+
+    async def fold(self, departed: Sequence[str], into: str) -> list[str]:
+        """Move the counts of instances that nobody holds to one; return which these were."""
+        rows = await self._run("fold", departed=list(departed), into=into, lease=LEASE_SECONDS)
+        return [instance for (instance,) in rows]
+
+    async def copy(
+        self, file: Path, instance: str, window: float, progress: Callable[[int, int], None]
+    ) -> tuple[int, int]:
+        """Copy a SQLite ledger that nobody holds; return how many results and keys it had.
+
+        `progress` gets the keys that are copied, and how many there are. Keys come first and may
+        be copied twice; the counts come last, once. Raises ConfigurationError for what is no
+        ledger, and for an instance that has counted already.
+        """
+        if not file.exists():
+            raise ConfigurationError(f"ledger {file}: No such file")
+        try:
+            with closing(LedgerFile(file, "full")) as source:
+                stored = source.open()
+                keys = await self._copy_keys(stored, window, progress)
+                await self._copy_counts(stored, instance)
+        except OSError as error:
+            raise StoreError(f"ledger {file}: {error}") from error
+        return sum(total for _, total, _ in stored.counts), keys
+
+    async def _copy_keys(
+        self, stored: Stored, window: float, progress: Callable[[int, int], None]
+    ) -> int:
+        oldest = time.time() - window
+        groups = [(at, keys) for _, at, keys in stored.keys if at > oldest]
+        total, done = sum(len(keys) for _, keys in groups), 0
+        for keys, times in _pieces(groups):
+            await self._run("copy_keys", keys=signed(keys), times=times.tolist())
+            done += len(keys)
+            progress(done, total)
+        return done
+
+    async def _copy_counts(self, stored: Stored, instance: str) -> None:
+        copied = await self._run(
+            "copy_counts",
+            instance=instance,
+            at=max((at for *_, at in stored.counts), default=0.0),
+            channels=[series.channel for series, _, _ in stored.counts],
+            codes=[series.code for series, _, _ in stored.counts],
+            tables=[series.table for series, _, _ in stored.counts],
+            counts=[total for _, total, _ in stored.counts],
+            times=[at for *_, at in stored.counts],
+        )
+        if not copied:
+            raise ConfigurationError(
+                f"INSTANCE {instance} has counted in {self._database.address.name} already, and "
+                "nothing was added to it: copy under another --instance"
+            )
+
+    async def _run(self, name: str, **values: object) -> list[tuple[Any, ...]]:
+        return await self._database.run(read_sql("postgresql", name), values)
+
+
+def definition(role: str | None) -> str:
+    """Return the statements that make the schema, with the rights of a role."""
+    schema = read_sql("postgresql", "schema")
+    if role is None:
+        return schema
+    quoted = '"' + role.replace('"', '""') + '"'
+    return schema + "\n" + read_sql("postgresql", "grant").replace("{role}", quoted)
+
+
+def _pieces(
+    groups: Sequence[tuple[float, "array[int]"]],
+) -> Iterator[tuple["array[int]", "array[float]"]]:
+    """Cut keys and their times into pieces for a statement each."""
+    keys, times = array("Q"), array("d")
+    for at, together in groups:
+        for start in range(0, len(together), _KEYS_AT_ONCE):
+            piece = together[start : start + _KEYS_AT_ONCE]
+            keys.extend(piece)
+            times.extend([at] * len(piece))
+            if len(keys) >= _KEYS_AT_ONCE:
+                yield keys, times
+                keys, times = array("Q"), array("d")
+    if keys:
+        yield keys, times

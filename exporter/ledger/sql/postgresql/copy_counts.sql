@@ -1,0 +1,24 @@
+-- Counts of another ledger, under a name that has none yet. A process that holds the name already
+-- loses it, takes it again, and reads them.
+WITH taken AS (
+    INSERT INTO push_result_exporter.instances AS held
+        (instance, holder, epoch, batch, batch_epoch, seen_at, committed_at)
+    VALUES (
+        %(instance)s, '', (extract(epoch FROM clock_timestamp()) * 1000)::bigint, 0, 0, now(),
+        to_timestamp(%(at)s)
+    )
+    ON CONFLICT (instance) DO UPDATE
+    SET holder = '', epoch = held.epoch + 1, committed_at = excluded.committed_at
+    WHERE NOT EXISTS (
+        SELECT FROM push_result_exporter.counts WHERE counts.instance = held.instance
+    )
+    RETURNING instance
+), copied AS (
+    INSERT INTO push_result_exporter.counts (instance, channel, code, code_table, count, last_at)
+    SELECT taken.instance, new.channel, new.code, new.code_table, new.count, new.last_at
+    FROM taken, unnest(
+        %(channels)s::text[], %(codes)s::text[], %(tables)s::text[], %(counts)s::bigint[],
+        %(times)s::double precision[]
+    ) AS new (channel, code, code_table, count, last_at)
+)
+SELECT instance FROM taken

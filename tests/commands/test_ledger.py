@@ -1,0 +1,312 @@
+"""The command `ledger`, over a real PostgreSQL."""
+
+import asyncio
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from array import array
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from exporter.commands.main import main
+from exporter.ledger.address import Address, parse_address
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.postgres import PostgresStore
+from exporter.ledger.sqlite import LedgerFile
+from exporter.ledger.store import Commit
+from exporter.results import Delivery, Series
+from tests.support.postgres import PASSWORD, Server, running_server
+
+ACKED = Series("apns", "2", "mps")
+BAD_TOKEN = Series("apns", "2009", "apns")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """Run a PostgreSQL for the tests of this module."""
+    with running_server() as one:
+        yield one
+
+
+@pytest.fixture
+def address(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
+    """Give an empty database, which the settings name."""
+    server.execute("CREATE DATABASE fresh OWNER exporter", "postgres")
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+    monkeypatch.setenv("PUSH_EXPORTER_LEDGER_URL", server.url(database="fresh"))
+    monkeypatch.setenv("PUSH_EXPORTER_LEDGER_PASSWORD_FILE", str(password))
+    monkeypatch.setenv("PUSH_EXPORTER_INSTANCE", "new")
+    monkeypatch.setenv("PUSH_EXPORTER_LEDGER_PATH", str(tmp_path / "old.sqlite3"))
+    yield parse_address(server.url(database="fresh"), password)
+    server.execute("DROP DATABASE fresh WITH (FORCE)", "postgres")
+
+
+def count(address: Address, instance: str, *deliveries: Delivery) -> int:
+    """Run a replica, and have it count; return how many results were new."""
+
+    async def run() -> int:
+        ledger = Ledger(PostgresStore(address, instance, dedupe_seconds=1000))
+        await ledger.start()
+        try:
+            return await ledger.record(list(deliveries))
+        finally:
+            await ledger.close()
+
+    return asyncio.run(run())
+
+
+def delivery(*keys: int, series: Series = ACKED, content: int = 0) -> Delivery:
+    """Make a delivery of one result for each key."""
+    return Delivery(list(keys), {series: 1}, 1, content)
+
+
+def make_file(path: Path, keys: int = 3) -> None:
+    """Make a SQLite ledger of so many keys, each a result, and one that is old."""
+    with closing(LedgerFile(path, "off")) as file:
+        file.open()
+        now = time.time()
+        file.commit(Commit(1, now - 1e6, {BAD_TOKEN: 1}, array("Q", [99]), 1, []))
+        file.commit(Commit(2, now, {ACKED: keys}, array("Q", range(keys)), 1, []))
+
+
+def totals(server: Server) -> dict[tuple[str, str], int]:
+    """Return what is counted by instance and code."""
+    rows = server.execute("SELECT instance, code, count FROM push_result_exporter.counts", "fresh")
+    return {(instance, code): number for instance, code, number in rows}
+
+
+def test_list(address: Address, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each instance is listed with its total and its last commit, for people and as JSON."""
+    count(address, "a", delivery(1, 2), delivery(3, series=BAD_TOKEN))
+    count(address, "b-1", delivery(4))
+    assert main(["ledger", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["INSTANCE", "STATE", "RESULTS", "LAST", "COMMIT"]
+    assert [line.split()[0] for line in lines[1:]] == ["a", "b-1"]
+    assert " 3  20" in lines[1]
+    assert "gone for" in lines[2]
+    assert main(["ledger", "list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["instance"], row["running"], row["results"]) for row in rows] == [
+        ("a", False, 3),
+        ("b-1", False, 1),
+    ]
+    assert abs(rows[0]["last_commit_at"] - time.time()) < 100
+
+
+def test_fold(address: Address, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """Departed instances are added up in one; the sum of all stays, and duplicates stay known."""
+    for instance, key in (("a", 1), ("b", 2), ("c", 3)):
+        count(address, instance, delivery(key), delivery(10 + key, series=BAD_TOKEN))
+    assert main(["ledger", "fold", "a", "b"]) == 0
+    assert capsys.readouterr().out == "Folded into departed: a, b.\n"
+    assert totals(server) == {
+        ("departed", "2"): 2,
+        ("departed", "2009"): 2,
+        ("c", "2"): 1,
+        ("c", "2009"): 1,
+    }
+    assert main(["ledger", "fold", "--unseen-hours", "0"]) == 0
+    assert capsys.readouterr().out == "Folded into departed: c.\n"
+    assert totals(server) == {("departed", "2"): 3, ("departed", "2009"): 3}
+    assert main(["ledger", "fold", "--unseen-hours", "1"]) == 0
+    assert "no departed instance" in capsys.readouterr().out
+    assert count(address, "a", delivery(1, 2, 3, 4)) == 1
+    assert totals(server)["a", "2"] == 1
+
+
+def test_running_instance_is_not_folded(
+    address: Address, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is running keeps its counts, and gets no others."""
+    count(address, "b", delivery(2))
+
+    async def run() -> None:
+        ledger = Ledger(PostgresStore(address, "a", dedupe_seconds=1000))
+        await ledger.start()
+        await ledger.record([delivery(1)])
+        assert await asyncio.to_thread(main, ["ledger", "fold", "a", "b"]) == 1
+        assert await asyncio.to_thread(main, ["ledger", "fold", "b", "--into", "a"]) == 2
+        await ledger.close()
+
+    asyncio.run(run())
+    told = capsys.readouterr()
+    assert told.out == "Folded into departed: b.\n"
+    assert "since they are running: a." in told.err
+    assert "--into a: it is running" in told.err
+    assert totals(server) == {("a", "2"): 1, ("departed", "2"): 1}
+
+
+def test_copy(
+    address: Address, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A SQLite ledger moves with its counts and keys; a second copy adds nothing."""
+    make_file(tmp_path / "old.sqlite3", 12_345)
+    assert main(["ledger", "init"]) == 0
+    assert main(["ledger", "copy"]) == 0
+    told = capsys.readouterr().err
+    assert told == ("Copied 12,346 results and 12,345 deduplication keys; new goes on from them.\n")
+    assert totals(server) == {("new", "2"): 12_345, ("new", "2009"): 1}
+    assert main(["ledger", "copy"]) == 2
+    assert "INSTANCE new has counted in" in capsys.readouterr().err
+    assert count(address, "new", delivery(0, 12_344, 12_345), delivery(7, content=5)) == 1
+    assert totals(server) == {("new", "2"): 12_346, ("new", "2009"): 1}
+
+
+def test_copy_into_a_running_instance_that_has_no_counts(
+    address: Address, server: Server, tmp_path: Path
+) -> None:
+    """A replica that was started too early goes on from the copied counts by itself."""
+    make_file(tmp_path / "old.sqlite3")
+
+    async def run() -> None:
+        ledger = Ledger(PostgresStore(address, "new", dedupe_seconds=1000))
+        await ledger.start()
+        assert await asyncio.to_thread(main, ["ledger", "copy"]) == 0
+        async with asyncio.timeout(30):
+            while not ledger.counts:  # noqa: ASYNC110 - the ledger has no event for it
+                await asyncio.sleep(0.05)
+            while ledger.problem:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert await ledger.record([delivery(0, 5)]) == 1
+        assert ledger.counts[ACKED].total == 4
+        await ledger.close()
+
+    asyncio.run(run())
+    assert totals(server)["new", "2"] == 4
+
+
+def test_copy_draws_a_bar_on_a_terminal(address: Address, tmp_path: Path) -> None:
+    """On a terminal one line shows how far the copy has come, and at last what was copied."""
+    make_file(tmp_path / "old.sqlite3", 20_000)
+    del address
+    main(["ledger", "init"])
+    controller, terminal = pty.openpty()
+    command = [sys.executable, "-m", "exporter", "ledger", "copy"]
+    done = subprocess.run(command, stderr=terminal, check=False, timeout=60)
+    os.close(terminal)
+    shown = os.read(controller, 1 << 16).decode()
+    os.close(controller)
+    assert done.returncode == 0
+    assert "[#######.......................] 5,000 of 20,000 keys" in shown
+    assert "[##############################] 20,000 of 20,000 keys" in shown
+    assert shown.rstrip().split("\r")[-1].startswith("Copied 20,001 results")
+
+
+def test_copy_of_what_is_no_ledger_or_in_use(
+    address: Address, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is absent, no ledger, or held by an exporter is named, and nothing is copied."""
+    del address
+    path = tmp_path / "old.sqlite3"
+    main(["ledger", "init"])
+    assert main(["ledger", "copy"]) == 2
+    path.write_text("remember the milk\n" * 100)
+    assert main(["ledger", "copy"]) == 2
+    path.unlink()
+    with closing(LedgerFile(path, "off")) as file:
+        file.open()
+        assert main(["ledger", "copy"]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert [str(path) in line for line in told] == [True] * 3
+    assert "No such file" in told[0]
+    assert "not a database" in told[1]
+    assert "another process holds" in told[2]
+    assert totals(server) == {}
+
+
+def test_init_grants_least_rights(
+    address: Address,
+    server: Server,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The owner makes the schema; another role counts with it, and may change nothing else."""
+    server.execute("CREATE ROLE \"gu'est\" LOGIN PASSWORD 'guest'", "postgres")
+    for _ in range(2):
+        assert main(["ledger", "init", "--grant-to", "gu'est"]) == 0
+    assert capsys.readouterr().out.endswith("The schema is there, and gu'est may use it.\n")
+    password = tmp_path / "guest"
+    password.write_text("guest")
+    guest = parse_address(server.url("gu'est".replace("'", "%27"), "fresh"), password)
+    assert count(guest, "a", delivery(1)) == 1
+    with (
+        psycopg.connect(guest.url, password="guest", autocommit=True) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute("UPDATE push_result_exporter.schema_version SET version = 2")
+    server.execute('DROP OWNED BY "gu\'est"', "fresh")
+    server.execute('DROP ROLE "gu\'est"', "postgres")
+    del address
+
+
+def test_init_prints_what_it_would_run(
+    address: Address, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The SQL can be given to whoever may run it; psql's own reading of it makes the schema."""
+    assert main(["ledger", "init", "--print", "--grant-to", "exporter"]) == 0
+    server.execute(capsys.readouterr().out, "fresh")
+    assert count(address, "a", delivery(1)) == 1
+
+
+Fault = tuple[dict[str, str], list[str], int, str]
+FAULTS: dict[str, Fault] = {
+    "no-url": ({"ledger_url": ""}, ["list"], 2, "LEDGER_URL: it is needed"),
+    "bad-url": ({"ledger_url": "mysql://u:hush@h/d"}, ["list"], 2, "LEDGER_URL: it is not a URL"),
+    "no-server": (
+        {"ledger_url": "postgresql://u:hush@127.0.0.1:1/d", "ledger_password_file": ""},
+        ["list"],
+        1,
+        "check that the server runs",
+    ),
+    "no-password": ({"ledger_password_file": "/nowhere"}, ["list"], 2, "/nowhere: No such file"),
+    "no-schema": ({}, ["list"], 1, "ledger init"),
+    "nothing-to-fold": ({}, ["fold"], 1, "ledger init"),
+}
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_faults(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: Fault
+) -> None:
+    """What is wrong is said in a line, without a password."""
+    changes, command, status, problem = fault
+    for name, value in changes.items():
+        monkeypatch.setenv(f"PUSH_EXPORTER_{name.upper()}", value)
+    assert main(["ledger", *command]) == status
+    told = capsys.readouterr().err
+    assert problem in told
+    assert "hush" not in told
+    assert len(told.splitlines()) == 1
+
+
+def test_fold_asks_which(address: Address, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is folded by accident: instances are named, and must be there."""
+    count(address, "a", delivery(1))
+    assert main(["ledger", "fold"]) == 2
+    assert main(["ledger", "fold", "a", "z"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert "--unseen-hours" in told[0]
+    assert "there is no instance z" in told[1]
+
+
+@pytest.mark.parametrize(
+    ("url", "status"), [("postgresql://u:hush@h/d", 0), ("postgresql://u:hush@h:no/d", 2)]
+)
+def test_check_config_checks_the_url(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, status: int
+) -> None:
+    """`check-config` refuses a URL that libpq cannot read, and never shows the password."""
+    monkeypatch.setenv("PUSH_EXPORTER_LEDGER_URL", url)
+    assert main(["check-config", "--allow-unsigned"]) == status
+    told = capsys.readouterr()
+    assert "hush" not in told.out + told.err

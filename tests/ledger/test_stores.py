@@ -1,0 +1,49 @@
+"""The store that the settings ask for."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.errors import ConfigurationError
+from exporter.ledger.stores import make_store
+from exporter.settings import load_settings
+
+
+async def test_store_follows_the_settings(tmp_path: Path) -> None:
+    """A URL means PostgreSQL, no URL the file; a password that cannot be read is refused."""
+    password = tmp_path / "password"
+    path = tmp_path / "ledger.sqlite3"
+    given: dict[str, Any] = {
+        "allow_unsigned": True,
+        "ledger_path": path,
+        "ledger_password_file": password,
+    }
+    url = "postgresql://u@127.0.0.1:1/d"
+    one = make_store(load_settings(**given))
+    assert one.name == str(path)
+    await one.close()
+    with pytest.raises(ConfigurationError, match=r"password: No such file"):
+        make_store(load_settings(**given, ledger_url=url))
+    password.write_text("secret")
+    assert make_store(load_settings(**given, ledger_url=url)).name == url
+
+
+_WITHOUT = """
+import sys
+sys.modules["psycopg"] = None
+from exporter.commands.main import main
+sys.exit(main(["ledger", "list", "--ledger-url", "postgresql://u:secret@h/d"]))
+"""
+
+
+def test_driver_that_is_not_installed() -> None:
+    """Without the extra everything else works, and the error says what to install."""
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "pip install 'push-result-exporter[postgresql]'" in done.stderr
+    assert "secret" not in done.stderr

@@ -1,0 +1,95 @@
+"""How long an alert takes to its message, in real time: `python -m tests.system.alert_times`.
+
+The shipped Prometheus and Alertmanager files as they are, but for addresses. Ten minutes: after
+some of normal traffic one channel dies, one is rejected, and a fifth of the tokens of one are bad.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tests.support.chain import Receiver, alertmanager, connected, receiver
+from tests.support.exporter import TOKEN
+from tests.support.programs import exporter_process, fetch, prometheus
+from tests.support.rules import RULES
+
+NORMAL_SECONDS = 200
+TROUBLE_SECONDS = 400
+NORMAL = [(channel, 2, 4.0) for channel in ("apns", "fcm", "huawei", "vivo", "oppo")]
+"""Channel, code and results per second."""
+TROUBLE = [
+    ("apns", 2, 3.2), ("apns", 2009, 0.8),  # a fifth of the tokens
+    ("huawei", 110, 4),  # an outage
+    ("vivo", 2, 1.6), ("vivo", 10072, 2.4),  # three of five are throttled
+    ("fcm", 2, 3.2), ("fcm", 90000002, 0.8),
+    ("oppo", 2, 3.9), ("oppo", 14, 0.1),  # a wrong key of one app
+]  # fmt: skip
+EXPECTED = {
+    ("PushBadDeviceTokenSpike", "apns"): 360,
+    ("PushInvalidTokenRatioHigh", "fcm"): 360,
+    ("PushVendorOutage", "huawei"): 180,
+    ("PushThrottled", "vivo"): 180,
+    ("PushChannelRejected", "oppo"): 180,
+}
+"""Seconds from the first bad result to the message that each may take."""
+
+
+def play(ingest: str, traffic: list[tuple[str, int, float]], seconds: float) -> None:
+    """Post results every five seconds."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    end = time.monotonic() + seconds
+    while (begun := time.monotonic()) < end:
+        results = [
+            {"channel": channel, "code": code, "count": max(1, round(rate * 5))}
+            for channel, code, rate in traffic
+        ]
+        fetch(f"{ingest}/webhooks/results", json.dumps(results).encode(), headers)
+        time.sleep(max(0.0, begun + 5 - time.monotonic()))
+
+
+def first_told(told: Receiver, alert: str, channel: str) -> Any:
+    """Return when an alert first reached any receiver; None if it did not."""
+    times = [
+        one["first_told_at"] for key, one in told.alerts.items() if key[1:] == (alert, channel)
+    ]
+    return min(times, default=None)
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Measure and print; fail if a message took too long or one was not expected."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        (folder / "token").write_text(TOKEN)
+        exporter = stack.enter_context(
+            exporter_process(folder, results_token_files=folder / "token")
+        )
+        told = stack.enter_context(receiver())
+        alerts = stack.enter_context(alertmanager(folder, told, pace=str))
+        stack.enter_context(prometheus(folder, connected(RULES, exporter, alerts)))
+        play(exporter.ingest, NORMAL, NORMAL_SECONDS)
+        assert not told.alerts, told.alerts.keys()
+        begun = time.time()
+        play(exporter.ingest, TROUBLE, TROUBLE_SECONDS)
+        took = {one: first_told(told, *one) for one in EXPECTED}
+        unexpected = {key[1:] for key in told.alerts} - EXPECTED.keys()
+    late = False
+    for (alert, channel), at in took.items():
+        seconds = at - begun if at else float("inf")
+        late = late or seconds > EXPECTED[alert, channel]
+        say(f"{alert} {channel}: {seconds:.0f} s of {EXPECTED[alert, channel]} s")
+    say("besides: " + (", ".join(map(" ".join, sorted(unexpected))) or "none"))
+    return int(late)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
