@@ -22,6 +22,7 @@ from exporter.classification.alerts import (
     AlertName,
 )
 from exporter.classification.tables import OTHER
+from exporter.gateways.matches import FIRST_ITEMS
 from exporter.reasons import Reason
 from exporter.results import ClassifiedResult
 from exporter.runtime import Service
@@ -97,6 +98,7 @@ def health_of(service: Service, history: History) -> Health:
 def _findings(service: Service, history: History) -> Iterator[Finding]:
     yield from _of_the_exporter(service)
     yield from _of_requests(history)
+    yield from _of_descriptions(service)
     current = service.configuration.classifier.current
     channels: dict[str, Counted] = {}
     for series, count in history.results.counts(WINDOW).items():
@@ -104,6 +106,20 @@ def _findings(service: Service, history: History) -> Iterator[Finding]:
     for channel in sorted(channels):  # always in one order, or the headline would jump about
         yield from _of_channel(service, channel, channels[channel])
     yield from _stopped(history, channels.keys())
+
+
+def _of_descriptions(service: Service) -> Iterator[Finding]:
+    """Name the gateways whose items have had no code at all."""
+    for name in service.configuration.gateways:
+        if service.code_matches.is_silent(name):
+            yield Finding(
+                Level.ATTENTION,
+                f"no code where /webhooks/{name} is said to have one",
+                f"Of its first {FIRST_ITEMS} items and all since, none had a value at a path of "
+                "the code.",
+                f"Run `push-result-exporter explain --payload FILE --gateway {name}` on a record "
+                "(set RECORD): it shows what each path gives.",
+            )
 
 
 def _of_the_exporter(service: Service) -> Iterator[Finding]:

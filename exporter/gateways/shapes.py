@@ -94,7 +94,9 @@ class Shape:
         return attrgetter(self._chain(path)) if self._is_simple(path) else self.getter(path)
 
     def hashed(self, paths: Collection[Path]) -> Callable[[Any], bytes | None]:
-        """Return what writes several values as JSON; None for an item that has none of them."""
+        """Return what writes several values, each in one way; None for an item without any."""
+        if len(paths) > 1 and all(self._is_simple(path) for path in paths):
+            return _writer(attrgetter(*(self._chain(path) for path in paths)), len(paths))
         heads = [(self._chain(path), path) for path in paths]
         getters = [
             (attrgetter(chain), () if path[0] is Mark.KEY else path[len(self._located(path)[0]) :])
@@ -156,6 +158,18 @@ class Shape:
             node = node.children[str(name)][1]
         assert isinstance(node, _Leaf)  # noqa: S101
         return node
+
+
+def _writer(get: Callable[[Any], tuple[Any, ...]], number: int) -> Callable[[Any], bytes | None]:
+    """Write text, numbers, and what is odd with its JSON, which is faster than JSON for all."""
+
+    def write(item: Any) -> bytes | None:
+        values = get(item)
+        if values.count(ABSENT) + values.count(None) == number:
+            return None
+        return repr(values).encode("utf-8", "surrogatepass")
+
+    return write
 
 
 def _writable(value: Any) -> Any:

@@ -1,17 +1,33 @@
-"""Recipes that are no descriptions: a template and a forwarder that send our generic JSON."""
+"""Recipes that are no descriptions, and what the README of gateways says."""
 
 import base64
 import gzip
 import json
+import re
 import runpy
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jinja2 import Environment, StrictUndefined
+from pydantic import BaseModel
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
+from exporter.commands.main import main
+from exporter.gateways.description import (
+    Auth,
+    Content,
+    Default,
+    Fields,
+    Handshake,
+    Items,
+    Map,
+    Require,
+    load_description,
+    shipped,
+)
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.results import Series
 from tests.support.gateways import unsigned_gateways
@@ -78,3 +94,50 @@ def test_onesignal_template(kind: str) -> None:
     [(found, ids)] = series(template.render(event=event))
     assert found == Series("onesignal", f"message.push.{kind}", "onesignal")
     assert ids == ["e-1"]
+
+
+def _blocks(language: str) -> list[str]:
+    text = (RECIPES / "README.md").read_text("utf-8")
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for _, block in found]
+
+
+def test_worked_example_of_the_readme(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The README's body, read by its description, gives the lines that it shows."""
+    first, rest, *uses = _blocks("toml")
+    (tmp_path / "record.json").write_text(_blocks("json")[0], "utf-8")
+    description = tmp_path / "acme.toml"
+    words = ["explain", "--payload", str(tmp_path / "record.json"), "--gateway", str(description)]
+    for text, shown in zip((first, first.partition("[fields]")[0] + rest), _blocks("console"),
+                           strict=True):  # fmt: skip
+        description.write_text(text, "utf-8")
+        main(words)
+        out = capsys.readouterr().out
+        for line in shown.splitlines()[1:]:
+            assert line.strip() == "…" or line in out
+    for number, text in enumerate(uses):
+        file = tmp_path / f"use{number}.toml"
+        file.write_text(text, "utf-8")
+        assert load_description(file).auth
+
+
+def test_readme_names_every_key() -> None:
+    """The reference has each key of a description, and the table each shipped one."""
+    text = (RECIPES / "README.md").read_text("utf-8")
+    reference = text.partition("## Every key")[2].partition("## What vendors")[0]
+    for section, model in SECTIONS.items():
+        for key in model.model_fields:
+            assert f"`{section}.{key}`" in reference or f"`.{key}`" in reference
+    assert [name for name in shipped() if f"`{name}`" not in text] == []
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "auth": Auth,
+    "require": Require,
+    "handshake": Handshake,
+    "content": Content,
+    "items": Items,
+    "fields": Fields,
+    "default": Default,
+    "map": Map,
+}
