@@ -161,6 +161,16 @@ def test_copy(
     assert totals(server) == {("new", "2"): 12_346, ("new", "2009"): 1}
 
 
+def test_copy_of_old_counts_alone(address: Address, server: Server, tmp_path: Path) -> None:
+    """A ledger whose keys are all past the window moves with its counts."""
+    del address
+    make_file(tmp_path / "old.sqlite3", 0)
+    assert main(["ledger", "init"]) == 0
+    assert main(["ledger", "copy"]) == 0
+    assert totals(server)["new", "2009"] == 1
+    assert server.execute("SELECT count(*) FROM push_result_exporter.keys", "fresh") == [(0,)]
+
+
 def test_copy_into_a_running_instance_that_has_no_counts(
     address: Address, server: Server, tmp_path: Path
 ) -> None:

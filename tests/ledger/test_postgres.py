@@ -350,6 +350,7 @@ async def test_late_commit_of_a_lost_connection_is_refused(
     with pytest.raises(StoreError, match="INSTANCE"):
         await first.probe()
     assert not first.opened
+    await second.open()
     await second.probe()
     await first.close()
     await second.probe()

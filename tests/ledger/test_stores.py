@@ -32,6 +32,13 @@ async def test_store_follows_the_settings(tmp_path: Path) -> None:
     assert make_store(load_settings(**given, ledger_url=url)).name == url
 
 
+def test_store_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL without the driver of PostgreSQL is refused before anything starts."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigurationError, match=r"pip install .*\[postgresql\]"):
+        make_store(load_settings(allow_unsigned=True, ledger_url="postgresql://u@h/d"))
+
+
 _WITHOUT = """
 import sys
 sys.modules["psycopg"] = None
