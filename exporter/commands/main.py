@@ -99,11 +99,13 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _check_config(options: argparse.Namespace) -> int:
     settings = load_settings(options.flags, options)
-    load_configuration(settings)
+    configuration = load_configuration(settings)
     if settings.ledger_url:
         ledger_address(settings).password()
     for name, value in settings.model_dump(mode="json").items():
         print(f"{name.upper()} = {json.dumps(value)}")
+    for warning in configuration.warnings:
+        print(f"Warning: {warning}")
     print("The configuration is good.")
     return 0
 

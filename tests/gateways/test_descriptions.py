@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.commands.explain_text import render_json, render_text
+from exporter.commands.main import main
 from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways.description import MAX_PATHS, shipped
 from exporter.gateways.gateway import Gateway, ReceivedRequest
@@ -22,6 +23,7 @@ from exporter.gateways.trace import Payload, explain_payload
 from exporter.reasons import ItemReason
 from exporter.results import Batch
 from exporter.settings import load_settings
+from exporter.snapshot import load_configuration
 from tests.support.senders import RECIPES
 
 CODE = '[fields]\ncode = "code"\n'
@@ -81,9 +83,6 @@ MISTAKES = {
 @pytest.mark.parametrize(("text", "said"), MISTAKES.values(), ids=MISTAKES)
 def test_mistake_is_named_by_file_and_key(tmp_path: Path, text: str, said: str) -> None:
     """Whatever is wrong with a description, the error names the file and the place."""
-    from exporter.snapshot import load_configuration  # noqa: PLC0415 - above the gateways
-
-    text = text.replace('secrets = ["gone"]', 'secrets = ["gone"]')
     (tmp_path / "secret").write_text("secret\n")
     file = tmp_path / "acme.toml"
     file.write_text(text)
@@ -246,6 +245,18 @@ def test_weak_authentication_is_warned_of(tmp_path: Path) -> None:
     for text, said in expected.values():
         assert said in " ".join(load(tmp_path, text).warnings)
     assert not load(tmp_path, HMAC + CODE).warnings
+
+
+def test_check_config_prints_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A weak scheme, and a channel whose codes nobody knows, are warned of and no error."""
+    file = tmp_path / "acme.toml"
+    file.write_text(f'channel = "acme"\n[auth]\nscheme = "none"\n{CODE}[map.channel]\nx = "IOS"\n')
+    assert main(["check-config", "--gateway-files", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "Warning: " in out
+    assert "'none' lets anyone send results" in out
+    assert "the channel 'acme' has no code table" in out
+    assert "'IOS'" not in out
 
 
 def test_required_parameters(tmp_path: Path) -> None:
