@@ -62,7 +62,7 @@ class Metrics:
         self._sources: dict[str, SourceMetrics] = {}
         self._requests = Counter(
             REQUESTS,
-            "Webhook calls by source and outcome: accepted, or the reason of the error.",
+            "Requests by gateway and outcome: accepted, or the reason for which they are refused.",
             ["source", "status"],
             registry=self.registry,
         )
@@ -73,14 +73,14 @@ class Metrics:
         """Requests that reach no gateway, by the reason."""
         self._request_seconds = Histogram(
             REQUEST_SECONDS,
-            "Seconds from the head of a webhook call to its answer.",
+            "Seconds from the headers of a request to its response.",
             ["source"],
             buckets=_REQUEST_BUCKETS,
             registry=self.registry,
         )
         self.requests_in_flight = Gauge(
             IN_FLIGHT,
-            "Webhook calls that are being answered.",
+            "Requests that have no response yet.",
             registry=self.registry,
         )
         self._duplicates = Counter(
@@ -117,6 +117,11 @@ class Metrics:
             "Results that wait for their commit.",
             registry=self.registry,
         )
+        self.dedupe_reach = Gauge(
+            DEDUPE_REACH,
+            "Seconds for which a delivery is known, so that its repetition is a duplicate.",
+            registry=self.registry,
+        )
         self.reload_successful = Gauge(
             RELOAD_SUCCESSFUL,
             "Whether the last load of keys, tokens and code tables succeeded.",
@@ -124,7 +129,7 @@ class Metrics:
         )
         records = Counter(
             RECORDS,
-            "Rejected calls for the folder RECORD: written, dropped for lack of room, or failed.",
+            "Rejected requests to keep in RECORD: written, dropped for lack of space, or failed.",
             ["outcome"],
             registry=self.registry,
         )
@@ -215,6 +220,7 @@ class ResultsCollector(Collector):
         """Yield the families without samples, by which `name[]` finds this collector."""
         yield _results_family()
         yield _code_info([])
+        yield _channel_info({})
         yield _last_received({})
 
     def collect(self) -> Iterator[Metric]:
@@ -226,6 +232,7 @@ class ResultsCollector(Collector):
         meanings = {series: classifier.current(series) for series in counts}
         yield self._results(classifier, counts, meanings)
         yield _code_info([*classifier.known(), *_overflow(classifier), *meanings.values()])
+        yield _channel_info(classifier.receipt_channels())
         yield _last_received(counts)
 
     def _results(
@@ -287,6 +294,17 @@ def _code_info(meanings: Iterable[ClassifiedResult]) -> Metric:
     for (channel, code, severity), meaning in rows.items():
         name = printable(meaning.name)  # an operator's table may hold anything
         labels = (channel, code, name, meaning.category, severity, meaning.retry)
+        family.add_metric(labels, 1)
+    return family
+
+
+def _channel_info(receipts_of: Mapping[str, str]) -> Metric:
+    family = GaugeMetricFamily(
+        CHANNEL_INFO,
+        "The channel whose pushes a channel's receipts are of, or empty; the value is always 1.",
+        labels=["channel", "receipts_of"],
+    )
+    for labels in receipts_of.items():
         family.add_metric(labels, 1)
     return family
 

@@ -55,9 +55,9 @@ class Service:
         self.metrics.registry.register(self.results)
         self.metrics.requests_in_flight.set_function(lambda: self.in_flight)
         self.metrics.pending_results.set_function(lambda: self.ledger.pending)
+        self.metrics.dedupe_reach.set_function(lambda: self.ledger.dedupe_reach_seconds)
         self.metrics.reload_successful.set(1)
-        for gateway in configuration.gateways:
-            self.metrics.source(gateway)
+        self._announce()
         self.reload_problem: str | None = None
         """Why the last reload failed, or None."""
         self.on_load: list[Callable[[], None]] = []
@@ -81,9 +81,17 @@ class Service:
             raise
         self.unknown_codes.forget(self.configuration.classifier)
         self.code_matches = CodeMatches()  # the descriptions may be others now
+        self._announce()
         self.metrics.reload_successful.set(1)
         self.reload_problem = None
         log.info("configuration reloaded")
+
+    def _announce(self) -> None:
+        """Expose each gateway's series from now on, and log what is worth a look in its file."""
+        for gateway in self.configuration.gateways:
+            self.metrics.source(gateway)
+        for warning in self.configuration.warnings:
+            log.warning("gateway description", warning=warning)
 
     def not_ready(self) -> str | None:
         """Say why results cannot be taken now, or None."""

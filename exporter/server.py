@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import time
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import structlog
 from exporter import systemd
 from exporter.errors import ConfigurationError
 from exporter.listeners import admin_listener, bind, ingest_listener
+from exporter.preflight import preflight
 from exporter.runtime import VERSION, Service
 from exporter.settings import Settings
 from exporter.webhooks.limits import Limits
@@ -46,6 +48,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(settings) as (service, _ports):
+        _look_around(settings)
         loop.add_signal_handler(signal.SIGHUP, _reload, service)
         async with systemd.serving():
             await stop.wait()
@@ -78,6 +81,13 @@ async def running(
         )
         log.info("listening", version=VERSION, ingest=ports.ingest, admin=ports.admin)
         yield service, ports
+
+
+def _look_around(settings: Settings) -> None:
+    """Warn of what is wrong with this machine, or will be."""
+    ledger = None if settings.ledger_url else settings.ledger_path
+    for finding in preflight(ledger=ledger, record=settings.record, now=time.time()):
+        log.warning(finding.problem, action=finding.action)
 
 
 def _reload(service: Service) -> None:

@@ -24,7 +24,7 @@ from exporter.files import read_toml
 
 ENV_PREFIX = "PUSH_EXPORTER_"
 
-_PASSWORD = re.compile(r"((?<=://)[^:/?@]*:)[^?]*(?=@)|((?<=[?&])password=)[^&]*")
+_PASSWORD = re.compile(r"((?<=://)[^:/?@]*:)[^?]*(?=@)|((?<=[?&])(?:ssl)?password=)[^&]*")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Files = Annotated[tuple[Path, ...], NoDecode]

@@ -21,7 +21,7 @@ class Configuration:
     gateways: Gateways
     """Who may send results, and in which format, by the path below `/webhooks/`."""
     warnings: tuple[str, ...]
-    """What is weak in the gateways' descriptions, for `check-config`."""
+    """What is not wrong, but worth a look, in the files of gateways."""
     passwords: Passwords | None
     """Who may use the admin listener; None for everyone who reaches it."""
     tls: ssl.SSLContext | None

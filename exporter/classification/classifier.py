@@ -93,6 +93,10 @@ class Classifier:
         for space in self._spaces.values():
             yield from space
 
+    def receipt_channels(self) -> dict[str, str]:
+        """Return the channel that each channel's receipts are of, empty for channels of sending."""
+        return {channel: table.receipts_of for channel, table in self._tables.items()}
+
     def channels(self) -> list[str]:
         """List every value that the label `channel` can take."""
         return [*self._tables, OTHER]

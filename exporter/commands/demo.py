@@ -1,5 +1,6 @@
 """The whole thing at once: an exporter, a key made on the spot, and signed traffic."""
 
+import argparse
 import asyncio
 import contextlib
 import signal
@@ -12,9 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from exporter.commands.sender import Progress, Summary
 from exporter.commands.simulator import GATEWAY, simulate
+from exporter.commands.traffic import progress as show_progress
+from exporter.commands.traffic import report, run
 from exporter.gateways.mps import signer
+from exporter.logs import configure_logs
 from exporter.server import Ports, running
-from exporter.settings import Settings
+from exporter.settings import Settings, load_settings
 
 
 async def demo(
@@ -63,3 +67,30 @@ async def demo(
             with contextlib.suppress(asyncio.CancelledError):
                 await traffic
     return None
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Run the demo."""
+
+    def load(key: Path, ledger: Path) -> Settings:
+        settings = load_settings(
+            options.flags, options, mps_public_key_files=[key], ledger_path=ledger
+        )
+        configure_logs(settings.log_level, settings.log_format)
+        return settings
+
+    def ready(ports: Ports) -> None:
+        print(f"Signed results are being sent. Open {ports.admin_url}", flush=True)
+        print("Ctrl-C ends the demo.", flush=True)
+
+    summary = run(
+        demo(
+            load,
+            scenario=options.scenario,
+            rate=options.rate,
+            seconds=options.seconds,
+            ready=ready,
+            progress=show_progress(),
+        )
+    )
+    return report(summary) if summary else 0

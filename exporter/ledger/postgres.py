@@ -28,9 +28,9 @@ LEASE_SECONDS = 5
 
 _PATIENCE = 10.0  # seconds for finding out what became of a commit
 _PAUSE = 0.2  # seconds between attempts to connect meanwhile
-_WARY = 60.0
-"""Seconds after a start and after a key that another replica knew, in which keys are looked up
-before they are written: where one sender tries again, others do."""
+_WARY = 10.0
+"""Seconds after a key that another replica knew, in which keys are looked up before they are
+written: where one sender tries again, others do."""
 _NOT_NULL, _NO_TABLE, _NO_SCHEMA, _NO_RIGHT = "23502", "42P01", "3F000", "42501"
 _AGAIN = ("40001", "40P01")  # serialization failure, deadlock
 
@@ -62,7 +62,7 @@ class PostgresStore:
         self._database = Database(address)
         self._expiry = Expiry(address, dedupe_seconds)
         self._clock = asyncio.get_running_loop().time
-        self._wary_until = self._clock() + _WARY
+        self._wary_until = 0.0
         self._epoch = 0
         self._last = _Batch(0, 0)
 

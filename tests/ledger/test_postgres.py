@@ -80,7 +80,7 @@ async def test_replicas_share_keys_and_count_apart(
     async with AsyncExitStack() as stack:
         a, b, c = [await stack.enter_async_context(running(one)) for one in stores]
         for one in stores:
-            one._wary_until *= wary
+            one._wary_until = one._clock() + 60 * wary
         assert await a.record([delivery(1, 2, 3)]) == 3
         assert await b.record([delivery(3, 4), delivery(2)]) == 1
         assert await b.record([delivery(1, 5), delivery(2), Delivery([], {ACKED: 7}, 7)]) == 8

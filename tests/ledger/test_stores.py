@@ -10,6 +10,7 @@ import pytest
 from exporter.errors import ConfigurationError
 from exporter.ledger.stores import make_store
 from exporter.settings import load_settings
+from tests.support.exporter import MakeSettings, started
 
 
 async def test_store_follows_the_settings(tmp_path: Path) -> None:
@@ -47,3 +48,28 @@ def test_driver_that_is_not_installed() -> None:
     assert done.returncode == 2
     assert "pip install 'push-result-exporter[postgresql]'" in done.stderr
     assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hush@127.0.0.1:1/d",
+        "postgresql://u@127.0.0.1:1/d?password=hush",
+        "postgresql://u@127.0.0.1:1/d?sslpassword=hush&application_name=x",
+    ],
+)
+async def test_password_never_shows(
+    make_settings: MakeSettings, capfd: pytest.CaptureFixture[str], url: str
+) -> None:
+    """An exporter without its server says where it should be, and nothing of the password."""
+    async with started(make_settings(ledger_url=url, log_level="debug")) as exporter:
+        status, answer = await exporter.results(b'{"code": 2}')
+        assert (status, answer["error"]) == (503, "ledger_unavailable")
+        shown = str(answer)
+        for path in ("/", "/-/ready", "/-/healthy", "/metrics", "/api/v1/status", "/codes"):
+            async with exporter.client.get(exporter.admin + path) as response:
+                shown += await response.text()
+    shown += "".join(capfd.readouterr())
+    assert "u@127.0.0.1:1/d" in shown
+    assert "check that the server runs" in shown
+    assert "hush" not in shown

@@ -116,7 +116,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[W
         }
     settings["second"]["code_table_files"] = folder / "own.toml"
     targets = {name: f"127.0.0.1:{given['admin_port']}" for name, given in settings.items()}
-    config = CONFIG.format(rules=rules.FILE, **targets)
+    often = rules.FILE.read_text("utf-8").replace("interval: 15s", "interval: 1s")
+    (folder / "rules.yml").write_text(often)
+    config = CONFIG.format(rules=folder / "rules.yml", **targets)
     ingest = {name: f"http://127.0.0.1:{given['ingest_port']}" for name, given in settings.items()}
     with ExitStack() as stack:
         stack.enter_context(exporter_process(folder / "first", **settings["first"]))

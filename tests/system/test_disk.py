@@ -330,5 +330,5 @@ def test_records_on_a_full_disk(disk: Path, tmp_path: Path) -> None:
         wait_for(lambda: recorded("written", 1), "a record is written")
     assert len(list(folder.iterdir())) == 1
     log = exporter.log.read_text()
-    assert log.count("rejected calls cannot be recorded") == 1
+    assert log.count("rejected requests cannot be recorded") == 1
     assert "No space left on device" in log

@@ -1,0 +1,23 @@
+"""The command `check-config`: everything that `serve` reads, and nothing that it writes."""
+
+import argparse
+import json
+import sys
+
+from exporter.ledger.stores import ledger_address
+from exporter.settings import load_settings
+from exporter.snapshot import load_configuration
+
+
+def check_config(options: argparse.Namespace) -> int:
+    """Print the effective settings; ConfigurationError names the first that is bad."""
+    settings = load_settings(options.flags, options)
+    configuration = load_configuration(settings)
+    if settings.ledger_url:
+        ledger_address(settings).password()
+    for name, value in settings.model_dump(mode="json").items():
+        print(f"{name.upper()} = {json.dumps(value)}")
+    for warning in configuration.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print("The configuration is good.")
+    return 0
