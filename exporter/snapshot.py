@@ -1,6 +1,7 @@
 """What is read from files at start and again at a reload: keys, tokens, secrets, code tables."""
 
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporter.classification.classifier import Classifier
@@ -40,7 +41,19 @@ def load_configuration(settings: Settings) -> Configuration:
         tables=tables,
         classifier=Classifier(tables),
         gateways=gateways,
-        warnings=tuple(warning for one in gateways.values() for warning in one.warnings),
+        warnings=tuple(_warnings(gateways, tables)),
         passwords=load_passwords(users) if users else None,
         tls=load_tls(certificate, key) if certificate and key else None,
     )
+
+
+def _warnings(gateways: Gateways, tables: Tables) -> Iterator[str]:
+    for gateway in gateways.values():
+        yield from gateway.warnings
+        for channel in sorted(gateway.channels):
+            table = tables.get(channel)
+            if table is not None and not table.codes:
+                yield (
+                    f"gateway {gateway.name}: the channel {channel!r} has no code table, so that "
+                    "all its codes are unknown: give one in CODE_TABLE_FILES"
+                )

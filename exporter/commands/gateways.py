@@ -8,8 +8,11 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from exporter.errors import ConfigurationError
+from exporter.gateways.described import Described
 from exporter.gateways.gateway import Gateway
 from exporter.gateways.registry import Gateways, find_gateway, load_gateways
+from exporter.gateways.sending import Signer
+from exporter.gateways.simulated import DescribedSigner
 from exporter.settings import ENV_PREFIX, Settings, split_list
 
 _PATHS = TypeAdapter(tuple[Path, ...])
@@ -57,6 +60,21 @@ def gateway(
 ) -> Gateway:
     """Return the gateway of a name, a shipped description or a file."""
     return find_gateway(word, known, _named(options), credentials=credentials)
+
+
+def described(file: str) -> Described:
+    """Load a description without its secrets; ConfigurationError for what is none."""
+    return Described.load(Path(file), _Files(), credentials=False)
+
+
+def described_signers(options: argparse.Namespace) -> dict[str, Signer]:
+    """Return what signs for each description that names a secret."""
+    signers: dict[str, Signer] = {}
+    for file in files(options, "gateway_files"):
+        one = described(str(file))
+        if one.description.auth and one.description.auth.secrets:
+            signers[one.name] = DescribedSigner(one.description, file)
+    return signers
 
 
 def _named(options: argparse.Namespace) -> _Files:

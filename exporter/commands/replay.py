@@ -37,8 +37,9 @@ def calls(
         signer = signers.get(urlsplit(target).path.rpartition("/")[2], unsigned)
         # The same body at the same place is the same delivery, and a duplicate.
         identity = f"replay_{number}_{hashlib.sha256(one.body).hexdigest()[:32]}"
-        address, headers = signer(target, one.body, identity)
-        yield Call(address, one.body, {**headers, "Content-Type": _content_type(one)})
+        address, headers, signed = signer(target, one.body, identity)
+        body = one.body if signed is None else signed
+        yield Call(address, body, {"Content-Type": _content_type(one), **headers})
     if not number:
         raise ConfigurationError("there is nothing to replay: no line and no file holds a body")
 

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from xxhash import xxh3_64_hexdigest
+
 from exporter.commands.sender import Call, Progress, Summary, send
 from exporter.gateways import mps
 from exporter.gateways.sending import Signer
@@ -95,8 +97,18 @@ async def simulate(
     seconds: float | None = None,
     count: int | None = None,
     seed: int | None = None,
+    made: Iterator[bytes] | None = None,
     progress: Progress = lambda _summary: None,
 ) -> Summary:
-    """Post results to `url` at `rate` a second, until `seconds` or `count` are used up."""
-    calls = (Call(signer(url, body, "").url, body) for body in bodies(scenario, seed))
+    """Post results to `url` at `rate` a second, until `seconds` or `count` are used up.
+
+    They are those of the scenario, unless others are `made`.
+    """
+    calls = (_call(signer, url, body) for body in made or bodies(scenario, seed))
     return await send(calls, rate=rate, seconds=seconds, count=count, progress=progress)
+
+
+def _call(signer: Signer, url: str, body: bytes) -> Call:
+    address, headers, signed = signer(url, body, f"simulated_{xxh3_64_hexdigest(body)}")
+    known = {"Content-Type": "application/json"} | dict(headers)
+    return Call(address, body if signed is None else signed, known)

@@ -11,12 +11,15 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from exporter.commands.gateways import add_gateways, gateways
+from exporter.commands.explain import add_tables, tables
+from exporter.commands.gateways import add_gateways, described, described_signers, gateways
+from exporter.commands.receipts import receipts
 from exporter.commands.replay import calls, check_url
 from exporter.commands.sender import Progress, Summary, send
 from exporter.commands.simulator import GATEWAY, SCENARIOS, simulate
 from exporter.gateways.registry import signers
 from exporter.gateways.sending import unsigned
+from exporter.gateways.simulated import DescribedSigner
 from exporter.records.record import read_captured
 
 Result = TypeVar("Result")
@@ -32,9 +35,13 @@ def add_traffic(parser: argparse.ArgumentParser) -> None:
 def add_simulate(parser: argparse.ArgumentParser) -> None:
     """Give `simulate` its flags."""
     add_traffic(parser)
+    parser.add_argument("--url", help="the webhook; by default that of the gateway on this host")
     parser.add_argument(
-        "--url", default=f"http://127.0.0.1:10987/webhooks/{GATEWAY}", help="the webhook to call"
+        "--gateway",
+        metavar="FILE",
+        help="send the receipts that this description reads, signed as it says",
     )
+    add_tables(parser)
     _add_key(parser)
     parser.add_argument("--count", type=int, help="how many results, in place of a time")
     parser.add_argument("--seed", type=int, help="send the same results again")
@@ -85,14 +92,22 @@ def _positive(text: str) -> float:
 
 def run_simulate(options: argparse.Namespace) -> int:
     """Send simulated results."""
+    name, made = GATEWAY, None
+    signer = signers(private_key=options.private_key).get(GATEWAY, unsigned)
+    if options.gateway:
+        gateway = described(options.gateway)
+        channel = gateway.description.channel or ""
+        name, made = gateway.name, receipts(gateway, tables(options).get(channel), options.seed)
+        signer = DescribedSigner(gateway.description, Path(options.gateway))
     work = simulate(
-        options.url,
-        signers(private_key=options.private_key).get(GATEWAY, unsigned),
+        options.url or f"http://127.0.0.1:10987/webhooks/{name}",
+        signer,
         scenario=options.scenario,
         rate=options.rate,
         seconds=options.seconds,
         count=options.count,
         seed=options.seed,
+        made=made,
         progress=progress(),
     )
     return report(run(work))
@@ -104,6 +119,7 @@ def run_replay(options: argparse.Namespace) -> int:
         private_key=options.private_key, token=options.token_file, secret=options.secret_file
     )
     captured = read_captured(options.file)
+    known = {**known, **described_signers(options)}
     sending = calls(captured, check_url(options.url), gateways(options), known)
     return report(run(send(sending, rate=options.rate, progress=progress())))
 

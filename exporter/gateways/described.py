@@ -120,12 +120,10 @@ class Described:
 
     def documents(self, request: ReceivedRequest) -> Sequence[Any]:
         """Return the JSON values of a body: its lines, the elements of its array, or itself."""
-        if self.description.content.format == "form" and not self.description.content.field:
-            return [_form(self._content(request))]
         try:
             values = [msgspec.json.decode(text) for text in self._texts(request)]
-        except MALFORMED:
-            return []
+        except (*MALFORMED, RequestError):
+            return []  # nothing that could be signed
         if len(values) == 1 and isinstance(values[0], list):
             return values[0]
         return values

@@ -191,11 +191,9 @@ def _loose(value: Any) -> Result:
     """Say what is wrong with an item."""
     if not isinstance(value, dict):
         raise ItemError(ItemReason.NOT_AN_OBJECT)
-    for name, (fits, reason) in _CHECKS.items():
-        field = value.get(name)
-        if field is not None and not fits(field):
-            raise ItemError(reason)
-    return msgspec.convert(value, Result)
+    fields = ((value.get(name), check) for name, check in _CHECKS.items())
+    wrong = (reason for field, (fits, reason) in fields if field is not None and not fits(field))
+    raise ItemError(next(wrong, ItemReason.MALFORMED_JSON))
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)

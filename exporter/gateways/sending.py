@@ -9,6 +9,8 @@ class Outgoing(NamedTuple):
 
     url: str
     headers: Mapping[str, str]
+    body: bytes | None = None
+    """The body with its signature, where that stands within."""
 
 
 class Signer(Protocol):

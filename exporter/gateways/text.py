@@ -37,8 +37,8 @@ def text_of(body: bytes) -> str:
     """
     try:
         text = body.decode()
-    except UnicodeDecodeError:
-        text = _repaired(body)
+    except UnicodeDecodeError as error:
+        text = _repaired(body, error.start)
     if text[:1] == BYTE_ORDER_MARK:
         text = text[1:]
     if "\\ud" in text or "\\uD" in text:
@@ -46,7 +46,7 @@ def text_of(body: bytes) -> str:
     return text.strip()
 
 
-def _repaired(body: bytes) -> str:
+def _repaired(body: bytes, place: int) -> str:
     try:
         return _CUT_CHARACTER.sub(REPLACEMENT.encode(), body).decode()
     except UnicodeDecodeError:
@@ -55,16 +55,7 @@ def _repaired(body: bytes) -> str:
     looks = (
         f": it looks like {encoding.upper()}" if encoding.startswith(("utf-16", "utf-32")) else ""
     )
-    place = _first_bad(body)
     raise RequestError(Reason.MALFORMED_BODY, f"The body is not UTF-8 at byte {place}{looks}.")
-
-
-def _first_bad(body: bytes) -> int:
-    try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        return error.start
-    return 0
 
 
 def _whole(escape: re.Match[str]) -> str:

@@ -1,8 +1,9 @@
 """Descriptions: what loads, what is said of a mistake, what each field reads, and their bounds."""
 
-import gc
+import gzip
 import json
-import time
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,16 @@ from hypothesis import strategies as st
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.commands.explain_text import render_json, render_text
+from exporter.commands.main import main
 from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways.description import MAX_PATHS, shipped
-from exporter.gateways.gateway import Gateway, ReceivedRequest
+from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
 from exporter.gateways.registry import find_gateway, load_gateways
 from exporter.gateways.trace import Payload, explain_payload
 from exporter.reasons import ItemReason
 from exporter.results import Batch
 from exporter.settings import load_settings
+from exporter.snapshot import load_configuration
 from tests.support.senders import RECIPES
 
 CODE = '[fields]\ncode = "code"\n'
@@ -81,9 +84,6 @@ MISTAKES = {
 @pytest.mark.parametrize(("text", "said"), MISTAKES.values(), ids=MISTAKES)
 def test_mistake_is_named_by_file_and_key(tmp_path: Path, text: str, said: str) -> None:
     """Whatever is wrong with a description, the error names the file and the place."""
-    from exporter.snapshot import load_configuration  # noqa: PLC0415 - above the gateways
-
-    text = text.replace('secrets = ["gone"]', 'secrets = ["gone"]')
     (tmp_path / "secret").write_text("secret\n")
     file = tmp_path / "acme.toml"
     file.write_text(text)
@@ -248,6 +248,17 @@ def test_weak_authentication_is_warned_of(tmp_path: Path) -> None:
     assert not load(tmp_path, HMAC + CODE).warnings
 
 
+def test_check_config_prints_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A weak scheme, and a channel whose codes nobody knows, are warned of and no error."""
+    file = tmp_path / "acme.toml"
+    file.write_text(f'channel = "acme"\n[auth]\nscheme = "none"\n{CODE}[map.channel]\nx = "IOS"\n')
+    assert main(["check-config", "--gateway-files", str(file)]) == 0
+    out = capsys.readouterr().err
+    assert "'none' lets anyone send results" in out
+    assert "the channel 'acme' has no code table" in out
+    assert "'IOS'" not in out
+
+
 def test_required_parameters(tmp_path: Path) -> None:
     """What [require] lists has to be there and to be one of the list."""
     rules = '[require]\nquery = { app = ["1", "2"] }\nheader = { X = ["y"] }\n'
@@ -367,49 +378,127 @@ def test_any_body_by_any_description(  # noqa: PLR0917 - one strategy each
 
 CLASSIFIER = Classifier(load_tables())
 
-WIDE = "\n".join(
-    f"{name} = {json.dumps([f'{name}{n}.x' for n in range(paths - 1)] + [name])}"
-    for name, paths in (("code", 8), ("channel", 4), ("message", 3), ("id", 1), ("dedupe", 8))
-)
-"""As many paths as a description may have."""
 
-MEBIBYTE = 1 << 20
-LARGE = {
-    "numbers": b"[" + b",".join(b"%d" % n for n in range(140_000)) + b"]",
-    "empty-objects": b"[" + b"{}," * (MEBIBYTE // 3 - 2) + b"{}]",
-    "distinct": b"[" + b",".join(b'{"code":%d}' % n for n in range(60_000)) + b"]",
-    "of-another-shape": b"["
-    + b",".join(b'{"code":%d,"channel0":true}' % n for n in range(30_000))
-    + b"]",
-    "one-text": b'[{"code":1,"message":"' + b"\\ud83d" * (MEBIBYTE // 6 - 10) + b'"}]',
-    "deep": b"[" * MEBIBYTE,
-    "map": b"{" + b",".join(b'"%d":{"code":1}' % n for n in range(50_000)) + b"}",
-    "lines": b"\n".join(b'{"code":%d}' % n for n in range(60_000)),
-    "binary": bytes(range(256)) * 4096,
+def test_no_body_makes_a_description_slow() -> None:
+    """A mebibyte of any shape is read or refused within a second of CPU by the widest fields."""
+    program = [sys.executable, "-m", "tests.support.slow_bodies"]
+    done = subprocess.run(program, capture_output=True, check=True)
+    seconds = json.loads(done.stdout)
+    assert len(seconds) == 9 * 3 * 2
+    assert {name: taken for name, taken in seconds.items() if taken >= 1} == {}
+
+
+MORE_MISTAKES = {
+    "key-to-items": (f'[items]\npath = "@key"\n{CODE}', "items.path"),
+    "empty-path": ('[fields]\ncode = ""', "a path is not empty"),
+    "parts-without-header": (f'{HMAC}parts = ","\n{CODE}', "go together"),
+    "signature-without-a-slot": (
+        f'[auth]\nscheme = "hmac"\nsignature = "x"\n{CODE}',
+        "no slot of the request",
+    ),
+    "only-of-too-many": (
+        "[items.only]\n" + "".join(f"a{n} = ['x']\n" for n in range(9)) + CODE,
+        "at most 8 paths",
+    ),
+    "only-that-is-no-table": (f"[items]\nonly = 5\n{CODE}", "items.only"),
+    "only-without-a-list": (f"[items]\nonly = {{ a = 5 }}\n{CODE}", "items.only"),
+    "template-that-is-a-number": (f"{HMAC}signed = 5\n{CODE}", "this is no template"),
+    "secret-of-another-encoding": (f'{HMAC}secret_encoding = "hex"\n{CODE}', "is not hex"),
+    "secret-that-is-no-base64": (f'{HMAC}secret_encoding = "base64"\n{CODE}', "is not base64"),
 }
 
 
-@pytest.mark.parametrize("content", ["json", "ndjson", "form"])
-@pytest.mark.parametrize("path", ["", 'path = "*"'])
-@pytest.mark.parametrize("body", LARGE.values(), ids=LARGE)
-def test_no_body_makes_a_description_slow(
-    tmp_path: Path, content: str, path: str, body: bytes
-) -> None:
-    """A mebibyte of any shape is read or refused within a second of CPU by the widest fields."""
-    text = f'[items]\n{path}\n[content]\nformat = "{content}"\n[fields]\n{WIDE}\n'
-    gateway = load(tmp_path, text)
-    assert min(cpu_seconds(gateway, body) for _ in range(2)) < 1
+@pytest.mark.parametrize(("text", "said"), MORE_MISTAKES.values(), ids=MORE_MISTAKES)
+def test_mistakes_of_values(tmp_path: Path, text: str, said: str) -> None:
+    """What a key may hold is checked, too."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, text)
+    assert said in str(caught.value)
 
 
-def cpu_seconds(gateway: Gateway, body: bytes) -> float:
-    """Decode a body; return how long the processor took, the collector of garbage left aside."""
-    gc.disable()
-    started = time.process_time()
-    with suppress(RequestError):
-        gateway.decode(ReceivedRequest(body))
-    seconds = time.process_time() - started
-    gc.enable()
-    return seconds
+def test_items_behind_an_index(tmp_path: Path) -> None:
+    """The path to the items may lead through an array."""
+    gateway = load(tmp_path, f'[items]\npath = "a[1].b"\n{CODE}')
+    assert decode(gateway, {"a": [0, {"b": [{"code": 1}, {"code": 2.0}]}]}).groups
+    for body in ({"a": [0]}, {"a": 5}, {}):
+        with pytest.raises(RequestError):
+            decode(gateway, body)
+
+
+def test_ids_of_several_paths(tmp_path: Path) -> None:
+    """The first id that is there counts, or all of them joined."""
+    items = [{"code": 1, "a": 5, "b": "x"}, {"code": 1, "b": "y"}, {"code": 1}]
+    for value, ids in (
+        ('["a", "b"]', [5, "y"]),
+        ('{ join = ["a", "b"], with = "-" }', ["5-x", "y"]),
+    ):
+        gateway = load(tmp_path, f"{CODE}id = {value}\n")
+        [group] = decode(gateway, items).groups
+        assert (group.ids, group.anonymous) == (ids, 1)
+
+
+def test_numbers_as_words(tmp_path: Path) -> None:
+    """A float that is an integer, and one that is not, are words as JSON writes them."""
+    gateway = load(tmp_path, f"{CODE}message = 'm'\n")
+    batch = decode(gateway, [{"code": 1, "m": 2.0}, {"code": 1, "m": 2.5}])
+    assert [one.result.message for one in batch.groups] == ["2", "2.5"]
+
+
+def test_gzip_without_a_header(tmp_path: Path) -> None:
+    """`encoding = "gzip"` unpacks what no header announces, within the bound on bodies."""
+    gateway = load(tmp_path, f'[content]\nencoding = "gzip"\n{CODE}')
+    packed = gzip.compress(b'{"code": 1}')
+    assert decode(gateway, packed).groups
+    assert decode(gateway, b'{"code": 1}').groups
+    bomb = gzip.compress(b" " * (2 << 20))
+    for body, reason in ((packed[:-5], "malformed_body"), (b"\x1f\x8bx", "malformed_body"),
+                         (bomb, "too_large")):  # fmt: skip
+        with pytest.raises(RequestError) as caught:
+            decode(gateway, body)
+        assert caught.value.reason == reason
+
+
+def test_forms(tmp_path: Path) -> None:
+    """A form without a field for JSON is an item itself; a lacking field is named."""
+    form = '[content]\nformat = "form"\n'
+    [group] = decode(load(tmp_path, form + CODE), b"code=5&x=1&code=6").groups
+    assert group.result.code == "5"
+    gateway = load(tmp_path, f'{form}field = "data"\n{CODE}')
+    assert not decode(gateway, b" ").groups
+    assert not decode(gateway, b"data=").groups
+    for body, said in ((b"x=1", "field 'data'"), (b"x=1&" * 2000, "1,000 fields")):
+        with pytest.raises(RequestError, match=said):
+            decode(gateway, body)
+
+
+def test_request_keys(tmp_path: Path) -> None:
+    """A request is known by its webhook-id, or its body, unless its items have ids."""
+    standard = '[auth]\nscheme = "standard-webhooks"\n'
+    credential = Credential(7)
+    by_id = load(tmp_path, standard + CODE)
+    signed = {"webhook-id": "a"}
+    first, other, changed = (
+        by_id.request_key(ReceivedRequest(body, headers), credential)
+        for body, headers in ((b"1", signed), (b"1", {"svix-id": "b"}), (b"2", signed))
+    )
+    assert first
+    assert other
+    assert changed
+    assert first.key == changed.key != other.key
+    assert first.fingerprint != changed.fingerprint
+    by_body = [by_id.request_key(ReceivedRequest(body), credential) for body in (b"1", b"1", b"2")]
+    assert by_body[0] == by_body[1] != by_body[2]
+    assert load(tmp_path, f"{CODE}id = 'i'\n").request_key(ReceivedRequest(), credential) is None
+
+
+def test_signatures_within_a_body_that_is_none(tmp_path: Path) -> None:
+    """A body in which no signature can be looked for has none: 401, and no fault of ours."""
+    auth = '[auth]\nscheme = "digest"\nsecrets = ["secret"]\nsignature = "{body:s}"\n'
+    gateway = load(tmp_path, f'{auth}signed = "{{body:a}}{{secret}}"\n{CODE}')
+    for body in (b"", b"\xff", b"{", b"[]", b"5", b"{}", b'{"s": []}', b"[" * 9999):
+        with pytest.raises(RequestError) as caught:
+            gateway.authenticate(ReceivedRequest(body))
+        assert caught.value.reason == "missing_credentials"
 
 
 def test_find_gateway_names_what_there_is() -> None:

@@ -35,11 +35,18 @@ def build_authenticator(
     """Build the scheme of a description; ConfigurationError names a file with a bad secret."""
     schemes = []
     if auth and (auth.secrets or auth.scheme == "none"):
-        files = [file.parent / name for name in auth.secrets]
-        schemes.append(_scheme(gateway, auth, files, documents))
+        schemes.append(_scheme(gateway, auth, file, documents))
     return Authenticator(
         gateway, schemes, settings=f"auth.secrets in {file.name}", allow_unsigned=allow_unsigned
     )
+
+
+def read_secrets(auth: Auth, file: Path) -> list[bytes]:
+    """Read the secrets that a description's file names, but for public keys."""
+    files = [file.parent / name for name in auth.secrets]
+    if auth.scheme == "standard-webhooks":
+        return load_secrets(files)
+    return [secret for path in files for secret in _secrets(path, auth.secret_encoding)]
 
 
 def check_required(require: Require, request: ReceivedRequest) -> None:
@@ -60,14 +67,15 @@ def check_required(require: Require, request: ReceivedRequest) -> None:
                 )
 
 
-def _scheme(gateway: str, auth: Auth, files: Sequence[Path], documents: Documents) -> Scheme:
+def _scheme(gateway: str, auth: Auth, file: Path, documents: Documents) -> Scheme:
     if auth.scheme == "none":
         return tokens.Anyone(gateway)
     if auth.scheme == "standard-webhooks":
-        return StandardWebhooks(gateway, load_secrets(files))
+        return StandardWebhooks(gateway, read_secrets(auth, file))
     if auth.scheme == "rsa":
+        files = [file.parent / name for name in auth.secrets]
         return _signature(auth, rsa_known(gateway, load_public_keys(files), auth.hash), documents)
-    secrets = [secret for path in files for secret in _secrets(path, auth.secret_encoding)]
+    secrets = read_secrets(auth, file)
     if auth.scheme in ("hmac", "digest"):
         make = hmac_known if auth.scheme == "hmac" else digest_known
         return _signature(auth, make(gateway, secrets, auth.hash), documents)

@@ -47,6 +47,11 @@ class Template:
                 self._pieces.append(_slot(kind, name))
                 self._slots.append((kind, name))
 
+    @property
+    def named_slots(self) -> list[tuple[str, str]]:
+        """Kind and name of each slot that has a name."""
+        return [(kind, name) for kind, name in self._slots if name is not None]
+
     def has(self, kind: str, *, named: bool) -> bool:
         """Whether there is a slot of this kind, with a name or without."""
         return any(one == kind and named == (name is not None) for one, name in self._slots)

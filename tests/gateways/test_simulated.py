@@ -1,0 +1,111 @@
+"""What is simulated for a description is what that description takes and counts."""
+
+import asyncio
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from multidict import CIMultiDict
+
+from exporter.classification.classifier import Classifier
+from exporter.classification.tables import load_tables
+from exporter.commands.main import main
+from exporter.commands.receipts import receipts
+from exporter.errors import ConfigurationError
+from exporter.gateways.described import Described
+from exporter.gateways.gateway import ReceivedRequest
+from exporter.gateways.registry import load_gateways
+from exporter.gateways.simulated import DescribedSigner
+from exporter.results import Category
+from tests.support.exporter import started
+from tests.support.senders import NEW, OLD, RECIPES, SENDERS, Sender
+
+TABLES = load_tables(sorted((RECIPES / "codes").glob("*.toml")), ["acme"])
+CLASSIFIER = Classifier(TABLES)
+DESCRIBED = {f"{one.name}-{number}": one for number, one in enumerate(SENDERS) if one.description}
+
+
+def loaded(sender: Sender, folder: Path) -> tuple[Described, DescribedSigner]:
+    """Load a described gateway, and what signs for it."""
+    settings = sender.settings(folder, f"{OLD}\n{NEW}\n")
+    gateway = load_gateways(settings)[sender.name]
+    assert isinstance(gateway, Described)
+    return gateway, DescribedSigner(gateway.description, folder / f"{sender.name}.toml")
+
+
+@pytest.mark.parametrize("sender", DESCRIBED.values(), ids=DESCRIBED)
+def test_receipts_are_signed_and_known(sender: Sender, tmp_path: Path) -> None:
+    """Each receipt authenticates, is one result of a known code, and is no duplicate."""
+    gateway, signer = loaded(sender, tmp_path)
+    channel = gateway.description.channel or ""
+    table = TABLES[channel] if channel != "acme" else TABLES["meizu-receipts"]
+    keys = set()
+    for number, body in enumerate(islice(receipts(gateway, table, seed=1), 50)):
+        url, headers, signed = signer("http://x/", body, f"id-{number}")
+        query = url.partition("?")[2]
+        request = ReceivedRequest(signed or body, CIMultiDict(headers), query)
+        assert gateway.authenticate(request).proven
+        batch = gateway.decode(request)
+        assert not batch.rejected
+        [group] = batch.groups
+        keys.add(group.ids[0])
+        if channel != "acme":
+            meaning = CLASSIFIER.classify(group.result)
+            assert meaning.known, group
+            assert meaning.series.channel == channel
+    assert len(keys) == 50
+
+
+def test_most_receipts_are_delivered(tmp_path: Path) -> None:
+    """The mix is that of a healthy app."""
+    names = {sender.name: sender for sender in SENDERS}
+    gateway, _ = loaded(names["huawei-receipts"], tmp_path)
+    made = islice(receipts(gateway, TABLES["huawei-receipts"], seed=2), 300)
+    meanings = [
+        CLASSIFIER.classify(group.result).category
+        for body in made
+        for group in gateway.decode(ReceivedRequest(body)).groups
+    ]
+    assert meanings.count(Category.DELIVERED) > 200
+    assert len(set(meanings)) > 2
+
+
+@pytest.mark.parametrize("seed", [1, None])
+def test_receipts_need_codes(tmp_path: Path, seed: int | None) -> None:
+    """A channel without a table has nothing to send."""
+    gateway, _ = loaded(SENDERS[-1], tmp_path)
+    with pytest.raises(ConfigurationError, match="no codes to send"):
+        next(receipts(gateway, None, seed))
+
+
+def test_signing_needs_a_secret(tmp_path: Path) -> None:
+    """A description without secrets, or with public keys, cannot sign."""
+    for auth, said in (
+        ('scheme = "bearer"', "nothing to sign with"),
+        ('scheme = "rsa"\nsignature = "{query:s}"', "private key"),
+    ):
+        file = tmp_path / "acme.toml"
+        file.write_text(f"[auth]\n{auth}\n[fields]\ncode = 'c'\n")
+        sender = Sender("acme", SENDERS[0].sign, file.read_text())
+        gateway = load_gateways(sender.settings(tmp_path))["acme"]
+        assert isinstance(gateway, Described)
+        with pytest.raises(ConfigurationError, match=said):
+            DescribedSigner(gateway.description, file)
+
+
+async def test_commands_send_what_a_description_reads(tmp_path: Path) -> None:
+    """`simulate --gateway` and `replay --gateway-files` sign with the description's own secret."""
+    sender = {one.name: one for one in SENDERS}["huawei-receipts"]
+    body = tmp_path / "body.json"
+    body.write_text('{"statuses": [{"requestId": "r1", "token": "t", "status": 0}]}')
+    async with started(sender.settings(tmp_path)) as exporter:
+        url = ["--url", f"{exporter.ingest}/webhooks/{sender.name}"]
+        file = str(tmp_path / f"{sender.name}.toml")
+        for words in (
+            ["simulate", "--gateway", file, "--count", "9", "--seed", "1", "--rate", "1000"],
+            ["replay", str(body), "--gateway-files", file],
+        ):
+            assert await asyncio.to_thread(main, [*words, *url]) == 0
+        counted = await exporter.counted()
+    assert sum(counted.values()) == 10
+    assert {channel for channel, _, _ in counted} == {"huawei-receipts"}
