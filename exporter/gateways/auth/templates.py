@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from exporter.gateways.auth.scheme import missing
 from exporter.gateways.gateway import ReceivedRequest
@@ -17,12 +17,11 @@ _NAMED = ("header", "query", "part", "body")
 _PLAIN = ("body", "secret", "user", "url")
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """What the slots of a template stand for."""
 
     request: ReceivedRequest
-    parts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    parts: Mapping[str, Sequence[str]] = MappingProxyType({})
     document: Any = None
     """The JSON that `{body:X}` looks into."""
     secret: bytes = b""
@@ -46,6 +45,9 @@ class Template:
             if kind is not None:
                 self._pieces.append(_slot(kind, name))
                 self._slots.append((kind, name))
+        filled = [piece for piece in self._pieces if piece]
+        # Many a template is one slot and nothing else: its value is the text as it is.
+        self._only = filled[0] if len(filled) == 1 and not isinstance(filled[0], bytes) else None
 
     @property
     def named_slots(self) -> list[tuple[str, str]]:
@@ -58,12 +60,16 @@ class Template:
 
     def render(self, context: Context) -> bytes:
         """Fill the slots in; RequestError (`missing_credentials`) names what the request lacks."""
+        if self._only:
+            return self._only(context)[0]
         return b"".join(
             [one if isinstance(one, bytes) else one(context)[0] for one in self._pieces]
         )
 
     def alternatives(self, context: Context) -> list[bytes]:
         """Fill the slots in, once for each value of a part that is repeated."""
+        if self._only:
+            return self._only(context)[:MAX_ALTERNATIVES]
         texts = [b""]
         for piece in self._pieces:
             values = [piece] if isinstance(piece, bytes) else piece(context)
