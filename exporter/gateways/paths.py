@@ -65,6 +65,6 @@ def walk(value: Any, path: Sequence[Step], key: str | None = None) -> Any:
         elif isinstance(step, int):
             known = isinstance(value, list) and step < len(value)
             value = value[step] if known else ABSENT
-        elif step is Mark.KEY:
+        else:  # Mark.KEY: the other one leads to items, and not through one
             value = ABSENT if key is None else key
     return value

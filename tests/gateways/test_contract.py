@@ -212,6 +212,7 @@ def test_callbacks_of_mps(keys: KeyPair, stranger: KeyPair, tmp_path: Path) -> N
         ("", b'{"echostr": "abc", "code": 1}', None),
         ("", b'[{"echostr": "abc"}]', None),
         ("", b"echostr", None),
+        ("", b'{"echostr": "abc"}}', None),
     ],
 )
 def test_handshakes(tmp_path: Path, query: str, body: bytes, expected: str | None) -> None:

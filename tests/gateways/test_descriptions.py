@@ -19,13 +19,14 @@ from exporter.commands.main import main
 from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways.description import MAX_PATHS, shipped
 from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
+from exporter.gateways.items import MAX_REJECTED
 from exporter.gateways.registry import find_gateway, load_gateways
 from exporter.gateways.trace import Payload, explain_payload
 from exporter.reasons import ItemReason
 from exporter.results import Batch
 from exporter.settings import load_settings
 from exporter.snapshot import load_configuration
-from tests.support.senders import RECIPES
+from tests.support.senders import RECIPES, hmac
 
 CODE = '[fields]\ncode = "code"\n'
 HMAC = '[auth]\nscheme = "hmac"\nsecrets = ["secret"]\nsignature = "{header:X}"\n'
@@ -425,6 +426,17 @@ def test_items_behind_an_index(tmp_path: Path) -> None:
             decode(gateway, body)
 
 
+def test_one_bad_value_of_a_map(tmp_path: Path) -> None:
+    """The values beside one that is no result count, each with its key."""
+    gateway = load(tmp_path, f'[items]\npath = "*"\n{CODE}id = "@key"\n')
+    batch = decode(gateway, {"a": {"code": 1}, "b": 5, "c": {"code": 1}, "d": {}})
+    assert [group.ids for group in batch.groups] == [["a", "c"]]
+    assert [(one.index, one.reason.value) for one in batch.rejected] == [
+        (1, "not_an_object"),
+        (3, "code_missing"),
+    ]
+
+
 def test_ids_of_several_paths(tmp_path: Path) -> None:
     """The first id that is there counts, or all of them joined."""
     items = [{"code": 1, "a": 5, "b": "x"}, {"code": 1, "b": "y"}, {"code": 1}]
@@ -451,8 +463,11 @@ def test_gzip_without_a_header(tmp_path: Path) -> None:
     assert decode(gateway, packed).groups
     assert decode(gateway, b'{"code": 1}').groups
     bomb = gzip.compress(b" " * (2 << 20))
-    for body, reason in ((packed[:-5], "malformed_body"), (b"\x1f\x8bx", "malformed_body"),
-                         (bomb, "too_large")):  # fmt: skip
+    for body, reason in (
+        (packed[:-5], "malformed_body"),
+        (b"\x1f\x8b" + b"\xff" * 20, "malformed_body"),
+        (bomb, "too_large"),
+    ):
         with pytest.raises(RequestError) as caught:
             decode(gateway, body)
         assert caught.value.reason == reason
@@ -508,3 +523,41 @@ def test_find_gateway_names_what_there_is() -> None:
         find_gateway("huawei", known, load_settings(allow_unsigned=True))
     for file in sorted(RECIPES.glob("*.toml")):
         assert find_gateway(str(file), known, load_settings(allow_unsigned=True)).name == file.stem
+
+
+def test_two_files_of_one_name(tmp_path: Path) -> None:
+    """Two descriptions cannot have the same path."""
+    files = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        files.append(tmp_path / folder / "acme.toml")
+        files[-1].write_text(CODE)
+    with pytest.raises(ConfigurationError, match="another gateway named 'acme'"):
+        load_gateways(load_settings(gateway_files=files))
+
+
+def test_more_bad_items_than_can_be_listed(tmp_path: Path) -> None:
+    """Ten thousand bad items can be listed; more refuse the body, in an array, lines or a map."""
+    number = MAX_REJECTED + 1
+    map_of = load(tmp_path, f'[items]\npath = "*"\n{CODE}')
+    lines = load(tmp_path, f'[content]\nformat = "ndjson"\n{CODE}')
+    array = load(tmp_path, CODE)
+    for gateway, body in (
+        (map_of, b"{" + b",".join(b'"%d":5' % n for n in range(number)) + b"}"),
+        (lines, b"\n".join(b"%d" % n for n in range(number))),
+        (array, b"[" + b",".join(b"%d" % n for n in range(number)) + b"]"),
+    ):
+        with pytest.raises(RequestError, match="10,000 items"):
+            decode(gateway, body)
+
+
+def test_signature_over_the_unpacked_body(tmp_path: Path) -> None:
+    """Of a compressed body some sign what is sent, and some what is in it."""
+    gateway = load(tmp_path, HMAC + CODE)
+    body = b'{"code": 1}'
+    packed = gzip.compress(body)
+    for signed in (body, packed):
+        headers = {"X": hmac(b"secret", signed).hex()}
+        assert gateway.authenticate(ReceivedRequest(packed, headers, content=body)).proven
+    with pytest.raises(RequestError):
+        gateway.authenticate(ReceivedRequest(packed, {"X": "00"}, content=body))
