@@ -120,7 +120,7 @@ def of_category(category: str, *by: str, window: str = INTERVAL, past: str = "")
 
 
 def share(part: str, whole: str) -> str:
-    """Divide two aggregates: 0 where there is no such part, nothing where there are no results."""
+    """Divide two aggregates: 0 where there is no such part, nothing without results."""
     return f"{or_zero(part, whole)} / ({whole} > 0)"
 
 

@@ -22,7 +22,7 @@ def load_tls(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def follow(first: ssl.SSLContext, current: Callable[[], ssl.SSLContext | None]) -> ssl.SSLContext:
-    """Make a listener's context that hands each new connection to the one in force."""
+    """Make a listener's context that hands each new connection to the current one."""
 
     def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = current() or first

@@ -26,9 +26,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
 
 
 @pytest.fixture(scope="session")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
+def unknown_key(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
     """Give a key pair that the exporter does not know."""
-    return make_key_pair(tmp_path_factory.mktemp("keys"), "stranger")
+    return make_key_pair(tmp_path_factory.mktemp("keys"), "unknown_key")
 
 
 @pytest.fixture(autouse=True)

@@ -89,7 +89,7 @@ def raw(exporter: ExporterProcess, trust: ssl.SSLContext, sent: bytes) -> str:
     with (
         socket.create_connection((host or "", port or 0), timeout=5) as plain,
         trust.wrap_socket(plain, server_hostname=host) as client,
-        suppress(OSError),  # it may hang up while we still send
+        suppress(OSError),  # it may close while we still send
     ):
         client.sendall(sent)
         while piece := client.recv(65536):

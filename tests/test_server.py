@@ -80,7 +80,7 @@ def test_call_under_way_is_answered(process: ExporterProcess) -> None:
 
 
 def test_hangup_reloads(process: ExporterProcess, token: Path) -> None:
-    """SIGHUP reads the tokens again, and a bad file leaves the old ones in force."""
+    """SIGHUP reads the tokens again, and a bad file keeps the old ones."""
     metric = b"push_exporter_config_last_reload_successful %d.0"
     token.write_text("")
     process.process.send_signal(signal.SIGHUP)

@@ -392,7 +392,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_it_refuses_to_start_without_credentials() -> None:
-    """With no key, token or secret the error names every setting that would mend it."""
+    """With no key, token or secret the error names every setting that would fix it."""
     with pytest.raises(ConfigurationError) as caught:
         load()
     names = ["MPS_PUBLIC_KEY_FILES", "RESULTS_TOKEN_FILES", "RESULTS_SECRET_FILES"]

@@ -131,7 +131,7 @@ def test_old_protocols_are_not_spoken(old: Certificate) -> None:
 async def test_replaced_certificate_is_served(
     old: Certificate, new: Certificate, name: str, version: ssl.TLSVersion
 ) -> None:
-    """New connections get the certificate in force, asked by name or by address, back and forth."""
+    """New connections get the current certificate, asked by name or by address, back and forth."""
     first, second = old.load(), new.load()
     for context in (first, second):
         context.maximum_version = version

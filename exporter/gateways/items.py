@@ -128,7 +128,7 @@ class ItemReader(Generic[Wire]):
         places: Sequence[int] | None = None,
         rejected: Sequence[Rejection] = (),
     ) -> Batch:
-        """Group items, and list what is no result.
+        """Group items, and list what is not a result.
 
         `places` are those of the items in the body, if others stand between them: `rejected`.
         """
@@ -253,7 +253,7 @@ def _reject(rejected: list[Rejection], place: int, error: ItemError) -> None:
 
 
 def _too_many() -> RequestError:
-    return RequestError(Reason.MALFORMED_BODY, f"More than {MAX_REJECTED:,} items are no results.")
+    return RequestError(Reason.MALFORMED_BODY, f"More than {MAX_REJECTED:,} items are not results.")
 
 
 def code_of(code: object) -> str:

@@ -115,7 +115,7 @@ class Reading:
         self._default_channel = words.channel.get(MISSING) or description.channel
 
     def outcome(self, facts: Facts) -> Outcome | None:
-        """Return the result; None if the item is not wanted, ItemError if it is no result."""
+        """Return the result; None if the item is not wanted, ItemError if it is not a result."""
         for place, wanted in self._only:
             if text_of(facts[place]) not in wanted:
                 return None

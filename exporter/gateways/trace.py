@@ -48,7 +48,7 @@ class Signature(msgspec.Struct, frozen=True):
 
 
 class BadItem(msgspec.Struct, frozen=True):
-    """What is no result: an item, or a line that was captured."""
+    """What is not a result: an item, or a line that was captured."""
 
     index: int
     reason: str

@@ -113,4 +113,4 @@ class Store(Protocol):
         """Return if a commit would succeed now; StoreError says what is in its way."""
 
     async def close(self) -> None:
-        """Let go of the ledger, so that another process can open it at once; never raises."""
+        """Release the ledger, so that another process can open it at once; never raises."""

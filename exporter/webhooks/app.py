@@ -118,7 +118,7 @@ def _as_request_error(error: Exception, source: str) -> RequestError:
 
 
 def _record(recorder: Recorder, exchange: Exchange, status: str) -> None:
-    """Keep a request that was refused for what it holds, or that has items that are no results."""
+    """Keep a request that was refused for what it holds, or that has items that are not results."""
     received, rejected = exchange.received, exchange.rejected
     if received is None or (isinstance(status, Reason) and status.of_exporter):
         return

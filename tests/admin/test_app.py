@@ -70,7 +70,7 @@ async def test_status_as_json_and_page(exporter: Exporter) -> None:
 
 
 async def test_status_of_the_last_hour(make_settings: MakeSettings) -> None:
-    """Old totals of the ledger are no results of the hour that a restart begins."""
+    """Old totals of the ledger are not results of the hour that a restart begins."""
     batch = [{"channel": "vivo", "code": 10072, "count": 7}, {"channel": "vivo", "code": "NEW"}]
     async with started(make_settings()) as exporter:
         await exporter.results(json.dumps(batch).encode())

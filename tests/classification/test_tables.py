@@ -1,4 +1,4 @@
-"""The shipped tables, row by row, and the operator's files laid over them."""
+"""The shipped tables, row by row, and the operator's files merged over them."""
 
 import datetime as dt
 import re

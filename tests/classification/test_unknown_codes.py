@@ -71,7 +71,7 @@ def test_restored_codes_keep_their_label() -> None:
 
 
 def test_restored_codes_have_not_been_seen_yet() -> None:
-    """A restored code has no message and no time until it comes again."""
+    """A restored code has no message and no time until it is repeated."""
     unknown = UnknownCodes()
     unknown.restore([Series("vivo", "4000", "")])
     assert [(one.channel, one.code, one.message, one.last_seen) for one in unknown] == [

@@ -162,10 +162,10 @@ async def test_url_may_have_a_query(exporter: Exporter, keys: KeyPair) -> None:
     assert {channel for channel, _, _ in await exporter.counted()} == {"honor"}
 
 
-async def test_wrong_or_no_key_is_refused(exporter: Exporter, stranger: KeyPair) -> None:
-    """Answers are counted by status: a stranger's results, and unsigned ones, get a 401."""
+async def test_wrong_or_no_key_is_refused(exporter: Exporter, unknown_key: KeyPair) -> None:
+    """Answers are counted by status: a unknown_key's results, and unsigned ones, get a 401."""
     url = f"{exporter.ingest}/webhooks/mps"
-    for one in (signer(stranger), unsigned):
+    for one in (signer(unknown_key), unsigned):
         summary = await simulate(url, one, rate=1e6, count=5)
         assert (summary.sent, summary.answers) == (5, {"401": 5})
     assert await exporter.counted() == {}

@@ -142,7 +142,7 @@ class Fuzzed:
         return reply
 
     def raw(self, sent: bytes, seconds: float) -> list[Reply]:
-        """Send bytes as they are; wait so long for answers, then hang up; check what came."""
+        """Send bytes as they are; wait so long for answers, then close; check what came."""
         self._before = self.counted()
         received = self.run(self._exchange_and_settle(sent, seconds))
         self.check_logs()

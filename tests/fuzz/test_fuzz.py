@@ -293,7 +293,7 @@ GOOD_CALL = (
 
 
 def test_http_framing(target: Fuzzed) -> None:
-    """Pieces of HTTP in any order, and good calls with wounds, are answered or hung up on."""
+    """Pieces of HTTP in any order, and good calls with wounds, are answered or closed."""
 
     @PROFILE
     @given(

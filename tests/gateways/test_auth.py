@@ -156,18 +156,18 @@ def test_signature_is_over_the_raw_body(keys: KeyPair, body: bytes) -> None:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_any_of_several_keys_verifies(
-    keys: KeyPair, stranger: KeyPair, signed: Signed, order: int
+    keys: KeyPair, unknown_key: KeyPair, signed: Signed, order: int
 ) -> None:
     """During a rotation the old and the new key both count, in whatever order they are given."""
-    scheme = load_rsa_signature([keys.public, stranger.public][::order])
-    for pair in (keys, stranger):
+    scheme = load_rsa_signature([keys.public, unknown_key.public][::order])
+    for pair in (keys, unknown_key):
         sign = base64.b64encode(pair.sign(signed.body)).decode()
         assert refusal(scheme, {"sign": sign}, body=signed.body) is None
 
 
-def test_signature_by_a_stranger(keys: KeyPair, stranger: KeyPair, signed: Signed) -> None:
+def test_signature_by_a_stranger(keys: KeyPair, unknown_key: KeyPair, signed: Signed) -> None:
     """A signature by a key that is not configured is refused."""
-    sign = base64.b64encode(stranger.sign(signed.body)).decode()
+    sign = base64.b64encode(unknown_key.sign(signed.body)).decode()
     scheme = load_rsa_signature([keys.public])
     assert refusal(scheme, {"sign": sign}, body=signed.body) == "bad_signature"
 
@@ -271,7 +271,7 @@ KEY_FILES: dict[str, Callable[[KeyPair], bytes]] = {
 def test_key_file(
     tmp_path: Path,
     keys: KeyPair,
-    stranger: KeyPair,
+    unknown_key: KeyPair,
     signed: Signed,
     write: Callable[[KeyPair], bytes],
 ) -> None:
@@ -281,19 +281,19 @@ def test_key_file(
     scheme = load_rsa_signature([path])
     good = base64.b64encode(signed.signature).decode()
     assert refusal(scheme, {"sign": good}, body=signed.body) is None
-    sign = base64.b64encode(stranger.sign(signed.body)).decode()
+    sign = base64.b64encode(unknown_key.sign(signed.body)).decode()
     assert refusal(scheme, {"sign": sign}, body=signed.body) == "bad_signature"
 
 
 @pytest.mark.parametrize("first", [_spki, _pkcs1])
 def test_key_file_with_two_keys(
-    tmp_path: Path, keys: KeyPair, stranger: KeyPair, first: Callable[[KeyPair], bytes]
+    tmp_path: Path, keys: KeyPair, unknown_key: KeyPair, first: Callable[[KeyPair], bytes]
 ) -> None:
     """A file may hold several PEM blocks, and each of its keys verifies."""
     path = tmp_path / "keys"
-    path.write_bytes(first(stranger) + b"\n" + _spki(keys))
+    path.write_bytes(first(unknown_key) + b"\n" + _spki(keys))
     scheme = load_rsa_signature([path])
-    for pair in (keys, stranger):
+    for pair in (keys, unknown_key):
         sign = base64.b64encode(pair.sign(BODY)).decode()
         assert refusal(scheme, {"sign": sign}) is None
 
@@ -459,7 +459,7 @@ def test_any_of_several_secrets(tmp_path: Path, layout: str) -> None:
     scheme = load_standard_webhooks([path])
     assert refusal(scheme, headers=webhook_headers(KEY)) is None
     assert refusal(scheme, headers=webhook_headers(OTHER_KEY)) is None
-    assert refusal(scheme, headers=webhook_headers(b"a stranger's secret")) == "bad_signature"
+    assert refusal(scheme, headers=webhook_headers(b"a unknown_key's secret")) == "bad_signature"
 
 
 def test_secrets_of_several_files(tmp_path: Path) -> None:

@@ -181,14 +181,16 @@ async def post(exporter: Exporter, sender: Sender, body: bytes) -> tuple[int, st
         return response.status, await response.text()
 
 
-def test_callbacks_of_mps(keys: KeyPair, stranger: KeyPair, tmp_path: Path) -> None:
+def test_callbacks_of_mps(keys: KeyPair, unknown_key: KeyPair, tmp_path: Path) -> None:
     """MPS keeps the contract with keys for secrets."""
     sender = Sender("mps", mps(keys))
     settings = sender.settings(tmp_path)
-    public = [keys.public, stranger.public]
+    public = [keys.public, unknown_key.public]
     gateway = load_gateways(settings.model_copy(update={"mps_public_key_files": public}))["mps"]
     body = body_of(sender)
-    ours, theirs = (outcome(sender, gateway, mps(pair)(body, "", 0)) for pair in (keys, stranger))
+    ours, theirs = (
+        outcome(sender, gateway, mps(pair)(body, "", 0)) for pair in (keys, unknown_key)
+    )
     assert isinstance(ours, Credential)
     assert isinstance(theirs, Credential)
     assert ours.scope != theirs.scope

@@ -427,7 +427,7 @@ def test_items_behind_an_index(tmp_path: Path) -> None:
 
 
 def test_one_bad_value_of_a_map(tmp_path: Path) -> None:
-    """The values beside one that is no result count, each with its key."""
+    """The values beside one that is not a result count, each with its key."""
     gateway = load(tmp_path, f'[items]\npath = "*"\n{CODE}id = "@key"\n')
     batch = decode(gateway, {"a": {"code": 1}, "b": 5, "c": {"code": 1}, "d": {}})
     assert [group.ids for group in batch.groups] == [["a", "c"]]

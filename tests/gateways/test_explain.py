@@ -235,7 +235,7 @@ def test_the_urls_channel_goes_before_the_bodys() -> None:
     ],
 )
 def test_what_is_rejected_is_said_with_its_reason(payload: bytes, expected: list[str]) -> None:
-    """An item that is no result is named by its position and the reason, after the good ones."""
+    """An item that is not a result is named by its position and the reason, after the good ones."""
     lines = heads(explain_payload(payload))
     assert len(lines) == len(expected)
     assert all(line.startswith(start) for line, start in zip(lines, expected, strict=True))

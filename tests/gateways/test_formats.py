@@ -259,7 +259,7 @@ def test_reason_of_a_bad_item_is_found_by_its_value(name: str, value: str, reaso
 
 @pytest.mark.parametrize("bad", ["1", '{"code": " "}'])
 def test_body_with_too_many_bad_items_is_refused(bad: str) -> None:
-    """Ten thousand items that are no results can be listed; one more refuses the body."""
+    """Ten thousand items that are not results can be listed; one more refuses the body."""
     body = ",".join(['{"code": 2}', *[bad] * MAX_REJECTED])
     assert len(decode("results", f"[{body}]".encode()).rejected) == MAX_REJECTED
     with pytest.raises(RequestError, match="10,000 items"):

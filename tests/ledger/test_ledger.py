@@ -494,7 +494,7 @@ async def test_closed_ledger_refuses(path: Path) -> None:
 async def test_cancelled_request_disturbs_nobody(
     path: Path, monkeypatch: pytest.MonkeyPatch, under_way: bool
 ) -> None:
-    """If a sender hangs up the others are answered, and its own retry makes one count in all."""
+    """If a sender disconnects the others are answered, and its own retry makes one count in all."""
     monkeypatch.setattr(ledger_file, "_LOCK_WAIT", 30.0)
     async with started(path) as one:
         with locked(path):
@@ -511,7 +511,7 @@ async def test_cancelled_request_disturbs_nobody(
 
 
 async def test_cancelled_request_survives_a_failed_commit(path: Path) -> None:
-    """A failed commit refuses the others and leaves the one that hung up alone."""
+    """A failed commit refuses the others and leaves the one that disconnected alone."""
     async with started(path) as one:
         with locked(path):
             waiting = [one.record([delivery(key)]) for key in (2, 3)]

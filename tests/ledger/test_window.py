@@ -62,7 +62,7 @@ def test_keys_that_are_taken_back_are_new_again() -> None:
 
 
 def test_old_keys_are_new_again() -> None:
-    """What lies before the position that is given is let go of; the rest stays."""
+    """What lies before the position that is given is dropped; the rest stays."""
     window = DeliveryWindow(8)
     window.add([5])
     end = window.end
@@ -86,7 +86,7 @@ def test_last_keys_are_known(added: int, at_once: bool) -> None:
 
 
 def test_repetitions_push_nothing_out() -> None:
-    """A key that comes again and again costs the others nothing."""
+    """A key that is repeated again and again costs the others nothing."""
     window = DeliveryWindow(8)
     keys = list(range(100, 108))
     window.add(keys)
@@ -187,7 +187,7 @@ class WindowAgainstList(RuleBasedStateMachine):
 
     @rule(kept=st.integers(0, 8))
     def expire(self, kept: int) -> None:
-        """Let go of all but the last few keys."""
+        """Drop all but the last few keys."""
         self.window.expire(self.window.end - kept)
         self.known = self.known[max(0, len(self.known) - kept) :]
 

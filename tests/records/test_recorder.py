@@ -74,12 +74,12 @@ async def test_rejected_calls_are_kept_and_others_are_not(
 
 @pytest.mark.parametrize("wanted", [False, True])
 async def test_unsigned_and_forged_calls_are_kept_only_if_asked(
-    make_settings: MakeSettings, stranger: KeyPair, folder: Path, *, wanted: bool
+    make_settings: MakeSettings, unknown_key: KeyPair, folder: Path, *, wanted: bool
 ) -> None:
     """Calls that prove nothing are kept with RECORD_UNAUTHENTICATED alone."""
     settings = make_settings(record=folder, record_unauthenticated=wanted)
     async with started(settings) as exporter:
-        assert await signed(exporter, stranger, BAD) == 401
+        assert await signed(exporter, unknown_key, BAD) == 401
         assert (await exporter.post("/webhooks/results", BAD))[0] == 401
     assert folder.exists() == wanted
     if wanted:

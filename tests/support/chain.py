@@ -35,7 +35,7 @@ SECONDS = ("120", "300", "900", "7200")
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
-def hurried(text: str) -> str:
+def shortened(text: str) -> str:
     """Shorten every duration to a sixtieth, so that a minute takes a second; thresholds stay.
 
     Durations are windows, offsets, `for` and Alertmanager's times, and windows in seconds. Names
@@ -97,7 +97,7 @@ def receiver() -> Iterator[Receiver]:
 
 @contextmanager
 def alertmanager(
-    folder: Path, told: Receiver, pace: Callable[[str], str] = hurried
+    folder: Path, told: Receiver, pace: Callable[[str], str] = shortened
 ) -> Iterator[str]:
     """Run Alertmanager with our routes, at a pace; every receiver is a path of the webhook."""
     config = yaml.safe_load(pace(ALERTMANAGER.read_text("utf-8")))
@@ -126,7 +126,7 @@ def alertmanager(
 def prometheus_config(folder: Path, exporter: ExporterProcess, alerts: str) -> str:
     """Take our configuration, with a copy of the rules, that lets a minute take a second."""
     rules = folder / "rules.yml"
-    rules.write_text(hurried(RULES.read_text("utf-8")).replace("interval: 250ms", "interval: 1s"))
+    rules.write_text(shortened(RULES.read_text("utf-8")).replace("interval: 250ms", "interval: 1s"))
     fast = dict.fromkeys(("scrape_interval", "scrape_timeout", "evaluation_interval"), "1s")
     return connected(rules, exporter, alerts, **fast)
 

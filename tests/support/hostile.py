@@ -53,7 +53,7 @@ def address(exporter: ExporterProcess) -> tuple[str, int]:
 
 
 async def hold(exporter: ExporterProcess, attack: Attack) -> float:
-    """Open a connection and attack until the exporter hangs up; return after how many seconds."""
+    """Open a connection and attack until the exporter closes it; return after how many seconds."""
     first, next_bytes = attack
     reader, writer = await asyncio.open_connection(*address(exporter))
     begun = time.monotonic()
@@ -139,7 +139,7 @@ def unread(exporter: ExporterProcess, connections: int) -> Iterator[None]:
                     key.fileobj.send(NOWHERE * 500)
                 except BlockingIOError:
                     continue
-                except OSError:  # hung up on
+                except OSError:  # closed
                     selector.unregister(key.fileobj)
         yield
 

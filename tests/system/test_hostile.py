@@ -163,7 +163,7 @@ async def test_new_connection_gets_through_at_the_bound(
 
 @pytest.mark.parametrize("field", [b"", b"Expect: 100-continue\r\n"], ids=["plain", "expecting"])
 def test_clients_that_leave_before_their_body(tmp_path: Path, keys: KeyPair, field: bytes) -> None:
-    """Who announces a body and hangs up at once is no fault of ours, and leaves no traceback."""
+    """Who announces a body and disconnects at once is no fault of ours, and leaves no traceback."""
     with attacked(tmp_path, keys) as (exporter, _gateway):
         for _ in range(300):
             with socket.create_connection(address(exporter)) as client:

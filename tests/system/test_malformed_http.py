@@ -205,13 +205,13 @@ def statuses(exporter: ExporterProcess, sent: bytes) -> list[int]:
         except TimeoutError:
             assert received, "neither an answer nor an end"
         except ConnectionError:
-            pass  # it may hang up while we still send
+            pass  # it may close while we still send
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", received)]
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(exporter: ExporterProcess, name: str) -> None:
-    """Each is answered with a 4xx or hung up on, and nothing that hides in it is counted."""
+    """Each is answered with a 4xx or closed, and nothing that hides in it is counted."""
     before = counted(exporter)
     for status in statuses(exporter, REFUSED[name]):
         assert 400 <= status < 500

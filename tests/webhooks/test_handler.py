@@ -193,13 +193,13 @@ async def test_signature_in_any_alphabet(exporter: Exporter, keys: KeyPair, twis
 
 
 async def test_forged_callbacks_are_refused_before_parsing(
-    exporter: Exporter, keys: KeyPair, stranger: KeyPair
+    exporter: Exporter, keys: KeyPair, unknown_key: KeyPair
 ) -> None:
-    """A stranger's key, a changed body, a cut signature and garbage are a 401."""
+    """A unknown_key's key, a changed body, a cut signature and garbage are a 401."""
     body = callback("2")
     good = url_sign(keys.sign(body))
     forged = [
-        (url_sign(stranger.sign(body)), body),
+        (url_sign(unknown_key.sign(body)), body),
         (good, body + b" "),
         (good[:-8], body),
         ("AAAA", body),
