@@ -214,7 +214,9 @@ class ResultsCollector(Collector):
         now = time.time()
         for series, message_id in message_ids.items():
             if len(message_id) <= _MAX_EXEMPLAR:
-                self._exemplars[series] = Exemplar({"msg_id": printable(message_id)}, 1, now)
+                # prometheus-client's own parser loses its way at a quotation mark in an exemplar.
+                label = printable(message_id).replace('"', "'")
+                self._exemplars[series] = Exemplar({"msg_id": label}, 1, now)
 
     def describe(self) -> Iterator[Metric]:
         """Yield the families without samples, by which `name[]` finds this collector."""

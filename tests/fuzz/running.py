@@ -74,7 +74,7 @@ def check(status: int, body: bytes) -> Reply:
         assert set(answer) == {"error", "detail"} | more
     for one in answer.get("rejected", ()):
         assert set(one) == {"index", "reason", "detail"}
-        assert one["reason"] in ItemReason
+        assert one["reason"] in [*ItemReason]
     return Reply(status, answer)
 
 
@@ -219,7 +219,7 @@ class _Faults(logging.Handler):
 
 
 @contextmanager
-def fuzzed(folder: Path, keys: KeyPair) -> Iterator[Fuzzed]:
+def fuzzed(folder: Path, keys: KeyPair, **more: Any) -> Iterator[Fuzzed]:
     """Run an exporter on asyncio's own loop inside the block."""
     token = folder / "token"
     token.write_text(TOKEN)
@@ -231,6 +231,7 @@ def fuzzed(folder: Path, keys: KeyPair) -> Iterator[Fuzzed]:
         results_token_files=[token],
         ledger_path=folder / "ledger.sqlite3",
         ledger_sync="off",
+        **more,
     )
     with capture_logs([format_exc_info]) as logs, asyncio.Runner() as runner:
         logging.getLogger().addHandler(faults := _Faults(logs))

@@ -2,10 +2,13 @@
 
 import json
 import random
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.classification.tables import GATEWAY, load_tables
 from tests.support.exporter import KeyPair, url_sign
@@ -92,6 +95,65 @@ def test_prometheus_counts_exactly_what_was_sent(tmp_path: Path, keys: KeyPair) 
             for sample in json.loads(fetch(idle))["data"]["result"]
             if (sample["metric"]["channel"], sample["metric"]["code"]) != ("oppo", "-1")
         )
+
+
+HOSTILE_IDS = [
+    "a\0b",
+    "\ud83d",
+    'a"b"c"d',
+    "x\\\n# EOF\n",
+    "\u2028\u202e",
+    "\x1b[31m",
+    "é" * 122,
+    "{} # 1",
+]
+
+
+def test_prometheus_scrapes_whatever_text_was_sent(tmp_path: Path) -> None:
+    """With exemplar storage, hostile texts leave the target up and every count right."""
+    token = tmp_path / "token"
+    token.write_text("a-token")
+    items = [
+        {"channel": "vivo", "code": code, "id": text, "message": text}
+        for text in HOSTILE_IDS
+        for code in (10072, text)
+    ]
+    with exporter_process(tmp_path, results_token_files=token) as exporter:
+        config = SCRAPE.format(target=exporter.admin.removeprefix("http://"))
+        headers = {"Authorization": "Bearer a-token", "Content-Type": "application/json"}
+        flag = "--enable-feature=exemplar-storage"
+        with prometheus(tmp_path, config, flag) as url:
+            for item in items:  # each is the latest exemplar for a scrape
+                body = json.dumps(item).encode()
+                answer = json.loads(fetch(f"{exporter.ingest}/webhooks/results", body, headers))
+                assert answer["accepted"] == 1, (item, answer)
+                wait_for(
+                    lambda: ask(url, QUERY) == ask_exporter(exporter.admin), "Prometheus agrees"
+                )
+            up = json.loads(fetch(f"{url}/api/v1/query?query=min_over_time(up[10m])"))
+            assert [sample["value"][1] for sample in up["data"]["result"]] == ["1"]
+            found = json.loads(
+                fetch(
+                    f"{url}/api/v1/query_exemplars?query=push_results_total"
+                    f"&start={time.time() - 600:.0f}&end={time.time() + 60:.0f}"
+                )
+            )
+            shown = {
+                one["labels"]["msg_id"] for series in found["data"] for one in series["exemplars"]
+            }
+            assert "a\N{REPLACEMENT CHARACTER}b" in shown
+        assert sum(ask_exporter(exporter.admin).values()) == len(items)
+
+
+def ask_exporter(admin: str) -> dict[Series, float]:
+    """Read the results that are not 0 off the exporter itself."""
+    found = {}
+    for family in text_string_to_metric_families(fetch(f"{admin}/metrics").decode()):
+        for sample in family.samples:
+            if sample.name == "push_results_total" and sample.value:
+                labels = sample.labels
+                found[labels["channel"], labels["code"], labels["severity"]] = sample.value
+    return found
 
 
 def port_of(url: str) -> int:
