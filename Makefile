@@ -12,7 +12,7 @@ PIPELINE = exporter/canonical.py,exporter/classification/*.py,exporter/gateways/
 	exporter/metrics.py,exporter/records/*.py,exporter/redaction.py,exporter/results.py,exporter/webhooks/*.py
 
 .DEFAULT_GOAL = help
-.PHONY: help demo run test test-all test-lowest fuzz bench docs dashboards screenshots lock audit image lint types imports check format clean
+.PHONY: help demo run test test-all test-pythons test-lowest fuzz bench docs dashboards screenshots lock audit image lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,18 +23,21 @@ demo: $(VENV)/installed ## exporter and simulated signed traffic: open http://12
 run: $(VENV)/installed ## run the exporter; settings come from the environment
 	@$(BIN)/push-result-exporter serve
 
-test: $(VENV)/developer ## all tests, with coverage
+test: $(VENV)/developer ## the tests of modules, but for the slow ones: under four minutes
+	$(BIN)/pytest -m "not slow" --ignore=tests/system --numprocesses=2 --dist=loadfile $(ARGS)
+
+test-all: $(VENV)/developer ## all tests, with coverage
 	$(BIN)/pytest --ignore=tests/system --numprocesses=2 --dist=loadfile --cov --cov-report= $(ARGS)
 	$(BIN)/pytest tests/system --cov --cov-append --cov-report=term $(ARGS)
 	$(BIN)/coverage report --include='$(PIPELINE)' --fail-under=100
 
-test-all: ## all tests on each Python that is installed
+test-pythons: ## all tests on each Python that is installed
 	@for version in $(VERSIONS); do \
 		python=$$(ls -d $$(command -v python$$version) $$HOME/.pyenv/versions/$$version.*/bin/python 2>/dev/null | \
 			while read path; do $$path -c '' 2>/dev/null && echo $$path && break; done); \
 		if [ -z "$$python" ]; then echo "Python $$version is not installed: not tested"; continue; fi; \
 		echo "== Python $$version"; \
-		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || exit 1; \
+		$(MAKE) --no-print-directory test-all PYTHON=$$python VENV=.venv-$$version || exit 1; \
 	done
 
 test-lowest: $(VENV)/developer ## the tests of modules, with the oldest dependencies that pyproject allows
@@ -88,7 +91,7 @@ types: $(VENV)/developer ## static types, strict
 imports: $(VENV)/developer ## imports go one way
 	$(BIN)/lint-imports
 
-check: lint types imports test ## what CI runs
+check: lint types imports test-all ## what CI runs
 
 format: $(VENV)/developer ## format the code
 	$(BIN)/ruff check --fix-only

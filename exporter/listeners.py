@@ -17,7 +17,7 @@ from exporter import tls
 from exporter.admin.app import make_admin_app
 from exporter.errors import ConfigurationError
 from exporter.reasons import Reason
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 from exporter.webhooks.app import CONNECTIONS, make_ingest_app
 from exporter.webhooks.limits import Limits
 from exporter.webhooks.protocol import make_protocol_factory
@@ -49,19 +49,19 @@ def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
 
 @asynccontextmanager
 async def ingest_listener(
-    service: Service, public: socket.socket, limits: Limits | None = None
+    runtime: Runtime, public: socket.socket, limits: Limits | None = None
 ) -> AsyncIterator[None]:
     """Take requests on a socket; at the end finish those in flight, then close.
 
     A connection that the kernel has taken but this process has not is reset then; nothing of its
     request was acknowledged, so a sender sends again.
     """
-    limits = limits or Limits.of(service.settings)
+    limits = limits or Limits.of(runtime.settings)
     limits = replace(limits, max_connections=allow_connections(limits.max_connections))
-    runner = web.AppRunner(make_ingest_app(service, limits), shutdown_timeout=1)
+    runner = web.AppRunner(make_ingest_app(runtime, limits), shutdown_timeout=1)
     await runner.setup()
     server = cast("web.Server", runner.server)  # it has been set up
-    context = _tls(service)
+    context = _tls(runtime)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # accepted sockets inherit it
         milliseconds = round(limits.unread_seconds * 1000)
         public.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
@@ -70,7 +70,7 @@ async def ingest_listener(
             server,
             limits,
             runner.app[CONNECTIONS],
-            service.metrics.unrouted[Reason.MALFORMED_REQUEST].inc,
+            runtime.metrics.unrouted[Reason.MALFORMED_REQUEST].inc,
         ),
         sock=public,
         backlog=BACKLOG,
@@ -81,39 +81,39 @@ async def ingest_listener(
     try:
         yield
     finally:
-        service.draining = True
+        runtime.draining = True
         listening.close()
-        await _drain(service, server, limits)
+        await _drain(runtime, server, limits)
         await runner.cleanup()
 
 
-async def _drain(service: Service, server: web.Server, limits: Limits) -> None:
+async def _drain(runtime: Runtime, server: web.Server, limits: Limits) -> None:
     """Wait for the requests in flight, and at first for those on their way on kept connections."""
     loop = asyncio.get_running_loop()
     start = loop.time()
     while loop.time() < start + limits.drain_seconds and (  # noqa: ASYNC110 - only a stop waits
-        service.in_flight or (server.connections and loop.time() < start + limits.grace_seconds)
+        runtime.in_flight or (server.connections and loop.time() < start + limits.grace_seconds)
     ):
         await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
-async def admin_listener(service: Service, private: socket.socket) -> AsyncIterator[None]:
+async def admin_listener(runtime: Runtime, private: socket.socket) -> AsyncIterator[None]:
     """Serve scrapers and people on a socket."""
     runner = web.AppRunner(
-        make_admin_app(service), access_log=None, shutdown_timeout=1, keepalive_timeout=60
+        make_admin_app(runtime), access_log=None, shutdown_timeout=1, keepalive_timeout=60
     )
     await runner.setup()
-    await web.SockSite(runner, private, ssl_context=_tls(service), backlog=BACKLOG).start()
+    await web.SockSite(runner, private, ssl_context=_tls(runtime), backlog=BACKLOG).start()
     try:
         yield
     finally:
         await runner.cleanup()
 
 
-def _tls(service: Service) -> ssl.SSLContext | None:
-    first = service.configuration.tls
-    return tls.follow(first, lambda: service.configuration.tls) if first else None
+def _tls(runtime: Runtime) -> ssl.SSLContext | None:
+    first = runtime.snapshot.tls
+    return tls.follow(first, lambda: runtime.snapshot.tls) if first else None
 
 
 def allow_connections(wanted: int) -> int:

@@ -17,19 +17,19 @@ from exporter.ledger.stores import make_store
 from exporter.metrics import Metrics, ResultsCollector
 from exporter.results import Series
 from exporter.settings import Settings
-from exporter.snapshot import Configuration, load_configuration
+from exporter.snapshot import Snapshot, load_snapshot
 
 VERSION = version("push-result-exporter")
 
 log = structlog.get_logger()
 
 
-class Service:
-    """Settings, configuration, ledger and metrics of one running exporter."""
+class Runtime:
+    """Settings, snapshot, ledger and metrics of one running exporter."""
 
-    def __init__(self, settings: Settings, configuration: Configuration) -> None:
+    def __init__(self, settings: Settings, snapshot: Snapshot) -> None:
         self.settings = settings
-        self.configuration = configuration
+        self.snapshot = snapshot
         self.started_at = time.time()
         self.host = socket.gethostname()
         self.ingest_port, self.admin_port = settings.ingest_port, settings.admin_port
@@ -51,7 +51,7 @@ class Service:
             on_commit=self.metrics.commit_seconds.observe,
             on_error=self.metrics.commit_errors.inc,
         )
-        self.results = ResultsCollector(self._counts, lambda: self.configuration.classifier)
+        self.results = ResultsCollector(self._counts, lambda: self.snapshot.classifier)
         self.metrics.registry.register(self.results)
         self.metrics.requests_in_flight.set_function(lambda: self.in_flight)
         self.metrics.pending_results.set_function(lambda: self.ledger.pending)
@@ -66,12 +66,12 @@ class Service:
     @classmethod
     def load(cls, settings: Settings) -> Self:
         """Read every file that the settings name; ConfigurationError names a bad one."""
-        return cls(settings, load_configuration(settings))
+        return cls(settings, load_snapshot(settings))
 
     def reload(self) -> None:
         """Read keys, tokens and code tables again; on ConfigurationError the old ones stay."""
         try:
-            self.configuration = load_configuration(self.settings)
+            self.snapshot = load_snapshot(self.settings)
         except ConfigurationError as error:
             self.metrics.reload_successful.set(0)
             self.reload_problem = str(error)
@@ -79,7 +79,7 @@ class Service:
                 "reload failed, the old configuration stays", problem=str(error)
             )
             raise
-        self.unknown_codes.forget(self.configuration.classifier)
+        self.unknown_codes.forget(self.snapshot.classifier)
         self.code_matches = CodeMatches()  # the descriptions may be others now
         self._announce()
         self.metrics.reload_successful.set(1)
@@ -88,9 +88,9 @@ class Service:
 
     def _announce(self) -> None:
         """Expose each gateway's series from now on, and log what is worth a look in its file."""
-        for gateway in self.configuration.gateways:
+        for gateway in self.snapshot.gateways:
             self.metrics.source(gateway)
-        for warning in self.configuration.warnings:
+        for warning in self.snapshot.warnings:
             log.warning("gateway description", warning=warning)
 
     def not_ready(self) -> str | None:
@@ -104,7 +104,7 @@ class Service:
 
     def _continue(self) -> None:
         """Go on from what the ledger had counted."""
-        current = self.configuration.classifier.current
+        current = self.snapshot.classifier.current
         counted = (current(series) for series in self.ledger.counts)
         self.unknown_codes.restore(meaning.series for meaning in counted if not meaning.known)
         for call in self.on_load:

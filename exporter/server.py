@@ -13,7 +13,7 @@ from exporter import systemd
 from exporter.errors import ConfigurationError
 from exporter.listeners import admin_listener, bind, ingest_listener
 from exporter.preflight import preflight
-from exporter.runtime import VERSION, Service
+from exporter.runtime import VERSION, Runtime
 from exporter.settings import Settings
 from exporter.webhooks.limits import Limits
 
@@ -47,9 +47,9 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings) as (service, _ports):
+    async with running(settings) as (runtime, _ports):
         _look_around(settings)
-        loop.add_signal_handler(signal.SIGHUP, _reload, service)
+        loop.add_signal_handler(signal.SIGHUP, _reload, runtime)
         async with systemd.serving():
             await stop.wait()
         log.info("stopping")
@@ -58,29 +58,29 @@ async def serve(settings: Settings) -> None:
 @contextlib.asynccontextmanager
 async def running(
     settings: Settings, limits: Limits | None = None
-) -> AsyncIterator[tuple[Service, Ports]]:
+) -> AsyncIterator[tuple[Runtime, Ports]]:
     """Run an exporter inside the block; at its end finish what was begun, commit, close."""
-    service = Service.load(settings)
+    runtime = Runtime.load(settings)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(log.info, "stopped")
         public = stack.enter_context(
             bind(settings.ingest_host, settings.ingest_port, reuse_port=settings.reuse_port)
         )
         private = stack.enter_context(bind(settings.admin_host, settings.admin_port))
-        stack.push_async_callback(service.ledger.close)
-        await service.ledger.start()
-        service.ingest_port, service.admin_port = (
+        stack.push_async_callback(runtime.ledger.close)
+        await runtime.ledger.start()
+        runtime.ingest_port, runtime.admin_port = (
             listener.getsockname()[1] for listener in (public, private)
         )
-        await stack.enter_async_context(admin_listener(service, private))
-        await stack.enter_async_context(ingest_listener(service, public, limits))
+        await stack.enter_async_context(admin_listener(runtime, private))
+        await stack.enter_async_context(ingest_listener(runtime, public, limits))
         ports = Ports(
-            service.ingest_port,
-            service.admin_port,
+            runtime.ingest_port,
+            runtime.admin_port,
             "https" if settings.tls_cert_file else "http",
         )
         log.info("listening", version=VERSION, ingest=ports.ingest, admin=ports.admin)
-        yield service, ports
+        yield runtime, ports
 
 
 def _look_around(settings: Settings) -> None:
@@ -90,7 +90,7 @@ def _look_around(settings: Settings) -> None:
         log.warning(finding.problem, action=finding.action)
 
 
-def _reload(service: Service) -> None:
+def _reload(runtime: Runtime) -> None:
     # A refusal has been logged and counted.
     with systemd.reloading(), contextlib.suppress(ConfigurationError):
-        service.reload()
+        runtime.reload()

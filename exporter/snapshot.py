@@ -13,7 +13,7 @@ from exporter.tls import load_tls
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class Snapshot:
     """One consistent load, replaced as a whole."""
 
     tables: Tables
@@ -27,7 +27,7 @@ class Configuration:
     tls: ssl.SSLContext | None
 
 
-def load_configuration(settings: Settings) -> Configuration:
+def load_snapshot(settings: Settings) -> Snapshot:
     """Read every file that the settings name; ConfigurationError names the first bad one."""
     gateways = load_gateways(settings)
     named = sorted({channel for one in gateways.values() for channel in one.channels})
@@ -37,7 +37,7 @@ def load_configuration(settings: Settings) -> Configuration:
         settings.tls_key_file,
         settings.admin_password_file,
     )
-    return Configuration(
+    return Snapshot(
         tables=tables,
         classifier=Classifier(tables),
         gateways=gateways,

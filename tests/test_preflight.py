@@ -14,7 +14,6 @@ from exporter import preflight as module
 from exporter.preflight import Finding, file_system, preflight
 from tests.support.programs import mounted, unavailable
 
-NOW = time.time()
 UID, OTHER_GID = 10001, 10002
 
 
@@ -50,9 +49,11 @@ def running_as(uid: int, gid: int) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def look(ledger: Path | None, record: Path | None = None, now: float = NOW) -> list[Finding]:
+def look(
+    ledger: Path | None, record: Path | None = None, now: float | None = None
+) -> list[Finding]:
     """Look at this machine, whose clock says `now`."""
-    return preflight(ledger=ledger, record=record, now=now)
+    return preflight(ledger=ledger, record=record, now=time.time() if now is None else now)
 
 
 def test_a_good_machine_has_no_findings(folder: Path) -> None:
@@ -185,7 +186,8 @@ def test_clock_behind_the_ledger(folder: Path, name: str, ahead: float, found: b
     ledger.touch()
     os.utime(ledger, (0, 0))
     (folder / name).touch()
-    os.utime(folder / name, (NOW + ahead, NOW + ahead))
+    then = time.time() + ahead
+    os.utime(folder / name, (then, then))
     findings = look(ledger)
     assert bool(findings) == found
     for problem, action in findings:

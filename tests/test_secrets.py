@@ -127,7 +127,7 @@ def calls(keys: KeyPair) -> Iterator[bytes]:
     yield mps(callback | {"statusCode": 424242, "statusDesc": f"no such device {LONG}"})
     yield mps(callback | {"statusCode": [LONG]})
     yield mps(callback | {"statusCode": f"{LONG} {LONG}"})
-    yield mps(callback | {"statusCode": 31337, "channel": f"{MARK} channel"})
+    yield mps(callback | {"statusCode": 31337, "channel": f"{LONG} channel"})
     yield mps([callback, LONG, {LONG: LONG}, {"statusCode": {LONG: 1}}])
     yield mps(b'{"targetId": "' + LONG.encode())
     yield mps(b'{"targetId": "' + LONG.encode() + b'\xff"}')

@@ -15,10 +15,10 @@ from exporter.admin.rendering import Pages, add_headers
 from exporter.admin.runbook_texts import load_runbooks
 from exporter.admin.runbooks import runbook_page, runbooks_page
 from exporter.admin.status import status_json, status_page
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 
 
-def make_admin_app(runtime: Service) -> web.Application:
+def make_admin_app(runtime: Runtime) -> web.Application:
     """Build the private application."""
     app = web.Application(middlewares=[cross_origin_middleware, basic_auth_middleware])
     app[RUNTIME] = runtime

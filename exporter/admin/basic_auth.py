@@ -11,7 +11,7 @@ _CHALLENGE = {hdrs.WWW_AUTHENTICATE: 'Basic realm="push-result-exporter", charse
 @web.middleware
 async def basic_auth_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Respond with 401 to a request without a known user and the right password."""
-    passwords = request.app[RUNTIME].configuration.passwords
+    passwords = request.app[RUNTIME].snapshot.passwords
     if passwords and not await passwords.allow(request.headers.get(hdrs.AUTHORIZATION, "")):
         return web.Response(status=401, text="unauthorized\n", headers=_CHALLENGE)
     return await handler(request)

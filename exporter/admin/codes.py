@@ -9,7 +9,7 @@ from exporter.admin.rendering import json_response
 from exporter.classification.alerts import alerts_for
 from exporter.classification.tables import HOW_TO_MATCH, Tables
 from exporter.results import Series
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 
 MAX_QUERY = 200
 """Characters of a query; the rest is left out."""
@@ -24,12 +24,12 @@ def code_rows(tables: Tables) -> list[dict[str, str]]:
     ]
 
 
-def watched_rows(runtime: Service) -> list[dict[str, Any]]:
+def watched_rows(runtime: Runtime) -> list[dict[str, Any]]:
     """List every row of the effective tables with the alerts that watch it."""
-    classifier = runtime.configuration.classifier
+    classifier = runtime.snapshot.classifier
     return [
         {**row, "alerts": alerts_for(classifier.current(Series(channel, code, channel)))}
-        for row in code_rows(runtime.configuration.tables)
+        for row in code_rows(runtime.snapshot.tables)
         for channel, code in [(row["channel"], row["code"])]
     ]
 

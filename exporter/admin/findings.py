@@ -25,7 +25,7 @@ from exporter.classification.tables import OTHER
 from exporter.gateways.matches import FIRST_ITEMS
 from exporter.reasons import Reason
 from exporter.results import ClassifiedResult
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 
 WINDOW = 15
 """Minutes that are looked at, as in the alerts."""
@@ -78,16 +78,16 @@ STEADY_RESULTS = 2 * THRESHOLDS["steady_results"]
 Counted = list[tuple[ClassifiedResult, int]]
 
 
-def health_of(service: Service, history: History) -> Health:
+def health_of(runtime: Runtime, history: History) -> Health:
     """Judge the exporter and what it counted in the last minutes."""
     levels = list(Level)
-    findings = sorted(_findings(service, history), key=lambda finding: levels.index(finding.level))
+    findings = sorted(_findings(runtime, history), key=lambda finding: levels.index(finding.level))
     pressing = [finding for finding in findings if finding.level is not Level.NOTE]
     if pressing:
         state = pressing[0].level.value
         more = f", and {len(pressing) - 1} more" if len(pressing) > 1 else ""
         return Health(state, f"{state.capitalize()}: {pressing[0].title}{more}", findings)
-    last = max((count.last_at for count in service.ledger.counts.values()), default=None)
+    last = max((count.last_at for count in runtime.ledger.counts.values()), default=None)
     if last is None:
         return Health("quiet", "Ready: no result has come yet", findings)
     if last < time.time() - WINDOW * 60:
@@ -95,23 +95,23 @@ def health_of(service: Service, history: History) -> Health:
     return Health("ok", "All is well", findings)
 
 
-def _findings(service: Service, history: History) -> Iterator[Finding]:
-    yield from _of_the_exporter(service)
+def _findings(runtime: Runtime, history: History) -> Iterator[Finding]:
+    yield from _of_the_exporter(runtime)
     yield from _of_requests(history)
-    yield from _of_descriptions(service)
-    current = service.configuration.classifier.current
+    yield from _of_descriptions(runtime)
+    current = runtime.snapshot.classifier.current
     channels: dict[str, Counted] = {}
     for series, count in history.results.counts(WINDOW).items():
         channels.setdefault(series.channel, []).append((current(series), count))
     for channel in sorted(channels):  # always in one order, or the headline would jump about
-        yield from _of_channel(service, channel, channels[channel])
+        yield from _of_channel(runtime, channel, channels[channel])
     yield from _stopped(history, channels.keys())
 
 
-def _of_descriptions(service: Service) -> Iterator[Finding]:
+def _of_descriptions(runtime: Runtime) -> Iterator[Finding]:
     """Name the gateways whose items have had no code at all."""
-    for name in service.configuration.gateways:
-        if service.code_matches.is_silent(name):
+    for name in runtime.snapshot.gateways:
+        if runtime.code_matches.is_silent(name):
             yield Finding(
                 Level.ATTENTION,
                 f"no code where /webhooks/{name} is said to have one",
@@ -122,23 +122,23 @@ def _of_descriptions(service: Service) -> Iterator[Finding]:
             )
 
 
-def _of_the_exporter(service: Service) -> Iterator[Finding]:
-    if problem := service.ledger.problem:
+def _of_the_exporter(runtime: Runtime) -> Iterator[Finding]:
+    if problem := runtime.ledger.problem:
         yield Finding(
             Level.TROUBLE,
             "not accepting results, the ledger cannot be used",
-            f"{service.ledger.name}: {problem}.",
+            f"{runtime.ledger.name}: {problem}.",
             "Fix the cause; no restart is needed. Until then the response to every request is 503.",
             Alert.named(AlertName.LEDGER_FAILING),
         )
-    if service.draining:
+    if runtime.draining:
         yield Finding(
             Level.TROUBLE,
             "not accepting results, the exporter is stopping",
             "It finishes the requests that are in flight.",
             "Start it again if nobody stopped it on purpose.",
         )
-    if problem := service.reload_problem:
+    if problem := runtime.reload_problem:
         yield Finding(
             Level.ATTENTION,
             "the last reload failed",
@@ -172,7 +172,7 @@ def watches_requests(alert: str, status: str) -> bool:
     return False
 
 
-def _of_channel(service: Service, channel: str, counted: Counted) -> Iterator[Finding]:
+def _of_channel(runtime: Runtime, channel: str, counted: Counted) -> Iterator[Finding]:
     """Judge the results of a channel; each code is named once, by the most specific alert."""
     total = sum(count for _, count in counted)
     dead = False
@@ -183,27 +183,27 @@ def _of_channel(service: Service, channel: str, counted: Counted) -> Iterator[Fi
         if _reaches(alert, sum(count for _, count in affected), total):
             dead = dead or alert is AlertName.CHANNEL_REJECTED
             counted = [one for one in counted if one not in affected]
-            yield _of_codes(service, alert, channel, affected, total)
+            yield _of_codes(runtime, alert, channel, affected, total)
         if (
             alert is AlertName.CHANNEL_REJECTED
             and not dead
-            and _nothing_accepted(service, channel, counted)
+            and _nothing_accepted(runtime, channel, counted)
         ):
             dead = True
-            yield _of_codes(service, AlertName.NOTHING_ACCEPTED, channel, counted, total)
+            yield _of_codes(runtime, AlertName.NOTHING_ACCEPTED, channel, counted, total)
 
 
-def _nothing_accepted(service: Service, channel: str, counted: Counted) -> bool:
+def _nothing_accepted(runtime: Runtime, channel: str, counted: Counted) -> bool:
     """Whether a channel that usually accepts pushes accepted none, in enough results."""
     doubtful = sum(count for meaning, count in counted if meaning.category not in NOT_THE_CHANNEL)
     if doubtful < THRESHOLDS["nothing_accepted_results"]:
         return False
     if any(meaning.category in ACCEPTED for meaning, _ in counted):
         return False
-    current = service.configuration.classifier.current
+    current = runtime.snapshot.classifier.current
     totals = [
         (current(series).category in ACCEPTED, count.total)
-        for series, count in service.ledger.counts.items()
+        for series, count in runtime.ledger.counts.items()
         if series.channel == channel
     ]
     accepted = sum(total for good, total in totals if good)
@@ -211,11 +211,11 @@ def _nothing_accepted(service: Service, channel: str, counted: Counted) -> bool:
 
 
 def _of_codes(
-    service: Service, alert: AlertName, channel: str, affected: Counted, total: int
+    runtime: Runtime, alert: AlertName, channel: str, affected: Counted, total: int
 ) -> Finding:
     """Name the codes that an alert is about, and what to do about the most frequent one."""
     codes = {f"{meaning.series.code} {meaning.name}": count for meaning, count in affected}
-    row = service.configuration.classifier.row(max(affected, key=itemgetter(1))[0].series)
+    row = runtime.snapshot.classifier.row(max(affected, key=itemgetter(1))[0].series)
     return _finding(
         alert,
         "no known channel" if channel == OTHER else channel,

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Generic, NamedTuple, Self, TypeVar
 
 from exporter.results import Series
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 
 MINUTE = 60.0
 MINUTES = 60
@@ -90,7 +90,7 @@ class History(NamedTuple):
     """Items that were rejected, by source and reason."""
 
     @classmethod
-    def of(cls, runtime: Service) -> Self:
+    def of(cls, runtime: Runtime) -> Self:
         """Begin an hour; that of the results begins once the ledger is loaded."""
 
         def results() -> dict[Series, int] | None:
@@ -107,7 +107,7 @@ class History(NamedTuple):
 
 
 @asynccontextmanager
-async def kept_history(runtime: Service) -> AsyncIterator[History]:
+async def kept_history(runtime: Runtime) -> AsyncIterator[History]:
     """Keep the last hour of an exporter inside the block."""
     history = History.of(runtime)
     runtime.on_load.append(history.results.note)

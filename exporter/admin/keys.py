@@ -7,9 +7,9 @@ from aiohttp import web
 from exporter.admin.history import History
 from exporter.admin.rendering import Pages
 from exporter.admin.runbook_texts import Runbook
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 
-RUNTIME = web.AppKey("runtime", Service)
+RUNTIME = web.AppKey("runtime", Runtime)
 HISTORY = web.AppKey("history", History)
 PAGES = web.AppKey("pages", Pages)
 RUNBOOKS: web.AppKey[Mapping[str, Runbook]] = web.AppKey("runbooks", Mapping)

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exporter.admin.formats import FILTERS
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 
 # The pages need nothing from elsewhere, and nothing that they show may run.
 _HEADERS = {
@@ -36,7 +36,7 @@ class _Asset(NamedTuple):
 class Pages:
     """The templates and the files beside them, read once."""
 
-    def __init__(self, runtime: Service) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._host = runtime.host
         self._runbooks = runtime.settings.runbook_base_url
         self._templates = Environment(

@@ -14,7 +14,7 @@ from exporter.admin.status_codes import guidance
 from exporter.classification.alerts import alerts_for
 from exporter.reasons import Reason
 from exporter.results import ClassifiedResult
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 
 MAX_CODES = 20
 
@@ -57,7 +57,7 @@ class Live(msgspec.Struct, frozen=True):
     """How far back it goes: WINDOW minutes, less after a restart."""
 
 
-def live_values(runtime: Service, history: History, alert: str) -> Live:
+def live_values(runtime: Runtime, history: History, alert: str) -> Live:
     """Collect what raises an alert now."""
     codes = sorted(_codes(runtime, history, alert), key=attrgetter("results"), reverse=True)
     return Live(
@@ -69,13 +69,13 @@ def live_values(runtime: Service, history: History, alert: str) -> Live:
     )
 
 
-def _findings(runtime: Service, history: History, alert: str) -> list[Finding]:
+def _findings(runtime: Runtime, history: History, alert: str) -> list[Finding]:
     findings = health_of(runtime, history).findings
     return [one for one in findings if one.alert and one.alert.name == alert]
 
 
-def _codes(runtime: Service, history: History, alert: str) -> Iterator[WatchedCode]:
-    classifier = runtime.configuration.classifier
+def _codes(runtime: Runtime, history: History, alert: str) -> Iterator[WatchedCode]:
+    classifier = runtime.snapshot.classifier
     counts: dict[ClassifiedResult, int] = {}
     for series, count in history.results.counts(WINDOW).items():
         # A code that a reload gave a row was counted under two series.

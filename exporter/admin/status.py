@@ -30,7 +30,7 @@ from exporter.admin.status_gateways import (
     refused_of,
     requests_of,
 )
-from exporter.runtime import VERSION, Service
+from exporter.runtime import VERSION, Runtime
 
 MAX_UNKNOWN_CODES = 20
 """On the page; the JSON has all of them."""
@@ -87,7 +87,7 @@ class Status(msgspec.Struct, frozen=True):
     """The effective ones by name; secrets are paths of files."""
 
 
-def status_of(runtime: Service, history: History) -> Status:
+def status_of(runtime: Runtime, history: History) -> Status:
     """Sum up the exporter's state."""
     now = time.time()
     problem = runtime.not_ready()

@@ -7,7 +7,7 @@ import msgspec
 from exporter.admin.history import MINUTES, History
 from exporter.classification.tables import OTHER
 from exporter.results import Severity
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 
 
 class ChannelHour(msgspec.Struct):
@@ -36,9 +36,9 @@ class ChannelStatus(msgspec.Struct):
     last_hour: ChannelHour
 
 
-def channels_of(runtime: Service, history: History) -> list[ChannelStatus]:
+def channels_of(runtime: Runtime, history: History) -> list[ChannelStatus]:
     """Sum up each channel that has a table or was counted."""
-    current = runtime.configuration.classifier.current
+    current = runtime.snapshot.classifier.current
     rows = {one: _empty(one, _title(runtime, one)) for one in _channels(runtime)}
     for series, count in runtime.ledger.counts.items():
         row = rows[series.channel]
@@ -53,21 +53,21 @@ def channels_of(runtime: Service, history: History) -> list[ChannelStatus]:
     return list(rows.values())
 
 
-def _channels(runtime: Service) -> Iterable[str]:
+def _channels(runtime: Runtime) -> Iterable[str]:
     """List the channels of the tables, then those whose table a reload has removed."""
     counted = sorted({series.channel for series in runtime.ledger.counts})
-    return dict.fromkeys([*runtime.configuration.classifier.channels(), *counted])
+    return dict.fromkeys([*runtime.snapshot.classifier.channels(), *counted])
 
 
-def _title(runtime: Service, channel: str) -> str:
-    if table := runtime.configuration.tables.get(channel):
+def _title(runtime: Runtime, channel: str) -> str:
+    if table := runtime.snapshot.tables.get(channel):
         return table.title
     return "No known channel" if channel == OTHER else "Its table was removed"
 
 
-def _by_minute(runtime: Service, history: History, rows: Mapping[str, ChannelHour]) -> None:
+def _by_minute(runtime: Runtime, history: History, rows: Mapping[str, ChannelHour]) -> None:
     """Fill in the figures of each minute; there may be 60 times as many as codes."""
-    current = runtime.configuration.classifier.current
+    current = runtime.snapshot.classifier.current
     well = {series for series in runtime.ledger.counts if current(series).severity is Severity.INFO}
     minutes = history.results.minutes()
     for place, minute in enumerate(minutes, MINUTES - len(minutes)):

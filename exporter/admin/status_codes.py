@@ -10,7 +10,7 @@ from exporter.classification.drafts import draft_alias, draft_row
 from exporter.classification.tables import OTHER
 from exporter.classification.unknown_codes import MAX_PER_CHANNEL
 from exporter.results import ClassifiedResult, Series, Severity
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 
 MAX_FAILING_CODES = 20
 
@@ -74,9 +74,9 @@ class UnknownHintStatus(msgspec.Struct, frozen=True):
     """Lines to paste into a custom table."""
 
 
-def counted_codes(runtime: Service, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:
+def counted_codes(runtime: Runtime, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:
     """Describe every code other than success that was counted."""
-    classifier = runtime.configuration.classifier
+    classifier = runtime.snapshot.classifier
     counted: dict[Series, tuple[ClassifiedResult, int, int, float]] = {}
     for series, count in runtime.ledger.counts.items():
         meaning = classifier.current(series)
@@ -125,7 +125,7 @@ def worst_of_hour(codes: Iterable[CodeStatus]) -> list[CodeStatus]:
     return came[:MAX_FAILING_CODES]
 
 
-def unknown_codes(runtime: Service, hour: Mapping[Series, int]) -> list[UnknownCodeStatus]:
+def unknown_codes(runtime: Runtime, hour: Mapping[Series, int]) -> list[UnknownCodeStatus]:
     """List the codes that no table has, the last seen first."""
     counts = runtime.ledger.counts
     rows = []
@@ -147,7 +147,7 @@ def unknown_codes(runtime: Service, hour: Mapping[Series, int]) -> list[UnknownC
     return sorted(rows, key=lambda row: -(row.last_seen or row.last_received or 0))
 
 
-def unknown_hints(runtime: Service) -> list[UnknownHintStatus]:
+def unknown_hints(runtime: Runtime) -> list[UnknownHintStatus]:
     """List the hints that no table knows, the last seen first."""
     rows = [
         UnknownHintStatus(one.hint, one.code, one.last_seen, draft_alias(one.hint))

@@ -6,7 +6,7 @@ import msgspec
 
 from exporter.admin.history import History
 from exporter.results import Category
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 
 
 class DeliveryStatus(msgspec.Struct):
@@ -24,10 +24,10 @@ class DeliveryStatus(msgspec.Struct):
     """By the user, as receipts say."""
 
 
-def deliveries_of(runtime: Service, history: History) -> list[DeliveryStatus]:
+def deliveries_of(runtime: Runtime, history: History) -> list[DeliveryStatus]:
     """Sum up each channel of which there were receipts in the last hour, in the tables' order."""
-    tables = runtime.configuration.tables
-    current = runtime.configuration.classifier.current
+    tables = runtime.snapshot.tables
+    current = runtime.snapshot.classifier.current
     rows: dict[str, DeliveryStatus] = {}
     for series, count in history.results.counts().items():
         table = tables.get(series.channel)
@@ -43,8 +43,8 @@ def deliveries_of(runtime: Service, history: History) -> list[DeliveryStatus]:
     return [row for row in _ordered(runtime, rows) if row.delivered or row.opened]
 
 
-def _ordered(runtime: Service, rows: dict[str, DeliveryStatus]) -> Iterator[DeliveryStatus]:
+def _ordered(runtime: Runtime, rows: dict[str, DeliveryStatus]) -> Iterator[DeliveryStatus]:
     """Order the rows as the channels are; a receipt may be of a channel without a table."""
-    channels = runtime.configuration.classifier.channels()
+    channels = runtime.snapshot.classifier.channels()
     yield from (rows[channel] for channel in channels if channel in rows)
     yield from (row for channel, row in rows.items() if channel not in channels)

@@ -7,7 +7,7 @@ import msgspec
 from exporter.admin.history import History
 from exporter.metrics import UNROUTED
 from exporter.reasons import ItemReason, Reason
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 
 ACCEPTED = "accepted"
 
@@ -65,9 +65,9 @@ class RequestsHour(msgspec.Struct, frozen=True):
     """Those of which nothing was counted."""
 
 
-def gateways_of(runtime: Service, history: History) -> list[GatewayStatus]:
+def gateways_of(runtime: Runtime, history: History) -> list[GatewayStatus]:
     """Sum up each gateway: those that are configured, then those that a reload has removed."""
-    metrics, gateways = runtime.metrics, runtime.configuration.gateways
+    metrics, gateways = runtime.metrics, runtime.snapshot.gateways
     start = metrics.requests(), metrics.rejections()
     hour = history.requests.counts(), history.rejections.counts()
     skipped, duplicates = metrics.skipped(), metrics.duplicates()
@@ -113,7 +113,7 @@ def requests_of(gateways: list[GatewayStatus]) -> RequestsHour:
     )
 
 
-def refused_of(runtime: Service, history: History) -> list[Refused]:
+def refused_of(runtime: Runtime, history: History) -> list[Refused]:
     """List what was refused since the start, the most frequent of the last hour first."""
     requests, items = runtime.metrics.requests(), runtime.metrics.rejections()
     recent_requests, recent_items = history.requests.counts(), history.rejections.counts()

@@ -6,18 +6,18 @@ import sys
 
 from exporter.ledger.stores import ledger_address
 from exporter.settings import load_settings
-from exporter.snapshot import load_configuration
+from exporter.snapshot import load_snapshot
 
 
 def check_config(options: argparse.Namespace) -> int:
     """Print the effective settings; ConfigurationError names the first that is bad."""
     settings = load_settings(options.flags, options)
-    configuration = load_configuration(settings)
+    snapshot = load_snapshot(settings)
     if settings.ledger_url:
         ledger_address(settings).password()
     for name, value in settings.model_dump(mode="json").items():
         print(f"{name.upper()} = {json.dumps(value)}")
-    for warning in configuration.warnings:
+    for warning in snapshot.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print("The configuration is good.")
     return 0

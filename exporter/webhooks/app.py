@@ -11,7 +11,7 @@ from exporter.errors import RequestError
 from exporter.metrics import UNROUTED, Metrics
 from exporter.reasons import Reason
 from exporter.records.recorder import Recorder
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 from exporter.webhooks.handler import EXCHANGE, Exchange, Webhooks
 from exporter.webhooks.limits import Bodies, Connections, Limits
 from exporter.webhooks.responses import refuse
@@ -24,18 +24,18 @@ _REASONS = {404: Reason.NOT_FOUND, 405: Reason.METHOD_NOT_ALLOWED, 413: Reason.T
 log = structlog.get_logger()
 
 
-def make_ingest_app(service: Service, limits: Limits) -> web.Application:
+def make_ingest_app(runtime: Runtime, limits: Limits) -> web.Application:
     """Build the application; `app[CONNECTIONS]` is for the listener."""
     bodies = Bodies(limits)
     connections = Connections(limits, bodies)
     recorder = Recorder(
-        service.settings.record,
-        service.settings.record_max_bytes,
-        unauthenticated=service.settings.record_unauthenticated,
-        on_outcome=lambda outcome: service.metrics.records[outcome].inc(),
+        runtime.settings.record,
+        runtime.settings.record_max_bytes,
+        unauthenticated=runtime.settings.record_unauthenticated,
+        on_outcome=lambda outcome: runtime.metrics.records[outcome].inc(),
     )
-    webhooks = Webhooks(service, limits, bodies)
-    app = web.Application(middlewares=[_middleware(service, connections, recorder)])
+    webhooks = Webhooks(runtime, limits, bodies)
+    app = web.Application(middlewares=[_middleware(runtime, connections, recorder)])
     app[CONNECTIONS] = connections
 
     async def close_bodies(_app: web.Application) -> None:
@@ -51,7 +51,7 @@ def make_ingest_app(service: Service, limits: Limits) -> web.Application:
         try:
             webhooks.check(request)
         except RequestError as error:
-            _count(service.metrics, request[EXCHANGE].source, error.reason, 0.0)
+            _count(runtime.metrics, request[EXCHANGE].source, error.reason, 0.0)
             response = refuse(error)
             response.force_close()  # whether the body comes all the same, nobody knows
             return response
@@ -62,15 +62,15 @@ def make_ingest_app(service: Service, limits: Limits) -> web.Application:
 
     app.on_shutdown.append(close_bodies)
     app.cleanup_ctx.append(close_recorder)
-    known = [f"/webhooks/{name}" for name in service.configuration.gateways]  # found faster
+    known = [f"/webhooks/{name}" for name in runtime.snapshot.gateways]  # found faster
     for path in [*known, "/{path:.*}"]:
         app.router.add_route("*", path, webhooks.handle, expect_handler=expect)
     return app
 
 
-def _middleware(service: Service, connections: Connections, recorder: Recorder) -> Middleware:
+def _middleware(runtime: Runtime, connections: Connections, recorder: Recorder) -> Middleware:
     """Count each request by its outcome, and turn every error into the contract's response."""
-    debug = service.settings.log_level == "debug"
+    debug = runtime.settings.log_level == "debug"
 
     @web.middleware
     async def respond_to_all(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -78,7 +78,7 @@ def _middleware(service: Service, connections: Connections, recorder: Recorder) 
         exchange = request[EXCHANGE] = Exchange()
         connection = request.protocol
         connections.began(connection)
-        service.in_flight += 1
+        runtime.in_flight += 1
         status = "accepted"
         try:
             response = await handler(request)
@@ -87,11 +87,11 @@ def _middleware(service: Service, connections: Connections, recorder: Recorder) 
             status = refusal.reason
             response = refuse(refusal)
         finally:
-            service.in_flight -= 1
+            runtime.in_flight -= 1
             connections.responded(connection)
         if status != "accepted" or exchange.rejected:
             _record(recorder, exchange, status)
-        _count(service.metrics, exchange.source, status, time.perf_counter() - started)
+        _count(runtime.metrics, exchange.source, status, time.perf_counter() - started)
         if debug:
             log.debug("request", source=exchange.source, status=status)
         return response

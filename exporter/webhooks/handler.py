@@ -11,7 +11,7 @@ from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.ledger.keys import make_deliveries, message_ids
 from exporter.reasons import Reason
 from exporter.results import ClassifiedResult, PushResult, Rejection, Severity
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 from exporter.webhooks.limits import Bodies, Limits, is_compressed
 from exporter.webhooks.responses import respond
 
@@ -59,8 +59,8 @@ class _HttpRequest(ReceivedRequest):
 class Webhooks:
     """The handler of every gateway."""
 
-    def __init__(self, service: Service, limits: Limits, bodies: Bodies) -> None:
-        self._service = service
+    def __init__(self, runtime: Runtime, limits: Limits, bodies: Bodies) -> None:
+        self._runtime = runtime
         self._limits = limits
         self._bodies = bodies
 
@@ -78,14 +78,14 @@ class Webhooks:
         exchange.proven = credential.proven
         batch = gateway.decode(received)
         exchange.rejected = batch.rejected
-        self._service.code_matches.observe(gateway.name, batch)
+        self._runtime.code_matches.observe(gateway.name, batch)
         classified = [(group, self._classify(group.result)) for group in batch.groups]
         key = gateway.request_key(received, credential)
         deliveries = make_deliveries(classified, credential, key)
-        accepted = await self._service.ledger.record(deliveries)
+        accepted = await self._runtime.ledger.record(deliveries)
         results = sum([delivery.size for delivery in deliveries])
         self._count(gateway, results - accepted, batch.skipped, batch.rejected)
-        self._service.results.remember(message_ids(classified))
+        self._runtime.results.remember(message_ids(classified))
         return _response(gateway, received, accepted, results - accepted, batch.rejected)
 
     def check(self, request: web.Request) -> Gateway:
@@ -94,13 +94,13 @@ class Webhooks:
         request[EXCHANGE].source = gateway.name
         if request.method not in ("POST", "GET"):  # GET may be a handshake
             raise _method_not_allowed()
-        if self._service.draining:
+        if self._runtime.draining:
             raise RequestError(Reason.DRAINING, "The exporter is stopping; send again.")
         self._bodies.check(request.headers)
         return gateway
 
     def _gateway(self, path: str) -> Gateway:
-        gateways = self._service.configuration.gateways
+        gateways = self._runtime.snapshot.gateways
         gateway = gateways.get(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
         if gateway is None:  # it may have a doubled or trailing slash
             root, _, name = "/".join(filter(None, path.split("/"))).partition("/")
@@ -119,16 +119,16 @@ class Webhooks:
         return _HttpRequest(request, body, content)
 
     def _classify(self, result: PushResult) -> ClassifiedResult:
-        meaning = self._service.configuration.classifier.classify(result)
+        meaning = self._runtime.snapshot.classifier.classify(result)
         if meaning.severity is Severity.UNKNOWN:
-            return self._service.unknown_codes.admit(meaning, result.message, result.hint)
+            return self._runtime.unknown_codes.admit(meaning, result.message, result.hint)
         return meaning
 
     def _count(
         self, gateway: Gateway, duplicates: int, skipped: int, rejected: list[Rejection]
     ) -> None:
         """Count what the ledger does not."""
-        metrics = self._service.metrics.source(gateway.name)
+        metrics = self._runtime.metrics.source(gateway.name)
         if duplicates:
             metrics.duplicates.inc(duplicates)
         if skipped:

@@ -104,7 +104,7 @@ async def test_status_says_who_and_how(exporter: Exporter) -> None:
     assert exporter.ingest.endswith(f":{status['ports']['ingest']}")
     assert exporter.admin.endswith(f":{status['ports']['admin']}")
     assert status["settings"]["RESULTS_TOKEN_FILES"] == [
-        str(path) for path in exporter.service.settings.results_token_files
+        str(path) for path in exporter.runtime.settings.results_token_files
     ]
     assert {(one["kind"], one["reason"], one["last_hour"]) for one in status["refused"]} == {
         ("request", "bad_signature", 1),
@@ -112,7 +112,7 @@ async def test_status_says_who_and_how(exporter: Exporter) -> None:
     }
     assert status["requests_last_hour"] == {"requests": 2, "refused": 1}
     _, page = await get(exporter, "/")
-    assert str(exporter.service.settings.results_token_files[0]) in page
+    assert str(exporter.runtime.settings.results_token_files[0]) in page
     assert TOKEN not in page
 
 
@@ -128,7 +128,7 @@ async def test_status_of_the_gateways(exporter: Exporter) -> None:
     }
     received = {"requests": 3, "refused": 1, "rejected_items": 2}
     assert gateways["results"] == {
-        "title": exporter.service.configuration.gateways["results"].title,
+        "title": exporter.runtime.snapshot.gateways["results"].title,
         "since_start": received,
         "last_hour": received,
         "skipped_items": 0,
@@ -136,7 +136,7 @@ async def test_status_of_the_gateways(exporter: Exporter) -> None:
         "finding": None,
     }
     assert gateways["mps"]["since_start"] == dict.fromkeys(received, 0)
-    assert gateways.keys() == exporter.service.configuration.gateways.keys()
+    assert gateways.keys() == exporter.runtime.snapshot.gateways.keys()
     _, page = await get(exporter, "/")
     assert 'id="gateway-results"' in page
 
@@ -299,7 +299,7 @@ async def test_reload_takes_new_tokens_and_tables(
             ("vivo", "10072", "warning"): 1,
             ("vivo", "77", "warning"): 1,
         }
-        assert list(exporter.service.unknown_codes) == []
+        assert list(exporter.runtime.unknown_codes) == []
 
 
 async def test_bad_reload_keeps_the_old(make_settings: MakeSettings, tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ from tests.support.exporter import TOKEN, Exporter
 @pytest.fixture
 def history(exporter: Exporter) -> History:
     """Begin the last hour of an exporter."""
-    return History.of(exporter.service)
+    return History.of(exporter.runtime)
 
 
 async def judged(exporter: Exporter, history: History, *results: dict[str, Any]) -> Health:
     """Count results and judge."""
     status, answer = await exporter.results(json.dumps(results).encode())
     assert status == 200, answer
-    return health_of(exporter.service, history)
+    return health_of(exporter.runtime, history)
 
 
 def acked(channel: str, count: int) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def said(health: Health) -> list[str]:
 
 async def test_nothing_came_yet(exporter: Exporter, history: History) -> None:
     """An exporter that has just begun is ready, which is not the same as well."""
-    health = health_of(exporter.service, history)
+    health = health_of(exporter.runtime, history)
     assert (health.state, health.headline) == ("quiet", "Ready: no result has come yet")
 
 
@@ -110,7 +110,7 @@ ALIVE = {
 
 def totals(exporter: Exporter) -> dict[Series, int]:
     """Read what was counted."""
-    return {series: count.total for series, count in exporter.service.ledger.counts.items()}
+    return {series: count.total for series, count in exporter.runtime.ledger.counts.items()}
 
 
 async def in_the_window(
@@ -166,7 +166,7 @@ async def test_refused_calls(exporter: Exporter, history: History) -> None:
     await judged(exporter, history, acked("vivo", 1))
     for _ in range(10):
         await exporter.post("/webhooks/results", b"{}", {"Authorization": "Bearer of another"})
-    health = health_of(exporter.service, history)
+    health = health_of(exporter.runtime, history)
     assert health.headline == "Attention: requests to /webhooks/results are refused"
     assert "bad_signature (10)" in health.findings[0].detail
 
@@ -174,40 +174,40 @@ async def test_refused_calls(exporter: Exporter, history: History) -> None:
 async def test_overload(exporter: Exporter, history: History) -> None:
     """Calls that the disk has no time for are told apart from bad ones."""
     await judged(exporter, history, acked("vivo", 1))
-    exporter.service.ledger._max_pending = 1
-    exporter.service.ledger.pending = 1
+    exporter.runtime.ledger._max_pending = 1
+    exporter.runtime.ledger.pending = 1
     for _ in range(10):
         status, _ = await exporter.results(b'{"code": 2}')
         assert status == 503
-    exporter.service.ledger.pending = 0
-    health = health_of(exporter.service, history)
+    exporter.runtime.ledger.pending = 0
+    health = health_of(exporter.runtime, history)
     assert said(health) == ["requests to /webhooks/results are too many for the disk"]
 
 
 async def test_a_ledger_that_fails(exporter: Exporter, history: History) -> None:
     """Nothing is more pressing than results that cannot be stored."""
-    path = exporter.service.settings.ledger_path
+    path = exporter.runtime.settings.ledger_path
     path.rename(path.with_suffix(".gone"))
     status, _ = await exporter.results(b'{"code": 2}')
     assert status == 503
-    health = health_of(exporter.service, history)
+    health = health_of(exporter.runtime, history)
     assert health.headline == "Trouble: not accepting results, the ledger cannot be used"
     assert str(path) in health.findings[0].detail
 
 
 async def test_a_stop_and_a_failed_reload(exporter: Exporter, history: History) -> None:
     """A stop is trouble, and a reload that failed stays in view until one succeeds."""
-    token = exporter.service.settings.results_token_files[0]
+    token = exporter.runtime.settings.results_token_files[0]
     token.write_text("")
     async with exporter.client.post(f"{exporter.admin}/-/reload") as answer:
         assert answer.status == 500
-    assert said(health_of(exporter.service, history)) == ["the last reload failed"]
+    assert said(health_of(exporter.runtime, history)) == ["the last reload failed"]
     token.write_text(TOKEN)
     async with exporter.client.post(f"{exporter.admin}/-/reload") as answer:
         assert answer.status == 200
-    assert said(health_of(exporter.service, history)) == []
-    exporter.service.draining = True
-    assert health_of(exporter.service, history).state == "trouble"
+    assert said(health_of(exporter.runtime, history)) == []
+    exporter.runtime.draining = True
+    assert health_of(exporter.runtime, history).state == "trouble"
 
 
 class Clock:
@@ -238,8 +238,8 @@ async def test_results_that_stop(exporter: Exporter, history: History) -> None:
 async def test_quiet(exporter: Exporter, history: History) -> None:
     """Without any result for a quarter of an hour nobody says that all is well."""
     await judged(exporter, history, acked("apns", 1))
-    [count] = exporter.service.ledger.counts.values()
+    [count] = exporter.runtime.ledger.counts.values()
     count.last_at = time.time() - 901
     assert (
-        health_of(exporter.service, history).headline == "Quiet: no result in the last 15 minutes"
+        health_of(exporter.runtime, history).headline == "Quiet: no result in the last 15 minutes"
     )

@@ -289,6 +289,7 @@ def test_each_gateway_has_a_panel() -> None:
     assert all('source="$source"' in one["expr"] for one in repeated[0]["targets"])
 
 
+@pytest.mark.slow  # installs types from npm
 def test_grafanas_own_types_accept_the_dashboards(tmp_path: Path) -> None:
     """The JSON fits the TypeScript types of Grafana, panel by panel, with nothing else in it."""
     npm, npx = (program(name, "npm") for name in ("npm", "npx"))

@@ -82,6 +82,7 @@ def test_manifests_are_tidy(release: Release, tmp_path: Path) -> None:
     checked(tool("yamllint"), "--strict", "-d", config, *tmp_path.glob("text*"))
 
 
+@pytest.mark.slow  # installs types from npm
 def test_custom_resources_are_valid(tmp_path: Path) -> None:
     """The types of the Gateway API and the Prometheus operator have every field that is set."""
     npm, npx = (program(name, "npm") for name in ("npm", "npx"))
@@ -138,7 +139,7 @@ def test_objects_find_each_other(release: Release) -> None:
     workload = release.workload
     labels = workload["spec"]["template"]["metadata"]["labels"].items()
     ports = {one["name"] for one in release.container["ports"]}
-    services = {one["metadata"]["name"]: one["spec"] for one in release.kinds("Service")}
+    services = {one["metadata"]["name"]: one["spec"] for one in release.kinds("Runtime")}
     tests = [one["metadata"]["labels"].items() for one in release.kinds("Pod")]
     selectors = [workload["spec"]["selector"]["matchLabels"]]
     for service in services.values():
@@ -192,9 +193,9 @@ def test_exporter_takes_the_settings(release: Release, monkeypatch: pytest.Monke
 
 @every
 def test_helm_test_asks_both_services(release: Release) -> None:
-    """Each check of the test Pod leads to a port of a Service, and the policy lets it through."""
+    """Each check of the test Pod leads to a port of a Runtime, and the policy lets it through."""
     pods = release.kinds("Pod")
-    services = {one["metadata"]["name"]: one["spec"] for one in release.kinds("Service")}
+    services = {one["metadata"]["name"]: one["spec"] for one in release.kinds("Runtime")}
     asked = set()
     for pod in pods:
         assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"

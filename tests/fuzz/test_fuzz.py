@@ -189,7 +189,8 @@ def test_odd_results(target: Fuzzed) -> None:
 def test_repeated_results(target: Fuzzed) -> None:
     """Results with ids, and calls with a `webhook-id`, are counted once however they repeat."""
     seen: set[tuple[str, str, str]] = set()
-    calls: set[str] = set()
+    calls: dict[str, str] = {}
+    counted: set[str] = set()
     result = st.fixed_dictionaries(
         {
             "channel": st.sampled_from(["vivo", "VIVO", "apns", "IOS"]),
@@ -215,10 +216,15 @@ def test_repeated_results(target: Fuzzed) -> None:
     )
     def try_it(items: list[dict[str, Any]], call: str | None) -> None:
         headers = {"webhook-id": call} if call else {}
-        reply = target.results(json.dumps(items).encode(), headers)
+        body = json.dumps(items)
+        reply = target.results(body.encode(), headers)
+        if call and calls.setdefault(call, body) != body:
+            assert (reply.status, reply.answer["error"]) == (409, "conflict")
+            target.expect(0)
+            return
         assert reply.adds_up_to(len(items))
-        expected = new(items) if call is None else len(items) * (call not in calls)
-        calls.add(call or "")
+        expected = new(items) if call is None else len(items) * (call not in counted)
+        counted.add(call or "")
         assert reply.answer["accepted"] == expected
         target.expect(expected)
 

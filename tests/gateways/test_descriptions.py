@@ -25,7 +25,7 @@ from exporter.gateways.trace import Payload, explain_payload
 from exporter.reasons import ItemReason
 from exporter.results import Batch
 from exporter.settings import load_settings
-from exporter.snapshot import load_configuration
+from exporter.snapshot import load_snapshot
 from tests.support.senders import RECIPES, hmac
 
 CODE = '[fields]\ncode = "code"\n'
@@ -89,7 +89,7 @@ def test_mistake_is_named_by_file_and_key(tmp_path: Path, text: str, said: str) 
     file = tmp_path / "acme.toml"
     file.write_text(text)
     with pytest.raises(ConfigurationError) as caught:
-        load_configuration(load_settings(gateway_files=[file]))
+        load_snapshot(load_settings(gateway_files=[file]))
     assert said in str(caught.value)
     assert said == "'A B' cannot be a channel" or str(tmp_path) in str(caught.value)
 
@@ -313,9 +313,9 @@ NAMES = st.sampled_from(["a", "b", "c", "kind", "targets"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(".".join) | st.sampled_from(
     ["@key", "a[0]", "b[1].c", '"a b".c']
 )
-VALUES = st.recursive(
+VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    lambda inner: st.dictionaries(NAMES, inner, max_size=3) | st.lists(inner, max_size=3),
     max_leaves=12,
 )
 

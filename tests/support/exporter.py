@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.runtime import Service
+from exporter.runtime import Runtime
 from exporter.server import running
 from exporter.settings import Settings
 from exporter.webhooks.limits import Limits
@@ -63,9 +63,9 @@ class Exporter:
     """A running exporter and a client of it."""
 
     def __init__(
-        self, service: Service, ingest: str, admin: str, client: aiohttp.ClientSession
+        self, runtime: Runtime, ingest: str, admin: str, client: aiohttp.ClientSession
     ) -> None:
-        self.service = service
+        self.runtime = runtime
         self.ingest = ingest
         self.admin = admin
         self.client = client

@@ -497,7 +497,7 @@ async def test_locked_ledger_acknowledges_nothing(
             async with exporter.client.get(exporter.admin + "/-/healthy") as answer:
                 assert answer.status == 200
             lock.execute("ROLLBACK")
-        while exporter.service.ledger.problem:  # noqa: ASYNC110 - as a load balancer would look
+        while exporter.runtime.ledger.problem:  # noqa: ASYNC110 - as a load balancer would look
             await asyncio.sleep(0.05)
         assert (await call(exporter, keys, body))[1]["accepted"] == 1
         assert await exporter.counted() == {("mps", "2", "info"): 1}
@@ -505,7 +505,7 @@ async def test_locked_ledger_acknowledges_nothing(
 
 async def test_draining_exporter_refuses_results(exporter: Exporter, keys: KeyPair) -> None:
     """An exporter that is stopping sends callers elsewhere and is not ready."""
-    exporter.service.draining = True
+    exporter.runtime.draining = True
     body = callback("2")
     url = f"{exporter.ingest}{MPS}?sign={url_sign(keys.sign(body))}"
     async with exporter.client.post(url, data=body) as answer:
