@@ -250,6 +250,7 @@ def endurance(bench: Bench, args: argparse.Namespace) -> None:
         f"ms, p99 {ordered[int(len(ordered) * 0.99)] * 1e3:.1f} ms ({len(ordered)} scrapes)"
     )
     print(f"- ledger with its log: {size / 1e6:.1f} MB")
+    day_of_keys(bench)
 
 
 def send_distinct(server: Server, start: int, count: int) -> int:
@@ -334,6 +335,47 @@ def install_peers(peers: Path) -> None:
     shutil.copy(PEERS / "fastify_peer.mjs", node)
 
 
+def callbacks(bench: Bench, args: argparse.Namespace) -> None:
+    """Compare signed callbacks of one result each."""
+    peers = ["bare aiohttp, uvloop", "bare aiohttp", "FastAPI, durable", "FastAPI", "fastify"]
+    compare(bench, "Signed callbacks, one result each", "callbacks", ["ours", *peers], args)
+
+
+def batches(bench: Bench, args: argparse.Namespace) -> None:
+    """Compare batches of a hundred results, with one key and with an id each."""
+    traffic.write_batches(bench.folder / "batches", 2_000, ids=False)
+    count = int(8_000 * (args.seconds + 1))  # each request of a run is distinct
+    traffic.write_batches(bench.folder / "identified", count, ids=True)
+    for title, file in (("one key a request", "batches"), ("an id on every result", "identified")):
+        compare(bench, f"Batches of 100, {title}", file, ["ours", "FastAPI", "fastify"], args)
+
+
+def described(bench: Bench, args: argparse.Namespace) -> None:
+    """Compare a described gateway with the built-in ones."""
+    from tests.bench.described import described as measure  # noqa: PLC0415 - it needs this module
+
+    measure(bench, args)
+
+
+def postgres(bench: Bench, args: argparse.Namespace) -> None:
+    """Compare the ledgers."""
+    from tests.bench.postgres import postgres as measure  # noqa: PLC0415 - it needs this module
+
+    measure(bench, args)
+
+
+PARTS = {
+    "callbacks": callbacks,
+    "batches": batches,
+    "described": described,
+    "latency": half_load,
+    "endurance": endurance,
+    "replicas": replicas,
+    "postgres": postgres,
+}
+WITHOUT_PEERS = {"described", "latency", "endurance", "replicas", "postgres"}
+
+
 def main() -> None:
     """Measure everything, or the parts that are named."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
@@ -341,9 +383,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="runs of each server")
     parser.add_argument("--results", type=int, default=5_000_000, help="for the endurance run")
     parser.add_argument("--peers", type=Path, default=Path.home() / ".cache/push-result-exporter")
-    parser.add_argument("parts", nargs="*", default=["compare", "latency", "endurance", "replicas"])
+    parser.add_argument("parts", nargs="*", choices=PARTS, default=[*PARTS], metavar="PART")
     args = parser.parse_args()
-    alone = args.parts == ["postgres"]  # there are no peers in it
+    alone = set(args.parts) <= WITHOUT_PEERS
     for program in ("wrk",) if alone else ("wrk", "node", "npm"):
         if not shutil.which(program):
             sys.exit(f"the benchmark needs {program}")
@@ -352,45 +394,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         bench = Bench(Path(name), args.peers)
         private = traffic.write_keys(bench.folder)
-        seconds = args.seconds + 1  # of wrk against one server, each request distinct
-        traffic.write_callbacks(bench.folder / "callbacks", private, int(25_000 * seconds))
-        if "callbacks" in args.parts or "compare" in args.parts:
-            peers = [
-                "bare aiohttp, uvloop",
-                "bare aiohttp",
-                "FastAPI, durable",
-                "FastAPI",
-                "fastify",
-            ]
-            compare(bench, "Signed callbacks, one result each", "callbacks", ["ours", *peers], args)
-        if "batches" in args.parts or "compare" in args.parts:
-            traffic.write_batches(bench.folder / "batches", 2_000, ids=False)
-            traffic.write_batches(bench.folder / "identified", int(8_000 * seconds), ids=True)
-            compare(
-                bench,
-                "Batches of 100, one key a request",
-                "batches",
-                ["ours", "FastAPI", "fastify"],
-                args,
-            )
-            compare(
-                bench,
-                "Batches of 100, an id on every result",
-                "identified",
-                ["ours", "FastAPI", "fastify"],
-                args,
-            )
-        if "latency" in args.parts:
-            half_load(bench, args)
-        if "endurance" in args.parts:
-            endurance(bench, args)
-            day_of_keys(bench)
-        if "replicas" in args.parts:
-            replicas(bench, args)
-        if "postgres" in args.parts:
-            from tests.bench.postgres import postgres  # noqa: PLC0415 - it needs this module
-
-            postgres(bench, args)
+        traffic.write_callbacks(
+            bench.folder / "callbacks", private, int(25_000 * (args.seconds + 1))
+        )
+        for part in args.parts:
+            PARTS[part](bench, args)
 
 
 if __name__ == "__main__":

@@ -73,17 +73,19 @@ def write_batches(file: Path, count: int, *, ids: bool) -> None:
     """Write batches of a hundred results: with an id each, or one webhook-id for all."""
     with file.open("w") as out:
         key = "" if ids else "|webhook-id:call-{}"  # the replay makes it unique
-        for batch in islice(_batches(ids=ids), count):
-            out.write(f"/webhooks/results\tAuthorization:Bearer {TOKEN}{key}\t{batch}\n")
+        for batch in islice(batches(ids=ids), count):
+            body = json.dumps(batch)
+            out.write(f"/webhooks/results\tAuthorization:Bearer {TOKEN}{key}\t{body}\n")
 
 
-def _batches(*, ids: bool) -> Iterator[str]:
+def batches(*, ids: bool) -> Iterator[list[dict[str, object]]]:
+    """Yield batches of a hundred results without end."""
     dice = random.Random(1)
     number = 0
     while True:
-        results = []
+        results: list[dict[str, object]] = []
         for channel, code, message in dice.choices(_SAID, k=BATCH):
-            result = {"channel": channel, "code": code, "message": message}
+            result: dict[str, object] = {"channel": channel, "code": code, "message": message}
             number += 1
             results.append(result | {"id": f"m-{number}"} if ids else result)
-        yield json.dumps(results)
+        yield results
