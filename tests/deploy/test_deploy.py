@@ -101,7 +101,7 @@ async def test_health_check_gives_the_password(make_settings: MakeSettings, tmp_
 
 # ---------------------------------------------------------------- systemd
 
-UNIT = DEPLOY / "systemd" / "push-result-exporter.runtime"
+UNIT = DEPLOY / "systemd" / "push-result-exporter.service"
 TEMPLATE = DEPLOY / "systemd" / "push-result-exporter@.service"
 
 

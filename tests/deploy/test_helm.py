@@ -139,7 +139,7 @@ def test_objects_find_each_other(release: Release) -> None:
     workload = release.workload
     labels = workload["spec"]["template"]["metadata"]["labels"].items()
     ports = {one["name"] for one in release.container["ports"]}
-    services = {one["metadata"]["name"]: one["spec"] for one in release.kinds("Runtime")}
+    services = {one["metadata"]["name"]: one["spec"] for one in release.kinds("Service")}
     tests = [one["metadata"]["labels"].items() for one in release.kinds("Pod")]
     selectors = [workload["spec"]["selector"]["matchLabels"]]
     for service in services.values():
@@ -193,9 +193,9 @@ def test_exporter_takes_the_settings(release: Release, monkeypatch: pytest.Monke
 
 @every
 def test_helm_test_asks_both_services(release: Release) -> None:
-    """Each check of the test Pod leads to a port of a Runtime, and the policy lets it through."""
+    """Each check of the test Pod leads to a port of a Service, and the policy lets it through."""
     pods = release.kinds("Pod")
-    services = {one["metadata"]["name"]: one["spec"] for one in release.kinds("Runtime")}
+    services = {one["metadata"]["name"]: one["spec"] for one in release.kinds("Service")}
     asked = set()
     for pod in pods:
         assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
