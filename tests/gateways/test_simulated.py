@@ -121,6 +121,10 @@ SHAPES = {
         auth = { scheme = "standard-webhooks", secrets = ["secrets"] }
         fields = { code = "status" }
     """,
+    "targets that tell items apart": """
+        auth = { scheme = "bearer", secrets = ["secrets"] }
+        fields = { code = "status", dedupe = ["token", "status"] }
+    """,
     "codes by default alone": """
         auth = { scheme = "none" }
         fields = { message = "text" }
