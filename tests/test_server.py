@@ -150,9 +150,15 @@ def test_taken_port_is_named(process: ExporterProcess, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scenario", ["healthy", "certificate-expired"])
-def test_demo_counts_signed_traffic(scenario: str) -> None:
-    """The demo signs, sends and counts, says where to look, and ends with success."""
+def test_demo_counts_signed_traffic(tmp_path: Path, scenario: str) -> None:
+    """The demo signs, sends and counts, says where to look, and ends with success.
+
+    Its receipts are accepted beside a gateway that somebody tries.
+    """
+    file = tmp_path / "acme.toml"
+    file.write_text("auth = { scheme = 'none' }\nfields = { code = 'status' }\n")
     flags = ["--ingest-port", "0", "--admin-port", "0", "--seconds", "2", "--rate", "50"]
+    flags += ["--gateway-files", str(file)]
     done = run("demo", "--scenario", scenario, *flags)
     assert done.returncode == 0, done.stderr
     assert "Open http://127.0.0.1:" in done.stdout
