@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,26 +150,41 @@ def test_taken_port_is_named(process: ExporterProcess, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scenario", ["healthy", "certificate-expired"])
-def test_demo_counts_signed_traffic(scenario: str) -> None:
-    """The demo signs, sends and counts, says where to look, and ends with success."""
+def test_demo_counts_signed_traffic(tmp_path: Path, scenario: str) -> None:
+    """The demo signs, sends and counts, says where to look, and ends with success.
+
+    Its receipts are accepted beside a gateway that somebody tries.
+    """
+    file = tmp_path / "acme.toml"
+    file.write_text("auth = { scheme = 'none' }\nfields = { code = 'status' }\n")
     flags = ["--ingest-port", "0", "--admin-port", "0", "--seconds", "2", "--rate", "50"]
+    flags += ["--gateway-files", str(file)]
     done = run("demo", "--scenario", scenario, *flags)
     assert done.returncode == 0, done.stderr
     assert "Open http://127.0.0.1:" in done.stdout
     assert "answers 200: 1" in done.stderr
 
 
-def test_demo_ends_at_a_signal() -> None:
-    """SIGINT ends the demo with success."""
+def test_demo_shows_receipts_until_a_signal() -> None:
+    """The demo counts receipts under their channel, from accepted to delivered; SIGINT ends it."""
     ports = ["--ingest-port", str(free_port()), "--admin-port", str(admin := free_port())]
-    command = [sys.executable, "-m", "exporter", "demo", *ports]
+    command = [sys.executable, "-m", "exporter", "demo", "--rate", "200", *ports]
+    url = f"http://127.0.0.1:{admin}"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
-        counted = f"http://127.0.0.1:{admin}/metrics"
-        wait_for(
-            lambda: answers(counted) and b'"2",severity="info"} 1' in fetch(counted), "traffic"
-        )
+        receipts = b'push_results_total{channel="mipush-receipts",code="1",severity="info"}'
+        wait_for(lambda: answers(url) and receipts in fetch(f"{url}/metrics"), "a receipt")
+        mipush = wait_for(lambda: delivered(url), "pushes that were delivered, and opened ones")
         demo.send_signal(signal.SIGINT)
         assert demo.wait(20) == 0
+    assert mipush["channel"] == "mipush"
+    assert mipush["accepted"] >= mipush["delivered"] > mipush["opened"]
+
+
+def delivered(url: str) -> dict[str, Any] | None:
+    """Return what receipts say of the last hour, once it is more than the first few."""
+    status = json.loads(fetch(f"{url}/api/v1/status"))
+    rows: list[dict[str, Any]] = status["deliveries_last_hour"]
+    return next((row for row in rows if row["delivered"] >= 40 and row["opened"]), None)
 
 
 @pytest.mark.parametrize("form", ["console", "json"])

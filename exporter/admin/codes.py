@@ -15,10 +15,12 @@ MAX_QUERY = 200
 """Characters of a query; the rest is left out."""
 
 
-def code_rows(tables: Tables) -> list[dict[str, str]]:
-    """List every row of the code tables."""
+def code_rows(tables: Tables) -> list[dict[str, Any]]:
+    """List every row of the code tables: all fields are texts but the aliases, a list of them."""
     return [
-        {"channel": table.channel, "code": code} | row.model_dump(mode="json", exclude=HOW_TO_MATCH)
+        {"channel": table.channel, "code": code}
+        | row.model_dump(mode="json", exclude=HOW_TO_MATCH)
+        | {"aliases": list(row.aliases)}
         for table in tables.values()
         for code, row in table.codes.items()
     ]
@@ -50,5 +52,6 @@ async def codes_json(request: web.Request) -> web.Response:
 
 def _has(row: dict[str, Any], words: list[str]) -> bool:
     alerts = [alert.name for alert in row["alerts"]]
-    text = " ".join([*filter(lambda cell: isinstance(cell, str), row.values()), *alerts]).casefold()
+    cells = [cell for cell in row.values() if isinstance(cell, str)]
+    text = " ".join([*cells, *row["aliases"], *alerts]).casefold()
     return all(word in text for word in words)

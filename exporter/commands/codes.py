@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import sys
+from typing import Any
 
 from exporter.admin.codes import code_rows
 from exporter.commands.explain import add_tables, tables
@@ -21,16 +22,20 @@ def print_codes(options: argparse.Namespace) -> int:
     if options.format == "json":
         json.dump(rows, sys.stdout, ensure_ascii=False, indent=1)
         print()
-    elif options.format == "csv":
+        return 0
+    rows = [row | {"aliases": " ".join(row["aliases"])} for row in rows]
+    if options.format == "csv":
         writer = csv.DictWriter(sys.stdout, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     else:
-        _print_table([("channel", "code", "severity", "category", "retry", "name")], rows)
+        _print_table(
+            [("channel", "code", "severity", "category", "retry", "name", "aliases")], rows
+        )
     return 0
 
 
-def _print_table(header: list[tuple[str, ...]], rows: list[dict[str, str]]) -> None:
+def _print_table(header: list[tuple[str, ...]], rows: list[dict[str, Any]]) -> None:
     lines = header + [tuple(row[name] for name in header[0]) for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:

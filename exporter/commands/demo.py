@@ -1,28 +1,38 @@
-"""The whole thing at once: an exporter, a key made on the spot, and signed traffic."""
+"""The whole thing at once: an exporter, secrets made on the spot, signed results and receipts."""
 
 import argparse
 import asyncio
 import contextlib
+import secrets
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from exporter.commands.sender import Progress, Summary
-from exporter.commands.simulator import GATEWAY, simulate
+from exporter.commands.gateways import described
+from exporter.commands.receipts import receipts
+from exporter.commands.sender import Call, Progress, Summary, send
+from exporter.commands.simulator import ACCEPTED, GATEWAY, results, signed_call
 from exporter.commands.traffic import progress as show_progress
 from exporter.commands.traffic import report, run
 from exporter.gateways.mps import signer
+from exporter.gateways.simulated import DescribedSigner
 from exporter.logs import configure_logs
 from exporter.server import Ports, running
 from exporter.settings import Settings, load_settings
 
+RECEIPTS, RECEIPTS_OF = "mipush-receipts", "MIUI"
+"""The shipped gateway that sends receipts, and MPS's word for the channel of the pushes."""
+
+Signed = Callable[[bytes], Call]
+"""Makes the call of a body, signed, to one webhook."""
+
 
 async def demo(
-    load: Callable[[Path, Path], Settings],
+    load: Callable[[Path, Path, Path], Settings],
     *,
     scenario: str,
     rate: float,
@@ -32,52 +42,91 @@ async def demo(
 ) -> Summary | None:
     """Run until `seconds` are over, or SIGINT or SIGTERM (then None).
 
-    `load` makes the settings from the path of a public key and of a ledger, both temporary.
+    `load` makes the settings from the paths of a public key, of a gateway's description and of a
+    ledger, all temporary.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    with tempfile.TemporaryDirectory(prefix="push-result-exporter-") as folder:
-        public = Path(folder, "public.pem")
-        public.write_bytes(
-            key.public_key().public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
-        )
-        settings = load(public, Path(folder, "ledger.sqlite3"))
-        async with running(settings) as (_service, ports):
+    with tempfile.TemporaryDirectory(prefix="push-result-exporter-") as name:
+        folder = Path(name)
+        public, description = folder / "public.pem", folder / f"{RECEIPTS}.toml"
+        sign_result, sign_receipt = signer(_make_key(public)), _describe(description)
+        settings = load(public, description, folder / "ledger.sqlite3")
+        async with running(settings) as (runtime, ports):
             ready(ports)
-            traffic = asyncio.create_task(
-                simulate(
-                    f"{ports.ingest_url}/webhooks/{GATEWAY}",
-                    signer(key),
-                    scenario=scenario,
-                    rate=rate,
-                    seconds=seconds,
-                    progress=progress,
-                )
+            gateway = described(str(description))
+            table = runtime.snapshot.tables.get(gateway.description.channel or "")
+            webhooks = f"{ports.ingest_url}/webhooks"
+            traffic = calls(
+                scenario,
+                receipts(gateway, table),
+                lambda body: signed_call(sign_result, f"{webhooks}/{GATEWAY}", body),
+                lambda body: signed_call(sign_receipt, f"{webhooks}/{RECEIPTS}", body),
             )
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait({traffic, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
-            if traffic.done():
-                return traffic.result()
-            traffic.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await traffic
+            sending = send(traffic, rate=rate, seconds=seconds, progress=progress)
+            return await _unless_stopped(asyncio.create_task(sending), stop)
+
+
+def _make_key(public: Path) -> rsa.RSAPrivateKey:
+    """Make a key pair and write the public one."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public.write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    return key
+
+
+def _describe(file: Path) -> DescribedSigner:
+    """Write the description of the receipts' gateway, and a secret beside it."""
+    secret = file.with_suffix(".secret")
+    secret.write_text(secrets.token_urlsafe(32))
+    file.write_text(f'use = "{RECEIPTS}"\n[auth]\nsecrets = ["{secret.name}"]\n')
+    return DescribedSigner(described(str(file)).description, file)
+
+
+def calls(
+    scenario: str,
+    receipt_bodies: Iterator[bytes],
+    result_call: Signed,
+    receipt_call: Signed,
+    seed: int | None = None,
+) -> Iterator[Call]:
+    """Yield the results of a scenario, and after each accepted push of the channel its receipt."""
+    previous = None
+    for result in results(scenario, seed):
+        yield result_call(result.body)
+        is_accepted = (result.kind.channel, result.kind.code) == (RECEIPTS_OF, ACCEPTED)
+        if is_accepted and result is not previous:  # one that is sent twice is one push
+            yield receipt_call(next(receipt_bodies))
+        previous = result
+
+
+async def _unless_stopped(traffic: asyncio.Task[Summary], stop: asyncio.Event) -> Summary | None:
+    """Wait for the end of the traffic, or end it at a signal."""
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({traffic, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if traffic.done():
+        return traffic.result()
+    traffic.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await traffic
     return None
 
 
 def run_demo(options: argparse.Namespace) -> int:
     """Run the demo."""
 
-    def load(key: Path, ledger: Path) -> Settings:
+    def load(key: Path, description: Path, ledger: Path) -> Settings:
         settings = load_settings(
             options.flags, options, mps_public_key_files=[key], ledger_path=ledger
         )
         configure_logs(settings.log_level, settings.log_format)
-        return settings
+        gateways = (*settings.gateway_files, description)  # beside those that somebody tries
+        return settings.model_copy(update={"gateway_files": gateways})
 
     def ready(ports: Ports) -> None:
         print(f"Signed results are being sent. Open {ports.admin_url}", flush=True)

@@ -14,6 +14,9 @@ from exporter.gateways.sending import Signer
 GATEWAY = mps.NAME
 """The gateway that is simulated."""
 
+ACCEPTED = 2
+"""The code of a push that the vendor took."""
+
 _DUPLICATES = 0.01  # share of results that are sent twice, as after a lost answer
 
 
@@ -27,23 +30,23 @@ class Kind(NamedTuple):
 
 
 _HEALTHY = [
-    Kind("IOS", 2, "Acked", 30),
+    Kind("IOS", ACCEPTED, "Acked", 30),
     Kind("IOS", 2009, "BadDeviceToken", 0.15),
     Kind("IOS", 2011, "Unregistered", 0.4),
-    Kind("HMS", 2, "Acked", 22),
+    Kind("HMS", ACCEPTED, "Acked", 22),
     Kind("HMS", 80000003, "Terminal is not online", 0.6),
     Kind("HMS", 80000004, "The app has been uninstalled", 0.3),
-    Kind("HONOR", 2, "Acked", 5),
-    Kind("HARMONYOS", 2, "Acked", 3),
-    Kind("MIUI", 2, "Acked", 14),
+    Kind("HONOR", ACCEPTED, "Acked", 5),
+    Kind("HARMONYOS", ACCEPTED, "Acked", 3),
+    Kind("MIUI", ACCEPTED, "Acked", 14),
     Kind("MIUI", 10029, "Illegal device", 0.1),
-    Kind("OPPO", 2, "Acked", 10),
+    Kind("OPPO", ACCEPTED, "Acked", 10),
     Kind("OPPO", 10000, "Invalid RegistrationId", 0.1),
-    Kind("VIVO", 2, "Acked", 8),
+    Kind("VIVO", ACCEPTED, "Acked", 8),
     Kind("VIVO", 10302, "Invalid regId", 0.1),
-    Kind("FCM", 2, "Acked", 5),
+    Kind("FCM", ACCEPTED, "Acked", 5),
     Kind("FCM", 90000003, "NotRegistered", 0.2),
-    Kind("ANDROID", 2, "Acked", 4),
+    Kind("ANDROID", ACCEPTED, "Acked", 4),
     Kind("ANDROID", 0, "DeviceNotOnlineOrNoResponse", 1),
 ]
 
@@ -64,7 +67,7 @@ SCENARIOS: dict[str, list[Kind]] = {
     ],
     "outage": [
         *(kind for kind in _HEALTHY if kind.channel != "HMS"),
-        Kind("HMS", 2, "Acked", 4),
+        Kind("HMS", ACCEPTED, "Acked", 4),
         Kind("HMS", 110, "Interface internal exception", 9),
         Kind("HMS", 111, "Server is busy", 6),
         Kind("HMS", 81000001, "Internal error", 6),
@@ -73,19 +76,35 @@ SCENARIOS: dict[str, list[Kind]] = {
 """What is sent, by name of the scenario."""
 
 
-def bodies(scenario: str, seed: int | None = None) -> Iterator[bytes]:
-    """Yield callback bodies for ever: the mix of a scenario, each with a message id of its own."""
+class Simulated(NamedTuple):
+    """A result as it is sent: what it says, and the body of the callback."""
+
+    kind: Kind
+    body: bytes
+
+
+def results(scenario: str, seed: int | None = None) -> Iterator[Simulated]:
+    """Yield results for ever: the mix of a scenario, each with a message id of its own.
+
+    One that is sent twice is the same object again.
+    """
     dice = random.Random(seed)  # noqa: S311 - traffic, not secrets
     kinds = SCENARIOS[scenario]
     weights = [kind.weight for kind in kinds]
     run = int(time.time() * 1000) if seed is None else seed
-    body = b""
+    result = None
     for number, kind in enumerate(iter(lambda: dice.choices(kinds, weights)[0], None)):
-        if body and dice.random() < _DUPLICATES:
-            yield body
+        if result and dice.random() < _DUPLICATES:
+            yield result
         identity, target = f"simulated_{run}_{number}", f"target-{dice.getrandbits(64):016x}"
         body = mps.write(kind.channel, kind.code, kind.message, identity, target)
-        yield body
+        result = Simulated(kind, body)
+        yield result
+
+
+def bodies(scenario: str, seed: int | None = None) -> Iterator[bytes]:
+    """Yield the bodies of a scenario's results for ever."""
+    return (result.body for result in results(scenario, seed))
 
 
 async def simulate(
@@ -104,11 +123,12 @@ async def simulate(
 
     They are those of the scenario, unless others are `made`.
     """
-    calls = (_call(signer, url, body) for body in made or bodies(scenario, seed))
+    calls = (signed_call(signer, url, body) for body in made or bodies(scenario, seed))
     return await send(calls, rate=rate, seconds=seconds, count=count, progress=progress)
 
 
-def _call(signer: Signer, url: str, body: bytes) -> Call:
+def signed_call(signer: Signer, url: str, body: bytes) -> Call:
+    """Make the call of a body, signed."""
     address, headers, signed = signer(url, body, f"simulated_{xxh3_64_hexdigest(body)}")
     known = {"Content-Type": "application/json"} | dict(headers)
     return Call(address, body if signed is None else signed, known)

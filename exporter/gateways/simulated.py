@@ -55,6 +55,8 @@ class Writer:
             _write(item, fields.message, message)
         if fields.id:
             _write(item, fields.id, identity)
+        elif not fields.dedupe:  # an equal body would be a duplicate
+            item["simulated"] = identity
         if isinstance(fields.count, Size):
             _put(item, fields.count.path, target if fields.count.separator else [target])
         return item

@@ -42,7 +42,9 @@ async def test_codes_as_json(exporter: Exporter) -> None:
     rows = json.loads(text)
     assert status == 200
     assert len(rows) == sum(len(table.codes) for table in load_tables().values())
-    fields = "channel code name description severity category retry action source origin alerts"
+    fields = (
+        "channel code name description severity category retry action source origin aliases alerts"
+    )
     assert {" ".join(row) for row in rows} == {fields}
 
 
@@ -265,6 +267,10 @@ async def test_codes_for_a_person(exporter: Exporter) -> None:
     assert 'id="apns-2009">' in page
     assert 'id="apns-2008" hidden>' in page
     assert 'id="oppo--2" hidden>' in page
+    assert f'<span id="shown">1</span> of {number}' in page
+    _, page = await get(exporter, "/codes?q=UNREGISTERED+messaging/registration-token")
+    assert 'id="fcm-90000003">' in page
+    assert "<code>messaging/registration-token-not-registered</code>" in page
     assert f'<span id="shown">1</span> of {number}' in page
     _, page = await get(exporter, "/codes?q=%22%3E%3Cscript%3E")
     assert "<script>" not in page

@@ -30,6 +30,7 @@ COLUMNS = [
     "action",
     "source",
     "origin",
+    "aliases",
 ]
 MINUS_ONE = [
     "mps -1 WaitingForVerify",
@@ -143,6 +144,9 @@ def test_codes_as_json(capsys: Capture) -> None:
         for table in load_tables().values()
         for code, row in table.codes.items()
     ]
+    aliases = {(row["channel"], row["code"]): row.pop("aliases") for row in rows}
+    assert aliases["fcm", "90000003"][0] == "UNREGISTERED"
+    assert aliases["apns", "2009"] == []
     assert all(isinstance(text, str) and text for row in rows for text in row.values())
 
 
@@ -151,7 +155,10 @@ def test_codes_as_csv(capsys: Capture) -> None:
     reader = csv.DictReader(io.StringIO(printed(capsys, "codes", "--format", "csv")), strict=True)
     rows = list(reader)
     assert reader.fieldnames == COLUMNS
-    assert rows == json.loads(printed(capsys, "codes", "--format", "json"))
+    assert rows == [
+        row | {"aliases": " ".join(row["aliases"])}
+        for row in json.loads(printed(capsys, "codes", "--format", "json"))
+    ]
 
 
 @pytest.mark.parametrize("words", [[], ["--format", "table"]])
@@ -159,11 +166,11 @@ def test_codes_as_a_table(capsys: Capture, words: list[str]) -> None:
     """`codes` prints a line a row, with aligned columns and no trailing blanks."""
     header, *lines = printed(capsys, "codes", *words).splitlines()
     rows = json.loads(printed(capsys, "codes", "--format", "json"))
-    assert header.split() == ["channel", "code", "severity", "category", "retry", "name"]
-    name = header.index("name")
-    assert [(*line.split()[:2], line[name:]) for line in lines] == [
-        (row["channel"], row["code"], row["name"]) for row in rows
-    ]
+    assert header.split() == ["channel", "code", "severity", "category", "retry", "name", "aliases"]
+    name, aliases = header.index("name"), header.index("aliases")
+    assert [
+        (*line.split()[:2], line[name:aliases].rstrip(), line[aliases:].split()) for line in lines
+    ] == [(row["channel"], row["code"], row["name"], row["aliases"]) for row in rows]
     assert all(line == line.rstrip() for line in lines)
 
 

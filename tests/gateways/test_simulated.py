@@ -109,3 +109,43 @@ async def test_commands_send_what_a_description_reads(tmp_path: Path) -> None:
         counted = await exporter.counted()
     assert sum(counted.values()) == 10
     assert {channel for channel, _, _ in counted} == {"huawei-receipts"}
+
+
+SHAPES = {
+    "a form of flat fields": """
+        auth = { scheme = "query", name = "token", secrets = ["secrets"] }
+        content = { format = "form" }
+        fields = { code = "status", id = "message" }
+    """,
+    "nothing that tells items apart": """
+        auth = { scheme = "standard-webhooks", secrets = ["secrets"] }
+        fields = { code = "status" }
+    """,
+    "targets that tell items apart": """
+        auth = { scheme = "bearer", secrets = ["secrets"] }
+        fields = { code = "status", dedupe = ["token", "status"] }
+    """,
+    "codes by default alone": """
+        auth = { scheme = "none" }
+        fields = { message = "text" }
+        default = { code = "1" }
+    """,
+    "an id of its own or the key of a map": """
+        auth = { scheme = "bearer", secrets = ["secrets"] }
+        items = { path = "*" }
+        fields = { code = "status", id = ["id", "@key"] }
+    """,
+}
+
+
+@pytest.mark.parametrize("described", SHAPES.values(), ids=SHAPES)
+async def test_receipts_of_other_shapes_are_counted(tmp_path: Path, described: str) -> None:
+    """Whatever shape and scheme a description has, each receipt that is sent is counted once."""
+    sender = Sender("acme", SENDERS[0].sign, f'channel = "meizu-receipts"\n{described}')
+    async with started(sender.settings(tmp_path, NEW)) as exporter:
+        words = ["--gateway", str(tmp_path / "acme.toml"), "--count", "9", "--rate", "1000"]
+        url = f"{exporter.ingest}/webhooks/acme"
+        assert await asyncio.to_thread(main, ["simulate", *words, "--url", url]) == 0
+        counted = await exporter.counted()
+    assert sum(counted.values()) == 9
+    assert {(channel, severity) for channel, _, severity in counted} == {("meizu-receipts", "info")}
