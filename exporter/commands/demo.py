@@ -11,10 +11,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from exporter.commands.progress import ProgressLine
 from exporter.commands.sender import Progress, Summary
 from exporter.commands.simulator import GATEWAY, simulate
-from exporter.commands.traffic import progress as show_progress
-from exporter.commands.traffic import report, run
+from exporter.commands.traffic import report, run, show
 from exporter.gateways.mps import signer
 from exporter.logs import configure_logs
 from exporter.server import Ports, running
@@ -83,6 +83,7 @@ def run_demo(options: argparse.Namespace) -> int:
         print(f"Signed results are being sent. Open {ports.admin_url}", flush=True)
         print("Ctrl-C ends the demo.", flush=True)
 
+    line = ProgressLine()
     summary = run(
         demo(
             load,
@@ -90,7 +91,7 @@ def run_demo(options: argparse.Namespace) -> int:
             rate=options.rate,
             seconds=options.seconds,
             ready=ready,
-            progress=show_progress(),
+            progress=lambda summary: show(line, summary, options.seconds),
         )
     )
-    return report(summary) if summary else 0
+    return report(line, summary) if summary else 0
