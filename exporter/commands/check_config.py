@@ -15,8 +15,13 @@ def check_config(options: argparse.Namespace) -> int:
     snapshot = load_snapshot(settings)
     if settings.ledger_url:
         ledger_address(settings).password()
-    for name, value in settings.model_dump(mode="json").items():
-        print(f"{name.upper()} = {json.dumps(value)}")
+    effective = {name.upper(): value for name, value in settings.model_dump(mode="json").items()}
+    if options.json:
+        json.dump({"settings": effective, "warnings": snapshot.warnings}, sys.stdout, indent=1)
+        print()
+        return 0
+    for name, value in effective.items():
+        print(f"{name} = {json.dumps(value)}")
     for warning in snapshot.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print("The configuration is good.")

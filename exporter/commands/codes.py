@@ -13,6 +13,9 @@ from exporter.commands.explain import add_tables, tables
 def add_codes(parser: argparse.ArgumentParser) -> None:
     """Give the command its flags."""
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    parser.add_argument(
+        "--json", dest="format", action="store_const", const="json", help="as --format json"
+    )
     add_tables(parser)
 
 

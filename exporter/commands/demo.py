@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from exporter.commands.gateways import described
+from exporter.commands.progress import ProgressLine
 from exporter.commands.receipts import receipts
 from exporter.commands.sender import Call, Progress, Summary, send
 from exporter.commands.simulator import ACCEPTED, GATEWAY, results, signed_call
-from exporter.commands.traffic import progress as show_progress
-from exporter.commands.traffic import report, run
+from exporter.commands.traffic import report, run, show
 from exporter.gateways.mps import signer
 from exporter.gateways.simulated import DescribedSigner
 from exporter.logs import configure_logs
@@ -132,6 +132,7 @@ def run_demo(options: argparse.Namespace) -> int:
         print(f"Signed results are being sent. Open {ports.admin_url}", flush=True)
         print("Ctrl-C ends the demo.", flush=True)
 
+    line = ProgressLine()
     summary = run(
         demo(
             load,
@@ -139,7 +140,7 @@ def run_demo(options: argparse.Namespace) -> int:
             rate=options.rate,
             seconds=options.seconds,
             ready=ready,
-            progress=show_progress(),
+            progress=lambda summary: show(line, summary, options.seconds),
         )
     )
-    return report(summary) if summary else 0
+    return report(line, summary) if summary else 0

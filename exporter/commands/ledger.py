@@ -3,11 +3,11 @@
 import argparse
 import json
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from exporter.commands.progress import ProgressLine, bar
 from exporter.commands.traffic import run
 from exporter.errors import ConfigurationError
 from exporter.ledger.stores import ledger_address
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _SETTINGS = ("config", "ledger_url", "ledger_password_file", "ledger_path", "instance")
 _FOLDED = "departed"
-_BAR = 30  # characters
 
 Result = TypeVar("Result")
 
@@ -38,7 +37,7 @@ def add_ledger(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         return added
 
     listing = command("list", _list, "List instances, their totals and last commits.")
-    listing.add_argument("--json", action="store_true", help="print JSON")
+    _add_json(listing)
     making = command("init", _init, "Create the schema, or what is missing of it.")
     making.add_argument("--grant-to", metavar="ROLE", help="role of the exporters; only its rights")
     making.add_argument("--print", action="store_true", help="print the SQL, and change nothing")
@@ -53,14 +52,25 @@ def add_ledger(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     folding.add_argument(
         "--into", default=_FOLDED, help="instance that gets the counts; no replica runs as it"
     )
-    command("copy", _copy, "Copy the SQLite ledger at LEDGER_PATH, of a stopped exporter.")
+    _add_json(folding)
+    _add_json(
+        command("copy", _copy, "Copy the SQLite ledger at LEDGER_PATH, of a stopped exporter.")
+    )
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _print_json(value: object) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=1)
+    print()
 
 
 def _list(options: argparse.Namespace) -> int:
     instances = _administer(options, lambda _settings, ledger: ledger.instances())
     if options.json:
-        json.dump([one._asdict() for one in instances], sys.stdout, ensure_ascii=False, indent=1)
-        print()
+        _print_json([one._asdict() for one in instances])
         return 0
     rows = [("INSTANCE", "STATE", "RESULTS", "LAST COMMIT"), *map(_row, instances)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -101,6 +111,9 @@ def _init(options: argparse.Namespace) -> int:
 
 def _fold(options: argparse.Namespace) -> int:
     folded, running = _administer(options, lambda _settings, ledger: _fold_in(options, ledger))
+    if options.json:
+        _print_json({"into": options.into, "folded": folded, "running": running})
+        return int(bool(running))
     print(
         f"Folded into {options.into}: {', '.join(folded)}."
         if folded
@@ -135,36 +148,23 @@ async def _fold_in(
 
 
 def _copy(options: argparse.Namespace) -> int:
-    results, keys, instance = _administer(options, _copy_in)
-    start, end = ("\r", "\x1b[K") if sys.stderr.isatty() else ("", "")
-    print(
-        f"{start}Copied {results:,} results and {keys:,} deduplication keys; {instance} goes on "
-        f"from them.{end}",
-        file=sys.stderr,
-    )
-    return 0
+    line = ProgressLine()
 
-
-async def _copy_in(settings: Settings, ledger: "Administration") -> tuple[int, int, str]:
-    results, keys = await ledger.copy(
-        settings.ledger_path, settings.instance, settings.dedupe_window_seconds, _progress()
-    )
-    return results, keys, settings.instance
-
-
-def _progress() -> Callable[[int, int], None]:
-    """Draw a bar on a terminal, ten times a second; elsewhere nothing."""
-    shown = 0.0
+    async def copy(settings: Settings, ledger: "Administration") -> tuple[int, int, str]:
+        window, instance = settings.dedupe_window_seconds, settings.instance
+        results, keys = await ledger.copy(settings.ledger_path, instance, window, show)
+        return results, keys, instance
 
     def show(done: int, total: int) -> None:
-        nonlocal shown
-        if sys.stderr.isatty() and (time.monotonic() - shown >= 0.1 or done == total):  # noqa: PLR2004
-            shown = time.monotonic()
-            bar = "#" * (_BAR * done // total)
-            text = f"[{bar:.<{_BAR}}] {done:,} of {total:,} keys"
-            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+        line.show(lambda: f"{bar(done, total)} {done:,} of {total:,} keys", last=done == total)
 
-    return show
+    results, keys, instance = _administer(options, copy)
+    line.end(
+        f"Copied {results:,} results and {keys:,} deduplication keys; {instance} goes on from them."
+    )
+    if options.json:
+        _print_json({"results": results, "keys": keys, "instance": instance})
+    return 0
 
 
 def _administer(

@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     serving = command("serve", serve, "Run the exporter.")
     serving.set_defaults(flags=add_flags(serving))
     checking = command("check-config", check_config, "Check settings, keys and code tables.")
+    checking.add_argument("--json", action="store_true", help="print settings and warnings as JSON")
     checking.set_defaults(flags=add_flags(checking))
     add_codes(command("codes", print_codes, "Print the code tables."))
     add_explain(command("explain", explain, "Say what a code or a payload means."))

@@ -2,8 +2,8 @@
 
 import argparse
 import asyncio
+import json
 import sys
-import time
 from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
@@ -13,9 +13,10 @@ import uvloop
 
 from exporter.commands.explain import add_tables, tables
 from exporter.commands.gateways import add_gateways, described, described_signers, gateways
+from exporter.commands.progress import ProgressLine, bar
 from exporter.commands.receipts import receipts
 from exporter.commands.replay import calls, check_url
-from exporter.commands.sender import Progress, Summary, send
+from exporter.commands.sender import Summary, send
 from exporter.commands.simulator import GATEWAY, SCENARIOS, simulate
 from exporter.gateways.registry import signers
 from exporter.gateways.sending import unsigned
@@ -45,6 +46,7 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     _add_key(parser)
     parser.add_argument("--count", type=int, help="how many results, in place of a time")
     parser.add_argument("--seed", type=int, help="send the same results again")
+    _add_json(parser)
 
 
 def add_replay(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +73,13 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
         help="Standard Webhooks secret that signs for /webhooks/results",
     )
     add_gateways(parser)
+    _add_json(parser)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", action="store_true", help="print what became of the requests as JSON"
+    )
 
 
 def _add_rate(parser: argparse.ArgumentParser, text: str) -> None:
@@ -99,6 +108,7 @@ def run_simulate(options: argparse.Namespace) -> int:
         channel = gateway.description.channel or ""
         name, made = gateway.name, receipts(gateway, tables(options).get(channel), options.seed)
         signer = DescribedSigner(gateway.description, Path(options.gateway))
+    line = ProgressLine()
     work = simulate(
         options.url or f"http://127.0.0.1:10987/webhooks/{name}",
         signer,
@@ -108,9 +118,9 @@ def run_simulate(options: argparse.Namespace) -> int:
         count=options.count,
         seed=options.seed,
         made=made,
-        progress=progress(),
+        progress=lambda summary: show(line, summary, options.seconds, options.count),
     )
-    return report(run(work))
+    return report(line, run(work), as_json=options.json)
 
 
 def run_replay(options: argparse.Namespace) -> int:
@@ -121,26 +131,33 @@ def run_replay(options: argparse.Namespace) -> int:
     captured = read_captured(options.file)
     known = {**known, **described_signers(options)}
     sending = calls(captured, check_url(options.url), gateways(options), known)
-    return report(run(send(sending, rate=options.rate, progress=progress())))
+    line = ProgressLine()
+    work = send(sending, rate=options.rate, progress=lambda summary: show(line, summary))
+    return report(line, run(work), as_json=options.json)
 
 
-def progress() -> Progress:
-    """Rewrite one line on a terminal, ten times a second; elsewhere say nothing."""
-    shown = 0.0
+def show(
+    line: ProgressLine, summary: Summary, seconds: float | None = None, count: int | None = None
+) -> None:
+    """Say what has been sent so far, with a bar where it is known how much there is to send."""
 
-    def show(summary: Summary) -> None:
-        nonlocal shown
-        if sys.stderr.isatty() and time.monotonic() - shown >= 0.1:  # noqa: PLR2004
-            shown = time.monotonic()
-            print(f"\r{_sum(summary)}\x1b[K", end="", file=sys.stderr, flush=True)
+    def text() -> str:
+        shares = [
+            done / total
+            for done, total in ((summary.seconds, seconds), (summary.sent, count))
+            if total
+        ]
+        return f"{bar(max(shares), 1)} {_sum(summary)}" if shares else _sum(summary)
 
-    return show
+    line.show(text)
 
 
-def report(summary: Summary) -> int:
-    """Say what became of all calls; 1 if anything was not accepted."""
-    start, end = ("\r", "\x1b[K") if sys.stderr.isatty() else ("", "")
-    print(f"{start}{_sum(summary)}{end}", file=sys.stderr)
+def report(line: ProgressLine, summary: Summary, *, as_json: bool = False) -> int:
+    """Say what became of all requests; 1 if anything was not accepted."""
+    line.end(_sum(summary))
+    if as_json:
+        json.dump(summary._asdict() | {"all_accepted": summary.all_accepted}, sys.stdout, indent=1)
+        print()
     return int(not summary.all_accepted)
 
 

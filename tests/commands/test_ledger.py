@@ -114,8 +114,12 @@ def test_fold(address: Address, server: Server, capsys: pytest.CaptureFixture[st
         ("c", "2"): 1,
         ("c", "2009"): 1,
     }
-    assert main(["ledger", "fold", "--unseen-hours", "0"]) == 0
-    assert capsys.readouterr().out == "Folded into departed: c.\n"
+    assert main(["ledger", "fold", "--unseen-hours", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "into": "departed",
+        "folded": ["c"],
+        "running": [],
+    }
     assert totals(server) == {("departed", "2"): 3, ("departed", "2009"): 3}
     assert main(["ledger", "fold", "--unseen-hours", "1"]) == 0
     assert "no departed instance" in capsys.readouterr().out
@@ -161,12 +165,16 @@ def test_copy(
     assert totals(server) == {("new", "2"): 12_346, ("new", "2009"): 1}
 
 
-def test_copy_of_old_counts_alone(address: Address, server: Server, tmp_path: Path) -> None:
+def test_copy_of_old_counts_alone(
+    address: Address, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A ledger whose keys are all past the window moves with its counts."""
     del address
     make_file(tmp_path / "old.sqlite3", 0)
     assert main(["ledger", "init"]) == 0
-    assert main(["ledger", "copy"]) == 0
+    capsys.readouterr()
+    assert main(["ledger", "copy", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"results": 1, "keys": 0, "instance": "new"}
     assert totals(server)["new", "2009"] == 1
     assert server.execute("SELECT count(*) FROM push_result_exporter.keys", "fresh") == [(0,)]
 

@@ -157,7 +157,7 @@ def test_codes_as_csv(capsys: Capture) -> None:
     assert reader.fieldnames == COLUMNS
     assert rows == [
         row | {"aliases": " ".join(row["aliases"])}
-        for row in json.loads(printed(capsys, "codes", "--format", "json"))
+        for row in json.loads(printed(capsys, "codes", "--json"))
     ]
 
 
@@ -577,6 +577,30 @@ def test_replay_shows_its_progress(tmp_path: Path) -> None:
     assert b"answers no answer: 3" in shown
 
 
+def test_simulate_draws_a_bar_and_prints_json() -> None:
+    """Where the end is known a terminal shows a bar; `--json` is the summary for a script."""
+    terminal, inside = os.openpty()
+    words = [sys.executable, "-m", "exporter", "simulate", "--url", "http://127.0.0.1:1", "--json"]
+    words += ["--count", "3", "--rate", "5"]
+    done = subprocess.run(
+        words, stdout=subprocess.PIPE, stderr=inside, check=False, cwd=ROOT, timeout=60
+    )
+    os.close(inside)
+    shown = os.read(terminal, 65536)
+    os.close(terminal)
+    assert done.returncode == 1
+    assert b"\r[##########....................] 1 call sent, " in shown
+    summary = json.loads(done.stdout)
+    assert summary.pop("seconds") > 0
+    assert summary == {
+        "sent": 3,
+        "answers": {"no answer": 3},
+        "results": {},
+        "reasons": {},
+        "all_accepted": False,
+    }
+
+
 def test_check_config_of_a_good_configuration(
     capsys: Capture, tmp_path: Path, keys: KeyPair, own_table: str
 ) -> None:
@@ -592,6 +616,10 @@ def test_check_config_of_a_good_configuration(
     assert "LEDGER_SYNC = " in out
     assert out.endswith("The configuration is good.\n")
     assert "a-very-secret-token" not in out
+    found = json.loads(printed(capsys, "check-config", *words, "--json"))
+    assert found["settings"]["INGEST_PORT"] == 1234
+    assert found["settings"]["MPS_PUBLIC_KEY_FILES"] == [str(keys.public)]
+    assert found["warnings"] == []
 
 
 @pytest.mark.parametrize("name", ["serve", "check-config"])

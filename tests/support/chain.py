@@ -5,10 +5,9 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -20,13 +19,16 @@ from tests.support.programs import (
     ExporterProcess,
     answers,
     beside,
+    exporter_process,
     fetch,
     free_port,
     program,
+    prometheus,
     started,
     wait_for,
 )
-from tests.support.rules import ALERTMANAGER, PROMETHEUS, RULES, read
+from tests.support.receiver import Receiver, receiver
+from tests.support.rules import ALERTMANAGER, PROMETHEUS, RULES, read, sends_resolved
 
 MAX_PENDING_RESULTS = 20
 """Few enough for a batch to be refused while others wait, enough for the simulators."""
@@ -51,48 +53,20 @@ def shortened(text: str) -> str:
     return re.sub(r"(?<!\w)(?:\d+[dhms])+(?!\w)", shorten, short)
 
 
-class Receiver(ThreadingHTTPServer):
-    """A webhook that keeps what Alertmanager sends, by the path that it was sent to."""
+def _redirected(shipped: dict[str, Any], url: str) -> dict[str, Any]:
+    """Send a receiver's alerts to our URL, and to `/message` what a person reads.
 
-    def __init__(self) -> None:
-        self.alerts: dict[tuple[str, str, str], dict[str, Any]] = {}
-        """The latest state of each alert by path, name and channel."""
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def told(self, path: str, alert: str, channel: str = "") -> dict[str, Any] | None:
-        """Return an alert as it was sent to a path while it was firing."""
-        return self.alerts.get((path, alert, channel))
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        for alert in body["alerts"]:
-            labels = alert["labels"]
-            key = (self.path.strip("/"), labels["alertname"], labels.get("channel", ""))
-            if alert["status"] == "firing":
-                first = self.server.alerts.get(key, {}).get("first_told_at", time.time())
-                self.server.alerts[key] = alert | {"first_told_at": first}
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as it is inherited
-        """Write nothing."""
-
-
-@contextmanager
-def receiver() -> Iterator[Receiver]:
-    """Run the webhook inside the block."""
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.1,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    That is the shipped template's text for Slack, and the texts of the alerts for mail and pager.
+    """
+    ((kind, [config]),) = ((key, value) for key, value in shipped.items() if key != "name")
+    webhooks: list[dict[str, object]] = [{"url": url}]
+    if kind == "slack_configs":
+        chat = {kind: [config | {"api_url": f"{url}/message"}]}
+    else:
+        chat = {}
+        resolved = sends_resolved(shipped["name"])
+        webhooks.append({"url": f"{url}/message", "send_resolved": resolved})
+    return {"name": shipped["name"], "webhook_configs": webhooks, **chat}
 
 
 @contextmanager
@@ -101,13 +75,8 @@ def alertmanager(
 ) -> Iterator[str]:
     """Run Alertmanager with our routes, at a pace; every receiver is a path of the webhook."""
     config = yaml.safe_load(pace(ALERTMANAGER.read_text("utf-8")))
-    config["receivers"] = [
-        {
-            "name": one["name"],
-            "webhook_configs": [{"url": f"http://127.0.0.1:{told.server_port}/{one['name']}"}],
-        }
-        for one in config["receivers"]
-    ]
+    base = f"http://127.0.0.1:{told.server_port}"
+    config["receivers"] = [_redirected(one, f"{base}/{one['name']}") for one in config["receivers"]]
     file = folder / "alertmanager.yml"
     file.write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"
@@ -154,8 +123,42 @@ class Chain(NamedTuple):
     prometheus: str
     alertmanager: str
     told: Receiver
-    key: Path
     folder: Path
+    key: Path | None = None
+    """The private key of the simulator."""
+
+
+@contextmanager
+def chain(
+    folder: Path, *, short: bool, key: Path | None = None, **settings: object
+) -> Iterator[Chain]:
+    """Run everything with the shipped files: as they are, or a minute takes a second.
+
+    Senders to the generic webhook have the token.
+    """
+    (folder / "token").write_text(TOKEN)
+    with (
+        exporter_process(folder, results_token_files=folder / "token", **settings) as exporter,
+        receiver() as told,
+        alertmanager(folder, told, pace=shortened if short else str) as alerts,
+    ):
+        config = (
+            prometheus_config(folder, exporter, alerts)
+            if short
+            else connected(RULES, exporter, alerts)
+        )
+        with prometheus(folder, config) as url:
+            yield Chain(exporter, url, alerts, told, folder, key)
+
+
+def post_results(url: str, traffic: Iterable[tuple[str, str | int, float]], seconds: float) -> None:
+    """Post the results of so many seconds: of each channel and code so many per second."""
+    results = [
+        {"channel": channel, "code": code, "count": max(1, round(rate * seconds))}
+        for channel, code, rate in traffic
+    ]
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    fetch(f"{url}/webhooks/results", json.dumps(results).encode(), headers)
 
 
 @contextmanager

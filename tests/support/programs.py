@@ -204,6 +204,18 @@ def mounted(source: str | Path, folder: Path, *flags: str) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def fill(disk: Path) -> Path:
+    """Leave no room on a disk; return the file that takes it."""
+    filler = disk / "filler"
+    with filler.open("ab", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            return filler
+    raise AssertionError("the disk has no bottom")
+
+
 @contextmanager
 def prometheus(folder: Path, config: str, *flags: str) -> Iterator[str]:
     """Run Debian's Prometheus with a configuration; give its URL."""

@@ -43,6 +43,13 @@ ALERTS = [
 EXPRESSIONS = {**RECORDED, **{alert.name: alert.expression for alert in ALERTS}}
 
 
+def sends_resolved(receiver: str) -> bool:
+    """Whether a receiver of alertmanager.yml is told that an alert is resolved."""
+    (config,) = (one for one in read(ALERTMANAGER)["receivers"] if one["name"] == receiver)
+    kinds = [kind for name, kind in config.items() if name != "name"]
+    return all(one.get("send_resolved", True) for kind in kinds for one in kind)
+
+
 def code_blocks(runbook: str, language: str) -> list[str]:
     """Return the code of a runbook that is in a language."""
     found = re.findall(

@@ -4,18 +4,14 @@ The shipped Prometheus and Alertmanager files as they are, but for addresses. Te
 some of normal traffic one channel dies, one is rejected, and a fifth of the tokens of one are bad.
 """
 
-import json
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.support.chain import Receiver, alertmanager, connected, receiver
-from tests.support.exporter import TOKEN
-from tests.support.programs import exporter_process, fetch, prometheus
-from tests.support.rules import RULES
+from tests.support.chain import chain, post_results
+from tests.support.receiver import Receiver
 
 NORMAL_SECONDS = 200
 TROUBLE_SECONDS = 400
@@ -40,14 +36,9 @@ EXPECTED = {
 
 def play(ingest: str, traffic: list[tuple[str, int, float]], seconds: float) -> None:
     """Post results every five seconds."""
-    headers = {"Authorization": f"Bearer {TOKEN}"}
     end = time.monotonic() + seconds
     while (begun := time.monotonic()) < end:
-        results = [
-            {"channel": channel, "code": code, "count": max(1, round(rate * 5))}
-            for channel, code, rate in traffic
-        ]
-        fetch(f"{ingest}/webhooks/results", json.dumps(results).encode(), headers)
+        post_results(ingest, traffic, 5)
         time.sleep(max(0.0, begun + 5 - time.monotonic()))
 
 
@@ -67,19 +58,12 @@ def say(line: str) -> None:
 
 def main() -> int:
     """Measure and print; fail if a message took too long or one was not expected."""
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        (folder / "token").write_text(TOKEN)
-        exporter = stack.enter_context(
-            exporter_process(folder, results_token_files=folder / "token")
-        )
-        told = stack.enter_context(receiver())
-        alerts = stack.enter_context(alertmanager(folder, told, pace=str))
-        stack.enter_context(prometheus(folder, connected(RULES, exporter, alerts)))
-        play(exporter.ingest, NORMAL, NORMAL_SECONDS)
+    with tempfile.TemporaryDirectory() as name, chain(Path(name), short=False) as path:
+        told, ingest = path.told, path.exporter.ingest
+        play(ingest, NORMAL, NORMAL_SECONDS)
         assert not told.alerts, told.alerts.keys()
         begun = time.time()
-        play(exporter.ingest, TROUBLE, TROUBLE_SECONDS)
+        play(ingest, TROUBLE, TROUBLE_SECONDS)
         took = {one: first_told(told, *one) for one in EXPECTED}
         unexpected = {key[1:] for key in told.alerts} - EXPECTED.keys()
     late = False

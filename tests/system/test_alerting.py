@@ -18,23 +18,21 @@ from tests.support.chain import (
     MAX_PENDING_RESULTS,
     Chain,
     alertmanager,
+    chain,
     played,
-    prometheus_config,
     query,
-    receiver,
     strangers,
 )
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import (
     Settings,
     beside,
-    exporter_process,
     fetch,
     frozen,
     program,
-    prometheus,
     wait_for,
 )
+from tests.support.receiver import receiver
 from tests.support.rules import (
     ALERTS,
     EXPRESSIONS,
@@ -65,21 +63,13 @@ origin = "operator"
 def running(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[Chain]:
     """Run everything while three scenarios are played at once, and strangers call."""
     folder = tmp_path_factory.mktemp("alerting")
-    (folder / "token").write_text(TOKEN)
     (folder / "quiet.toml").write_text(OWN_CHANNEL)
     settings: Settings = {
         "mps_public_key_files": keys.public,
-        "results_token_files": folder / "token",
         "code_table_files": folder / "quiet.toml",
         "max_pending_results": MAX_PENDING_RESULTS,
     }
-    with (
-        exporter_process(folder, **settings) as exporter,
-        receiver() as told,
-        alertmanager(folder, told) as alerts,
-        prometheus(folder, prometheus_config(folder, exporter, alerts)) as url,
-    ):
-        path = Chain(exporter, url, alerts, told, keys.private, folder)
+    with chain(folder, short=True, key=keys.private, **settings) as path:
         # Each makes the shares of the others smaller; with these rates all are well above.
         rates = {"bad-device-token-spike": 120, "throttled": 120, "outage": 60}
         with played(path, rates), strangers(path, seconds=20):

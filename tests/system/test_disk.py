@@ -20,6 +20,7 @@ from tests.support.programs import (
     exporter_process,
     exporter_starting,
     fetch,
+    fill,
     mounted,
     serves,
     wait_for,
@@ -43,18 +44,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a file system of 16 MiB."""
     with mounted("tmpfs", tmp_path / "disk", "-t", "tmpfs", "-o", f"size={DISK_BYTES}") as folder:
         yield folder
-
-
-def fill(disk: Path) -> Path:
-    """Leave no room on a disk; return the file that takes it."""
-    filler = disk / "filler"
-    with filler.open("ab", buffering=0) as file:
-        try:
-            while file.write(bytes(4096)):
-                pass
-        except OSError:
-            return filler
-    raise AssertionError("the disk has no bottom")
 
 
 def make_calls(number: int, *, items: int = 20) -> list[Call]:
