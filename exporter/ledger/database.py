@@ -79,11 +79,6 @@ class Database:
         """What each transaction sets it to, or None for the server's own."""
         self._connection: psycopg.AsyncConnection[Any] | None = None
 
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection that nothing has spoiled yet."""
-        return self._connection is not None
-
     async def connect(self) -> None:
         """Connect, if there is no connection; raises StoreError or ConfigurationError."""
         if self._connection:

@@ -288,6 +288,7 @@ def test_explain_shows_what_each_path_gave(tmp_path: Path) -> None:
         {"kind": "push", "a": None, "b": 7, "targets": "tok1,tok2", "token": "tok3"},
         {"kind": "mail"},
         {"kind": "push"},
+        {"kind": "push", "a": [1, 2], "b": {"x": 1}},
     ]
     classifier = Classifier(load_tables((), ["acme"]))
     told = explain_payload(classifier, {"acme": gateway}, [Payload(json.dumps(items).encode())])
@@ -300,11 +301,21 @@ def test_explain_shows_what_each_path_gave(tmp_path: Path) -> None:
         "  dedupe = token: there, and only hashed",
         "item 1: skipped: items.only does not want it",
         "item 2: rejected: code_missing",
+        "  code = a: an array of 2",
+        "  code = b: an object",
         "1 skipped",
     ):
         assert line in shown
     assert "tok1" not in shown + render_json(told)
     assert "tok3" not in shown + render_json(told)
+
+
+def test_explain_reads_the_keys_of_a_map(tmp_path: Path) -> None:
+    """Where items are the values of a map, a path may give an item's key."""
+    gateway = load(tmp_path, '[items]\npath = "*"\n[fields]\ncode = "@key"\n')
+    classifier = Classifier(load_tables((), sorted(gateway.channels)))
+    told = explain_payload(classifier, {"acme": gateway}, [Payload(b'{"2009": {"n": 1}}')])
+    assert "  code = @key: '2009'" in render_text(told)
 
 
 # --- any body and any description ---

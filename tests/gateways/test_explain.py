@@ -16,7 +16,9 @@ from exporter.classification.tables import CHANNELS, load_tables
 from exporter.commands.explain_text import render_json, render_text
 from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways import trace
+from exporter.gateways.registry import find_gateway
 from exporter.gateways.trace import Explanation, Payload, Signature
+from exporter.settings import load_settings
 from tests.support.gateways import unsigned_gateways
 
 GATEWAYS = unsigned_gateways()
@@ -413,3 +415,11 @@ def test_any_payload_is_explained_or_refused(payload: bytes) -> None:
         told = explained(payload)
         assert render_text(told)
         assert json.loads(render_json(told))["code"] is None
+
+
+def test_a_gateway_is_found_by_its_name() -> None:
+    """A name of a gateway that is there comes first; the generic format claims no body itself."""
+    settings = load_settings(allow_unsigned=True)
+    for name, gateway in GATEWAYS.items():
+        assert find_gateway(name, GATEWAYS, settings) is gateway
+    assert not GATEWAYS["results"].recognizes(b'{"code": 2}')

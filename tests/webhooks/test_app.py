@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from tests.support.exporter import TOKEN, Exporter
@@ -145,6 +146,37 @@ async def test_other_ways_to_speak_http(exporter: Exporter) -> None:
     )
     assert head.startswith(b"HTTP/1.1 405 ")
     assert head.endswith(b"\r\n\r\n")
+
+
+async def test_asterisk_form_is_not_a_webhook(exporter: Exporter) -> None:
+    """`OPTIONS *`, which aiohttp routes by itself, gets the contract's response, too."""
+    response = await exporter.exchange(
+        b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    assert response.startswith(b"HTTP/1.1 404 ")
+    assert json.loads(response.partition(b"\r\n\r\n")[2])["error"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError(SECRET.decode()), "a connection failed: ValueError"),
+        (RuntimeError(SECRET.decode()), "a connection failed: RuntimeError"),
+        (ConnectionResetError(SECRET.decode()), None),
+        (web.RequestPayloadError(SECRET.decode()), None),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_log_of_connections_quotes_nothing(
+    caplog: pytest.LogCaptureFixture, error: Exception, line: str | None
+) -> None:
+    """What aiohttp logs of a connection is named by its kind; what a client does is not logged."""
+    try:
+        raise error
+    except type(error):
+        logging.getLogger("exporter.webhooks.connection").exception("at %s", SECRET)
+    assert [record.getMessage() for record in caplog.records] == ([line] if line else [])
+    assert SECRET.decode() not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import hmac
 import json
 import sqlite3
 import subprocess
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -552,3 +554,43 @@ async def test_answer_is_json(exporter: Exporter) -> None:
     async with exporter.client.post(exporter.ingest + RESULTS, data=b"") as answer:
         assert answer.headers["Content-Type"] == "application/json"
         assert set(msgspec.json.decode(await answer.read())) == {"error", "detail"}
+
+
+DESCRIBED = """
+[auth]
+scheme = "hmac"
+secrets = ["secret"]
+signature = "{header:X-Signature}"
+signed = "{url}"
+encoding = "hex"
+[handshake]
+query = "echostr"
+[fields]
+code = "code"
+channel = "channel"
+"""
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_described_gateway(make_settings: MakeSettings, tmp_path: Path, scheme: str) -> None:
+    """A handshake is answered, and an address is signed as the sender calls it through a proxy."""
+    description = tmp_path / "acme.toml"
+    description.write_text(DESCRIBED)
+    settings = make_settings(gateway_files=[description])
+    secret = (tmp_path / "secret").read_text().strip()
+    async with started(settings) as exporter:
+        url = f"{exporter.ingest}/webhooks/acme"
+        async with exporter.client.get(f"{url}?echostr=hello-1") as response:
+            assert (response.status, await response.text()) == (200, "hello-1")
+            assert response.content_type == "text/plain"
+        async with exporter.client.get(url) as response:
+            assert response.status == 405
+        signed = url.replace("http", scheme, 1) + "?x=1"
+        headers = {
+            "X-Signature": hmac.new(secret.encode(), signed.encode(), "sha256").hexdigest(),
+            "X-Forwarded-Proto": scheme,
+        }
+        body = b'{"code": 10072, "channel": "vivo"}'
+        status, answer = await exporter.post("/webhooks/acme?x=1", body, headers)
+        assert (status, answer["accepted"]) == (200, 1)
+        assert await exporter.counted() == {("vivo", "10072", "warning"): 1}

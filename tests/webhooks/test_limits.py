@@ -4,14 +4,16 @@ import asyncio
 import gzip
 import inspect
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import fields
 from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.webhooks.limits import Limits
+from exporter.webhooks.limits import Bodies, Limits
 from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
 
 HEADERS = f"POST /webhooks/results HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -106,10 +108,15 @@ async def test_idle_connection_is_closed(make_settings: MakeSettings) -> None:
             413,
             "too_large",
         ),
+        (
+            f"{HEADERS}Transfer-Encoding: chunked\r\n\r\n3e9\r\n{' ' * 1001}\r\n0\r\n\r\n".encode(),
+            413,
+            "too_large",
+        ),
         (f"{HEADERS}Content-Length: 11\r\n\r\n{{".encode(), 408, "body_timeout"),
         (f"{HEADERS}Transfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n".encode(), 408, "body_timeout"),
     ],
-    ids=["announced", "sent", "chunks", "slow", "slow chunks"],
+    ids=["announced", "sent", "chunks", "all at once", "slow", "slow chunks"],
 )
 async def test_body_has_its_size_and_its_time(
     make_settings: MakeSettings, sent: bytes, status: int, reason: str
@@ -240,6 +247,31 @@ async def test_slow_bodies_do_not_keep_others_out(make_settings: MakeSettings) -
         assert b" 200 " in await slow[1][0].readuntil(b"}")
         for _, writer in slow:
             writer.close()
+
+
+async def test_connection_too_many_is_closed(make_settings: MakeSettings) -> None:
+    """Where every connection waits for its response, a further one is closed."""
+    settings = make_settings(max_connections=1)
+    async with started(settings) as exporter:
+        with closing(sqlite3.connect(settings.ledger_path, isolation_level=None)) as lock:
+            lock.execute("BEGIN IMMEDIATE")  # nothing can be committed
+            reader, writer = await exporter.connect()
+            writer.write(REQUEST)
+            await until(lambda: exporter.runtime.ledger.pending)
+            extra, other = await exporter.connect()
+            assert await closed(extra)
+            lock.execute("ROLLBACK")
+        assert b" 200 " in await reader.readuntil(b"}")
+        other.close()
+        writer.close()
+
+
+async def test_evicted_body_counts_no_more() -> None:
+    """What still arrives of a body that has made way is not held against the others."""
+    bodies = Bodies(Limits(max_arriving_bytes=10))
+    bodies._hold(asyncio.timeout(1), 100)
+    assert bodies._bytes == 0
+    assert not bodies.evict()
 
 
 async def test_stop_refuses_bodies_that_never_arrive(make_settings: MakeSettings) -> None:
