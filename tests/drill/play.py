@@ -66,9 +66,9 @@ class Traffic:
         self._over.set()
 
     def bad_since(self, begun: float, *, refused: bool) -> tuple[float, str] | None:
-        """Return the latest post if it is of the incident, and refused where that is asked for."""
+        """Return the latest post if it is of the incident, and either refused or accepted."""
         at, error = self.latest
-        return (at, error) if at >= begun and (error or not refused) else None
+        return (at, error) if at >= begun and bool(error) == refused else None
 
     def _post(self) -> str:
         rated = [(channel, code, rate * self._pace.rate) for channel, code, rate in self.results]
