@@ -12,13 +12,16 @@ PIPELINE = exporter/canonical.py,exporter/classification/*.py,exporter/gateways/
 	exporter/metrics.py,exporter/records/*.py,exporter/redaction.py,exporter/results.py,exporter/webhooks/*.py
 
 .DEFAULT_GOAL = help
-.PHONY: help demo run test test-all test-pythons test-lowest fuzz bench docs dashboards screenshots lock audit image lint types imports check format clean
+.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz bench docs dashboards screenshots lock audit image lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/installed ## exporter and simulated signed traffic: open http://127.0.0.1:10988
 	@$(BIN)/push-result-exporter demo
+
+drill: $(VENV)/developer ## an incident, the shipped rules and routes, and the message at the end: eight minutes
+	@$(BIN)/python -m tests.drill $(ARGS)
 
 run: $(VENV)/installed ## run the exporter; settings come from the environment
 	@$(BIN)/push-result-exporter serve

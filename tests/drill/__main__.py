@@ -86,7 +86,9 @@ def drill(incident: Incident, pace: Pace, *, as_json: bool) -> tuple[list[Event]
 def parse() -> argparse.Namespace:
     """Read the flags."""
     listed = "\n".join(
-        f"  {name:<18} {one.title}; about {one.minutes} minutes" for name, one in INCIDENTS.items()
+        f"  {name:<18} {one.title}; about {one.minutes} minutes"
+        + ("; root mounts that disk" if one.full_disk else "")
+        for name, one in INCIDENTS.items()
     )
     parser = argparse.ArgumentParser(
         prog="python -m tests.drill",

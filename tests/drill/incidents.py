@@ -62,7 +62,7 @@ INCIDENTS = {
         results=[("oppo", 2, 3.9), ("oppo", 77777, 0.1)],
     ),
     "disk-full": Incident(
-        "The exporter's disk is full (needs root, for a small file system of its own)",
+        "The exporter's disk is full",
         alert="PushLedgerFailing",
         receivers=("on-call", "platform-chat"),
         minutes=14,

@@ -32,14 +32,15 @@ class Pace(NamedTuple):
 
     short: bool
     normal_seconds: float
-    """How long results are normal before the incident."""
+    """How long results are normal before the incident: as long as the window of a spike. Over less
+    than a window the share of bad results rises sooner than it does at night."""
     interval: float
     """Seconds between two posts."""
     rate: float
     """How many times the results per second of an incident are sent."""
 
 
-SHIPPED = Pace(short=False, normal_seconds=60, interval=1, rate=1)
+SHIPPED = Pace(short=False, normal_seconds=300, interval=1, rate=1)
 SHORT = Pace(short=True, normal_seconds=5, interval=0.2, rate=60)
 """A minute takes a second, so it takes sixty times the results for the same numbers."""
 
@@ -65,9 +66,9 @@ class Traffic:
         self._over.set()
 
     def bad_since(self, begun: float, *, refused: bool) -> tuple[float, str] | None:
-        """Return the latest post if it is of the incident, and refused where that is asked for."""
+        """Return the latest post if it is of the incident, and either refused or accepted."""
         at, error = self.latest
-        return (at, error) if at >= begun and (error or not refused) else None
+        return (at, error) if at >= begun and bool(error) == refused else None
 
     def _post(self) -> str:
         rated = [(channel, code, rate * self._pace.rate) for channel, code, rate in self.results]
