@@ -34,9 +34,6 @@ UID = 10001
 ANY_USER = "1000680000:0"
 """A user as OpenShift chooses them: any uid, group 0."""
 
-START_CPU_SECONDS = 1.25
-"""A second, and what a busy machine adds to the work of it."""
-
 LARGEST = 60_000_000
 """Bytes that we add to the base."""
 
@@ -255,7 +252,6 @@ def test_container_keeps_its_counts(
         assert f"Uid:\t{UID}\t{UID}\t{UID}\t{UID}" in status
         assert deliver(running.ingest, calls[:40]) == add(calls[:40]) == exposed(running.admin)
         run(*inside, *image.config["Healthcheck"]["Test"][1:])
-        assert running.cpu_seconds < START_CPU_SECONDS
         with capsys.disabled():
             sys.stdout.write(
                 f"\nready after {running.seconds:.2f} s, {running.cpu_seconds:.2f} s of them CPU\n"
