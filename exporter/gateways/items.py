@@ -146,7 +146,7 @@ class ItemReader(Generic[Wire]):
             try:
                 outcome = self._format.outcome(facts)
             except ItemError as error:
-                bad[facts] = error
+                bad[facts] = error.with_traceback(None)
             else:
                 groups.add(outcome, list(map(self._format.identity, alike)), self._shown(alike[-1]))
         found = _rejections(map(facts_of, items), bad, places) if bad else []
@@ -165,7 +165,7 @@ class ItemReader(Generic[Wire]):
                 known = alike and len(text) <= _MAX_REMEMBERED
                 read = self._remembered(text) if known else self._read(text)
             except ItemError as error:
-                bad[text] = error
+                bad[text] = error.with_traceback(None)
                 if len(bad) > MAX_REJECTED:
                     raise _too_many() from None
             else:

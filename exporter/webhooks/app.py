@@ -79,18 +79,17 @@ def _middleware(runtime: Runtime, connections: Connections, recorder: Recorder) 
         connection = request.protocol
         connections.began(connection)
         runtime.in_flight += 1
-        status = "accepted"
+        status: str = "accepted"
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - the sender gets a response, whatever it is
-            refusal = _as_request_error(error, exchange.source)
-            status = refusal.reason
-            response = refuse(refusal)
+            status, response = _refuse(error, exchange.source)
         finally:
             runtime.in_flight -= 1
             connections.responded(connection)
         if status != "accepted" or exchange.rejected:
             _record(recorder, exchange, status)
+        exchange.received = None  # it refers to the request, and the request to it
         _count(runtime.metrics, exchange.source, status, time.perf_counter() - started)
         if debug:
             log.debug("request", source=exchange.source, status=status)
@@ -105,6 +104,12 @@ def _count(metrics: Metrics, source: str, status: str, seconds: float) -> None:
     else:
         metrics.source(source).requests[status].inc()
         metrics.source(source).seconds.observe(seconds)
+
+
+def _refuse(error: Exception, source: str) -> tuple[Reason, web.Response]:
+    """Make the response of an error, and keep no hold of it: its traceback holds the body."""
+    refusal = _as_request_error(error, source)
+    return refusal.reason, refuse(refusal)
 
 
 def _as_request_error(error: Exception, source: str) -> RequestError:

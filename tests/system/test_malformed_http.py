@@ -106,7 +106,6 @@ REFUSED: dict[str, bytes] = {
     "target without a slash": head(target=b"webhooks/results"),
     "target with a bad host": head(target=b"http://[::1/webhooks/results"),
     "target with a bad port": head(target=b"http://x:99999999/webhooks/results"),
-    "target of two slashes": call(GOOD, target=b"//webhooks/results"),
     "target with dots": call(GOOD, target=b"/webhooks/../etc/passwd"),
     "target with %00": call(GOOD, target=b"/webhooks/results%00"),
     "target that is not UTF-8": call(GOOD, target=b"/webhooks/\xff\xfe"),
@@ -135,15 +134,13 @@ REFUSED: dict[str, bytes] = {
     "huge count": call(b'{"code": 2, "count": 1' + b"0" * 500 + b"}"),
     "not a number": call(b'{"code": NaN}'),
     "invalid UTF-8": call(b'{"code": 2, "message": "\xff\xfe"}'),
-    "lone surrogate in UTF-8": call(b'{"code": 2, "message": "\xed\xa0\x80"}'),
-    "lone surrogates in JSON": call(b'{"code": 2, "message": "\\ud800", "id": "\\udfff"}'),
     "UTF-16": call('{"code": 2}'.encode("utf-16")),
     "a million commas": call(b"[" + b"," * 1_000_000 + b"]"),
     "half a million items": call(b"[" + b"1," * 500_000 + b"1]"),
 }
 
 STATUS = {
-    "gzip bomb": 415,
+    "gzip bomb": 413,
     "deflate bomb": 415,
     "body over the limit": 413,
     "length absurd": 413,
@@ -157,6 +154,9 @@ STATUS = {
 """Which 4xx it has to be, where the answer comes through at all."""
 
 ODD_BUT_GOOD: dict[str, bytes] = {
+    "lone surrogates in JSON": call(b'{"code": 2, "message": "\\ud800", "id": "\\udfff"}'),
+    "lone surrogate in UTF-8": call(b'{"code": 2, "message": "\xed\xa0\x80"}'),
+    "target of two slashes": call(GOOD, target=b"//webhooks/results"),
     "absolute target": call(GOOD, target=b"http://x/webhooks/results"),
     "chunk extension and trailer": chunked(b"B;a=b\r\n" + GOOD + b"\r\n0;x\r\nX-T: 1\r\n\r\n"),
     "many small chunks": chunked(b"".join(b"1\r\n%c\r\n" % c for c in GOOD) + b"0\r\n\r\n"),
@@ -206,7 +206,7 @@ def statuses(exporter: ExporterProcess, sent: bytes) -> list[int]:
             assert received, "neither an answer nor an end"
         except ConnectionError:
             pass  # it may close while we still send
-    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", received)]
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", received)]
 
 
 @pytest.mark.parametrize("name", REFUSED)

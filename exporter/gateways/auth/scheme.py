@@ -60,7 +60,8 @@ class Authenticator:
             try:
                 return scheme(request, fresh=fresh)
             except RequestError as refusal:
-                refusals.append(refusal)
+                # Without the traceback, which leads back here, and so to the body.
+                refusals.append(refusal.with_traceback(None))
         raise self._refusal(request, refusals)
 
     def _refusal(self, request: ReceivedRequest, refusals: list[RequestError]) -> RequestError:
