@@ -35,12 +35,12 @@ class Pace(NamedTuple):
     """How long results are normal before the incident: as long as the window of a spike. Over less
     than a window the share of bad results rises sooner than it does at night."""
     interval: float
-    """Seconds between two posts."""
+    """Seconds between two posts; a post has at least one of each result, and no part of one."""
     rate: float
     """How many times the results per second of an incident are sent."""
 
 
-SHIPPED = Pace(short=False, normal_seconds=300, interval=1, rate=1)
+SHIPPED = Pace(short=False, normal_seconds=300, interval=5, rate=1)
 SHORT = Pace(short=True, normal_seconds=5, interval=0.2, rate=60)
 """A minute takes a second, so it takes sixty times the results for the same numbers."""
 
