@@ -65,7 +65,7 @@ INCIDENTS = {
         "The exporter's disk is full",
         alert="PushLedgerFailing",
         receivers=("on-call", "platform-chat"),
-        minutes=14,
+        minutes=17,
         full_disk=True,
     ),
 }

@@ -35,12 +35,12 @@ class Pace(NamedTuple):
     """How long results are normal before the incident: as long as the window of a spike. Over less
     than a window the share of bad results rises sooner than it does at night."""
     interval: float
-    """Seconds between two posts."""
+    """Seconds between two posts; a post has at least one of each result, and no part of one."""
     rate: float
     """How many times the results per second of an incident are sent."""
 
 
-SHIPPED = Pace(short=False, normal_seconds=300, interval=1, rate=1)
+SHIPPED = Pace(short=False, normal_seconds=300, interval=5, rate=1)
 SHORT = Pace(short=True, normal_seconds=5, interval=0.2, rate=60)
 """A minute takes a second, so it takes sixty times the results for the same numbers."""
 
@@ -139,19 +139,22 @@ def _end(incident: Incident, path: Chain, wait: Wait[Any]) -> Iterator[Event]:
 
 
 def _messages(incident: Incident, path: Chain, wait: Wait[Any], stage: Stage) -> Iterator[Event]:
-    """Wait for the message to each receiver; to some none is sent at the end."""
-    status = "FIRING" if stage is Stage.MESSAGE else "RESOLVED"
-    for name in incident.receivers:
-        if stage is Stage.MESSAGE or sends_resolved(name):
-            sent = partial(_message, path, incident, name, status)
-            message = wait(f"the message to {name}", sent)
-            yield Event(message.at, stage, f"to {name}\n{message.text}")
+    """Wait for a message to each receiver, whichever is next; to some none is sent at the end."""
+    first = stage is Stage.MESSAGE
+    missing = {name for name in incident.receivers if first or sends_resolved(name)}
+    status = "FIRING" if first else "RESOLVED"
+    while missing:
+        sent = partial(_message, path, incident, missing, status)
+        message = wait(f"the message to {' and '.join(sorted(missing))}", sent)
+        missing.remove(message.receiver)
+        yield Event(message.at, stage, f"to {message.receiver}\n{message.text}")
 
 
-def _message(path: Chain, incident: Incident, receiver: str, status: str) -> Message | None:
-    """Return the first message to a receiver that has this status and names the alert."""
+def _message(path: Chain, incident: Incident, receivers: set[str], status: str) -> Message | None:
+    """Return the first message to one of the receivers that has a status and names the alert."""
     for one in path.told.messages:
-        if one.receiver == receiver and one.text.startswith(status) and incident.alert in one.text:
+        wanted = one.receiver in receivers and one.text.startswith(status)
+        if wanted and incident.alert in one.text:
             return one
     return None
 
