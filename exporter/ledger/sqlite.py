@@ -56,7 +56,7 @@ class SqliteStore:
         return Outcome()
 
     async def probe(self) -> None:
-        """Write a page, to learn whether a commit would succeed."""
+        """Write 64 KiB, as a large commit does, to learn whether it would succeed."""
         await self._run(self._file.probe)
 
     async def close(self) -> None:
@@ -119,7 +119,7 @@ class LedgerFile:
         self._write(read_sql("sqlite", "commit"), row)
 
     def probe(self) -> None:
-        """Write a page, to learn whether a commit would succeed."""
+        """Write 64 KiB, as a large commit does, to learn whether it would succeed."""
         self._write(read_sql("sqlite", "probe"))
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-INSERT OR REPLACE INTO probe VALUES (1, zeroblob(8192))
+INSERT OR REPLACE INTO probe VALUES (1, zeroblob(65536))
