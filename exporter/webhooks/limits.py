@@ -93,10 +93,10 @@ class Bodies:
         except (OSError, web.RequestPayloadError):
             raise RequestError(Reason.MALFORMED_BODY, "The body broke off.") from None
 
-    def evict(self, newcomer: asyncio.Timeout | None = None) -> bool:
+    def evict(self, spared: asyncio.Timeout | None = None) -> bool:
         """Cancel the body that has been arriving longest; False if there is no other."""
         oldest = next(iter(self._arriving), None)
-        if oldest is None or oldest is newcomer:
+        if oldest is None or oldest is spared:
             return False
         self._bytes -= self._arriving.pop(oldest)
         oldest.reschedule(asyncio.get_running_loop().time())
