@@ -61,8 +61,11 @@ class Bodies:
         self._arriving: dict[asyncio.Timeout, int] = {}
         """The bytes so far of each body by its deadline, the one that has waited longest first."""
         self._bytes = 0
-        self._eviction = RequestError(
-            Reason.OVERLOADED, "Too many bodies are arriving at once; send again, slower."
+        # What an error is made of, not the error: each time it is raised it would keep one
+        # traceback more, and with it a body.
+        self._eviction = (
+            Reason.OVERLOADED,
+            "Too many bodies are arriving at once; send again, slower.",
         )
 
     def check(self, headers: Mapping[str, str]) -> None:
@@ -104,7 +107,7 @@ class Bodies:
 
     def close(self) -> None:
         """Refuse all that are still arriving, since the exporter stops."""
-        self._eviction = RequestError(Reason.DRAINING, "The exporter is stopping; send again.")
+        self._eviction = Reason.DRAINING, "The exporter is stopping; send again."
         while self.evict():
             pass
 
@@ -121,7 +124,7 @@ class Bodies:
                     self._hold(deadline, len(chunk))
         except TimeoutError:
             if deadline not in self._arriving:
-                raise self._eviction from None
+                raise RequestError(*self._eviction) from None
             seconds = self._limits.body_seconds
             detail = f"The body did not arrive within {seconds:g} s."
             raise RequestError(Reason.BODY_TIMEOUT, detail) from None
