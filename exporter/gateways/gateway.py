@@ -58,13 +58,13 @@ def _parse_query(text: str) -> dict[str, str]:
     query: dict[str, str] = {}
     for pair in text.split("&") if text else ():
         name, _, value = pair.partition("=")
-        query.setdefault(_unquoted(name), _unquoted(value))
+        if "%" in pair or "+" in pair:
+            name, value = _unquoted(name), _unquoted(value)
+        query.setdefault(name, value)
     return query
 
 
 def _unquoted(text: str) -> str:
-    if "%" not in text and "+" not in text:
-        return text
     return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
 
 

@@ -1,6 +1,6 @@
 """From items to results: all at once where they have the usual shape, else one by one."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -63,12 +63,8 @@ class ItemFormat(Generic[Wire]):
     """The message id to show, where that is not what tells items apart."""
 
 
-class _Read(NamedTuple):
-    """One item, read."""
-
-    outcome: Outcome | None
-    identity: Identity
-    exemplar: str | int | None
+_Read = tuple[Outcome | None, Identity, str | int | None]
+"""One item, read: what it means, what tells it apart, the id to show."""
 
 
 class ItemReader(Generic[Wire]):
@@ -80,6 +76,7 @@ class ItemReader(Generic[Wire]):
     def __init__(self, item_format: ItemFormat[Wire]) -> None:
         self._format = item_format
         self.wire: Any = item_format.wire
+        self._exemplar = item_format.exemplar
         self._item = msgspec.json.Decoder(item_format.wire)
         self._array = msgspec.json.Decoder(list[item_format.wire])  # type: ignore[name-defined]
         # Most items without an id say what others have said before.
@@ -87,15 +84,22 @@ class ItemReader(Generic[Wire]):
 
     def one(self, text: str) -> Batch:
         """Read a body that is one item; RequestError if it is not even an object."""
-        groups = _Groups()
         try:
-            read = self._read(text.encode())
+            outcome, identity, exemplar = self._read(text)
         except ItemError as error:
             if error.reason in (ItemReason.NOT_AN_OBJECT, ItemReason.MALFORMED_JSON):
                 raise malformed(str(error)) from None
-            return groups.batch([Rejection(0, error.reason, str(error))])
-        groups.add(read.outcome, [read.identity], read.exemplar)
-        return groups.batch([])
+            return Batch([], [Rejection(0, error.reason, str(error))])
+        if outcome is None:
+            return Batch([], [], skipped=1)
+        group = ResultGroup(outcome.result, outcome.pushes)
+        if identity is None or identity == "":
+            group.anonymous = 1
+        else:
+            group.ids = [identity]
+        if exemplar is not None and exemplar != "":
+            group.exemplar = str(exemplar)
+        return Batch([group], [], 0, int(outcome.defaulted))
 
     def array(self, text: str, *, repeated: bool = False) -> Batch:
         """Read a body that is an array; `repeated` if many items may be the same to the letter."""
@@ -132,24 +136,21 @@ class ItemReader(Generic[Wire]):
 
         `places` are those of the items in the body, if others stand between them: `rejected`.
         """
-        members: dict[Facts, list[Wire]] = {}
-        facts_of = self._format.facts
-        for item in items:
-            facts = facts_of(item)
-            try:
-                members[facts].append(item)
-            except KeyError:
-                members[facts] = [item]
+        said = list(map(self._format.facts, items))
+        alike: defaultdict[Facts, list[Identity]] = defaultdict(list)
+        for facts, identity in zip(said, map(self._format.identity, items), strict=True):
+            alike[facts].append(identity)
+        last = dict(zip(said, map(self._exemplar, items), strict=True)) if self._exemplar else {}
         groups = _Groups()
         bad: dict[Facts, ItemError] = {}
-        for facts, alike in members.items():
+        for facts, identities in alike.items():
             try:
                 outcome = self._format.outcome(facts)
             except ItemError as error:
                 bad[facts] = error.with_traceback(None)
             else:
-                groups.add(outcome, list(map(self._format.identity, alike)), self._shown(alike[-1]))
-        found = _rejections(map(facts_of, items), bad, places) if bad else []
+                groups.add(outcome, identities, last[facts] if last else identities[-1])
+        found = _rejections(said, bad, places) if bad else []
         if rejected:
             found = sorted([*found, *rejected], key=lambda one: one.index)
         return groups.batch(found)
@@ -169,7 +170,8 @@ class ItemReader(Generic[Wire]):
                 if len(bad) > MAX_REJECTED:
                     raise _too_many() from None
             else:
-                groups.add(read.outcome, [read.identity] * times, read.exemplar)
+                outcome, identity, exemplar = read
+                groups.add(outcome, [identity] * times, exemplar)
         return groups.batch(_rejections(texts, bad) if bad else [])
 
     def judge(self, value: Any, key: str | None = None) -> Outcome | None:
@@ -179,12 +181,13 @@ class ItemReader(Generic[Wire]):
             item.key = key  # type: ignore[attr-defined]
         return self._format.outcome(self._format.facts(item))
 
-    def _read(self, text: bytes) -> _Read:
+    def _read(self, text: bytes | str) -> _Read:
         item = self._decoded(text)
         outcome = self._format.outcome(self._format.facts(item))
-        return _Read(outcome, self._format.identity(item), self._shown(item))
+        identity = self._format.identity(item)
+        return outcome, identity, self._exemplar(item) if self._exemplar else identity
 
-    def _decoded(self, text: bytes) -> Wire:
+    def _decoded(self, text: bytes | str) -> Wire:
         try:
             return self._item.decode(text)
         except MALFORMED:
@@ -194,9 +197,6 @@ class ItemReader(Generic[Wire]):
         except MALFORMED as error:
             raise ItemError(ItemReason.MALFORMED_JSON, problem_of(error)) from None
         return self._format.loose(value)
-
-    def _shown(self, item: Wire) -> str | int | None:
-        return (self._format.exemplar or self._format.identity)(item)
 
 
 class _Groups:

@@ -12,19 +12,23 @@ _UNMATCHED = (ItemReason.CODE_MISSING, ItemReason.CODE_NULL)
 
 
 class CodeMatches:
-    """Counts, for each gateway, items and those that had a code; one object of the runtime."""
+    """Counts the items of a gateway until one has a code; one object of the runtime."""
 
     def __init__(self) -> None:
-        self._items: Counter[str] = Counter()
-        self._matched: Counter[str] = Counter()
+        self._without: Counter[str] = Counter()
+        """Items of the gateways that had none with a code yet."""
+        self._matched: set[str] = set()
 
     def observe(self, gateway: str, batch: Batch) -> None:
         """Add a batch; skipped items are none that should have a code."""
+        if gateway in self._matched:
+            return
         results = sum([group.items for group in batch.groups])
-        rejected = sum([one.reason not in _UNMATCHED for one in batch.rejected])
-        self._items[gateway] += results + len(batch.rejected)
-        self._matched[gateway] += results - batch.defaulted + rejected
+        without = sum([one.reason in _UNMATCHED for one in batch.rejected]) + batch.defaulted
+        if results + len(batch.rejected) > without:
+            self._matched.add(gateway)
+        self._without[gateway] += without
 
     def is_silent(self, gateway: str) -> bool:
         """Whether none of at least FIRST_ITEMS items had a code at the gateway's path."""
-        return self._items[gateway] >= FIRST_ITEMS and not self._matched[gateway]
+        return gateway not in self._matched and self._without[gateway] >= FIRST_ITEMS

@@ -119,9 +119,7 @@ class Ledger:
             return accepted
         if self.problem or self._closing:
             raise unavailable()
-        results = 0
-        for delivery in deliveries:
-            results += delivery.size
+        results = sum([delivery.size for delivery in deliveries])
         # A body larger than the whole bound must pass at some time: alone.
         if self.pending and self.pending + results > self._max_pending:
             raise RequestError(
@@ -133,7 +131,6 @@ class Ledger:
         batch.add(deliveries, results, accepted, self._window if self._dedupe_seconds else None)
         batch.end = self._window.end
         self.pending += results
-        self._wake.set()
         return accepted
 
     def _open_batch(self, results: int) -> Batch:
@@ -142,6 +139,7 @@ class Ledger:
             return self._queue[-1]
         self._retention.expire(time.time())
         self._queue.append(Batch())
+        self._wake.set()
         return self._queue[-1]
 
     async def _write(self) -> None:

@@ -5,12 +5,12 @@ import binascii
 _STANDARD_ALPHABET = bytes.maketrans(b"-_ ", b"+/+")  # a `+` in a query may arrive as a space
 
 
-def decode_base64(text: str) -> bytes:
+def decode_base64(text: bytes) -> bytes:
     """Read base64 in either alphabet, padded or not; ValueError if it is neither."""
-    data = text.encode("ascii").translate(_STANDARD_ALPHABET).rstrip(b"=")
+    data = text.translate(_STANDARD_ALPHABET).rstrip(b"=")
     return binascii.a2b_base64(data + b"=" * (-len(data) % 4), strict_mode=True)
 
 
-def decode_hex(text: str) -> bytes:
+def decode_hex(text: bytes) -> bytes:
     """Read hexadecimal digits of either case; ValueError if there is anything else."""
-    return binascii.a2b_hex(text.encode("ascii"))
+    return binascii.a2b_hex(text)

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -22,15 +22,18 @@ _HASHES: Mapping[str, HashAlgorithm] = {
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
 
 
-def verifies(
-    key: rsa.RSAPublicKey, signature: bytes, message: bytes, algorithm: str = "sha256"
-) -> bool:
-    """Whether the key's owner signed the message."""
-    try:
-        key.verify(signature, message, _PKCS1, _HASHES[algorithm])
-    except InvalidSignature:
-        return False
-    return True
+def verifier(key: rsa.RSAPublicKey, algorithm: str = "sha256") -> Callable[[bytes, bytes], bool]:
+    """Return what says whether a signature is the key owner's over a message."""
+    verify, made_by = key.verify, _HASHES[algorithm]
+
+    def verifies(signature: bytes, message: bytes) -> bool:
+        try:
+            verify(signature, message, _PKCS1, made_by)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verifies
 
 
 def sign(key: rsa.RSAPrivateKey, message: bytes) -> bytes:

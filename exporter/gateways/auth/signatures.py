@@ -16,7 +16,7 @@ from exporter.gateways.auth.timestamps import Unit, check_timestamp
 from exporter.gateways.gateway import Credential, ReceivedRequest
 from exporter.reasons import Reason
 
-DECODERS: Mapping[str, Callable[[str], bytes]] = {"hex": decode_hex, "base64": decode_base64}
+DECODERS: Mapping[str, Callable[[bytes], bytes]] = {"hex": decode_hex, "base64": decode_base64}
 """How a signature becomes bytes; each raises ValueError."""
 
 
@@ -56,7 +56,7 @@ class Signature:
         *,
         signature: Template,
         signed: Template,
-        decode: Callable[[str], bytes],
+        decode: Callable[[bytes], bytes],
         prefix: str = "",
         user: str = "",
         parts: Parts | None = None,
@@ -68,7 +68,7 @@ class Signature:
         self._signature = signature
         self._signed = signed
         self._decode = decode
-        self._prefix = prefix
+        self._prefix = prefix.encode()
         self._user = user
         self._parts = parts
         self._timestamp = timestamp
@@ -99,43 +99,41 @@ class Signature:
             raise missing(self.expects)
         fits = self._known
         for document in documents:
-            fits = self._fitting(Context(request, parts, document, user=self._user), fits, fresh)
+            context = Context(request, parts, document, b"", self._user)
+            signatures = self._given(context, fresh=fresh)
+            fits = [known for known in fits if self._fits(known, signatures, context)]
+            if not fits:
+                raise RequestError(
+                    Reason.BAD_SIGNATURE, f"No configured key or secret fits {self.expects}."
+                )
         return fits[0].credential
 
-    def _fitting(self, context: Context, known: Sequence[Known], fresh: bool) -> list[Known]:
-        """Return the credentials that fit; RequestError if there is none."""
-        given = self._signature.alternatives(context)
+    def _given(self, context: Context, *, fresh: bool) -> list[bytes]:
+        """Return the signatures that are well-formed; RequestError if none is, or if too old."""
+        texts = self._signature.alternatives(context)
         if self._timestamp and fresh:
             template, unit, tolerance = self._timestamp
             text = template.render(context).decode("utf-8", "replace")
             check_timestamp(text, template.describe(), unit=unit, tolerance=tolerance)
-        signatures = list(filter(None, map(self._decoded, given)))
+        signatures = []
+        for one in texts:
+            try:
+                if signature := self._decode(one.removeprefix(self._prefix)):
+                    signatures.append(signature)
+            except ValueError:
+                pass
         if not signatures:
             raise RequestError(
                 Reason.BAD_SIGNATURE, f"This is not a well-formed signature: {self.expects}."
             )
-        fits = [one for one in known if self._verifies(one, signatures, context)]
-        if not fits:
-            raise RequestError(
-                Reason.BAD_SIGNATURE, f"No configured key or secret fits {self.expects}."
-            )
-        return fits
+        return signatures
 
-    def _decoded(self, given: bytes) -> bytes | None:
-        try:
-            return self._decode(given.decode("utf-8", "surrogateescape").removeprefix(self._prefix))
-        except ValueError:
-            return None
-
-    def _verifies(self, known: Known, signatures: list[bytes], context: Context) -> bool:
-        made_over = self._signed.render(_with_secret(context, known.secret))
+    def _fits(self, known: Known, signatures: list[bytes], context: Context) -> bool:
+        """Whether one of the signatures is this credential's."""
+        if known.secret:
+            context = context._replace(secret=known.secret)
+        made_over = self._signed.render(context)
         return any(known.verifies(one, made_over) for one in signatures)
-
-
-def _with_secret(context: Context, secret: bytes) -> Context:
-    if not secret:
-        return context
-    return Context(context.request, context.parts, context.document, secret, context.user)
 
 
 def hmac_known(gateway: str, secrets: Iterable[bytes], algorithm: str) -> list[Known]:
@@ -162,11 +160,10 @@ def digest_known(gateway: str, secrets: Iterable[bytes], algorithm: str) -> list
 
 def rsa_known(gateway: str, keys: Iterable[rsa.RSAPublicKey], algorithm: str) -> list[Known]:
     """Know public keys."""
-
-    def known(key: rsa.RSAPublicKey) -> Known:
-        def verifies(signature: bytes, signed: bytes) -> bool:
-            return public_keys.verifies(key, signature, signed, algorithm)
-
-        return Known(credential_of(gateway, public_keys.identity_of(key)), verifies)
-
-    return [known(key) for key in keys]
+    return [
+        Known(
+            credential_of(gateway, public_keys.identity_of(key)),
+            public_keys.verifier(key, algorithm),
+        )
+        for key in keys
+    ]

@@ -81,7 +81,7 @@ def load_secrets(files: Iterable[Path]) -> list[bytes]:
 
 def _secret(path: Path, number: int, line: str) -> bytes:
     try:
-        secret = decode_base64(line.removeprefix("whsec_"))
+        secret = decode_base64(line.removeprefix("whsec_").encode())
     except ValueError:
         secret = b""
     if not secret:

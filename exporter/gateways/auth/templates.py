@@ -102,26 +102,25 @@ def _slot(kind: str, name: str | None) -> _Slot:
     find = _finder(kind, name)
 
     def fill(context: Context) -> list[bytes]:
-        if values := find(context):
-            return [value.encode("utf-8", "surrogateescape") for value in values]
-        raise missing(where)
+        found = find(context)
+        if not found:
+            raise missing(where)
+        if isinstance(found, str):
+            return [found.encode("utf-8", "surrogateescape")]
+        return [value.encode("utf-8", "surrogateescape") for value in found]
 
     return fill
 
 
-def _finder(kind: str, name: str) -> Callable[[Context], Sequence[str]]:
+def _finder(kind: str, name: str) -> Callable[[Context], str | Sequence[str] | None]:
     if kind == "header":
-        return lambda context: _listed(context.request.headers.get(name))
+        return lambda context: context.request.headers.get(name)
     if kind == "query":
-        return lambda context: _listed(context.request.query.get(name))
+        return lambda context: context.request.query.get(name)
     if kind == "part":
-        return lambda context: context.parts.get(name, ())
+        return lambda context: context.parts.get(name)
     path = parse_path(name)
-    return lambda context: _listed(_scalar(walk(context.document, path)))
-
-
-def _listed(value: str | None) -> Sequence[str]:
-    return (value,) if value else ()
+    return lambda context: _scalar(walk(context.document, path))
 
 
 def _scalar(value: Any) -> str | None:
