@@ -162,12 +162,12 @@ class Connections:
         if self._open > self._limits.max_connections:
             if oldest := next(iter(self._waiting), None):
                 self.began(oldest)  # it is known to be closed only later
-                oldest.force_close()
+                _abort(oldest)
             elif not self._bodies.evict():
-                connection.force_close()
+                _abort(connection)
                 return
         self._waiting[connection] = asyncio.get_running_loop().call_later(
-            self._limits.head_seconds, connection.force_close
+            self._limits.head_seconds, _abort, connection
         )
 
     def closed(self, connection: web.RequestHandler) -> None:
@@ -184,6 +184,14 @@ class Connections:
         """Note that a connection waits for its next request, if it is still there."""
         if connection.transport is not None:
             self._waiting[connection] = None
+
+
+def _abort(connection: web.RequestHandler) -> None:
+    """Close a connection now: a graceful close would wait for a client that reads nothing."""
+    transport = connection.transport
+    connection.force_close()
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
 
 
 def is_compressed(headers: Mapping[str, str]) -> bool:
