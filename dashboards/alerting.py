@@ -8,12 +8,10 @@ from collections.abc import Iterable, Iterator
 import yaml
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
+from dashboards import names
 from dashboards.layout import EXPORTER, OVERVIEW
 from dashboards.rules import Rule, alerts
 from exporter.classification.alerts import DECLARATIONS, AlertName
-
-DATASOURCE = "prometheus"
-"""The uid in deploy/grafana/provisioning/datasources/."""
 
 PANELS = {
     AlertName.CHANNEL_REJECTED: (OVERVIEW, "Failures by channel"),
@@ -42,9 +40,6 @@ _HEADER = """\
 INTERVAL = "30s"
 """A multiple of the 10 seconds in which Grafana's scheduler counts; the rules run every 15."""
 
-FOLDER = "Push"
-"""The folder in which Grafana keeps dashboards and alerts."""
-
 
 class _Dumper(yaml.SafeDumper):
     """Writes texts of several lines as such."""
@@ -65,7 +60,7 @@ def text(boards: Iterable[Dashboard]) -> str:
     group = {
         "orgId": 1,
         "name": "push-result-exporter",
-        "folder": FOLDER,
+        "folder": names.FOLDER,
         "interval": INTERVAL,
         "rules": [_rule(rule, ids) for rule in alerts()],
     }
@@ -118,13 +113,13 @@ def _rule(rule: Rule, ids: dict[tuple[str, str], int]) -> Rule:
 def _query(expression: str) -> Rule:
     model = {
         "refId": "A",
-        "datasource": {"type": "prometheus", "uid": DATASOURCE},
+        "datasource": {"type": "prometheus", "uid": names.DATASOURCE},
         "editorMode": "code",
         "expr": expression.strip(),
         "instant": True,
         "range": False,
     }
-    return _step(model, DATASOURCE, since=600)
+    return _step(model, names.DATASOURCE, since=600)
 
 
 def _is_there() -> Rule:

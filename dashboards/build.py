@@ -3,14 +3,17 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards import alerting, channel, exporter, overview, rules, runbooks
+from dashboards import alerting, channel, exporter, names, overview, rules, runbooks
 
 GRAFANA = rules.DEPLOY / "grafana"
+PROVISIONING = Path(__file__).parent / "provisioning"
+_MADE = "# Made by `make dashboards` from dashboards/provisioning/ and dashboards/names.py.\n"
 
 _UNASKED = {"auto", "auto_count", "auto_min", "footer"}
 
@@ -21,6 +24,7 @@ def files() -> Mapping[Path, str]:
     return {
         **{GRAFANA / "dashboards" / f"{board.uid}.json": _text(board) for board in boards},
         GRAFANA / "provisioning" / "alerting" / "rules.yaml": alerting.text(boards),
+        **_provisioning(),
         **runbooks.files(),
     }
 
@@ -30,6 +34,22 @@ def write() -> None:
     for path, text in files().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def _provisioning() -> Mapping[Path, str]:
+    """Fill the names into the files that are written by hand."""
+    values = {
+        "datasource": names.DATASOURCE,
+        "folder": names.FOLDER,
+        "team": names.TEAM,
+        "on_call": names.ON_CALL,
+        "target_labels": ", ".join(names.TARGET_LABELS),
+    }
+    return {
+        GRAFANA / "provisioning" / path.relative_to(PROVISIONING): _MADE
+        + Template(path.read_text("utf-8")).substitute(values)
+        for path in sorted(PROVISIONING.rglob("*.yaml"))
+    }
 
 
 def _text(board: Dashboard) -> str:

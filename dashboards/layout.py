@@ -14,6 +14,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from dashboards import panels, queries
+from dashboards.names import TARGET_LABELS
 from dashboards.panels import DATASOURCE, Panel
 from dashboards.style import REPOSITORY, to_dashboard
 from exporter import metrics
@@ -81,7 +82,7 @@ def targets() -> list[builders.QueryVariable]:
         .include_all(True)
         .all_value(".*")
         .current(_ALL)
-        for label in queries.TARGET_LABELS
+        for label in TARGET_LABELS
     ]
 
 

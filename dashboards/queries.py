@@ -5,6 +5,7 @@ add up. Take `rate` and `increase` of each series first, so that a restart is no
 channel has results but none of the kind asked for, the answer is 0 and not nothing.
 """
 
+from dashboards.names import TARGET_LABELS
 from exporter import metrics
 from exporter.classification.alerts import ACCEPTED, WATCHES, AlertName
 
@@ -15,8 +16,6 @@ def _watched_by(alert: AlertName) -> str:
     return f'{label}="{values[0]}"' if len(values) == 1 else f'{label}=~"{"|".join(values)}"'
 
 
-TARGET_LABELS = ("cluster", "environment", "namespace", "job")
-"""What tells the exporters of one Prometheus apart: a variable each; add your own here."""
 TARGETS = ", ".join(f'{label}=~"${label}"' for label in TARGET_LABELS)
 CHANNEL = 'channel=~"$channel"'
 APNS = 'channel="apns"'

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from grafana_foundation_sdk.models import units
 
 from dashboards import rules
-from dashboards.queries import TARGET_LABELS
+from dashboards.names import TARGET_LABELS
 from exporter.classification.alerts import runbook_url
 
 REPOSITORY = "https://github.com/push-result-exporter/push-result-exporter"

@@ -13,7 +13,7 @@ import promql_parser
 import pytest
 import yaml
 
-from dashboards import alerting, build, layout, queries, rules
+from dashboards import alerting, build, layout, names, queries, rules
 from dashboards.style import SEVERITY_COLORS
 from exporter import metrics
 from exporter.classification.alerts import DECLARATIONS, RUNBOOKS, AlertName
@@ -360,19 +360,22 @@ def test_grafana_alerts_agree_with_prometheus() -> None:
             assert ours["annotations"][link] == theirs["annotations"][link].strip()
 
 
-PLACES = {
-    "datasource": (alerting.DATASOURCE, ["datasources/prometheus.yaml", "alerting/rules.yaml"]),
-    "folder": (alerting.FOLDER, ["dashboards/push.yaml", "alerting/rules.yaml"]),
-}
+RENAMED = {"DATASOURCE": "mine", "FOLDER": "Ours", "TEAM": "everyone", "ON_CALL": "nights"}
 
 
-@pytest.mark.parametrize(("name", "files"), PLACES.values(), ids=PLACES)
-def test_names_are_the_same_in_all_files(name: str, files: list[str]) -> None:
-    """Data source and folder are a constant each; the files written by hand agree with it."""
-    for file in files:
-        found = re.findall(r"^\s*-? *(?:uid|datasourceUid|folder): (\S+)$",
-                           (PROVISIONING / file).read_text(), re.MULTILINE)  # fmt: skip
-        assert name in found
+@pytest.mark.parametrize("name", RENAMED)
+def test_a_name_is_changed_in_one_place(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a change in names.py no provisioned file has the old name."""
+    old = getattr(names, name)
+    monkeypatch.setattr(names, name, RENAMED[name])
+    made = {
+        path: text
+        for path, text in build.files().items()
+        if path.is_relative_to(PROVISIONING) and path.suffix == ".yaml"
+    }
+    value = re.compile(rf"(?:uid|datasourceUid|folder|name|receiver): {old}$", re.MULTILINE)
+    assert not [path.name for path, text in made.items() if value.search(text)]
+    assert any(f": {RENAMED[name]}\n" in text for text in made.values())
 
 
 STATES = {
@@ -473,7 +476,7 @@ def test_thresholds_are_those_of_the_rules() -> None:
 def test_datasource_is_the_one_that_alerts_use() -> None:
     """The alerts' data source is provisioned, and has Prometheus's scrape interval."""
     (datasource,) = provisioned("datasources/prometheus.yaml")["datasources"]
-    assert datasource["uid"] == alerting.DATASOURCE
+    assert datasource["uid"] == names.DATASOURCE
     assert datasource["url"] == "http://prometheus:9090"
     config = rules.DEPLOY / "prometheus" / "prometheus.yml"
     assert (

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from dashboards import alerting
+from dashboards import names
 from exporter.commands.main import _parser
 from exporter.gateways.auth.public_keys import load_private_key
 from exporter.runtime import VERSION
@@ -189,7 +189,7 @@ def test_grafana_finds_prometheus_and_the_dashboards() -> None:
     datasource = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())
     (prometheus,) = datasource["datasources"]
     assert prometheus["url"] == "http://prometheus:9090"
-    assert prometheus["uid"] == alerting.DATASOURCE
+    assert prometheus["uid"] == names.DATASOURCE
     provider = yaml.safe_load((provisioning / "dashboards" / "push.yaml").read_text())
     dashboards = places[provider["providers"][0]["options"]["path"]]
     assert list(dashboards.glob("*.json"))
