@@ -405,29 +405,45 @@ def test_alerts_reach_whom_they_concern(labels: list[str], receivers: str) -> No
     amtool(*test, f"--verify.receivers={receivers}", *labels)
 
 
-def test_messages_of_alertmanager_can_be_read(tmp_path: Path) -> None:
-    """A chat message names channel and alert, and links to the runbook and into Grafana."""
-    throttled = next(alert for alert in ALERTS if alert.name == "PushThrottled")
-    labels = {"alertname": throttled.name, "channel": "vivo", "severity": "warning"}
-    labels |= {"cluster": "eu", "job": "push"}
-    annotations = {**throttled.annotations, "dashboard_url": "/d/push-channel?var-channel=vivo"}
-    alert = {"status": "firing", "labels": labels, "annotations": annotations}
-    data = tmp_path / "data.json"
-    data.write_text(json.dumps({"status": "firing", "commonLabels": labels, "alerts": [alert]}))
-    chats = [
-        one["slack_configs"] for one in read(ALERTMANAGER)["receivers"] if "slack_configs" in one
+CHATS = [
+    one["slack_configs"][0] for one in read(ALERTMANAGER)["receivers"] if "slack_configs" in one
+]
+
+
+def said(folder: Path, chat: dict[str, str], status: str, *names: str) -> tuple[str, str]:
+    """Render title and text of the message about alerts of one channel."""
+    common = {"channel": "vivo", "severity": "warning", "cluster": "eu", "job": "push"}
+    alerts = [
+        {
+            "status": status,
+            "labels": common | {"alertname": alert.name},
+            "annotations": alert.annotations | {"dashboard_url": "/d/push-channel"},
+        }
+        for alert in ALERTS
+        if alert.name in names
     ]
-    assert len(chats) == 3
-    for (chat,) in chats:
-        title, text = (
-            amtool("template", "render", f"--template.glob={tmp_path}/*.tmpl",
-                   f"--template.data={data}", f"--template.text={chat[part]}")
-            for part in ("title", "text")
-        )  # fmt: skip
-        assert title == "FIRING vivo PushThrottled cluster=eu job=push"
-        assert annotations["summary"] in text
-        assert f"<{annotations['runbook_url']}|Runbook>" in text
-        assert "<https://grafana.example.com/d/push-channel?var-channel=vivo|Dashboard>" in text
+    if len(names) == 1:
+        common["alertname"] = names[0]
+    data = folder / "data.json"
+    data.write_text(json.dumps({"status": status, "commonLabels": common, "alerts": alerts}))
+    render = ("template", "render", f"--template.glob={folder}/*.tmpl", f"--template.data={data}")
+    title, text = (amtool(*render, f"--template.text={chat[part]}") for part in ("title", "text"))
+    return title, text
+
+
+@pytest.mark.parametrize("chat", CHATS, ids=lambda chat: chat["channel"])
+def test_messages_of_alertmanager_can_be_read(chat: dict[str, str], tmp_path: Path) -> None:
+    """A message names channel and alert, and links to runbook and dashboard; an end is one line."""
+    summaries = {alert.name: alert.annotations["summary"] for alert in ALERTS}
+    title, text = said(tmp_path, chat, "firing", "PushThrottled")
+    assert title == "FIRING vivo PushThrottled cluster=eu job=push"
+    assert summaries["PushThrottled"] in text
+    assert re.search(r"<https://\S+/PushThrottled.md\|Runbook>", text)
+    assert "<https://grafana.example.com/d/push-channel|Dashboard>" in text
+    both = ("PushThrottled", "PushFailureRatioHigh")
+    title, text = said(tmp_path, chat, "resolved", *both)
+    assert title == "RESOLVED vivo 2 alerts cluster=eu job=push"
+    assert text.splitlines() == [f"Over: {summaries[name]}" for name in both]
 
 
 def test_every_channel_has_a_route() -> None:
