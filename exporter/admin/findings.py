@@ -105,7 +105,7 @@ def _findings(runtime: Runtime, history: History) -> Iterator[Finding]:
         channels.setdefault(series.channel, []).append((current(series), count))
     for channel in sorted(channels):  # always in one order, or the headline would jump about
         yield from _of_channel(runtime, channel, channels[channel])
-    yield from _stopped(history, channels.keys())
+    yield from _stopped(runtime, history, channels.keys())
 
 
 def _of_descriptions(runtime: Runtime) -> Iterator[Finding]:
@@ -195,6 +195,8 @@ def _of_channel(runtime: Runtime, channel: str, counted: Counted) -> Iterator[Fi
 
 def _nothing_accepted(runtime: Runtime, channel: str, counted: Counted) -> bool:
     """Whether a channel that usually accepts pushes accepted none, in enough results."""
+    if _is_of_receipts(runtime, channel):  # of what has been accepted
+        return False
     doubtful = sum(count for meaning, count in counted if meaning.category not in NOT_THE_CHANNEL)
     if doubtful < THRESHOLDS["nothing_accepted_results"]:
         return False
@@ -208,6 +210,10 @@ def _nothing_accepted(runtime: Runtime, channel: str, counted: Counted) -> bool:
     ]
     accepted = sum(total for good, total in totals if good)
     return accepted >= THRESHOLDS["usually_accepted_share"] * sum(total for _, total in totals)
+
+
+def _is_of_receipts(runtime: Runtime, channel: str) -> bool:
+    return bool(runtime.snapshot.classifier.receipt_channels().get(channel))
 
 
 def _of_codes(
@@ -233,15 +239,20 @@ def _finding(
     return Finding(LEVELS[declared.severity], title, detail, action, Alert.named(alert), channel)
 
 
-def _stopped(history: History, heard: Container[str]) -> Iterator[Finding]:
-    """Name the channels that had results before the window, and have none in it."""
+def _stopped(runtime: Runtime, history: History, heard: Container[str]) -> Iterator[Finding]:
+    """Name the channels that had results before the window, and have none in it.
+
+    Receipts come when phones are switched on.
+    """
     before: dict[str, int] = {}
     for series, count in history.results.counts(after=WINDOW).items():
         before[series.channel] = before.get(series.channel, 0) + count
     silent = [
         channel
         for channel in sorted(before)
-        if channel not in heard and before[channel] >= STEADY_RESULTS
+        if channel not in heard
+        and before[channel] >= STEADY_RESULTS
+        and not _is_of_receipts(runtime, channel)
     ]
     if silent:
         had = ", ".join(f"{channel} ({before[channel]:,})" for channel in silent)

@@ -1,6 +1,6 @@
 """`GET /runbooks` and `GET /runbooks/<alert>`: what to do, beside what raises the alert now."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from operator import attrgetter
 
 import msgspec
@@ -11,7 +11,8 @@ from exporter.admin.history import MINUTE, History
 from exporter.admin.keys import HISTORY, PAGES, RUNBOOKS, RUNTIME
 from exporter.admin.rendering import root_of
 from exporter.admin.status_codes import guidance
-from exporter.classification.alerts import alerts_for
+from exporter.classification.alerts import ACCEPTED, AlertName, alerts_for
+from exporter.classification.classifier import Classifier
 from exporter.reasons import Reason
 from exporter.results import ClassifiedResult
 from exporter.runtime import Runtime
@@ -59,9 +60,11 @@ class Live(msgspec.Struct, frozen=True):
 
 def live_values(runtime: Runtime, history: History, alert: str) -> Live:
     """Collect what raises an alert now."""
-    codes = sorted(_codes(runtime, history, alert), key=attrgetter("results"), reverse=True)
+    findings = _findings(runtime, history, alert)
+    dead = {one.channel for one in findings if one.channel}
+    codes = sorted(_codes(runtime, history, alert, dead), key=attrgetter("results"), reverse=True)
     return Live(
-        _findings(runtime, history, alert),
+        findings,
         codes[:MAX_CODES],
         max(0, len(codes) - MAX_CODES),
         sorted(_reasons(history, alert), key=attrgetter("requests"), reverse=True),
@@ -74,7 +77,10 @@ def _findings(runtime: Runtime, history: History, alert: str) -> list[Finding]:
     return [one for one in findings if one.alert and one.alert.name == alert]
 
 
-def _codes(runtime: Runtime, history: History, alert: str) -> Iterator[WatchedCode]:
+def _codes(
+    runtime: Runtime, history: History, alert: str, found: Container[str]
+) -> Iterator[WatchedCode]:
+    """List what the alert counts; `found` are the channels of its findings."""
     classifier = runtime.snapshot.classifier
     counts: dict[ClassifiedResult, int] = {}
     for series, count in history.results.counts(WINDOW).items():
@@ -82,11 +88,23 @@ def _codes(runtime: Runtime, history: History, alert: str) -> Iterator[WatchedCo
         meaning = classifier.current(series)
         counts[meaning] = counts.get(meaning, 0) + count
     for meaning, count in counts.items():
-        if alert in {one.name for one in alerts_for(meaning)}:
+        if _counts(classifier, alert, meaning, found):
             description, action = guidance(classifier, meaning)
             yield WatchedCode(
                 *meaning.series, meaning.name, meaning.severity, count, description, action
             )
+
+
+def _counts(
+    classifier: Classifier, alert: str, meaning: ClassifiedResult, found: Container[str]
+) -> bool:
+    """Whether results of a meaning are what an alert is about."""
+    if alert == AlertName.NOTHING_ACCEPTED:  # whatever a dead channel says
+        return meaning.series.channel in found
+    if alert == AlertName.DELIVERY_RATIO_LOW:  # receipts of what has not arrived
+        is_receipt = bool(classifier.receipt_channels().get(meaning.series.channel))
+        return is_receipt and meaning.category not in ACCEPTED
+    return alert in {one.name for one in alerts_for(meaning)}
 
 
 def _reasons(history: History, alert: str) -> Iterator[WatchedReason]:
@@ -102,7 +120,7 @@ async def runbooks_page(request: web.Request) -> web.Response:
 
 async def runbook_page(request: web.Request) -> web.Response:
     """Show a runbook and what raises its alert now; 404 and the list if there is none."""
-    alert = request.match_info["alert"]
+    alert = request.match_info["alert"].removesuffix(".md")  # as the files are called
     runbook = request.app[RUNBOOKS].get(alert)
     if runbook is None:
         return _index(request, missing=alert)

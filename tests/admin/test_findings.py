@@ -9,6 +9,7 @@ import pytest
 
 from exporter.admin.findings import Health, health_of
 from exporter.admin.history import MINUTE, History, LastHour
+from exporter.admin.runbooks import live_values
 from exporter.results import Series
 from tests.support.exporter import TOKEN, Exporter
 
@@ -103,6 +104,10 @@ ALIVE = {
     "too few to say so": [("vivo", 100, 0), ("vivo", 49, 10000)],
     "one was accepted": [("vivo", 100, 0), ("vivo", 99, 10000), ("vivo", 1, 2)],
     "a gateway that reports failures only": [("vivo", 100, 10000), ("vivo", 99, 10000)],
+    "receipts, which are of what has been accepted": [
+        ("mipush-receipts", 100, 1),
+        ("mipush-receipts", 99, 64),
+    ],
     "apps that were uninstalled": [("fcm", 100, 2), ("fcm", 99, 90000003)],
 }
 """What came before the window, and in it: channel, number, code; before it 0 stands for 2."""
@@ -113,17 +118,15 @@ def totals(exporter: Exporter) -> dict[Series, int]:
     return {series: count.total for series, count in exporter.runtime.ledger.counts.items()}
 
 
-async def in_the_window(
-    exporter: Exporter, history: History, before: list[Any], now: list[Any]
-) -> list[str]:
-    """Count results, forget them as minutes go by, count more; return what is found."""
+async def aged(exporter: Exporter, history: History, *before: dict[str, Any]) -> History:
+    """Count results, and let minutes go by until they are out of the window."""
     clock = Clock()
     history = history._replace(results=LastHour(partial(totals, exporter), clock))
     await judged(exporter, history, *before)
     for _ in range(16):
         clock.now += MINUTE
         history.results.note()
-    return said(await judged(exporter, history, *now))
+    return history
 
 
 @pytest.mark.parametrize("result", DEAD.values(), ids=DEAD)
@@ -131,11 +134,13 @@ async def test_nothing_accepted(
     exporter: Exporter, history: History, result: dict[str, Any]
 ) -> None:
     """A channel that accepted pushes and now none in 50 results is dead, whatever it says."""
-    found = await in_the_window(
-        exporter, history, [acked("vivo", 100)], [{"channel": "vivo", "count": 50, **result}]
-    )
+    history = await aged(exporter, history, acked("vivo", 100))
+    dead = {"channel": "vivo", "count": 50, **result}
+    found = said(await judged(exporter, history, dead, acked("oppo", 7)))
     assert found[0] == "nothing accepted by vivo"
     assert not {"invalid tokens on vivo", "failures on vivo"} & set(found)
+    [shown] = live_values(exporter.runtime, history, "PushNothingAccepted").codes
+    assert (shown.channel, shown.code, shown.results) == ("vivo", str(result["code"]), 50)
 
 
 @pytest.mark.parametrize("results", ALIVE.values(), ids=ALIVE)
@@ -146,8 +151,26 @@ async def test_something_may_be_accepted(
     before, *now = (
         {"channel": channel, "count": count, "code": code or 2} for channel, count, code in results
     )
-    found = await in_the_window(exporter, history, [before], now)
+    history = await aged(exporter, history, before)
+    found = said(await judged(exporter, history, *now))
     assert not [title for title in found if title.startswith("nothing accepted")]
+    assert live_values(exporter.runtime, history, "PushNothingAccepted").codes == []
+
+
+async def test_receipts_may_be_late(exporter: Exporter, history: History) -> None:
+    """Receipts that stop are no alarm; of those that came, the failures are shown."""
+    late = {"channel": "mipush-receipts", "code": 1, "count": 1000}
+    history = await aged(exporter, history, late)
+    assert said(health_of(exporter.runtime, history)) == []
+    await judged(
+        exporter,
+        history,
+        {"channel": "mipush-receipts", "code": 1, "count": 9},
+        {"channel": "mipush-receipts", "code": 64, "count": 3},
+        {"channel": "vivo", "code": 10072, "count": 3},
+    )
+    [shown] = live_values(exporter.runtime, history, "PushDeliveryRatioLow").codes
+    assert (shown.channel, shown.code, shown.results) == ("mipush-receipts", "64", 3)
 
 
 async def test_only_the_most_frequent_codes_are_named(exporter: Exporter, history: History) -> None:

@@ -26,6 +26,7 @@ async def test_pages_lead_to_each_other(exporter: Exporter) -> None:
         assert f'href="../runbooks/{alert}"' in index or f'href="./runbooks/{alert}"' in index
         status, page = await get(exporter, f"/runbooks/{alert}")
         assert status == 200
+        assert await get(exporter, f"/runbooks/{alert}.md") == (status, page)
         assert f"<h1>{alert}</h1>" in page
         assert page.count("<h1") == 1
         for linked in re.findall(r'href="\.\./runbooks/(\w+)"', page):

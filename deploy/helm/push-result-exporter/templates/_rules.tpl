@@ -63,7 +63,7 @@ that are a constant, by their names between `push:` and `:threshold`.
 {{- $_ := set $rule "annotations" (merge (dict) (.change.annotations | default dict) ($rule.annotations | default dict)) -}}
 {{- with .root.Values.runbookBaseUrl -}}
 {{- if not (hasKey ($.change.annotations | default dict) "runbook_url") -}}
-{{- $_ := set $rule.annotations "runbook_url" (printf "%s/%s" (trimSuffix "/" .) (base $rule.annotations.runbook_url)) -}}
+{{- $_ := set $rule.annotations "runbook_url" (printf "%s/%s" (trimSuffix "/" .) (base $rule.annotations.runbook_url | trimSuffix ".md")) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
