@@ -13,6 +13,7 @@ from exporter.gateways.auth import standard_webhooks
 from exporter.gateways.auth.scheme import Authenticator, Scheme
 from exporter.gateways.auth.standard_webhooks import StandardWebhooks, load_secrets
 from exporter.gateways.auth.tokens import bearer, load_tokens
+from exporter.gateways.builtin import BuiltIn
 from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
 from exporter.gateways.items import (
     Facts,
@@ -61,18 +62,11 @@ class _Envelope(msgspec.Struct):
     results: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class Generic:
+class Generic(BuiltIn):
     """Our own format, with bearer tokens, Standard Webhooks, or both."""
 
     name = NAME
     title = "Generic format"
-    response = None
-    channels = frozenset[str]()
-    warnings: tuple[str, ...] = ()
-
-    def __init__(self, authenticator: Authenticator) -> None:
-        self.authenticate = authenticator
-        self.lacking = authenticator.lacking
 
     @classmethod
     def load(cls, settings: GatewaySettings) -> "Generic":
@@ -95,11 +89,6 @@ class Generic:
         """Leave it to the others: what none of them takes is in this format, if in any."""
         del body
         return False
-
-    def handshake(self, request: ReceivedRequest) -> str | None:
-        """Return None: there is no handshake."""
-        del request
-        return None
 
     def decode(self, request: ReceivedRequest) -> Batch:
         """Read a body; RequestError (`malformed_body`) if it has none of the shapes."""

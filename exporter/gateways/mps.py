@@ -17,6 +17,7 @@ from exporter.gateways.auth.encodings import decode_base64
 from exporter.gateways.auth.scheme import Authenticator
 from exporter.gateways.auth.signatures import Signature, rsa_known
 from exporter.gateways.auth.templates import Template
+from exporter.gateways.builtin import BuiltIn
 from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
 from exporter.gateways.items import Facts, ItemError, ItemFormat, ItemReader, Outcome, code_of
 from exporter.gateways.sending import Outgoing, Signer
@@ -40,18 +41,11 @@ class Callback(msgspec.Struct, rename="camel"):
     ext_info: Any = None
 
 
-class Mps:
+class Mps(BuiltIn):
     """The callback as the console sets it up: POST with `sign` in the query."""
 
     name = NAME
     title = "Alibaba Cloud mPaaS Message Push Service"
-    response = None
-    channels = frozenset[str]()
-    warnings: tuple[str, ...] = ()
-
-    def __init__(self, authenticator: Authenticator) -> None:
-        self.authenticate = authenticator
-        self.lacking = authenticator.lacking
 
     @classmethod
     def load(cls, settings: GatewaySettings) -> "Mps":
@@ -70,11 +64,6 @@ class Mps:
     def recognizes(self, body: bytes) -> bool:
         """Whether a body without its request looks like a callback."""
         return b'"statusCode"' in body
-
-    def handshake(self, request: ReceivedRequest) -> str | None:
-        """Return None: there is no handshake."""
-        del request
-        return None
 
     def decode(self, request: ReceivedRequest) -> Batch:
         """Read a body; the hint in the query takes precedence over the body's.

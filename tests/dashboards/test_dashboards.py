@@ -75,7 +75,7 @@ def substituted(
         "$__range": time_range,
         "$channel": channel,
         "$source": "mps",
-        **{f"${label}": ".*" for label in queries.TARGET_LABELS},
+        **{f"${label}": ".*" for label in names.TARGET_LABELS},
     }
     for name, value in values.items():
         expression = expression.replace(name, value)
@@ -141,7 +141,7 @@ def test_query_is_promql_on_our_metrics(query: Query) -> None:
 def test_query_is_of_the_chosen_exporters(query: Query) -> None:
     """Whatever a query selects follows the variables of all labels of targets."""
     for selected in re.findall(r"[\w:]+\{[^}]*\}", query.target["expr"]):
-        assert all(f'{label}=~"${label}"' in selected for label in queries.TARGET_LABELS)
+        assert all(f'{label}=~"${label}"' in selected for label in names.TARGET_LABELS)
 
 
 def test_windows_follow_the_time_range() -> None:
@@ -237,7 +237,7 @@ def test_dashboard_has_variables_and_annotations(uid: str) -> None:
     board = BOARDS[uid]
     assert board["schemaVersion"] == 42
     names = [variable["name"] for variable in board["templating"]["list"]]
-    assert names[:-1] == ["datasource", *queries.TARGET_LABELS]
+    assert names[:-1] == ["datasource", *names.TARGET_LABELS]
     assert names[-1] == ("source" if uid == layout.EXPORTER else "channel")
     for variable in board["templating"]["list"][1:]:
         query = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
@@ -276,7 +276,7 @@ def test_a_label_that_nobody_has_hides_nothing() -> None:
     """All stands for every value of a target's label, also for none."""
     for board in BOARDS.values():
         for variable in board["templating"]["list"]:
-            if variable["name"] in queries.TARGET_LABELS:
+            if variable["name"] in names.TARGET_LABELS:
                 assert (variable["allValue"], variable["includeAll"]) == (".*", True)
 
 
