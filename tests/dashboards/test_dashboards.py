@@ -236,9 +236,9 @@ def test_dashboard_has_variables_and_annotations(uid: str) -> None:
     """Data source, labels of targets and channel or gateway can be chosen; alerts are marked."""
     board = BOARDS[uid]
     assert board["schemaVersion"] == 42
-    names = [variable["name"] for variable in board["templating"]["list"]]
-    assert names[:-1] == ["datasource", *names.TARGET_LABELS]
-    assert names[-1] == ("source" if uid == layout.EXPORTER else "channel")
+    variables = [variable["name"] for variable in board["templating"]["list"]]
+    assert variables[:-1] == ["datasource", *names.TARGET_LABELS]
+    assert variables[-1] == ("source" if uid == layout.EXPORTER else "channel")
     for variable in board["templating"]["list"][1:]:
         query = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
         assert query
