@@ -90,16 +90,9 @@ class ItemReader(Generic[Wire]):
             if error.reason in (ItemReason.NOT_AN_OBJECT, ItemReason.MALFORMED_JSON):
                 raise malformed(str(error)) from None
             return Batch([], [Rejection(0, error.reason, str(error))])
-        if outcome is None:
-            return Batch([], [], skipped=1)
-        group = ResultGroup(outcome.result, outcome.pushes)
-        if identity is None or identity == "":
-            group.anonymous = 1
-        else:
-            group.ids = [identity]
-        if exemplar is not None and exemplar != "":
-            group.exemplar = str(exemplar)
-        return Batch([group], [], 0, int(outcome.defaulted))
+        groups = _Groups()
+        groups.add(outcome, [identity], exemplar)
+        return groups.batch([])
 
     def array(self, text: str, *, repeated: bool = False) -> Batch:
         """Read a body that is an array; `repeated` if many items may be the same to the letter."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 from aiohttp import web
 
@@ -187,11 +187,10 @@ class Connections:
 
 
 def _abort(connection: web.RequestHandler) -> None:
-    """Close a connection now: a graceful close would wait for a client that reads nothing."""
-    transport = connection.transport
+    """Close an open connection now: a graceful close would wait for a client that never reads."""
+    transport = cast("asyncio.Transport", connection.transport)
     connection.force_close()
-    if isinstance(transport, asyncio.WriteTransport):
-        transport.abort()
+    transport.abort()
 
 
 def is_compressed(headers: Mapping[str, str]) -> bool:
