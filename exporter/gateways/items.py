@@ -130,19 +130,20 @@ class ItemReader(Generic[Wire]):
         `places` are those of the items in the body, if others stand between them: `rejected`.
         """
         said = list(map(self._format.facts, items))
-        alike: defaultdict[Facts, list[Identity]] = defaultdict(list)
-        for facts, identity in zip(said, map(self._format.identity, items), strict=True):
-            alike[facts].append(identity)
-        last = dict(zip(said, map(self._exemplar, items), strict=True)) if self._exemplar else {}
+        alike: defaultdict[Facts, list[Wire]] = defaultdict(list)
+        for facts, item in zip(said, items, strict=True):
+            alike[facts].append(item)
         groups = _Groups()
         bad: dict[Facts, ItemError] = {}
-        for facts, identities in alike.items():
+        for facts, members in alike.items():
             try:
                 outcome = self._format.outcome(facts)
             except ItemError as error:
                 bad[facts] = error.with_traceback(None)
             else:
-                groups.add(outcome, identities, last[facts] if last else identities[-1])
+                identities = list(map(self._format.identity, members))
+                exemplar = self._exemplar(members[-1]) if self._exemplar else identities[-1]
+                groups.add(outcome, identities, exemplar)
         found = _rejections(said, bad, places) if bad else []
         if rejected:
             found = sorted([*found, *rejected], key=lambda one: one.index)

@@ -40,14 +40,15 @@ def reader_of(description: Description) -> ItemReader[Any]:
     sized = [fields.count.path] if isinstance(fields.count, Size) else []
     shape = Shape([*facts, *ids, *fields.dedupe], ids=ids, sized=sized)
     exemplar = _exemplar(shape, fields.id) if fields.id else _nothing
+    by_id = not fields.dedupe or (len(ids) == 1 and fields.dedupe == ids)
     return ItemReader(
         ItemFormat(
             shape.wire,
             shape.facts(facts),
-            _hash_of(shape, fields.dedupe) if fields.dedupe else exemplar,
+            exemplar if by_id else _hash_of(shape, fields.dedupe),
             shape.loose,
             Reading(description, facts).outcome,
-            exemplar,
+            None if by_id else exemplar,
         )
     )
 

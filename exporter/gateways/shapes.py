@@ -4,7 +4,7 @@ A path of names is an attribute of nested structs; any other is followed from th
 before an index. An item of another shape becomes the same struct by checking its values.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
 
@@ -95,8 +95,8 @@ class Shape:
 
     def hashed(self, paths: Collection[Path]) -> Callable[[Any], bytes | None]:
         """Return what writes several values, each in one way; None for an item without any."""
-        if len(paths) > 1 and all(self._is_simple(path) for path in paths):
-            return _writer(attrgetter(*(self._chain(path) for path in paths)), len(paths))
+        if all(self._is_simple(path) for path in paths):
+            return _writer([self._chain(path) for path in paths])
         heads = [(self._chain(path), path) for path in paths]
         getters = [
             (attrgetter(chain), () if path[0] is Mark.KEY else path[len(self._located(path)[0]) :])
@@ -160,8 +160,10 @@ class Shape:
         return node
 
 
-def _writer(get: Callable[[Any], tuple[Any, ...]], number: int) -> Callable[[Any], bytes | None]:
+def _writer(chains: Sequence[str]) -> Callable[[Any], bytes | None]:
     """Write text, numbers, and what is odd with its JSON, which is faster than JSON for all."""
+    found, number = attrgetter(*chains), len(chains)
+    get = found if number > 1 else lambda item: (found(item),)
 
     def write(item: Any) -> bytes | None:
         values = get(item)

@@ -67,6 +67,7 @@ class Signature:
         self._known = known
         self._signature = signature
         self._signed = signed
+        self._salted = signed.has("secret", named=False)
         self._decode = decode
         self._prefix = prefix.encode()
         self._user = user
@@ -130,7 +131,7 @@ class Signature:
 
     def _fits(self, known: Known, signatures: list[bytes], context: Context) -> bool:
         """Whether one of the signatures is this credential's."""
-        if known.secret:
+        if self._salted:
             context = context._replace(secret=known.secret)
         made_over = self._signed.render(context)
         return any(known.verifies(one, made_over) for one in signatures)
