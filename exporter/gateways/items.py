@@ -211,12 +211,14 @@ class _Groups:
             return
         if outcome.defaulted:
             self._defaulted += number
-        if None in identities or "" in identities:
-            identities = [one for one in identities if one not in (None, "")]
+        anonymous = identities.count(None) + identities.count("")
+        if anonymous:
+            named = anonymous < number
+            identities = [one for one in identities if one not in (None, "")] if named else []
         group = self._groups.get(outcome)
         if group is None:
             group = self._groups[outcome] = ResultGroup(outcome.result, outcome.pushes, 0, [])
-        group.anonymous += number - len(identities)
+        group.anonymous += anonymous
         group.ids += cast("list[str | int]", identities)
         if exemplar not in (None, ""):
             group.exemplar = str(exemplar)
