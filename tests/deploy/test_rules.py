@@ -443,7 +443,7 @@ def test_messages_of_alertmanager_can_be_read(chat: dict[str, str], tmp_path: Pa
     both = ("PushThrottled", "PushFailureRatioHigh")
     title, text = said(tmp_path, chat, "resolved", *both)
     assert title == "RESOLVED vivo 2 alerts cluster=eu job=push"
-    assert text.splitlines() == [f"Over: {summaries[name]}" for name in both]
+    assert text.splitlines() == [f"Over: {name}, {summaries[name]}" for name in both]
 
 
 def test_every_channel_has_a_route() -> None:

@@ -18,12 +18,17 @@ from tests.support.rules import ALERTMANAGER, ALERTS, read
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_drill_shows_its_timeline_on_a_terminal_and_as_json() -> None:
-    """All stages come, in their order; a bar shows how far it is, on a terminal alone."""
-    for name in ("prometheus", "prometheus-alertmanager"):
-        program(name, name)
+@pytest.mark.parametrize("name", ["wrong-certificate", "huawei-outage"])
+def test_a_drill_shows_its_timeline_on_a_terminal_and_as_json(name: str) -> None:
+    """All stages come, in their order; a bar shows how far it is, on a terminal alone.
+
+    One cause is one alert, or several of which one mutes the others.
+    """
+    for needed in ("prometheus", "prometheus-alertmanager"):
+        program(needed, needed)
+    incident = INCIDENTS[name]
     terminal, inside = os.openpty()
-    command = [sys.executable, "-m", "tests.drill", "--short", "--json"]
+    command = [sys.executable, "-m", "tests.drill", "--short", "--json", "--incident", name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=inside, cwd=ROOT) as drill:
         os.close(inside)
         shown = _read_all(terminal)
@@ -37,9 +42,12 @@ def test_a_drill_shows_its_timeline_on_a_terminal_and_as_json() -> None:
     assert times == sorted(times)
     messages = {event["stage"]: event["text"].splitlines() for event in timeline}
     for stage, status in ((Stage.MESSAGE, "FIRING"), (Stage.ALL_CLEAR, "RESOLVED")):
-        assert messages[stage][0] == "to ios-chat"
-        assert messages[stage][1].startswith(f"{status} apns")
-        assert any("2009 BadDeviceToken" in line for line in messages[stage])
+        assert messages[stage][0] == f"to {incident.receivers[0]}"
+        assert messages[stage][1].startswith(f"{status} {incident.channel}")
+    codes = [str(code) for _, code, _ in incident.results if code != 2]
+    assert all(code in " ".join(messages[Stage.MESSAGE]) for code in codes)
+    over = [line for line in messages[Stage.ALL_CLEAR] if line.startswith("Over: ")]
+    assert any(incident.alert in line for line in over)
 
 
 def _read_all(terminal: int) -> str:
