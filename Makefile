@@ -27,7 +27,7 @@ run: $(VENV)/installed ## run the exporter; settings come from the environment
 	@$(BIN)/push-result-exporter serve
 
 test: $(VENV)/developer ## the tests of modules, but for the slow ones: under four minutes
-	$(BIN)/pytest -m "not slow" --ignore=tests/system --numprocesses=2 --dist=loadfile $(ARGS)
+	$(BIN)/pytest -m "not slow" --ignore=tests/system --numprocesses=3 --dist=loadfile $(ARGS)
 
 test-all: $(VENV)/developer ## all tests, with coverage
 	$(BIN)/pytest --ignore=tests/system --numprocesses=2 --dist=loadfile --cov --cov-report=term $(ARGS)

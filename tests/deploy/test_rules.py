@@ -89,10 +89,15 @@ SLOW = {
     "bad_device_token",
     "bad_device_token_days",
     "delivery",
+    "exporter",
+    "invalid_token",
     "labels",
+    "messages",
     "results_stopped",
     "results_stopped_days",
+    "throttled",
     "time_to_fire",
+    "unknown_code",
 }
 """Files whose samples keep promtool busy for ten seconds and more."""
 

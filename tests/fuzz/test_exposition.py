@@ -65,6 +65,7 @@ def toml(text: str) -> str:
     return json.dumps(clean).replace("\x7f", "\\u007f")
 
 
+@pytest.mark.slow
 @settings(PROFILE, max_examples=PROFILE.max_examples // 5)  # each scrapes and parses twice
 @given(items=ITEMS, text=ANY)
 @example(items=[{"channel": "vivo", "code": 10072, "id": "a\0b"}], text="\0")
