@@ -30,7 +30,7 @@ test: $(VENV)/developer ## the tests of modules, but for the slow ones: under fo
 	$(BIN)/pytest -m "not slow" --ignore=tests/system --numprocesses=3 --dist=loadfile $(ARGS)
 
 test-all: $(VENV)/developer ## all tests, with coverage
-	$(BIN)/pytest --ignore=tests/system --numprocesses=2 --dist=loadfile --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest --ignore=tests/system --numprocesses=3 --dist=loadfile --cov --cov-report=term $(ARGS)
 	$(BIN)/coverage report --include='$(PIPELINE)' --fail-under=100
 	$(BIN)/pytest tests/system $(ARGS)
 
