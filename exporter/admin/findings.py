@@ -195,7 +195,7 @@ def _of_channel(runtime: Runtime, channel: str, counted: Counted) -> Iterator[Fi
 
 def _nothing_accepted(runtime: Runtime, channel: str, counted: Counted) -> bool:
     """Whether a channel that usually accepts pushes accepted none, in enough results."""
-    if _is_of_receipts(runtime, channel):  # of what has been accepted
+    if runtime.snapshot.classifier.has_receipts(channel):  # of what has been accepted
         return False
     doubtful = sum(count for meaning, count in counted if meaning.category not in NOT_THE_CHANNEL)
     if doubtful < THRESHOLDS["nothing_accepted_results"]:
@@ -210,10 +210,6 @@ def _nothing_accepted(runtime: Runtime, channel: str, counted: Counted) -> bool:
     ]
     accepted = sum(total for good, total in totals if good)
     return accepted >= THRESHOLDS["usually_accepted_share"] * sum(total for _, total in totals)
-
-
-def _is_of_receipts(runtime: Runtime, channel: str) -> bool:
-    return bool(runtime.snapshot.classifier.receipt_channels().get(channel))
 
 
 def _of_codes(
@@ -244,15 +240,14 @@ def _stopped(runtime: Runtime, history: History, heard: Container[str]) -> Itera
 
     Receipts come when phones are switched on.
     """
+    has_receipts = runtime.snapshot.classifier.has_receipts
     before: dict[str, int] = {}
     for series, count in history.results.counts(after=WINDOW).items():
         before[series.channel] = before.get(series.channel, 0) + count
     silent = [
         channel
         for channel in sorted(before)
-        if channel not in heard
-        and before[channel] >= STEADY_RESULTS
-        and not _is_of_receipts(runtime, channel)
+        if channel not in heard and before[channel] >= STEADY_RESULTS and not has_receipts(channel)
     ]
     if silent:
         had = ", ".join(f"{channel} ({before[channel]:,})" for channel in silent)

@@ -102,8 +102,7 @@ def _counts(
     if alert == AlertName.NOTHING_ACCEPTED:  # whatever a dead channel says
         return meaning.series.channel in found
     if alert == AlertName.DELIVERY_RATIO_LOW:  # receipts of what has not arrived
-        is_receipt = bool(classifier.receipt_channels().get(meaning.series.channel))
-        return is_receipt and meaning.category not in ACCEPTED
+        return meaning.category not in ACCEPTED and classifier.has_receipts(meaning.series.channel)
     return alert in {one.name for one in alerts_for(meaning)}
 
 

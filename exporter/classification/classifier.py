@@ -93,6 +93,11 @@ class Classifier:
         for space in self._spaces.values():
             yield from space
 
+    def has_receipts(self, channel: str) -> bool:
+        """Whether the results of a channel are receipts of pushes that another one accepted."""
+        table = self._tables.get(channel)
+        return bool(table and table.receipts_of)
+
     def receipt_channels(self) -> dict[str, str]:
         """Return the channel that each channel's receipts are of, empty for channels of sending."""
         return {channel: table.receipts_of for channel, table in self._tables.items()}

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Self
 
 from aiohttp import web
 
@@ -152,27 +152,28 @@ class Connections:
     def __init__(self, limits: Limits, bodies: Bodies) -> None:
         self._limits = limits
         self._bodies = bodies
-        self._open = 0
+        self._open: dict[web.RequestHandler, asyncio.Transport] = {}
+        """aiohttp forgets the transport of a connection that it closes, though it may linger."""
         self._waiting: dict[web.RequestHandler, asyncio.TimerHandle | None] = {}
         """Those without a request, longest first; a new one with the timer of its first headers."""
 
-    def opened(self, connection: web.RequestHandler) -> None:
+    def opened(self, connection: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Count a connection, and give its first request its time to arrive."""
-        self._open += 1
-        if self._open > self._limits.max_connections:
+        self._open[connection] = transport
+        if len(self._open) > self._limits.max_connections:
             if oldest := next(iter(self._waiting), None):
                 self.began(oldest)  # it is known to be closed only later
-                _abort(oldest)
+                self._abort(oldest)
             elif not self._bodies.evict():
-                _abort(connection)
+                self._abort(connection)
                 return
         self._waiting[connection] = asyncio.get_running_loop().call_later(
-            self._limits.head_seconds, _abort, connection
+            self._limits.head_seconds, self._abort, connection
         )
 
     def closed(self, connection: web.RequestHandler) -> None:
         """Forget a connection."""
-        self._open -= 1
+        del self._open[connection]
         self.began(connection)
 
     def began(self, connection: web.RequestHandler) -> None:
@@ -185,12 +186,10 @@ class Connections:
         if connection.transport is not None:
             self._waiting[connection] = None
 
-
-def _abort(connection: web.RequestHandler) -> None:
-    """Close an open connection now: a graceful close would wait for a client that never reads."""
-    transport = cast("asyncio.Transport", connection.transport)
-    connection.force_close()
-    transport.abort()
+    def _abort(self, connection: web.RequestHandler) -> None:
+        """Close a connection now: a graceful close would wait for a client that never reads."""
+        connection.force_close()
+        self._open[connection].abort()
 
 
 def is_compressed(headers: Mapping[str, str]) -> bool:

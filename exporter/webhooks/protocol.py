@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 from aiohttp import web
 
@@ -46,7 +47,7 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection; it may be one too many."""
         super().connection_made(transport)
-        self._connections.opened(self)
+        self._connections.opened(self, cast("asyncio.Transport", transport))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""
