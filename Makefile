@@ -30,9 +30,9 @@ test: $(VENV)/developer ## the tests of modules, but for the slow ones: under fo
 	$(BIN)/pytest -m "not slow" --ignore=tests/system --numprocesses=3 --dist=loadfile $(ARGS)
 
 test-all: $(VENV)/developer ## all tests, with coverage
-	$(BIN)/pytest --ignore=tests/system --numprocesses=3 --dist=loadfile --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest -m "not alone" --numprocesses=3 --dist=loadfile --cov --cov-report=term $(ARGS)
 	$(BIN)/coverage report --include='$(PIPELINE)' --fail-under=100
-	$(BIN)/pytest tests/system $(ARGS)
+	$(BIN)/pytest -m alone $(ARGS)
 
 test-pythons: ## all tests on each Python that is installed
 	@for version in $(VERSIONS); do \

@@ -42,6 +42,8 @@ from tests.support.rules import (
     template_queries,
 )
 
+pytestmark = pytest.mark.alone
+
 OWN_CHANNEL = """
 channel = "quiet"
 title = "A channel of which no scenario has results"

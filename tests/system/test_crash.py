@@ -7,6 +7,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.support.exporter import KeyPair
 from tests.support.programs import (
     Settings,
@@ -24,6 +26,8 @@ from tests.support.traffic import (
     signed_calls,
     stored,
 )
+
+pytestmark = pytest.mark.alone
 
 SENDERS = 8
 KILLS = 21

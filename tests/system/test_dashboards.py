@@ -19,6 +19,8 @@ from tests.dashboards.test_dashboards import BOARDS, Query, all_queries, substit
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import exporter_process, fetch, free_port, prometheus, wait_for
 
+pytestmark = pytest.mark.alone
+
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
 rule_files: ["{rules}"]

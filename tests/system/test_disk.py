@@ -27,6 +27,8 @@ from tests.support.programs import (
 )
 from tests.support.traffic import Call, Client, Totals, add, exposed, results_call
 
+pytestmark = pytest.mark.alone
+
 DISK_BYTES = 16 << 20
 
 HOLD = """

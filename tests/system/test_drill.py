@@ -15,6 +15,8 @@ from tests.drill.timeline import Stage
 from tests.support.programs import program
 from tests.support.rules import ALERTMANAGER, ALERTS, read
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 
 

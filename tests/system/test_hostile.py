@@ -44,6 +44,8 @@ from tests.support.programs import (
 )
 from tests.test_tls import make_certificate
 
+pytestmark = pytest.mark.alone
+
 # What README promises, in seconds.
 HEAD_SECONDS = 10
 BODY_SECONDS = 2

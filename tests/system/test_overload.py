@@ -13,9 +13,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tests.support.hostile import resident
 from tests.support.programs import Settings, beside, exporter_process, fetch
 from tests.support.traffic import AUTHORIZATION, exposed
+
+pytestmark = pytest.mark.alone
 
 SENDERS = 24
 BATCH = 200

@@ -34,6 +34,8 @@ from tests.support.programs import (
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.traffic import Gateway, Totals, add, exposed, mixed_calls, signed_calls
 
+pytestmark = pytest.mark.alone
+
 REPLICAS = 3
 SENDERS = 6
 KILLS = 21

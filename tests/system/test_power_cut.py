@@ -14,6 +14,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from exporter.ledger.sqlite import LedgerFile
 from tests.support.exporter import KeyPair
 from tests.support.programs import Settings, exporter_process, frozen, mounted, program, wait_for
@@ -30,6 +32,8 @@ from tests.support.traffic import (
     signed_calls,
     stored,
 )
+
+pytestmark = pytest.mark.alone
 
 CALLS = 1000
 CUTS = 20

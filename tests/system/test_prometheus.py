@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.classification.tables import GATEWAY, load_tables
 from tests.support.exporter import KeyPair, url_sign
 from tests.support.programs import ExporterProcess, exporter_process, fetch, prometheus, wait_for
+
+pytestmark = pytest.mark.alone
 
 SCRAPE = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}

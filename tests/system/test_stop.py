@@ -13,6 +13,8 @@ from http.client import HTTPConnection
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from tests.support.exporter import KeyPair
 from tests.support.programs import Settings, answers, exporter_process, fetch, wait_for
 from tests.support.traffic import (
@@ -26,6 +28,8 @@ from tests.support.traffic import (
     results_call,
     signed_calls,
 )
+
+pytestmark = pytest.mark.alone
 
 ROUNDS = 6
 STOP_SECONDS = 10
