@@ -772,6 +772,7 @@ UNEXPECTED: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
     "token-in-query": ({}, {"access_token": "hunter2"}, "'access_token' in the query"),
     "tab": ({"Authorization": "Bearer\thunter2"}, {}, "a tab in place of a space"),
     "bare-token": ({"Authorization": "hunter2"}, {}, "without the name of a scheme"),
+    "no-space": ({"Authorization": "Bearer=hunter2"}, {}, "not followed by a space"),
     "no-token": ({"Authorization": "Bearer "}, {}, "nothing after it"),
     "half-of-svix": ({"svix-id": "a", "svix-signature": "b"}, {}, "'svix-id', 'svix-signature'"),
     "nothing": ({}, {"x": "hunter2"}, "none of the kind"),

@@ -235,6 +235,18 @@ def test_duplicates_are_told_by_hashes(tmp_path: Path) -> None:
     assert decode(gateway, [{"c": 1, "t": value} for value in values]).groups[0].exemplar is None
 
 
+@pytest.mark.parametrize("path", ["t", "n.t", "l[0]", "l[1].t"])
+def test_nothing_tells_items_without_the_value_apart(path: str, tmp_path: Path) -> None:
+    """Wherever the only value of `dedupe` stands: items that have it differ, others do not."""
+    gateway = load(tmp_path, f'[fields]\ncode = "c"\ndedupe = ["{path}"]\n')
+    with_value = [
+        {"c": 1, "t": one, "n": {"t": one}, "l": [one, {"t": one}]} for one in ("a", 1, True)
+    ]
+    [group] = decode(gateway, [*with_value, {"c": 1}, {"c": 1, "l": []}]).groups
+    assert len(set(group.ids)) == len(with_value)
+    assert group.anonymous == 2
+
+
 def test_weak_authentication_is_warned_of(tmp_path: Path) -> None:
     """What `check-config` says of a description."""
     expected = {

@@ -1,0 +1,84 @@
+"""What a description may say of a signature, with signatures made by openssl."""
+
+import base64
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from exporter.errors import RequestError
+from exporter.gateways.gateway import ReceivedRequest
+from exporter.gateways.registry import load_gateways
+from exporter.settings import load_settings
+from tests.support.exporter import KeyPair
+from tests.support.senders import hmac, openssl
+
+BODY = b'{"code": 2}'
+SECRET = b"secret"
+OTHER = "00" * 32
+
+Headers = Mapping[str, str]
+Signed = Callable[[KeyPair], Headers]
+
+SCHEMES: dict[str, tuple[str, Signed]] = {
+    "a public key": (
+        (
+            'scheme = "rsa"\nsecrets = ["key"]\nencoding = "base64"\n'
+            'signature = "{header:X-Sign}"\nsigned = "{header:X-Time}.{body}"'
+        ),
+        lambda keys: {
+            "X-Time": "17",
+            "X-Sign": base64.b64encode(keys.sign(b"17." + BODY)).decode(),
+        },
+    ),
+    "a signature in two pieces": (
+        (
+            'scheme = "hmac"\nsecrets = ["secret"]\nencoding = "hex"\nprefix = "v1="\n'
+            'signature = "{header:X-First}{header:X-Second}"'
+        ),
+        lambda _keys: {
+            "X-First": f"v1={hmac(SECRET, BODY).hex()[:20]}",
+            "X-Second": hmac(SECRET, BODY).hex()[20:],
+        },
+    ),
+    "a part that comes again, beside what is none": (
+        (
+            'scheme = "hmac"\nsecrets = ["secret"]\nencoding = "hex"\nheader = "X-Signature"\n'
+            'parts = ","\nsignature = "{part:v1}"\nsigned = "{part:t}.{body}"'
+        ),
+        lambda _keys: {
+            "X-Signature": f"t=17, odd, v1={OTHER}, v1={hmac(SECRET, b'17.' + BODY).hex()}"
+        },
+    ),
+    "a digest of secret and body": (
+        (
+            'scheme = "digest"\nsecrets = ["secret"]\nencoding = "hex"\n'
+            'signature = "{header:X-Sign}"\nsigned = "{secret}{body}"'
+        ),
+        lambda _keys: {"X-Sign": openssl("dgst", "-sha256", "-binary", given=SECRET + BODY).hex()},
+    ),
+}
+
+
+@pytest.mark.parametrize(("auth", "signed"), SCHEMES.values(), ids=SCHEMES)
+def test_signature_of_a_description(
+    auth: str, signed: Signed, keys: KeyPair, tmp_path: Path
+) -> None:
+    """It lets in what is signed; another body is refused, and so is a request without a header."""
+    (tmp_path / "secret").write_bytes(SECRET)
+    (tmp_path / "key").write_bytes(keys.public.read_bytes())
+    file = tmp_path / "acme.toml"
+    file.write_text(f'[auth]\n{auth}\n[fields]\ncode = "code"\n')
+    gateway = load_gateways(load_settings(gateway_files=[file]))["acme"]
+    headers = signed(keys)
+    assert gateway.authenticate(ReceivedRequest(BODY, headers)).proven
+
+    def reason(body: bytes, headers: Headers) -> str:
+        with pytest.raises(RequestError) as refused:
+            gateway.authenticate(ReceivedRequest(body, headers))
+        return refused.value.reason
+
+    assert reason(BODY + b" ", headers) == "bad_signature"
+    for name in headers:
+        without = {one: value for one, value in headers.items() if one != name}
+        assert reason(BODY, without) == "missing_credentials"
