@@ -41,7 +41,7 @@ SCHEMES: dict[str, tuple[str, Signed]] = {
             "X-Second": hmac(SECRET, BODY).hex()[20:],
         },
     ),
-    "a part that comes again, beside what is none": (
+    "a repeated part, beside text that is no part": (
         (
             'scheme = "hmac"\nsecrets = ["secret"]\nencoding = "hex"\nheader = "X-Signature"\n'
             'parts = ","\nsignature = "{part:v1}"\nsigned = "{part:t}.{body}"'
