@@ -2,12 +2,12 @@
 
 import argparse
 import csv
-import json
 import sys
 from typing import Any
 
 from exporter.admin.codes import code_rows
 from exporter.commands.explain import add_tables, tables
+from exporter.commands.output import print_json
 
 
 def add_codes(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +23,7 @@ def print_codes(options: argparse.Namespace) -> int:
     """Print every row, in the format that is asked for."""
     rows = code_rows(tables(options))
     if options.format == "json":
-        json.dump(rows, sys.stdout, ensure_ascii=False, indent=1)
-        print()
+        print_json(rows)
         return 0
     rows = [row | {"aliases": " ".join(row["aliases"])} for row in rows]
     if options.format == "csv":

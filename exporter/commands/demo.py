@@ -16,9 +16,9 @@ from exporter.commands.gateways import described
 from exporter.commands.progress import ProgressLine
 from exporter.commands.receipts import receipts
 from exporter.commands.sender import Call, Progress, Summary, send
-from exporter.commands.simulator import ACCEPTED, GATEWAY, results, signed_call
+from exporter.commands.simulator import GATEWAY, results, signed_call
 from exporter.commands.traffic import report, run, show
-from exporter.gateways.mps import signer
+from exporter.gateways.mps import ACKNOWLEDGED, signer
 from exporter.gateways.simulated import DescribedSigner
 from exporter.logs import configure_logs
 from exporter.server import Ports, running
@@ -98,7 +98,7 @@ def calls(
     previous = None
     for result in results(scenario, seed):
         yield result_call(result.body)
-        is_accepted = (result.kind.channel, result.kind.code) == (RECEIPTS_OF, ACCEPTED)
+        is_accepted = (result.kind.channel, result.kind.code) == (RECEIPTS_OF, ACKNOWLEDGED)
         if is_accepted and result is not previous:  # one that is sent twice is one push
             yield receipt_call(next(receipt_bodies))
         previous = result

@@ -1,12 +1,12 @@
 """The command `ledger`: who counts in PostgreSQL, and what an operator does about it."""
 
 import argparse
-import json
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from exporter.commands.output import print_json
 from exporter.commands.progress import ProgressLine, bar
 from exporter.commands.traffic import run
 from exporter.errors import ConfigurationError
@@ -62,15 +62,10 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _print_json(value: object) -> None:
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=1)
-    print()
-
-
 def _list(options: argparse.Namespace) -> int:
     instances = _administer(options, lambda _settings, ledger: ledger.instances())
     if options.json:
-        _print_json([one._asdict() for one in instances])
+        print_json([one._asdict() for one in instances])
         return 0
     rows = [("INSTANCE", "STATE", "RESULTS", "LAST COMMIT"), *map(_row, instances)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -112,7 +107,7 @@ def _init(options: argparse.Namespace) -> int:
 def _fold(options: argparse.Namespace) -> int:
     folded, running = _administer(options, lambda _settings, ledger: _fold_in(options, ledger))
     if options.json:
-        _print_json({"into": options.into, "folded": folded, "running": running})
+        print_json({"into": options.into, "folded": folded, "running": running})
         return int(bool(running))
     print(
         f"Folded into {options.into}: {', '.join(folded)}."
@@ -163,7 +158,7 @@ def _copy(options: argparse.Namespace) -> int:
         f"Copied {results:,} results and {keys:,} deduplication keys; {instance} goes on from them."
     )
     if options.json:
-        _print_json({"results": results, "keys": keys, "instance": instance})
+        print_json({"results": results, "keys": keys, "instance": instance})
     return 0
 
 

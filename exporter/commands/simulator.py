@@ -9,13 +9,11 @@ from xxhash import xxh3_64_hexdigest
 
 from exporter.commands.sender import Call, Progress, Summary, send
 from exporter.gateways import mps
+from exporter.gateways.mps import ACKNOWLEDGED
 from exporter.gateways.sending import Signer
 
 GATEWAY = mps.NAME
 """The gateway that is simulated."""
-
-ACCEPTED = 2
-"""The code of a push that the vendor took."""
 
 _DUPLICATES = 0.01  # share of results that are sent twice, as after a lost answer
 
@@ -30,23 +28,23 @@ class Kind(NamedTuple):
 
 
 _HEALTHY = [
-    Kind("IOS", ACCEPTED, "Acked", 30),
+    Kind("IOS", ACKNOWLEDGED, "Acked", 30),
     Kind("IOS", 2009, "BadDeviceToken", 0.15),
     Kind("IOS", 2011, "Unregistered", 0.4),
-    Kind("HMS", ACCEPTED, "Acked", 22),
+    Kind("HMS", ACKNOWLEDGED, "Acked", 22),
     Kind("HMS", 80000003, "Terminal is not online", 0.6),
     Kind("HMS", 80000004, "The app has been uninstalled", 0.3),
-    Kind("HONOR", ACCEPTED, "Acked", 5),
-    Kind("HARMONYOS", ACCEPTED, "Acked", 3),
-    Kind("MIUI", ACCEPTED, "Acked", 14),
+    Kind("HONOR", ACKNOWLEDGED, "Acked", 5),
+    Kind("HARMONYOS", ACKNOWLEDGED, "Acked", 3),
+    Kind("MIUI", ACKNOWLEDGED, "Acked", 14),
     Kind("MIUI", 10029, "Illegal device", 0.1),
-    Kind("OPPO", ACCEPTED, "Acked", 10),
+    Kind("OPPO", ACKNOWLEDGED, "Acked", 10),
     Kind("OPPO", 10000, "Invalid RegistrationId", 0.1),
-    Kind("VIVO", ACCEPTED, "Acked", 8),
+    Kind("VIVO", ACKNOWLEDGED, "Acked", 8),
     Kind("VIVO", 10302, "Invalid regId", 0.1),
-    Kind("FCM", ACCEPTED, "Acked", 5),
+    Kind("FCM", ACKNOWLEDGED, "Acked", 5),
     Kind("FCM", 90000003, "NotRegistered", 0.2),
-    Kind("ANDROID", ACCEPTED, "Acked", 4),
+    Kind("ANDROID", ACKNOWLEDGED, "Acked", 4),
     Kind("ANDROID", 0, "DeviceNotOnlineOrNoResponse", 1),
 ]
 
@@ -67,7 +65,7 @@ SCENARIOS: dict[str, list[Kind]] = {
     ],
     "outage": [
         *(kind for kind in _HEALTHY if kind.channel != "HMS"),
-        Kind("HMS", ACCEPTED, "Acked", 4),
+        Kind("HMS", ACKNOWLEDGED, "Acked", 4),
         Kind("HMS", 110, "Interface internal exception", 9),
         Kind("HMS", 111, "Server is busy", 6),
         Kind("HMS", 81000001, "Internal error", 6),

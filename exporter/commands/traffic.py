@@ -2,8 +2,6 @@
 
 import argparse
 import asyncio
-import json
-import sys
 from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
@@ -13,6 +11,7 @@ import uvloop
 
 from exporter.commands.explain import add_tables, tables
 from exporter.commands.gateways import add_gateways, described, described_signers, gateways
+from exporter.commands.output import print_json
 from exporter.commands.progress import ProgressLine, bar
 from exporter.commands.receipts import receipts
 from exporter.commands.replay import calls, check_url
@@ -156,8 +155,7 @@ def report(line: ProgressLine, summary: Summary, *, as_json: bool = False) -> in
     """Say what became of all requests; 1 if anything was not accepted."""
     line.end(_sum(summary))
     if as_json:
-        json.dump(summary._asdict() | {"all_accepted": summary.all_accepted}, sys.stdout, indent=1)
-        print()
+        print_json(summary._asdict() | {"all_accepted": summary.all_accepted})
     return int(not summary.all_accepted)
 
 
