@@ -55,13 +55,10 @@ def _keys(group: ResultGroup, series: Series, seed: int) -> list[int]:
     # label, but their ids are not each other's.
     sender = repr(group.result.hint) if series.channel == OTHER else series.channel
     prefix = f"{sender}\0{group.result.code}\0"
-    try:
-        return [xxh3_64_intdigest(f"{prefix}{one}".encode(), seed) for one in group.ids]
-    except UnicodeEncodeError:  # a half of a surrogate pair, which is no reason to refuse a result
-        return [
-            xxh3_64_intdigest(f"{prefix}{one}".encode("utf-8", "surrogatepass"), seed)
-            for one in group.ids
-        ]
+    return [
+        xxh3_64_intdigest(f"{prefix}{one}".encode("utf-8", "surrogatepass"), seed)
+        for one in group.ids
+    ]
 
 
 def message_ids(classified: Classified) -> dict[Series, str]:
