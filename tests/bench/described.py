@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from tests.bench import traffic
-from tests.bench.__main__ import Bench, Run
+from tests.bench.servers import Bench, Run
 
 SECRET = "a secret for the benchmark"
 DESCRIPTION = """

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.bench.__main__ import Bench, Run, Server, cpu_seconds
+from tests.bench.servers import Bench, Run, Server, cpu_seconds
 from tests.support.postgres import PASSWORD, running_server
 from tests.support.postgres import Server as Database
 from tests.support.programs import free_port
