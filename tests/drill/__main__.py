@@ -15,8 +15,7 @@ from exporter.commands.progress import ProgressLine, bar
 from tests.drill.incidents import INCIDENTS, Incident
 from tests.drill.play import SHIPPED, SHORT, Found, Pace, play, running
 from tests.drill.timeline import Event, clock
-from tests.support.chain import Chain
-from tests.system.alert_times import say
+from tests.support.chain import Chain, say
 
 
 def usual_seconds(incident: Incident, pace: Pace) -> float:

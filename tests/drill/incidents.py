@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tests.system.alert_times import NORMAL
+from tests.support.chain import NORMAL
 
 Results = Sequence[tuple[str, int, float]]
 """Channel, code and results per second."""

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from tests.drill.incidents import Incident, Results
 from tests.drill.timeline import Event, Stage, happened
-from tests.support.chain import Chain, chain, post_results
+from tests.support.chain import NORMAL, Chain, chain, post_results
 from tests.support.programs import beside, fetch, fill, mounted
 from tests.support.receiver import Message
 from tests.support.rules import sends_resolved
-from tests.system.alert_times import NORMAL
 
 BACKLOG = 20
 """The rate after the incident in usual rates: what had to wait is sent, and shares drop sooner."""

@@ -34,6 +34,8 @@ MAX_PENDING_RESULTS = 20
 """Few enough for a batch to be refused while others wait, enough for the simulators."""
 SECONDS = ("120", "300", "900", "7200")
 """The windows that the rules write in seconds."""
+NORMAL = [(channel, 2, 4.0) for channel in ("apns", "fcm", "huawei", "vivo", "oppo")]
+"""Results as usual: channel, code and results per second."""
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -208,3 +210,9 @@ def query(path: Chain, expression: str) -> list[dict[str, Any]]:
     answer = json.loads(fetch(f"{path.prometheus}/api/v1/query?query={quote(expression)}"))
     result: list[dict[str, Any]] = answer["data"]["result"]
     return result
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

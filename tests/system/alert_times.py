@@ -10,13 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.support.chain import chain, post_results
+from tests.support.chain import NORMAL, chain, post_results, say
 from tests.support.receiver import Receiver
 
 NORMAL_SECONDS = 200
 TROUBLE_SECONDS = 400
-NORMAL = [(channel, 2, 4.0) for channel in ("apns", "fcm", "huawei", "vivo", "oppo")]
-"""Channel, code and results per second."""
 TROUBLE = [
     ("apns", 2, 3.2), ("apns", 2009, 0.8),  # a fifth of the tokens
     ("huawei", 110, 4),  # an outage
@@ -48,12 +46,6 @@ def first_told(told: Receiver, alert: str, channel: str) -> Any:
         one["first_told_at"] for key, one in told.alerts.items() if key[1:] == (alert, channel)
     ]
     return min(times, default=None)
-
-
-def say(line: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def main() -> int:
