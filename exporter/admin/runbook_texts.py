@@ -1,7 +1,7 @@
 """The shipped runbooks, from Markdown to HTML that is safe and reads well on a phone."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import cache
 from typing import Any, NamedTuple
 
 from markdown_it import MarkdownIt
@@ -27,9 +27,10 @@ class Runbook(NamedTuple):
         return str(_PARSER.renderer.render(part, _PARSER.options, {"runbooks": runbooks}))
 
 
-def load_runbooks(folder: Path | None = None) -> Mapping[str, Runbook]:
-    """Read the shipped runbooks, or those of a folder, by alert."""
-    paths = sorted((folder or data_folder("deploy/runbooks")).glob("Push*.md"))
+@cache
+def load_runbooks() -> Mapping[str, Runbook]:
+    """Read the runbooks that come with this version, by alert."""
+    paths = sorted(data_folder("deploy/runbooks").glob("Push*.md"))
     return {path.stem: parse_runbook(path.stem, path.read_text("utf-8")) for path in paths}
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -104,11 +105,7 @@ def load_tables(operator_files: Iterable[Path] = (), extra_channels: Iterable[st
     a name or alias of a table already.
     Raises ConfigurationError naming the file, the row and the field that is wrong.
     """
-    folder = data_folder("codes")
-    tables: dict[str, CodeTable] = {}
-    for channel in CHANNELS + RECEIPT_CHANNELS:
-        path = folder / f"{channel}.toml"
-        tables[channel] = _validate(path, read_toml("code table", path))
+    tables = dict(_shipped_tables())
     for path in operator_files:
         data = read_toml("code table", path)
         base = tables.get(str(data.get("channel")))
@@ -122,6 +119,16 @@ def load_tables(operator_files: Iterable[Path] = (), extra_channels: Iterable[st
         if fold(channel) not in known:
             tables[channel] = _empty(channel)
     return tables
+
+
+@cache
+def _shipped_tables() -> Tables:
+    """Read the tables that come with this version; they stay the same, also at a reload."""
+    folder = data_folder("codes")
+    paths = {channel: folder / f"{channel}.toml" for channel in CHANNELS + RECEIPT_CHANNELS}
+    return {
+        channel: _validate(path, read_toml("code table", path)) for channel, path in paths.items()
+    }
 
 
 def _new_table(channel: object) -> dict[str, Any]:

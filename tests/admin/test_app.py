@@ -314,15 +314,15 @@ async def test_bad_reload_keeps_the_old(make_settings: MakeSettings, tmp_path: P
     token.write_text("the first token")
     name = "push_exporter_config_last_reload_successful"
     async with started(make_settings(results_token_files=[token])) as exporter:
-        assert (await exporter.samples())[name][()] == 1
+        assert (await exporter.series(name))[()] == 1
         token.write_text("\n")
         async with exporter.client.post(exporter.admin + "/-/reload") as response:
             assert response.status == 500
             assert str(token) in (await response.json())["detail"]
-        assert (await exporter.samples())[name][()] == 0
+        assert (await exporter.series(name))[()] == 0
         headers = {"Authorization": "Bearer the first token"}
         assert (await exporter.post(RESULTS, b'{"code": 2}', headers))[0] == 200
         token.write_text("the second token")
         async with exporter.client.post(exporter.admin + "/-/reload") as response:
             assert response.status == 200
-        assert (await exporter.samples())[name][()] == 1
+        assert (await exporter.series(name))[()] == 1

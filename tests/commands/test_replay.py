@@ -226,7 +226,7 @@ async def test_a_bad_line_ends_the_run_by_its_name(exporter: Exporter, problem: 
 
     with pytest.raises(type(problem), match="line 2"):
         await send(broken(), rate=1e6)
-    refused = (await exporter.samples())["push_webhook_requests_total"]
+    refused = await exporter.series("push_webhook_requests_total")
     assert refused["results", "missing_credentials"] == 1
 
 

@@ -150,7 +150,7 @@ async def test_exporter_counts_what_was_sent(
         assert summary.sent == 400
         assert summary.answers == {"200": 400}
         assert await exporter.counted() == expected_counts(distinct)
-        duplicates = (await exporter.samples())["push_results_duplicate_total"][("mps",)]
+        duplicates = (await exporter.series("push_results_duplicate_total"))[("mps",)]
         assert duplicates == 400 * (1 + repetition) - len(distinct)
 
 

@@ -66,7 +66,7 @@ def toml(text: str) -> str:
 
 
 @pytest.mark.slow
-@settings(PROFILE, max_examples=PROFILE.max_examples // 5)  # each scrapes and parses twice
+@settings(PROFILE, max_examples=PROFILE.max_examples // 10)  # each reloads, scrapes and parses
 @given(items=ITEMS, text=ANY)
 @example(items=[{"channel": "vivo", "code": 10072, "id": "a\0b"}], text="\0")
 @example(items=[{"channel": "vivo", "code": 10072, "id": "\ud83d"}], text='"\\\n')

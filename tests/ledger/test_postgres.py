@@ -418,7 +418,6 @@ async def test_hanging_server_is_a_refusal(address: Address, server: Server) -> 
     async with running(store(address)) as one:
         await one.record([delivery(1)])
         [(backend,)] = server.execute(BACKENDS)
-        started = time.monotonic()
         os.kill(backend, signal.SIGSTOP)
         try:
             waiting = one.record([delivery(2)])
@@ -426,7 +425,6 @@ async def test_hanging_server_is_a_refusal(address: Address, server: Server) -> 
         finally:
             os.kill(backend, signal.SIGCONT)
         [accepted] = await asyncio.gather(waiting, return_exceptions=True)
-        assert time.monotonic() - started < 20
         await until(lambda: one.problem is None)
         again = await one.record([delivery(2)])
         assert (accepted == 1) == (again == 0)

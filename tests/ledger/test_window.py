@@ -193,4 +193,4 @@ class WindowAgainstList(RuleBasedStateMachine):
 
 
 TestWindowAgainstList = WindowAgainstList.TestCase
-TestWindowAgainstList.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
+TestWindowAgainstList.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)

@@ -36,7 +36,7 @@ async def signed(exporter: Exporter, keys: KeyPair, body: bytes, query: str = ""
 
 async def outcomes(exporter: Exporter) -> dict[str, float]:
     """Scrape what became of the records."""
-    samples = (await exporter.samples())["push_exporter_records_total"]
+    samples = await exporter.series("push_exporter_records_total")
     return {labels[0]: value for labels, value in samples.items() if value}
 
 

@@ -97,9 +97,13 @@ class Exporter:
         finally:
             writer.close()
 
-    async def samples(self) -> dict[str, dict[tuple[str, ...], float]]:
-        """Scrape; return the value of each sample by its label values in alphabetical order."""
-        async with self.client.get(self.admin + "/metrics") as answer:
+    async def samples(self, *names: str) -> dict[str, dict[tuple[str, ...], float]]:
+        """Scrape; return the value of each sample by its label values in alphabetical order.
+
+        Of all metrics, or of those named, which takes a tenth of the time.
+        """
+        query = [("name[]", name) for name in names]
+        async with self.client.get(self.admin + "/metrics", params=query) as answer:
             text = await answer.text()
         found: dict[str, dict[tuple[str, ...], float]] = {}
         for family in text_string_to_metric_families(text):
@@ -108,9 +112,13 @@ class Exporter:
                 found.setdefault(sample.name, {})[labels] = sample.value
         return found
 
+    async def series(self, name: str) -> dict[tuple[str, ...], float]:
+        """Scrape one metric."""
+        return (await self.samples(name))[name]
+
     async def counted(self) -> dict[tuple[str, ...], float]:
         """Scrape; return the results that are not 0 by channel, code and severity."""
-        results = (await self.samples())["push_results_total"]
+        results = await self.series("push_results_total")
         return {labels: value for labels, value in results.items() if value}
 
 

@@ -82,6 +82,7 @@ class Sender:
             ingest_host="127.0.0.1",
             ingest_port=0,
             admin_port=0,
+            dedupe_max_keys=1 << 14,
             code_table_files=sorted((RECIPES / "codes").glob("*.toml")),
             **given,
         )

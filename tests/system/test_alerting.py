@@ -42,7 +42,7 @@ from tests.support.rules import (
     template_queries,
 )
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.load
 
 OWN_CHANNEL = """
 channel = "quiet"

@@ -28,6 +28,8 @@ from tests.support.programs import (
 )
 from tests.support.traffic import Call, Totals, add, exposed, signed_calls
 
+pytestmark = pytest.mark.slow
+
 HOME = "/opt/push-result-exporter"
 VOLUME = "/var/lib/push-result-exporter"
 UID = 10001

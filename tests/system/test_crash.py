@@ -27,7 +27,7 @@ from tests.support.traffic import (
     stored,
 )
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.load
 
 SENDERS = 8
 KILLS = 21

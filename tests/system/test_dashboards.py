@@ -19,7 +19,7 @@ from tests.dashboards.test_dashboards import BOARDS, Query, all_queries, substit
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import exporter_process, fetch, free_port, prometheus, wait_for
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.load
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}

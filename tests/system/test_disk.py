@@ -27,7 +27,7 @@ from tests.support.programs import (
 )
 from tests.support.traffic import Call, Client, Totals, add, exposed, results_call
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.load
 
 DISK_BYTES = 16 << 20
 

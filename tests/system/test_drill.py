@@ -15,7 +15,7 @@ from tests.drill.timeline import Stage
 from tests.support.programs import program
 from tests.support.rules import ALERTMANAGER, ALERTS, read
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.load
 
 ROOT = Path(__file__).parents[2]
 

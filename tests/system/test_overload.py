@@ -19,7 +19,7 @@ from tests.support.hostile import resident
 from tests.support.programs import Settings, beside, exporter_process, fetch
 from tests.support.traffic import AUTHORIZATION, exposed
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.load
 
 SENDERS = 24
 BATCH = 200

@@ -34,7 +34,7 @@ from tests.support.programs import (
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.traffic import Gateway, Totals, add, exposed, mixed_calls, signed_calls
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.load
 
 REPLICAS = 3
 SENDERS = 6

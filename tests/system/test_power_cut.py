@@ -33,7 +33,7 @@ from tests.support.traffic import (
     stored,
 )
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.load
 
 CALLS = 1000
 CUTS = 20

@@ -15,7 +15,7 @@ from exporter.classification.tables import GATEWAY, load_tables
 from tests.support.exporter import KeyPair, url_sign
 from tests.support.programs import ExporterProcess, exporter_process, fetch, prometheus, wait_for
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.load
 
 SCRAPE = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}

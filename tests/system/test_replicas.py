@@ -43,7 +43,7 @@ from tests.support.traffic import (
 from tests.system.test_prometheus import QUERY, ask
 from tests.test_tls import Certificate, make_certificate
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.load
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "nginx" / "push-result-exporter.conf"
 SENDERS = 4

@@ -29,7 +29,7 @@ from tests.support.traffic import (
     signed_calls,
 )
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.load
 
 ROUNDS = 6
 STOP_SECONDS = 10

@@ -16,6 +16,8 @@ from tests.support.exporter import KeyPair
 from tests.support.programs import program, started, unavailable, wait_for
 from tests.support.traffic import Call, Totals, add, signed_calls, totals_of
 
+pytestmark = pytest.mark.slow
+
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 SINGLE, FIRST, SECOND = (
     "push-result-exporter",

@@ -54,7 +54,7 @@ async def test_malformed_request_is_refused_discreetly(
     assert json.loads(body)["error"] == "malformed_request"
     assert SECRET not in response
     assert SECRET.decode() not in caplog.text
-    requests = (await exporter.samples())["push_webhook_requests_total"]
+    requests = await exporter.series("push_webhook_requests_total")
     assert requests["unknown", "malformed_request"] == 1
     assert (await exporter.results(b'{"code": 2}'))[0] == 200
 
@@ -99,7 +99,7 @@ async def test_path_and_method(
         assert (response.status, (await response.json())["error"]) == (status, reason)
         assert (response.headers.get("Allow") == "POST") == (status == 405)
         assert response.headers["Server"] == "push-result-exporter"
-    requests = (await exporter.samples())["push_webhook_requests_total"]
+    requests = await exporter.series("push_webhook_requests_total")
     assert sum(value for (_, label), value in requests.items() if label == reason) == 1
 
 
@@ -202,7 +202,7 @@ async def test_expect_is_answered_before_the_body(
         assert b" 200 OK" in await reader.readuntil(b"}")
     else:
         assert b"Connection: close" in first
-        requests = (await exporter.samples())["push_webhook_requests_total"]
+        requests = await exporter.series("push_webhook_requests_total")
         assert sum(requests.values()) == 1
     writer.close()
 
@@ -221,5 +221,5 @@ async def test_fault_of_the_exporter_is_a_500(
     assert (status, answer["error"]) == (500, "internal_error")
     assert "inside" not in json.dumps(answer)
     assert [line["log_level"] for line in logs] == ["error"]
-    requests = (await exporter.samples())["push_webhook_requests_total"]
+    requests = await exporter.series("push_webhook_requests_total")
     assert requests["results", "internal_error"] == 1

@@ -57,8 +57,7 @@ async def call(
 
 async def outcome(exporter: Exporter, source: str, status: str) -> float:
     """Read how many calls of a source ended so."""
-    samples = await exporter.samples()
-    return samples["push_webhook_requests_total"][source, status]
+    return (await exporter.series("push_webhook_requests_total"))[source, status]
 
 
 async def test_signed_callback_is_counted(exporter: Exporter, keys: KeyPair) -> None:
@@ -160,7 +159,7 @@ async def test_same_body_is_counted_once(exporter: Exporter, keys: KeyPair) -> N
         {"accepted": 0, "duplicates": 1, "rejected": []},
     )
     assert await exporter.counted() == {("mps", "2", "info"): 1}
-    assert (await exporter.samples())["push_results_duplicate_total"]["mps",] == 1
+    assert (await exporter.series("push_results_duplicate_total"))["mps",] == 1
 
 
 async def test_array_of_callbacks_is_one_delivery(exporter: Exporter, keys: KeyPair) -> None:
@@ -283,8 +282,8 @@ async def test_bad_item_leaves_the_others(exporter: Exporter, item: Any, reason:
         assert (status, answer["accepted"]) == (200, 2)
         assert [(one["index"], one["reason"]) for one in answer["rejected"]] == [(1, reason)]
         assert answer["rejected"][0]["detail"]
-    samples = await exporter.samples()
-    assert samples["push_results_rejected_total"][reason, "results"] == 2
+    rejected = await exporter.series("push_results_rejected_total")
+    assert rejected[reason, "results"] == 2
     assert await exporter.counted() == {("vivo", "10072", "warning"): 4}
 
 
@@ -313,8 +312,8 @@ async def test_list_of_rejections_is_bounded(exporter: Exporter, query: str, lis
         RESULTS + query, body, {"Authorization": f"Bearer {TOKEN}"}
     )
     assert (status, len(answer["rejected"]), answer["rejected_total"]) == (200, listed, bad)
-    samples = await exporter.samples()
-    assert samples["push_results_rejected_total"]["code_missing", "results"] == bad
+    rejected = await exporter.series("push_results_rejected_total")
+    assert rejected["code_missing", "results"] == bad
 
 
 async def test_shapes_of_the_generic_format(exporter: Exporter) -> None:
@@ -519,7 +518,7 @@ async def test_draining_exporter_refuses_results(exporter: Exporter, keys: KeyPa
 
 async def test_series_exist_before_the_first_call(exporter: Exporter) -> None:
     """Every source has each of its outcomes at 0 from the start."""
-    requests = (await exporter.samples())["push_webhook_requests_total"]
+    requests = await exporter.series("push_webhook_requests_total")
     for source in ("mps", "results"):
         for status in ("accepted", *Reason):
             assert requests[source, status] == 0

@@ -127,7 +127,7 @@ async def test_body_has_its_size_and_its_time(
         response = await exporter.exchange(sent)
         assert response.startswith(f"HTTP/1.1 {status} ".encode())
         assert json.loads(response.partition(b"\r\n\r\n")[2])["error"] == reason
-        requests = (await exporter.samples())["push_webhook_requests_total"]
+        requests = await exporter.series("push_webhook_requests_total")
         assert requests["results", reason] == 1
         assert exporter.runtime.in_flight == 0
 
@@ -180,7 +180,7 @@ async def test_client_that_leaves_in_its_body_is_counted(exporter: Exporter) -> 
     await until(lambda: exporter.runtime.in_flight)
     writer.transport.abort()
     await until(lambda: not exporter.runtime.in_flight)
-    requests = (await exporter.samples())["push_webhook_requests_total"]
+    requests = await exporter.series("push_webhook_requests_total")
     assert requests["results", "malformed_body"] == 1
     assert await exporter.counted() == {}
 

@@ -1,0 +1,52 @@
+"""How tests are shared out among workers, in which order, and which of them are measured."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+_TOGETHER = {
+    "tests/system/test_container.py": "debian",
+    "tests/system/test_systemd.py": "debian",
+}
+"""Files that use one expensive fixture of the session: it is made once for each worker."""
+
+_APART = ("tests/deploy/test_rules.py::test_alerts_fire_when_they_should",)
+"""Tests that share nothing, and would keep one worker busy for minutes."""
+
+_UNMEASURED = {
+    "dashboards",
+    "deploy",
+    "system",
+    "test_docs.py",
+    "test_project.py",
+    "test_secrets.py",
+}
+"""Tests outside the pipeline: measuring coverage makes them three times as slow, and adds none."""
+
+_TESTS = Path(__file__).parents[1]
+
+
+class Shares(LoadFileScheduling):  # type: ignore[misc]
+    """A share is a file, but for those named above."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(_APART):
+            return nodeid
+        file: str = super()._split_scope(nodeid)
+        return _TOGETHER.get(file, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares:
+    """Tell pytest-xdist."""
+    return Shares(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what is slow, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if item.path.relative_to(_TESTS).parts[0] in _UNMEASURED:
+            item.add_marker(pytest.mark.no_cover)
