@@ -257,6 +257,34 @@ async def test_outcome_that_is_not_known_is_refused(
     assert counts(server) == {"a": 3}
 
 
+@pytest.mark.parametrize("error", ["deadlock_detected", "serialization_failure"])
+async def test_commit_that_the_server_asks_to_repeat(
+    address: Address, server: Server, error: str
+) -> None:
+    """A transaction that lost against another one is repeated, and nobody hears of it."""
+    async with running(store(address)) as one:
+        # A sequence is not rolled back: the first transaction alone fails.
+        server.execute(
+            f"""
+            CREATE SEQUENCE attempts;
+            CREATE FUNCTION lose_once() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+            BEGIN
+                IF nextval('public.attempts') = 1 THEN
+                    RAISE EXCEPTION USING ERRCODE = '{error}';
+                END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER lose_once BEFORE INSERT ON push_result_exporter.keys
+                FOR EACH ROW EXECUTE FUNCTION lose_once();
+            """,
+            "fresh",
+        )
+        assert await one.record([delivery(1)]) == 1
+        assert one.problem is None
+    assert server.execute("SELECT last_value FROM attempts", "fresh") == [(2,)]
+    assert counts(server) == {"a": 1}
+
+
 async def test_name_that_is_taken_over_while_the_connection_is_lost(
     address: Address, server: Server
 ) -> None:
