@@ -1,6 +1,7 @@
-"""The two ways in which input from outside is refused."""
+"""The two ways in which input from outside is refused, and a help for their messages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from exporter.reasons import Reason
@@ -30,3 +31,9 @@ class RequestError(Exception):
         self.detail = detail
         self.headers = headers or {}
         self.extra = extra or {}
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the end of a message about a word that is not known: the one that is most like it."""
+    near = get_close_matches(word, list(known), 1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

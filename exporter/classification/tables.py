@@ -3,7 +3,6 @@
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic_core import ErrorDetails
 
 from exporter.canonical import canonical_code
-from exporter.errors import ConfigurationError
+from exporter.errors import ConfigurationError, did_you_mean
 from exporter.files import data_folder, read_toml
 from exporter.results import Category, Retry, Severity
 
@@ -195,8 +194,7 @@ def _problem(problem: ErrorDetails) -> str:
     if problem["type"] != "extra_forbidden":
         return f"{where}: {problem['msg']}"
     keys = CodeTable.model_fields if len(problem["loc"]) == 1 else CodeRow.model_fields
-    near = get_close_matches(str(problem["loc"][-1]), keys, n=1, cutoff=0.5)
-    return f"{where}: there is no such key" + "".join(f"; did you mean {one!r}?" for one in near)
+    return f"{where}: there is no such key{did_you_mean(str(problem['loc'][-1]), keys)}"
 
 
 def _check_rows(table: CodeTable) -> None:

@@ -13,7 +13,8 @@ from xxhash import xxh3_64_intdigest
 from exporter.errors import RequestError
 from exporter.gateways.auth.described import build_authenticator, check_required
 from exporter.gateways.body import BodyReader
-from exporter.gateways.description import Description, load_description, name_of
+from exporter.gateways.description import Description
+from exporter.gateways.description_files import load_description, name_of
 from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
 from exporter.gateways.generic import webhook_key
 from exporter.gateways.readings import reader_of

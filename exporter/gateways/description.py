@@ -1,11 +1,8 @@
-"""The description of a gateway: a TOML file, checked whole; what is wrong is named by its key."""
+"""The description of a gateway: its tables and keys, and what each of them may hold."""
 
-import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from hashlib import algorithms_guaranteed
-from pathlib import Path as File
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,22 +10,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
-from exporter.errors import ConfigurationError
-from exporter.files import data_folder, read_toml
+from exporter.errors import did_you_mean
 from exporter.gateways.auth.templates import Template
 from exporter.gateways.paths import Mark, Path, parse_path
 
 MAX_PATHS, MAX_ALL_PATHS = 8, 24
 """Paths of one field, and of all: they bound the work on an item."""
-
-KIND = "gateway description"
-
-_NAME = re.compile("[a-z0-9][a-z0-9_-]{0,31}")
 
 Scheme = Literal[
     "bearer", "basic", "header", "query", "hmac", "digest", "rsa", "standard-webhooks", "none"
@@ -100,7 +90,7 @@ def _items_path(given: object) -> Path:
 def _check_keys(given: Mapping[str, object], known: set[str]) -> None:
     for key in given:
         if key not in known:
-            raise ValueError(f"unknown key {key!r}{_nearest(key, known)}")
+            raise ValueError(f"unknown key {key!r}{did_you_mean(key, known)}")
 
 
 def _template(given: object) -> Template:
@@ -311,94 +301,5 @@ class Description(_Strict):
         return frozenset(one for one in named if one is not None)
 
 
-def shipped() -> list[str]:
-    """List the shipped descriptions by name."""
-    return sorted(path.stem for path in _folder().glob("*.toml"))
-
-
-def load_description(path: File) -> Description:
-    """Read a file, over the shipped description that it uses, if any.
-
-    Raises ConfigurationError that names the file and the key.
-    """
-    data = read_toml(KIND, path)
-    if "use" in data:
-        base = read_toml(KIND, _folder() / f"{_used(path, data['use'])}.toml")
-        data = _merged(base, data)
-    else:
-        data.setdefault("title", path.stem)
-    try:
-        return Description.model_validate(data)
-    except ValidationError as error:
-        problems = "; ".join(map(_problem, error.errors()))
-        raise ConfigurationError(f"{KIND} {path}: {problems}") from None
-
-
-def shipped_file(name: str) -> File | None:
-    """Return the file of a shipped description, or None if there is none of this name."""
-    return _folder() / f"{name}.toml" if name in shipped() else None
-
-
-def name_of(path: File) -> str:
-    """Return the name that a file gives its gateway; ConfigurationError if it makes no path."""
-    if path.suffix != ".toml" or not _NAME.fullmatch(path.stem):
-        raise ConfigurationError(
-            f"{KIND} {path}: the file's name is the gateway's: lower-case letters, digits, "
-            "- and _, at most 32, and .toml"
-        )
-    return path.stem
-
-
-def _folder() -> File:
-    return data_folder("gateways") / "descriptions"
-
-
-def _used(path: File, name: object) -> str:
-    if isinstance(name, str) and name in shipped():
-        return name
-    known = shipped()
-    hint = _nearest(str(name), known) or f"; there are {', '.join(known)}"
-    raise ConfigurationError(f"{KIND} {path}: use: no description is named {str(name)!r}{hint}")
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge key by key; another scheme of authentication replaces the whole."""
-    merged = dict(base)
-    for key, value in over.items():
-        merged[key] = _merged(merged[key], value) if _are_tables(merged.get(key), value) else value
-    return merged
-
-
-def _are_tables(base: object, over: object) -> bool:
-    """Whether two values are tables to be merged, and not each a value as a whole."""
-    if not (isinstance(base, dict) and isinstance(over, dict)):
-        return False
-    if "scheme" in base and over.get("scheme", base["scheme"]) != base["scheme"]:
-        return False
-    return not {"join", "size"} & (base.keys() | over.keys())
-
-
-def _problem(problem: ErrorDetails) -> str:
-    location = [str(part) for part in problem["loc"]]
-    where = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key{_nearest(location[-1], _keys_at(location[:-1]))}"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
-
-
-def _keys_at(location: list[str]) -> list[str]:
-    model: type[BaseModel] = Description
-    for part in location:
-        kind = model.model_fields[part].annotation
-        found = [one for one in _MODELS if one is kind or one in getattr(kind, "__args__", ())]
-        model = found[0]
-    return list(model.model_fields)
-
-
-_MODELS = (Auth, Require, Handshake, Content, Items, Fields, Default, Map)
-
-
-def _nearest(word: str, known: Any) -> str:
-    close = get_close_matches(word, list(known), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+TABLES = (Auth, Require, Handshake, Content, Items, Fields, Default, Map)
+"""The models of a description's tables."""

@@ -9,7 +9,7 @@ from exporter.gateways.auth.public_keys import load_private_key
 from exporter.gateways.auth.standard_webhooks import load_secrets
 from exporter.gateways.auth.tokens import load_tokens
 from exporter.gateways.described import Described
-from exporter.gateways.description import shipped, shipped_file
+from exporter.gateways.description_files import shipped, shipped_file
 from exporter.gateways.gateway import Gateway, GatewaySettings
 from exporter.gateways.sending import Signer
 

@@ -8,7 +8,7 @@ import pytest
 from multidict import CIMultiDict
 
 from exporter.errors import RequestError
-from exporter.gateways.description import shipped
+from exporter.gateways.description_files import shipped
 from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
 from exporter.gateways.registry import load_gateways
 from tests.support.exporter import Exporter, KeyPair, started

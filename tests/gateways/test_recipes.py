@@ -25,9 +25,8 @@ from exporter.gateways.description import (
     Items,
     Map,
     Require,
-    load_description,
-    shipped,
 )
+from exporter.gateways.description_files import load_description, shipped
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.results import Series
 from tests.support.gateways import unsigned_gateways
