@@ -97,6 +97,16 @@ def play(
     incident: Incident, path: Chain, disk: Path | None, pace: Pace, wait: Wait[Any]
 ) -> Iterator[Event]:
     """Play the incident; yield what happens when it does. TimeoutError names what did not."""
+    latest = 0.0
+    for event in _stages(incident, path, disk, pace, wait):
+        # States are asked for in turns: one may be noticed after the message that it led to.
+        latest = max(latest, event.at)
+        yield event._replace(at=latest)
+
+
+def _stages(
+    incident: Incident, path: Chain, disk: Path | None, pace: Pace, wait: Wait[Any]
+) -> Iterator[Event]:
     traffic = Traffic(path.exporter.ingest, pace)
     with beside(traffic.run, traffic.stop):
         normal = time.monotonic() + pace.normal_seconds

@@ -405,12 +405,15 @@ CLASSIFIER = Classifier(load_tables())
 
 
 def test_no_body_makes_a_description_slow() -> None:
-    """A mebibyte of any shape is read or refused within a second of CPU by the widest fields."""
+    """The widest fields read or refuse a mebibyte of any shape in fifty times what `json` takes.
+
+    That is about a second; they take thirty times as long at most.
+    """
     program = [sys.executable, "-m", "tests.support.slow_bodies"]
     done = subprocess.run(program, capture_output=True, check=True)
-    seconds = json.loads(done.stdout)
-    assert len(seconds) == 9 * 3 * 2
-    assert {name: taken for name, taken in seconds.items() if taken >= 1} == {}
+    units = json.loads(done.stdout)
+    assert len(units) == 9 * 3 * 2
+    assert {name: taken for name, taken in units.items() if taken >= 50} == {}
 
 
 MORE_MISTAKES = {

@@ -129,11 +129,10 @@ def muted(path: Chain, alert: str, channel: str) -> None:
 
 
 def test_no_rule_fails(running: Chain) -> None:
-    """Prometheus reports every rule as healthy, and all together take little time."""
+    """Prometheus reports every rule as healthy."""
     answer = json.loads(fetch(f"{running.prometheus}/api/v1/rules"))
     (group,) = answer["data"]["groups"]
     assert {rule["health"] for rule in group["rules"]} == {"ok"}
-    assert group["evaluationTime"] < 1
 
 
 def test_queries_of_annotations_run(running: Chain) -> None:

@@ -131,7 +131,6 @@ def test_slowhttptest(tmp_path: Path, keys: KeyPair) -> None:
         grown = resident(exporter) - before
         line = f"{gateway.report('slowhttptest')}, memory {before:.0f} MiB + {grown:.0f}"
         assert median(gateway.seconds) < 0.1, line
-        assert max(gateway.seconds) < 2, line
         assert grown < 50, line
 
 
