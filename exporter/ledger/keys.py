@@ -44,9 +44,11 @@ def _whole(classified: Classified, scope: int, request_key: RequestKey) -> list[
     if not counts:
         return []
     key, fingerprint = request_key
-    content = xxh3_64_intdigest(pack("<QQ", key, fingerprint), scope ^ _CONTENT)
     unique = xxh3_64_intdigest(pack("<Q", key), scope ^ _REQUEST)
-    return [Delivery([unique], counts, results, content if fingerprint else 0)]
+    content = 0
+    if fingerprint:
+        content = xxh3_64_intdigest(pack("<QQ", key, fingerprint), scope ^ _CONTENT)
+    return [Delivery([unique], counts, results, content)]
 
 
 def _keys(group: ResultGroup, series: Series, seed: int) -> list[int]:
