@@ -404,6 +404,7 @@ def test_any_body_by_any_description(  # noqa: PLR0917 - one strategy each
 CLASSIFIER = Classifier(load_tables())
 
 
+@pytest.mark.slow
 def test_no_body_makes_a_description_slow() -> None:
     """The widest fields read or refuse a mebibyte of any shape in fifty times what `json` takes.
 
