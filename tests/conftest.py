@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from exporter.settings import Settings, load_settings
 from tests.support.exporter import (
@@ -19,6 +20,10 @@ from tests.support.exporter import (
 )
 
 pytest_plugins = ["tests.support.scheduling"]
+
+# An example may take longer on a slow machine; the rest is as Hypothesis has it, in CI too.
+settings.register_profile("patient", settings(), deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
