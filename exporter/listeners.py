@@ -70,7 +70,7 @@ async def ingest_listener(
             server,
             limits,
             runner.app[CONNECTIONS],
-            runtime.metrics.unrouted[Reason.MALFORMED_REQUEST].inc,
+            runtime.metrics.webhooks.unrouted[Reason.MALFORMED_REQUEST].inc,
         ),
         sock=public,
         backlog=BACKLOG,

@@ -14,7 +14,8 @@ from exporter.errors import ConfigurationError
 from exporter.gateways.matches import CodeMatches
 from exporter.ledger.ledger import Count, Ledger
 from exporter.ledger.stores import make_store
-from exporter.metrics import Metrics, ResultsCollector
+from exporter.metrics import Metrics
+from exporter.result_metrics import ResultsCollector
 from exporter.results import Series
 from exporter.settings import Settings
 from exporter.snapshot import Snapshot, load_snapshot
@@ -48,14 +49,14 @@ class Runtime:
             max_keys=settings.dedupe_max_keys,
             max_pending=settings.max_pending_results,
             on_load=self._continue,
-            on_commit=self.metrics.commit_seconds.observe,
-            on_error=self.metrics.commit_errors.inc,
+            on_commit=self.metrics.ledger.commit_seconds.observe,
+            on_error=self.metrics.ledger.commit_errors.inc,
         )
         self.results = ResultsCollector(self._counts, lambda: self.snapshot.classifier)
         self.metrics.registry.register(self.results)
-        self.metrics.requests_in_flight.set_function(lambda: self.in_flight)
-        self.metrics.pending_results.set_function(lambda: self.ledger.pending)
-        self.metrics.dedupe_reach.set_function(lambda: self.ledger.dedupe_reach_seconds)
+        self.metrics.webhooks.in_flight.set_function(lambda: self.in_flight)
+        self.metrics.ledger.pending.set_function(lambda: self.ledger.pending)
+        self.metrics.ledger.dedupe_reach.set_function(lambda: self.ledger.dedupe_reach_seconds)
         self.metrics.reload_successful.set(1)
         self._announce()
         self.reload_problem: str | None = None
@@ -89,7 +90,7 @@ class Runtime:
     def _announce(self) -> None:
         """Expose each gateway's series from now on, and log what is worth a look in its file."""
         for gateway in self.snapshot.gateways:
-            self.metrics.source(gateway)
+            self.metrics.webhooks.source(gateway)
         for warning in self.snapshot.warnings:
             log.warning("gateway description", warning=warning)
 

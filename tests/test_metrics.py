@@ -19,8 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import GATEWAY, OTHER, load_tables
 from exporter.ledger.ledger import Count
-from exporter.metrics import Metrics, ResultsCollector
+from exporter.metrics import Metrics
 from exporter.reasons import ItemReason, Reason
+from exporter.result_metrics import ResultsCollector
 from exporter.results import PushResult, Series, Severity
 from exporter.text import printable
 
@@ -101,17 +102,17 @@ def exemplars(metrics: Metrics) -> dict[tuple[str, ...], dict[str, str]]:
 def busy_metrics() -> Metrics:
     """Make metrics of which each has at least one observation."""
     metrics, _ = exposed({BAD_TOKEN: Count(3, 1.5e9), UNKNOWN: Count(1, 1.6e9)}, {BAD_TOKEN: "m"})
-    source = metrics.source("mps")
+    source = metrics.webhooks.source("mps")
     source.requests["accepted"].inc()
     source.seconds.observe(0.2)
     source.duplicates.inc(2)
     source.rejected[ItemReason.CODE_MISSING].inc()
     source.skipped.inc()
-    metrics.unrouted[Reason.NOT_FOUND].inc()
-    metrics.commit_seconds.observe(0.001)
-    metrics.commit_errors.inc()
-    metrics.requests_in_flight.set(1)
-    metrics.pending_results.set(7)
+    metrics.webhooks.unrouted[Reason.NOT_FOUND].inc()
+    metrics.ledger.commit_seconds.observe(0.001)
+    metrics.ledger.commit_errors.inc()
+    metrics.webhooks.in_flight.set(1)
+    metrics.ledger.pending.set(7)
     metrics.reload_successful.set(1)
     return metrics
 
@@ -119,7 +120,7 @@ def busy_metrics() -> Metrics:
 def test_each_exporter_has_a_registry_of_its_own() -> None:
     """Two exporters in one process do not clash, and do not count for each other."""
     first, second = Metrics("1"), Metrics("2")
-    first.commit_errors.inc()
+    first.ledger.commit_errors.inc()
     assert first.registry.get_sample_value("push_ledger_commit_errors_total") == 1
     assert second.registry.get_sample_value("push_ledger_commit_errors_total") == 0
 
@@ -149,7 +150,7 @@ def test_registry_can_be_given() -> None:
 def test_series_start_at_0(name: str, labels: dict[str, str]) -> None:
     """Every metric of the contract is there before anything happens."""
     metrics = Metrics("1")
-    metrics.source("mps")
+    metrics.webhooks.source("mps")
     assert metrics.registry.get_sample_value(name, labels) == 0
 
 

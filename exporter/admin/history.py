@@ -101,8 +101,8 @@ class History(NamedTuple):
 
         return cls(
             LastHour(results),
-            LastHour(runtime.metrics.requests),
-            LastHour(runtime.metrics.rejections),
+            LastHour(runtime.metrics.webhooks.requests),
+            LastHour(runtime.metrics.webhooks.rejections),
         )
 
 

@@ -67,7 +67,7 @@ class RequestsHour(msgspec.Struct, frozen=True):
 
 def gateways_of(runtime: Runtime, history: History) -> list[GatewayStatus]:
     """Sum up each gateway: those that are configured, then those that a reload has removed."""
-    metrics, gateways = runtime.metrics, runtime.snapshot.gateways
+    metrics, gateways = runtime.metrics.webhooks, runtime.snapshot.gateways
     start = metrics.requests(), metrics.rejections()
     hour = history.requests.counts(), history.rejections.counts()
     skipped, duplicates = metrics.skipped(), metrics.duplicates()
@@ -115,7 +115,7 @@ def requests_of(gateways: list[GatewayStatus]) -> RequestsHour:
 
 def refused_of(runtime: Runtime, history: History) -> list[Refused]:
     """List what was refused since the start, the most frequent of the last hour first."""
-    requests, items = runtime.metrics.requests(), runtime.metrics.rejections()
+    requests, items = runtime.metrics.webhooks.requests(), runtime.metrics.webhooks.rejections()
     recent_requests, recent_items = history.requests.counts(), history.rejections.counts()
     rows = [
         Refused(kind, source, reason, kinds(reason).meaning, total, hour.get((source, reason), 0))

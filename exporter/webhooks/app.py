@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from exporter.errors import RequestError
-from exporter.metrics import UNROUTED, Metrics
+from exporter.metrics import UNROUTED, WebhookMetrics
 from exporter.reasons import Reason
 from exporter.records.recorder import Recorder
 from exporter.runtime import Runtime
@@ -51,7 +51,7 @@ def make_ingest_app(runtime: Runtime, limits: Limits) -> web.Application:
         try:
             webhooks.check(request)
         except RequestError as error:
-            _count(runtime.metrics, request[EXCHANGE].source, error.reason, 0.0)
+            _count(runtime.metrics.webhooks, request[EXCHANGE].source, error.reason, 0.0)
             response = refuse(error)
             response.force_close()  # whether the body comes all the same, nobody knows
             return response
@@ -90,7 +90,7 @@ def _middleware(runtime: Runtime, connections: Connections, recorder: Recorder) 
         if status != "accepted" or exchange.rejected:
             _record(recorder, exchange, status)
         exchange.received = None  # it refers to the request, and the request to it
-        _count(runtime.metrics, exchange.source, status, time.perf_counter() - started)
+        _count(runtime.metrics.webhooks, exchange.source, status, time.perf_counter() - started)
         if debug:
             log.debug("request", source=exchange.source, status=status)
         return response
@@ -98,7 +98,7 @@ def _middleware(runtime: Runtime, connections: Connections, recorder: Recorder) 
     return respond_to_all
 
 
-def _count(metrics: Metrics, source: str, status: str, seconds: float) -> None:
+def _count(metrics: WebhookMetrics, source: str, status: str, seconds: float) -> None:
     if source == UNROUTED:
         metrics.unrouted[Reason(status)].inc()
     else:

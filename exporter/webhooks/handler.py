@@ -128,7 +128,7 @@ class Webhooks:
         self, gateway: Gateway, duplicates: int, skipped: int, rejected: list[Rejection]
     ) -> None:
         """Count what the ledger does not."""
-        metrics = self._runtime.metrics.source(gateway.name)
+        metrics = self._runtime.metrics.webhooks.source(gateway.name)
         if duplicates:
             metrics.duplicates.inc(duplicates)
         if skipped:
