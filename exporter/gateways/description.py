@@ -2,114 +2,31 @@
 
 from collections.abc import Mapping
 from hashlib import algorithms_guaranteed
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from exporter.gateways.auth.templates import Template
+from exporter.gateways.description_values import (
+    Code,
+    CountOf,
+    ItemsPath,
+    OneTemplate,
+    Paths,
+    PathsTo,
+    Text,
+    Value,
+    WantedWords,
+    Words,
 )
 
-from exporter.errors import did_you_mean
-from exporter.gateways.auth.templates import Template
-from exporter.gateways.paths import Mark, Path, parse_path
-
-MAX_PATHS, MAX_ALL_PATHS = 8, 24
-"""Paths of one field, and of all: they bound the work on an item."""
+MAX_ALL_PATHS = 24
+"""Paths of all fields: they bound the work on an item."""
 
 Scheme = Literal[
     "bearer", "basic", "header", "query", "hmac", "digest", "rsa", "standard-webhooks", "none"
 ]
-Words = dict[str, tuple[str, ...]]
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
 ChannelName = Annotated[str, Field(min_length=1, max_length=64)]
-
-
-class Value(NamedTuple):
-    """Where a field's value stands: the first path that has one, or the values of all, joined."""
-
-    paths: tuple[Path, ...]
-    separator: str | None = None
-    """What the values are joined with; None for the first of them."""
-
-
-class Size(NamedTuple):
-    """A number of pushes: the length of an array, or of a separated text."""
-
-    path: Path
-    separator: str | None = None
-
-
-def _text(given: object, what: str) -> str:
-    if isinstance(given, str):
-        return given
-    raise ValueError(f"this is no {what}: write it as text")
-
-
-def _item_path(given: object) -> Path:
-    path = parse_path(_text(given, "path"))
-    if Mark.VALUES in path or isinstance(path[0], int):
-        raise ValueError("a field's path begins with a name, and '*' is for items.path alone")
-    return path
-
-
-def _paths(given: object) -> tuple[Path, ...]:
-    texts = given if isinstance(given, list) else [given]
-    if not 0 < len(texts) <= MAX_PATHS:
-        raise ValueError(f"give 1 to {MAX_PATHS} paths")
-    return tuple(map(_item_path, texts))
-
-
-def _value(given: object) -> Value:
-    if not isinstance(given, dict):
-        return Value(_paths(given))
-    _check_keys(given, {"join", "with"})
-    return Value(_paths(given.get("join")), _text(given.get("with", ""), "'with'"))
-
-
-def _count(given: object) -> Value | Size:
-    if not isinstance(given, dict) or "size" not in given:
-        return _value(given)
-    _check_keys(given, {"size", "separator"})
-    separator = given.get("separator")
-    if separator is not None and not (isinstance(separator, str) and separator):
-        raise ValueError("'separator' is text")
-    return Size(_item_path(given["size"]), separator)
-
-
-def _items_path(given: object) -> Path:
-    path = parse_path(_text(given, "path"))
-    if Mark.VALUES in path[:-1] or Mark.KEY in path:
-        raise ValueError("the path to the items has names, [0], and '*' at its end")
-    return path
-
-
-def _check_keys(given: Mapping[str, object], known: set[str]) -> None:
-    for key in given:
-        if key not in known:
-            raise ValueError(f"unknown key {key!r}{did_you_mean(key, known)}")
-
-
-def _template(given: object) -> Template:
-    return Template(_text(given, "template"))
-
-
-def _text_of_code(given: object) -> object:
-    return str(given) if type(given) is int else given
-
-
-def _texts(given: object) -> object:
-    """Take numbers and booleans for what JSON writes."""
-    if not isinstance(given, list):
-        return given
-    return [str(one).lower() if isinstance(one, bool | int) else one for one in given]
-
-
-PathsTo = Annotated[Value, BeforeValidator(_value)]
-OneTemplate = Annotated[Template, BeforeValidator(_template)]
 
 
 class _Strict(BaseModel):
@@ -215,19 +132,11 @@ class Content(_Strict):
         return self
 
 
-def _wanted(given: object) -> object:
-    if isinstance(given, dict):
-        if len(given) > MAX_PATHS:
-            raise ValueError(f"give at most {MAX_PATHS} paths")
-        return {_item_path(path): _texts(words) for path, words in given.items()}
-    return given
-
-
 class Items(_Strict):
     """Where in the body the items are, and which are wanted."""
 
-    path: Annotated[Path, BeforeValidator(_items_path)] = ()
-    only: Annotated[dict[Path, tuple[str, ...]], BeforeValidator(_wanted)] = {}
+    path: ItemsPath = ()
+    only: WantedWords = {}
 
 
 class Fields(_Strict):
@@ -237,8 +146,8 @@ class Fields(_Strict):
     channel: PathsTo | None = None
     message: PathsTo | None = None
     id: PathsTo | None = None
-    count: Annotated[Value | Size, BeforeValidator(_count)] | None = None
-    dedupe: Annotated[tuple[Path, ...], BeforeValidator(_paths)] = ()
+    count: CountOf | None = None
+    dedupe: Paths = ()
 
     @property
     def number_of_paths(self) -> int:
@@ -253,14 +162,14 @@ class Fields(_Strict):
 class Default(_Strict):
     """What counts where no path has a value."""
 
-    code: Annotated[str, BeforeValidator(_text_of_code)] | None = None
+    code: Code | None = None
 
 
 class Map(_Strict):
     """The exporter's words for those of the gateway; `*missing` and `*other` stand for the rest."""
 
     channel: dict[str, ChannelName] = {}
-    code: dict[str, Annotated[str, BeforeValidator(_text_of_code), Field(min_length=1)]] = {}
+    code: dict[str, Annotated[Code, Field(min_length=1)]] = {}
 
 
 def _json(text: str) -> str:

@@ -8,7 +8,8 @@ import msgspec
 from exporter.classification.classifier import Classifier
 from exporter.errors import RequestError
 from exporter.gateways.described import Described
-from exporter.gateways.description import Description, Size
+from exporter.gateways.description import Description
+from exporter.gateways.description_values import Size
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.gateways.items import ItemError
 from exporter.gateways.paths import ABSENT, Mark, Path, walk

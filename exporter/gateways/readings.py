@@ -8,7 +8,8 @@ from typing import Any
 from xxhash import xxh3_64_intdigest
 
 from exporter.canonical import canonical_code
-from exporter.gateways.description import Description, Size, Value
+from exporter.gateways.description import Description
+from exporter.gateways.description_values import Size, Value
 from exporter.gateways.items import (
     Facts,
     Identity,

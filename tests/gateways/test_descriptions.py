@@ -17,8 +17,8 @@ from exporter.classification.tables import load_tables
 from exporter.commands.explain_text import render_json, render_text
 from exporter.commands.main import main
 from exporter.errors import ConfigurationError, RequestError
-from exporter.gateways.description import MAX_PATHS
 from exporter.gateways.description_files import shipped
+from exporter.gateways.description_values import MAX_PATHS
 from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
 from exporter.gateways.items import MAX_REJECTED
 from exporter.gateways.registry import find_gateway, load_gateways

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from exporter.errors import RequestError
-from exporter.gateways.description import MAX_PATHS
+from exporter.gateways.description_values import MAX_PATHS
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import load_gateways
 from exporter.settings import load_settings

@@ -1,0 +1,112 @@
+"""What the keys of a description may hold: text, templates, and paths into a body."""
+
+from collections.abc import Mapping
+from typing import Annotated, NamedTuple
+
+from pydantic import BeforeValidator, Field
+
+from exporter.errors import did_you_mean
+from exporter.gateways.auth.templates import Template
+from exporter.gateways.paths import Mark, Path, parse_path
+
+MAX_PATHS = 8
+"""Paths of one field: they bound the work on an item."""
+
+
+class Value(NamedTuple):
+    """Where a field's value stands: the first path that has one, or the values of all, joined."""
+
+    paths: tuple[Path, ...]
+    separator: str | None = None
+    """What the values are joined with; None for the first of them."""
+
+
+class Size(NamedTuple):
+    """A number of pushes: the length of an array, or of a separated text."""
+
+    path: Path
+    separator: str | None = None
+
+
+def _text(given: object, what: str) -> str:
+    if isinstance(given, str):
+        return given
+    raise ValueError(f"this is no {what}: write it as text")
+
+
+def _item_path(given: object) -> Path:
+    path = parse_path(_text(given, "path"))
+    if Mark.VALUES in path or isinstance(path[0], int):
+        raise ValueError("a field's path begins with a name, and '*' is for items.path alone")
+    return path
+
+
+def _paths(given: object) -> tuple[Path, ...]:
+    texts = given if isinstance(given, list) else [given]
+    if not 0 < len(texts) <= MAX_PATHS:
+        raise ValueError(f"give 1 to {MAX_PATHS} paths")
+    return tuple(map(_item_path, texts))
+
+
+def _value(given: object) -> Value:
+    if not isinstance(given, dict):
+        return Value(_paths(given))
+    _check_keys(given, {"join", "with"})
+    return Value(_paths(given.get("join")), _text(given.get("with", ""), "'with'"))
+
+
+def _count(given: object) -> Value | Size:
+    if not isinstance(given, dict) or "size" not in given:
+        return _value(given)
+    _check_keys(given, {"size", "separator"})
+    separator = given.get("separator")
+    if separator is not None and not (isinstance(separator, str) and separator):
+        raise ValueError("'separator' is text")
+    return Size(_item_path(given["size"]), separator)
+
+
+def _items_path(given: object) -> Path:
+    path = parse_path(_text(given, "path"))
+    if Mark.VALUES in path[:-1] or Mark.KEY in path:
+        raise ValueError("the path to the items has names, [0], and '*' at its end")
+    return path
+
+
+def _check_keys(given: Mapping[str, object], known: set[str]) -> None:
+    for key in given:
+        if key not in known:
+            raise ValueError(f"unknown key {key!r}{did_you_mean(key, known)}")
+
+
+def _template(given: object) -> Template:
+    return Template(_text(given, "template"))
+
+
+def _text_of_code(given: object) -> object:
+    return str(given) if type(given) is int else given
+
+
+def _texts(given: object) -> object:
+    """Take numbers and booleans for what JSON writes."""
+    if not isinstance(given, list):
+        return given
+    return [str(one).lower() if isinstance(one, bool | int) else one for one in given]
+
+
+def _wanted(given: object) -> object:
+    if isinstance(given, dict):
+        if len(given) > MAX_PATHS:
+            raise ValueError(f"give at most {MAX_PATHS} paths")
+        return {_item_path(path): _texts(words) for path, words in given.items()}
+    return given
+
+
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Words = dict[str, tuple[str, ...]]
+OneTemplate = Annotated[Template, BeforeValidator(_template)]
+ItemsPath = Annotated[Path, BeforeValidator(_items_path)]
+PathsTo = Annotated[Value, BeforeValidator(_value)]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_paths)]
+CountOf = Annotated[Value | Size, BeforeValidator(_count)]
+WantedWords = Annotated[dict[Path, tuple[str, ...]], BeforeValidator(_wanted)]
+Code = Annotated[str, BeforeValidator(_text_of_code)]
