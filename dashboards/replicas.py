@@ -1,0 +1,124 @@
+"""The replicas of the exporter: whether their ledger keeps up, and what their process takes."""
+
+from dashboards import queries
+from dashboards.panels import Panel, lines, rows
+from dashboards.style import BYTES, COUNT, PER_SECOND, SECONDS, SHARE, Column, Line, to_runbook
+from exporter import metrics
+from exporter.classification.alerts import AlertName
+
+
+def ledger() -> list[Panel]:
+    """Return the panels of the ledger."""
+    return [_commits(), _commit_seconds(), _waiting(), _commit_errors(), _dedupe_reach()]
+
+
+def process() -> list[Panel]:
+    """Return the panels of the process."""
+    return [_memory(), _processor(), _files(), _replicas()]
+
+
+def _commits() -> Panel:
+    commits = queries.rate(f"{metrics.COMMIT_SECONDS}_count")
+    return lines(
+        "Commits",
+        "Commits to the ledger per second. Each holds all that came since the one before.",
+        PER_SECOND,
+        Line(queries.total(commits, "instance"), "{{instance}}"),
+        link=to_runbook(AlertName.LEDGER_FAILING),
+    )
+
+
+def _commit_seconds() -> Panel:
+    return lines(
+        "Time of a commit, quantiles",
+        "How long the faster half and 99 % of the commits took at most, estimated.",
+        SECONDS,
+        Line(queries.quantile(0.5, metrics.COMMIT_SECONDS), "median"),
+        Line(queries.quantile(0.99, metrics.COMMIT_SECONDS), "99 %"),
+        link=to_runbook(AlertName.LEDGER_FAILING),
+        least_interval="1m",
+        no_value="No commits in this time range",
+    )
+
+
+def _waiting() -> Panel:
+    return lines(
+        "Waiting",
+        "Requests in flight, and results that wait for their commit.",
+        COUNT,
+        Line(queries.select(metrics.IN_FLIGHT), "{{instance}} requests"),
+        Line(queries.select(metrics.PENDING), "{{instance}} results"),
+        link=to_runbook(AlertName.EXPORTER_OVERLOADED),
+    )
+
+
+def _commit_errors() -> Panel:
+    errors = queries.rate(metrics.COMMIT_ERRORS)
+    return lines(
+        "Ledger errors over time",
+        "Failed attempts to write to the ledger per second. Nothing is acknowledged until one "
+        "succeeds.",
+        PER_SECOND,
+        Line(queries.total(errors, "instance"), "{{instance}}"),
+        link=to_runbook(AlertName.LEDGER_FAILING),
+    )
+
+
+def _dedupe_reach() -> Panel:
+    return lines(
+        "Reach of deduplication",
+        "How far back a repeated result is recognised. Below DEDUPE_WINDOW_SECONDS the bound on "
+        "entries is reached, and a retry that is older is counted again.",
+        SECONDS,
+        Line(queries.select(metrics.DEDUPE_REACH), "{{instance}}"),
+        no_value="No deduplication",
+    )
+
+
+def _memory() -> Panel:
+    return lines(
+        "Memory",
+        "Resident memory of each replica.",
+        BYTES,
+        Line(queries.select("process_resident_memory_bytes"), "{{instance}}"),
+    )
+
+
+def _processor() -> Panel:
+    used = queries.total(queries.rate("process_cpu_seconds_total"), "instance")
+    return lines(
+        "Processor",
+        "Share of one core that each replica uses; a replica uses one at most.",
+        SHARE,
+        Line(used, "{{instance}}"),
+        link=to_runbook(AlertName.EXPORTER_OVERLOADED),
+    )
+
+
+def _files() -> Panel:
+    opened, allowed = (queries.select(f"process_{one}_fds") for one in ("open", "max"))
+    return lines(
+        "Open files",
+        "Share of the open files, connections included, that each replica may have.",
+        SHARE,
+        Line(f"{opened} / {allowed}", "{{instance}}"),
+        link=to_runbook(AlertName.EXPORTER_OVERLOADED),
+    )
+
+
+def _replicas() -> Panel:
+    started = f"time() - max by (instance) ({queries.select('process_start_time_seconds')})"
+    version = f"max by (instance, version) ({queries.select(metrics.BUILD_INFO)})"
+    return rows(
+        "Replicas",
+        "Version of each replica that answers, and how long it has been running.",
+        [
+            Column("instance", "Instance"),
+            Column("version", "Version"),
+            Column("Value #B", "Running for", SECONDS),
+        ],
+        version,
+        started,
+        width=12,
+        no_value="Not scraped",
+    )
