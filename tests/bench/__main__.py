@@ -23,8 +23,8 @@ from exporter.results import Series
 from tests.bench import traffic
 from tests.bench.described import described
 from tests.bench.postgres import postgres
-from tests.bench.servers import Bench, Run, Server, cpu_seconds, install_peers, resident, scraped
-from tests.support.programs import fetch, free_port
+from tests.bench.servers import Bench, Run, Server, install_peers, resident, scraped
+from tests.support.programs import cpu_seconds, fetch, free_port
 
 
 def compare(

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.bench.servers import Bench, Run, Server, cpu_seconds
+from tests.bench.servers import Bench, Run, Server
 from tests.support.postgres import PASSWORD, running_server
 from tests.support.postgres import Server as Database
-from tests.support.programs import free_port
+from tests.support.programs import cpu_seconds, free_port
 
 KEYS = 1_000_000
 

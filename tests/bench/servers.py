@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.programs import answers, fetch, free_port, started, wait_for
+from tests.support.programs import answers, cpu_seconds, fetch, free_port, started, wait_for
 
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
@@ -22,7 +22,6 @@ CONNECTIONS = 64
 PEER_PACKAGES = [
     *("aiohttp", "cryptography", "fastapi", "httptools", "prometheus-client", "uvicorn", "uvloop")
 ]
-TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -134,12 +133,6 @@ class Bench:
             errors=status + network,
             resident=resident(server.process.pid),
         )
-
-
-def cpu_seconds(process: int) -> float:
-    """Read user and system time of a process and its threads."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def resident(process: int) -> float:

@@ -233,3 +233,9 @@ def prometheus(folder: Path, config: str, *flags: str) -> Iterator[str]:
     with started(command, folder / "prometheus.log"):
         wait_for(lambda: answers(f"http://{url}/-/ready"), "Prometheus is ready")
         yield f"http://{url}"
+
+
+def cpu_seconds(process: int) -> float:
+    """Return what a process has used, in user mode and in the kernel (proc_pid_stat(5))."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

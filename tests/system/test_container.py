@@ -18,6 +18,7 @@ from tests.support.debian import ROOT, children, run
 from tests.support.exporter import KeyPair
 from tests.support.programs import (
     answers,
+    cpu_seconds,
     fetch,
     free_port,
     mounted,
@@ -162,12 +163,6 @@ class Running(NamedTuple):
     """From the start of the container until it was ready."""
     cpu_seconds: float
     """What the exporter's process had used by then: the same on a busy machine."""
-
-
-def cpu_seconds(process: int) -> float:
-    """Return what a process has used, in user mode and in the kernel (proc_pid_stat(5))."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
