@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import structlog
 from aiohttp import hdrs, web
@@ -56,7 +57,8 @@ def make_ingest_app(runtime: Runtime, limits: Limits) -> web.Application:
             response.force_close()  # whether the body comes all the same, nobody knows
             return response
         if request.headers[hdrs.EXPECT].lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            with suppress(ConnectionError):  # whoever has gone sends no body, which will be said
+                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # the response has not begun
         return None
 

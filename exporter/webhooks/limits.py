@@ -92,6 +92,8 @@ class Bodies:
                 if len(body) > self._limits.max_body_bytes:
                     raise self._too_large()
                 return body
+            if request.transport is None:  # closed before the handler began: no error will come
+                raise ConnectionResetError
             return await self._wait_for(request)
         except (OSError, web.RequestPayloadError):
             raise RequestError(Reason.MALFORMED_BODY, "The body broke off.") from None

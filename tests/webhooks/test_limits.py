@@ -4,7 +4,9 @@ import asyncio
 import gzip
 import inspect
 import json
+import socket
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import fields
@@ -183,6 +185,28 @@ async def test_client_that_leaves_in_its_body_is_counted(exporter: Exporter) -> 
     requests = await exporter.series("push_webhook_requests_total")
     assert requests["results", "malformed_body"] == 1
     assert await exporter.counted() == {}
+
+
+@pytest.mark.parametrize("expect", ["", "Expect: 100-continue\r\n"])
+async def test_connection_that_closes_before_its_request_is_handled_is_counted(
+    make_settings: MakeSettings, expect: str
+) -> None:
+    """A request that had just arrived when its connection was closed is one that broke off."""
+    async with started(make_settings(max_connections=1)) as exporter:
+        reader, writer = await exporter.connect()
+        writer.write(REQUEST)
+        await reader.readuntil(b"}")
+        with socket.socket() as newcomer:
+            # Both arrive before the exporter's next turn, in which the newcomer takes the place of
+            # the connection that seems to be idle.
+            newcomer.connect(writer.get_extra_info("peername"))
+            writer.write(f"{HEADERS}{expect}Content-Length: 11\r\n\r\n".encode())
+            time.sleep(0.1)  # noqa: ASYNC251 - the event loop has to stand still
+            assert await closed(reader)
+            requests = await exporter.series("push_webhook_requests_total")
+        writer.close()
+    seen = {labels: value for labels, value in requests.items() if value}
+    assert seen == {("results", "accepted"): 1, ("results", "malformed_body"): 1}
 
 
 async def test_bytes_of_all_bodies_are_bounded(make_settings: MakeSettings) -> None:
