@@ -91,6 +91,10 @@ class Bench:
             "bare aiohttp, uvloop": [
                 *(str(self.python), str(PEERS / "bare_aiohttp.py"), str(port), "uvloop")
             ],
+            "aiohttp, durable": [
+                *(str(self.python), str(PEERS / "aiohttp_durable.py"), str(port)),
+                *(str(self.folder / "public.pem"), str(self.folder / f"aiohttp-{port}.sqlite3")),
+            ],
             "FastAPI": [str(self.python), str(PEERS / "fastapi_peer.py"), str(port)],
             "FastAPI, durable": [
                 *(str(self.python), str(PEERS / "fastapi_durable.py"), str(port)),
