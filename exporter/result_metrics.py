@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
@@ -51,7 +52,7 @@ class ResultsCollector(Collector):
         if counts is None:
             return
         classifier = self._classifier()
-        meanings = {series: classifier.current(series) for series in counts}
+        meanings = {series: _as_counted(series, classifier.current(series)) for series in counts}
         yield self._results(classifier, counts, meanings)
         yield _code_info([*classifier.known(), *_overflow(classifier), *meanings.values()])
         yield _channel_info(classifier.receipt_channels())
@@ -75,6 +76,17 @@ class ResultsCollector(Collector):
         for labels, total in totals.items():
             family.add_metric(labels, total, exemplar=exemplars.get(labels))
         return family
+
+
+def _as_counted(series: Series, meaning: ClassifiedResult) -> ClassifiedResult:
+    """Keep the code that was counted, though it is an alias by now.
+
+    Added to the total of its row, what was counted long ago would be an increase to Prometheus.
+    """
+    code = series.code
+    if meaning.series.code == code:
+        return meaning
+    return msgspec.structs.replace(meaning, series=meaning.series._replace(code=code))
 
 
 def _results_family() -> CounterMetricFamily:

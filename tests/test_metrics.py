@@ -218,6 +218,23 @@ def test_reclassification_moves_the_whole_count(tmp_path: Path, severity: Severi
     ]
 
 
+def test_an_alias_does_not_move_what_was_counted_before(tmp_path: Path) -> None:
+    """A total that jumps is an increase to Prometheus: history keeps its code, and fits its row."""
+    changed = with_operator_table(
+        tmp_path, 'channel = "apns"\n[codes.2009]\naliases = ["WeirdTok"]\n'
+    )
+    unknown = Series("apns", "WeirdTok", "")
+    counts = {BAD_TOKEN: Count(5, 1), unknown: Count(400, 1)}
+    row = TABLES["apns"].codes["2009"]
+    assert results(counts, changed) == {
+        ("apns", "2009", row.severity): 5,
+        ("apns", "WeirdTok", row.severity): 400,
+    }
+    shown = collected(counts, changed)["push_code_info"]
+    assert shown["apns", "WeirdTok", row.name, row.category, row.severity, row.retry]
+    assert results({BAD_TOKEN: Count(5, 1)})["apns", "2009", row.severity] == 5
+
+
 def test_classifier_in_force_is_asked_at_each_scrape(tmp_path: Path) -> None:
     """A reload shows at the next scrape, without a new collector; exemplars move along."""
     classifiers = [CLASSIFIER]
