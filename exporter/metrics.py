@@ -13,6 +13,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from exporter.gateways.gateway import UNROUTED
 from exporter.reasons import ItemReason, Reason
 
 RESULTS = "push_results_total"
@@ -32,9 +33,6 @@ DEDUPE_REACH = "push_ledger_dedupe_reach_seconds"
 RECORDS = "push_exporter_records_total"
 BUILD_INFO = "push_exporter_build_info"
 RELOAD_SUCCESSFUL = "push_exporter_config_last_reload_successful"
-
-UNROUTED = "unknown"
-"""The label `source` of requests to no webhook."""
 
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _COMMIT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)

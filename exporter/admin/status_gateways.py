@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from exporter.admin.history import History
-from exporter.metrics import UNROUTED
+from exporter.gateways.gateway import UNROUTED
 from exporter.reasons import ItemReason, Reason
 from exporter.runtime import Runtime
 

@@ -7,6 +7,9 @@ from urllib.parse import unquote_to_bytes
 
 from exporter.results import Batch
 
+UNROUTED = "unknown"
+"""The label `source` of requests to no gateway, so that none can have this name."""
+
 
 class ReceivedRequest:
     """A request within its bounds, before anything in it is believed."""

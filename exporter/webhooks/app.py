@@ -9,7 +9,8 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from exporter.errors import RequestError
-from exporter.metrics import UNROUTED, WebhookMetrics
+from exporter.gateways.gateway import UNROUTED
+from exporter.metrics import WebhookMetrics
 from exporter.reasons import Reason
 from exporter.records.recorder import Recorder
 from exporter.runtime import Runtime
@@ -91,6 +92,8 @@ def _middleware(runtime: Runtime, connections: Connections, recorder: Recorder) 
             connections.responded(connection)
         if status != "accepted" or exchange.rejected:
             _record(recorder, exchange, status)
+        if hdrs.UPGRADE in request.headers:  # aiohttp loses what comes in one segment with it
+            response.force_close()
         exchange.received = None  # it refers to the request, and the request to it
         _count(runtime.metrics.webhooks, exchange.source, status, time.perf_counter() - started)
         if debug:

@@ -23,6 +23,9 @@ MAX_LISTED_REJECTIONS = 1000
 
 _PREFIX = "/webhooks/"
 
+_MAX_MEMBERS = 64
+"""Gzip files that may follow each other in a body: each of them copies the rest of it."""
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -166,8 +169,13 @@ def _response(
 def _unpacked(body: bytes, max_bytes: int) -> bytes:
     """Unpack gzip, and no more of it than a body may be large."""
     content = b""
+    members = 0
     try:
         while body:  # gzip files may follow each other
+            members += 1
+            if members > _MAX_MEMBERS:
+                detail = f"The body is more than {_MAX_MEMBERS} gzip files, one after the other."
+                raise RequestError(Reason.MALFORMED_BODY, detail)
             unpacker = zlib.decompressobj(wbits=31)
             content += unpacker.decompress(body, max_bytes + 1 - len(content))
             if len(content) > max_bytes:

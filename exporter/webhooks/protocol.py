@@ -64,7 +64,8 @@ class Connection(web.RequestHandler):
         """Respond to what is not HTTP; nothing of it gets into the response or the log."""
         del request, status, exc, message
         self._on_malformed()
-        return refuse(RequestError(Reason.MALFORMED_REQUEST, "This is not HTTP/1.1."))
+        detail = "This is not well-formed HTTP/1.1, or its headers are too large or too many."
+        return refuse(RequestError(Reason.MALFORMED_REQUEST, detail))
 
 
 def make_protocol_factory(

@@ -130,14 +130,12 @@ async def test_other_ways_to_speak_http(exporter: Exporter) -> None:
     assert b" 200 OK" in await exporter.exchange(old)
     absolute = LAST.replace(b"POST /", b"POST http://push.example.com/")
     assert b" 200 OK" in await exporter.exchange(absolute)
-    reader, writer = await exporter.connect()  # as Java's client offers HTTP/2
-    upgrade = (
+    upgrade = (  # as Java's client offers HTTP/2
         b"Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA"
     )
-    for sent in (REQUEST.replace(b"Host: x", upgrade), LAST):
-        writer.write(sent)
-        assert b" 200 OK" in await asyncio.wait_for(reader.readuntil(b"}"), 5)
-    writer.close()
+    # aiohttp loses what is pipelined behind it, so that no later response may seem to be of that.
+    answered = await exporter.exchange(REQUEST.replace(b"Host: x", upgrade) + REQUEST)
+    assert answered.count(b" 200 OK") == 1
     trailers = f"{HEADERS}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     sent = trailers + b'b\r\n{"code": 2}\r\n0\r\nAuthorization: Bearer other\r\n\r\n'
     assert b" 200 OK" in await exporter.exchange(sent)

@@ -154,6 +154,8 @@ def packed(*parts: bytes) -> bytes:
 PACKED = {
     "gzip": (packed(b'{"code": 2}'), "gzip", 200, None),
     "two in a row": (packed(b'{"code"', b": 2}"), "gzip", 200, None),
+    "sixty-four": (packed(b'{"code": 2}', *[b""] * 63), "gzip", 200, None),
+    "one too many": (packed(b'{"code": 2}', *[b""] * 64), "gzip", 400, "malformed_body"),
     "other spelling": (packed(b'{"code": 2}'), " X-GZIP , identity", 200, None),
     "identity": (b'{"code": 2}', "identity", 200, None),
     "bomb": (packed(bytes(10**8)), "gzip", 413, "too_large"),
