@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import structlog
@@ -15,6 +16,7 @@ from aiohttp import web
 
 from exporter import tls
 from exporter.admin.app import make_admin_app
+from exporter.admin.protocol import AdminConnection
 from exporter.errors import ConfigurationError
 from exporter.reasons import Reason
 from exporter.runtime import Runtime
@@ -100,14 +102,23 @@ async def _drain(runtime: Runtime, server: web.Server, limits: Limits) -> None:
 @asynccontextmanager
 async def admin_listener(runtime: Runtime, private: socket.socket) -> AsyncIterator[None]:
     """Serve scrapers and people on a socket."""
-    runner = web.AppRunner(
-        make_admin_app(runtime), access_log=None, shutdown_timeout=1, keepalive_timeout=60
-    )
+    runner = web.AppRunner(make_admin_app(runtime), shutdown_timeout=1)
     await runner.setup()
-    await web.SockSite(runner, private, ssl_context=_tls(runtime), backlog=BACKLOG).start()
+    loop = asyncio.get_running_loop()
+    connection = partial(
+        AdminConnection,
+        cast("web.Server", runner.server),  # it has been set up
+        loop=loop,
+        access_log=None,  # type: ignore[arg-type] # its own way to switch the log off
+        keepalive_timeout=60,
+    )
+    listening = await loop.create_server(
+        connection, sock=private, backlog=BACKLOG, ssl=_tls(runtime)
+    )
     try:
         yield
     finally:
+        listening.close()
         await runner.cleanup()
 
 

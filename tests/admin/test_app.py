@@ -1,7 +1,11 @@
 """The private edge: metrics, health, reload, pages."""
 
+import asyncio
 import json
+import logging
 from pathlib import Path
+
+import pytest
 
 from exporter.classification.drafts import draft_row
 from exporter.classification.tables import load_tables
@@ -28,6 +32,33 @@ async def test_health_of_a_running_exporter(exporter: Exporter) -> None:
     """A running exporter is healthy and ready."""
     assert await get(exporter, "/-/healthy") == (200, "healthy\n")
     assert await get(exporter, "/-/ready") == (200, "ready\n")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic c2VjcmV0\x01\r\n\r\n",
+        b"GET /codes?q=c2VjcmV0\xff HTTP/1.1\r\n\r\n",
+        b"GET /c2VjcmV0 HTTP/9.9\r\n\r\n",
+        b"GET /%s HTTP/1.1\r\n\r\n" % (b"c2VjcmV0" * 2000),
+    ],
+    ids=["header", "query", "version", "long"],
+)
+async def test_malformed_request_is_refused_discreetly(
+    exporter: Exporter, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing of it gets into the response or the log: it may hold a password."""
+    caplog.set_level(logging.DEBUG)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", int(exporter.admin.rpartition(":")[2])
+    )
+    writer.write(sent)
+    response = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert b" 400 " in response.splitlines()[0]
+    assert b"c2VjcmV0" not in response
+    assert "c2VjcmV0" not in caplog.text
+    assert (await get(exporter, "/-/healthy"))[0] == 200
 
 
 async def test_listeners_are_apart(exporter: Exporter) -> None:
