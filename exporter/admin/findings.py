@@ -5,7 +5,7 @@ exporter's own memory, for who opens its page.
 """
 
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from enum import StrEnum
 from operator import itemgetter
 
@@ -24,7 +24,7 @@ from exporter.classification.alerts import (
 from exporter.classification.tables import OTHER
 from exporter.gateways.matches import FIRST_ITEMS
 from exporter.reasons import Reason
-from exporter.results import ClassifiedResult
+from exporter.results import ClassifiedResult, Series
 from exporter.runtime import Runtime
 
 WINDOW = 15
@@ -72,8 +72,8 @@ OF_RESULTS = tuple(WATCHES)
 OF_REQUESTS = (AlertName.WEBHOOK_REJECTING, AlertName.EXPORTER_OVERLOADED)
 """The alerts about requests, in the order in which they are shown."""
 
-STEADY_RESULTS = 2 * THRESHOLDS["steady_results"]
-"""Results in the rest of the hour with which a silence is no chance."""
+STEADY_RESULTS = THRESHOLDS["steady_results"]
+"""Results in each of the two windows before with which a silence is no chance."""
 
 Counted = list[tuple[ClassifiedResult, int]]
 
@@ -236,28 +236,38 @@ def _finding(
 
 
 def _stopped(runtime: Runtime, history: History, heard: Container[str]) -> Iterator[Finding]:
-    """Name the channels that had results before the window, and have none in it.
+    """Name the channels that had results steadily, and have none in the window.
 
-    Receipts come when phones are switched on.
+    One campaign is no steady traffic, and receipts come when phones are switched on.
     """
     has_receipts = runtime.snapshot.classifier.has_receipts
-    before: dict[str, int] = {}
-    for series, count in history.results.counts(after=WINDOW).items():
-        before[series.channel] = before.get(series.channel, 0) + count
+    last, before = (
+        _by_channel(history.results.counts(after + WINDOW, after=after))
+        for after in (WINDOW, 2 * WINDOW)
+    )
     silent = [
         channel
-        for channel in sorted(before)
-        if channel not in heard and before[channel] >= STEADY_RESULTS and not has_receipts(channel)
+        for channel in sorted(last.keys() & before.keys())
+        if channel not in heard
+        and min(last[channel], before[channel]) >= STEADY_RESULTS
+        and not has_receipts(channel)
     ]
     if silent:
-        had = ", ".join(f"{channel} ({before[channel]:,})" for channel in silent)
+        had = ", ".join(f"{channel} ({last[channel] + before[channel]:,})" for channel in silent)
         yield _finding(
             AlertName.RESULTS_STOPPED,
             silent[0] if len(silent) == 1 else f"{len(silent)} channels",
-            f"None in the last {WINDOW} minutes, though there were in the time before: {had}.",
+            f"None in the last {WINDOW} minutes, and in the {2 * WINDOW} before: {had}.",
             DECLARATIONS[AlertName.RESULTS_STOPPED].advice,
             silent[0] if len(silent) == 1 else None,
         )
+
+
+def _by_channel(counts: Mapping[Series, int]) -> dict[str, int]:
+    channels: dict[str, int] = {}
+    for series, count in counts.items():
+        channels[series.channel] = channels.get(series.channel, 0) + count
+    return channels
 
 
 def _reaches(alert: AlertName, affected: int, total: int) -> bool:

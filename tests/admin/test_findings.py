@@ -245,15 +245,23 @@ class Clock:
 
 
 async def test_results_that_stop(exporter: Exporter, history: History) -> None:
-    """A channel that had results and has none for a quarter of an hour is trouble."""
+    """A channel with steady results that has none for a quarter of an hour is trouble.
+
+    One campaign is none, however large, nor are a few results.
+    """
     clock = Clock()
     hour = LastHour(history.results._totals, clock)
     history = history._replace(results=hour)
-    await judged(exporter, history, acked("apns", 50), acked("vivo", 39))
-    for _ in range(15):
-        clock.now += MINUTE
-        hour.note()
-        health = await judged(exporter, history, acked("fcm", 1))
+    batches = [
+        (acked("apns", 20), acked("vivo", 19), acked("oppo", 5000)),
+        (acked("apns", 20), acked("vivo", 50)),
+    ]
+    for batch in batches:
+        health = await judged(exporter, history, *batch, acked("fcm", 1))
+        for _ in range(15):
+            clock.now += MINUTE
+            hour.note()
+            health = await judged(exporter, history, acked("fcm", 1))
     assert said(health) == ["results of apns have stopped"]
     assert (await judged(exporter, history, acked("apns", 1))).state == "ok"
 
