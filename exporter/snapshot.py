@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import Tables, load_tables
-from exporter.gateways.registry import Gateways, load_gateways
+from exporter.gateways.registry import Gateways, channels_of, load_gateways
 from exporter.passwords import Passwords, load_passwords
 from exporter.settings import Settings
 from exporter.tls import load_tls
@@ -30,8 +30,7 @@ class Snapshot:
 def load_snapshot(settings: Settings) -> Snapshot:
     """Read every file that the settings name; ConfigurationError names the first bad one."""
     gateways = load_gateways(settings)
-    named = sorted({channel for one in gateways.values() for channel in one.channels})
-    tables = load_tables(settings.code_table_files, named)
+    tables = load_tables(settings.code_table_files, channels_of(gateways.values()))
     certificate, key, users = (
         settings.tls_cert_file,
         settings.tls_key_file,

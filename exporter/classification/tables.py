@@ -5,14 +5,22 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails
 
 from exporter.canonical import canonical_code
 from exporter.errors import ConfigurationError, did_you_mean
-from exporter.files import data_folder, read_toml
+from exporter.files import data_folder, in_words_of_toml, read_toml
 from exporter.results import Category, Retry, Severity
 
 GATEWAY = "mps"
@@ -46,6 +54,12 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _known(severity: Severity) -> Severity:
+    if severity is Severity.UNKNOWN:
+        raise ValueError("'unknown' is kept for codes without a row")
+    return severity
+
+
 class CodeRow(_Strict):
     """What one code means and what to do about it."""
 
@@ -57,7 +71,7 @@ class CodeRow(_Strict):
     narrows: tuple[Text, ...] = ()
     """Vaguer codes that mean this row where the message contains a text of it."""
     description: Text
-    severity: Severity
+    severity: Annotated[Severity, AfterValidator(_known)]
     category: Category
     retry: Retry
     action: Text
@@ -97,26 +111,32 @@ Tables = Mapping[str, CodeTable]
 """Tables by channel."""
 
 
-def load_tables(operator_files: Iterable[Path] = (), extra_channels: Iterable[str] = ()) -> Tables:
+def load_tables(
+    operator_files: Iterable[Path] = (), extra_channels: Mapping[str, str] = MappingProxyType({})
+) -> Tables:
     """Read the shipped tables and merge the operator's files over them, in order.
 
-    Each of `extra_channels`, which gateway descriptions name, gets an empty table, unless it is
-    a name or alias of a table already.
+    Each of `extra_channels`, which the description of the gateway behind it names, gets an empty
+    table, unless it is a name or alias of a table already.
     Raises ConfigurationError naming the file, the row and the field that is wrong.
     """
     tables = dict(_shipped_tables())
+    operators: dict[str, Path] = {}
     for path in operator_files:
         data = read_toml("code table", path)
         base = tables.get(str(data.get("channel")))
         table = _validate(path, _overlay(base, data, path))
         tables[table.channel] = table
         _check_names(tables, path)
+        operators[table.channel] = path
     known = {OTHER} | {
         fold(word) for one in tables.values() for word in (one.channel, *one.aliases)
     }
-    for channel in extra_channels:
+    for channel, gateway in extra_channels.items():
         if fold(channel) not in known:
-            tables[channel] = _empty(channel)
+            tables[channel] = _empty(channel, gateway)
+    for channel, path in operators.items():
+        _check_receipts(tables, tables[channel], path)
     return tables
 
 
@@ -135,19 +155,22 @@ def _new_table(channel: object) -> dict[str, Any]:
     return {"title": channel, "aliases": (), "checked": dt.datetime.now(dt.UTC).date()}
 
 
-def _empty(channel: str) -> CodeTable:
+def _empty(channel: str, gateway: str) -> CodeTable:
     try:
         return CodeTable.model_validate({**_new_table(channel), "channel": channel, "codes": {}})
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
-        raise ConfigurationError(f"{channel!r} cannot be a channel: {problem}") from None
+        raise ConfigurationError(
+            f"gateway description {gateway}.toml: channel or map.channel: {channel!r} is the name "
+            f"of no channel, and cannot become one: {problem}"
+        ) from None
 
 
 def _overlay(base: CodeTable | None, data: dict[str, Any], path: Path) -> dict[str, Any]:
     """Merge an operator's table over ours: a row may give only the fields that it changes."""
     codes = data.get("codes", {})
     if not isinstance(codes, dict):
-        return data
+        raise ConfigurationError(f"code table {path}: codes: Input should be a table")
     defaults = {"origin": "operator", "source": f"operator's file {path.name}"}
     table = base.model_dump() if base else _new_table(data.get("channel"))
     merged: dict[str, Any] = dict(table.get("codes", {}))
@@ -192,7 +215,7 @@ def _problem(problem: ErrorDetails) -> str:
     """Say where a table is wrong, and for an unknown key which one may be meant."""
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] != "extra_forbidden":
-        return f"{where}: {problem['msg']}"
+        return f"{where}: {in_words_of_toml(problem['msg'])}"
     keys = CodeTable.model_fields if len(problem["loc"]) == 1 else CodeRow.model_fields
     return f"{where}: there is no such key{did_you_mean(str(problem['loc'][-1]), keys)}"
 
@@ -244,6 +267,14 @@ def _check_names(tables: Tables, path: Path) -> None:
             if owner != table.channel:
                 claim = f"{owner} and {table.channel} both claim the name {word!r}"
                 raise ConfigurationError(f"code table {path}: aliases: {claim}")
+
+
+def _check_receipts(tables: Tables, table: CodeTable, path: Path) -> None:
+    """Refuse receipts of receipts; the channel of sending may have no table."""
+    sending = tables.get(table.receipts_of)
+    if sending and sending.receipts_of:
+        claim = f"{table.receipts_of!r} is a channel of receipts itself"
+        raise ConfigurationError(f"code table {path}: receipts_of: {claim}")
 
 
 def fold(word: str) -> str:

@@ -16,7 +16,7 @@ from exporter.commands.explain_text import OWN_RUNBOOKS, render_json, render_tex
 from exporter.commands.gateways import add_files, add_gateways, files, gateway, gateways
 from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways.gateway import Gateway, ReceivedRequest
-from exporter.gateways.registry import Gateways, recognize
+from exporter.gateways.registry import Gateways, channels_of, recognize
 from exporter.gateways.trace import Explanation, Payload, Signature, explain_payload, verify
 from exporter.records.record import Captured, as_record, read_whole
 from exporter.settings import ENV_PREFIX
@@ -163,5 +163,4 @@ def add_tables(parser: argparse.ArgumentParser) -> None:
 
 def tables(options: argparse.Namespace, known: Iterable[Gateway] = ()) -> Tables:
     """Load the code tables, with the custom ones merged over them, and the gateways' channels."""
-    named = sorted({channel for one in known for channel in one.channels})
-    return load_tables(files(options, "code_table_files"), named)
+    return load_tables(files(options, "code_table_files"), channels_of(known))

@@ -214,6 +214,8 @@ def _warnings(description: Description) -> list[str]:
         return ["it has no [auth]: requests are refused unless ALLOW_UNSIGNED is set"]
     if auth.scheme == "none":
         return ["auth.scheme: 'none' lets anyone send results"]
+    if not auth.secrets:
+        return ["auth.secrets: there are none: requests are refused unless ALLOW_UNSIGNED is set"]
     if auth.scheme in ("query", "header", "bearer", "basic", "standard-webhooks"):
         return []
     warnings = []

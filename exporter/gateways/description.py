@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from exporter.gateways.auth.templates import Template
+from exporter.gateways.auth.templates import HEADER, Template
 from exporter.gateways.description_values import (
     Code,
     CountOf,
@@ -95,6 +95,11 @@ class Auth(_Strict):
             raise ValueError("{part:…} needs 'header' and 'parts'")
         if self.signature and not self.signature.describe():
             raise ValueError("signature: it has no slot of the request")
+        if self.scheme == "digest" and not self.signed.has("secret", named=False):
+            raise ValueError("signed: without {secret} anyone can make the digest")
+        for name in (self.header, self.name if self.scheme == "header" else None):
+            if name is not None and not HEADER.fullmatch(name):
+                raise ValueError(f"{name!r} is not the name of a header")
         return self
 
     @property

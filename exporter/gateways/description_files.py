@@ -9,8 +9,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.errors import ConfigurationError, did_you_mean
-from exporter.files import data_folder, read_toml
+from exporter.files import data_folder, in_words_of_toml, read_toml
 from exporter.gateways.description import TABLES, Description
+from exporter.gateways.gateway import UNROUTED
 
 KIND = "gateway description"
 
@@ -52,6 +53,8 @@ def name_of(path: Path) -> str:
             f"{KIND} {path}: the file's name is the gateway's: lower-case letters, digits, "
             "- and _, at most 32, and .toml"
         )
+    if path.stem == UNROUTED:
+        raise ConfigurationError(f"{KIND} {path}: {UNROUTED!r} stands for requests to no gateway")
     return path.stem
 
 
@@ -89,7 +92,7 @@ def _problem(problem: ErrorDetails) -> str:
     where = ".".join(location)
     if problem["type"] == "extra_forbidden":
         return f"{where}: unknown key{did_you_mean(location[-1], _keys_at(location[:-1]))}"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = in_words_of_toml(problem["msg"])
     return f"{where}: {message}" if where else message
 
 

@@ -86,10 +86,8 @@ def _text_of_code(given: object) -> object:
     return str(given) if type(given) is int else given
 
 
-def _texts(given: object) -> object:
+def _texts(given: list[object]) -> list[object]:
     """Take numbers and booleans for what JSON writes."""
-    if not isinstance(given, list):
-        return given
     return [str(one).lower() if isinstance(one, bool | int) else one for one in given]
 
 
@@ -97,6 +95,8 @@ def _wanted(given: object) -> object:
     if isinstance(given, dict):
         if len(given) > MAX_PATHS:
             raise ValueError(f"give at most {MAX_PATHS} paths")
+        if wrong := [path for path, words in given.items() if not isinstance(words, list)]:
+            raise ValueError(f"{wrong[0]}: Input should be an array")
         return {_item_path(path): _texts(words) for path, words in given.items()}
     return given
 

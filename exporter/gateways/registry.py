@@ -9,7 +9,7 @@ from exporter.gateways.auth.public_keys import load_private_key
 from exporter.gateways.auth.standard_webhooks import load_secrets
 from exporter.gateways.auth.tokens import load_tokens
 from exporter.gateways.described import Described
-from exporter.gateways.description_files import shipped, shipped_file
+from exporter.gateways.description_files import KIND, shipped, shipped_file
 from exporter.gateways.gateway import Gateway, GatewaySettings
 from exporter.gateways.sending import Signer
 
@@ -28,7 +28,7 @@ def load_gateways(settings: GatewaySettings, *, credentials: bool = True) -> Gat
         gateway = Described.load(file, settings, credentials=credentials)
         if gateway.name in (*gateways, last.name):
             raise ConfigurationError(
-                f"gateway description {file}: there is another gateway named {gateway.name!r}"
+                f"{KIND} {file}: there is another gateway named {gateway.name!r}"
             )
         gateways[gateway.name] = gateway
     return gateways | {last.name: last}
@@ -48,6 +48,11 @@ def find_gateway(
         known = ", ".join([*gateways, *shipped()])
         raise ConfigurationError(f"no gateway is named {word!r}: there are {known}")
     return Described.load(file, settings, credentials=credentials)
+
+
+def channels_of(gateways: Iterable[Gateway]) -> dict[str, str]:
+    """Return the channels that descriptions name, each with a gateway whose description does."""
+    return dict(sorted((channel, one.name) for one in gateways for channel in one.channels))
 
 
 def recognize(body: bytes, gateways: Iterable[Gateway]) -> Gateway:

@@ -13,6 +13,7 @@ from exporter.gateways.described import Described
 from exporter.gateways.found import ItemTrace, trace_items
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, recognize
+from exporter.gateways.text import is_json
 from exporter.reasons import Reason
 from exporter.results import Batch, PushResult, ResultGroup
 
@@ -154,7 +155,7 @@ class _Read:
             batch = _decode(payload, gateways)
         except RequestError as refusal:
             lines = [line for line in payload.body.split(b"\n") if line.strip()]
-            if index is None and len(lines) > 1:
+            if index is None and len(lines) > 1 and not is_json(payload.body):
                 for number, line in enumerate(lines):
                     self.add(payload._replace(body=line), gateways, number)
                 return

@@ -274,7 +274,7 @@ def test_names_in_another_script_are_no_codes(tmp_path: Path) -> None:
 
 def test_descriptions_name_channels() -> None:
     """A channel that a gateway description names gets an empty table, if none has the word yet."""
-    tables = load_tables(extra_channels=["acme", "xiaomi", "vivo", "other", "acme"])
+    tables = load_tables(extra_channels=dict.fromkeys(["acme", "xiaomi", "vivo", "other"], "mine"))
     assert list(tables) == [*TABLES, "acme"]
     classifier = Classifier(tables)
     found = [classifier.classify(PushResult(code, "ACME")) for code in ("2", "NEW")]
@@ -284,8 +284,9 @@ def test_descriptions_name_channels() -> None:
 @pytest.mark.parametrize("channel", ["Acme", "a b", "", "5", "x" * 33])
 def test_what_cannot_be_a_channel_is_named(channel: str) -> None:
     """A word of a gateway description that cannot be a label is refused by name."""
-    with pytest.raises(ConfigurationError, match=re.escape(repr(channel))):
-        load_tables(extra_channels=[channel])
+    named = f"mine.toml: channel or map.channel: {channel!r}"
+    with pytest.raises(ConfigurationError, match=re.escape(named)):
+        load_tables(extra_channels={channel: "mine"})
 
 
 def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
@@ -383,7 +384,11 @@ def without(field: str) -> str:
         pytest.param(f'channel = "xiaomi"\n[codes.5]\n{ROW}',
                      ["'xiaomi'", "mipush"], id="channel named as an alias"),
         ('channel = "acme"\ncodes = 5', ["codes: "]),
-        ('channel = "apns"\ncodes = []', ["codes: "]),
+        ('channel = "apns"\ncodes = []', ["codes: Input should be a table"]),
+        ('channel = "acme"\nreceipts_of = "acme"', ["receipts_of: 'acme' is a channel of rec"]),
+        ('channel = "acme"\nreceipts_of = "vivo-receipts"', ["receipts_of: 'vivo-rec"]),
+        ('channel = "vivo"\n[codes.2]\nseverity = "unknown"', ["codes.2.severity: ", "kept for"]),
+        ('channel = "acme"\naliases = "x"', ["aliases: Input should be an array"]),
         ('channel = "acme"\n[codes]\n5 = "TooHot"', ["codes.5: "]),
         ("channel = ", []),
         ('{"channel": "acme"}', ["line 1"]),

@@ -20,7 +20,7 @@ from exporter.results import Category
 from tests.support.exporter import started
 from tests.support.senders import NEW, OLD, RECIPES, SENDERS, Sender
 
-TABLES = load_tables(sorted((RECIPES / "codes").glob("*.toml")), ["acme"])
+TABLES = load_tables(sorted((RECIPES / "codes").glob("*.toml")), {"acme": "acme"})
 CLASSIFIER = Classifier(TABLES)
 DESCRIBED = {f"{one.name}-{number}": one for number, one in enumerate(SENDERS) if one.description}
 

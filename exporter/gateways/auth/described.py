@@ -22,6 +22,7 @@ from exporter.gateways.auth.signatures import (
 )
 from exporter.gateways.auth.standard_webhooks import StandardWebhooks, load_secrets
 from exporter.gateways.description import Auth, Require
+from exporter.gateways.description_files import KIND
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.reasons import Reason
 
@@ -32,10 +33,13 @@ Documents = Callable[[ReceivedRequest], Sequence[Any]]
 def build_authenticator(
     gateway: str, auth: Auth | None, file: Path, documents: Documents, *, allow_unsigned: bool
 ) -> Authenticator:
-    """Build the scheme of a description; ConfigurationError names a file with a bad secret."""
+    """Build the scheme of a description; ConfigurationError names it and a bad secret's file."""
     schemes = []
     if auth and (auth.secrets or auth.scheme == "none"):
-        schemes.append(_scheme(gateway, auth, file, documents))
+        try:
+            schemes.append(_scheme(gateway, auth, file, documents))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{KIND} {file}: auth.secrets: {error}") from error
     return Authenticator(
         gateway, schemes, settings=f"auth.secrets in {file.name}", allow_unsigned=allow_unsigned
     )

@@ -12,6 +12,9 @@ from exporter.gateways.paths import parse_path, walk
 MAX_ALTERNATIVES = 16
 """Values of a repeated part that are tried."""
 
+HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+"""The name of a header (RFC 9110, 5.6.2)."""
+
 _SLOT = re.compile(r"\{([a-z]+)(?::([^{}]+))?\}")
 _NAMED = ("header", "query", "part", "body")
 _PLAIN = ("body", "secret", "user", "url")
@@ -98,6 +101,8 @@ def _slot(kind: str, name: str | None) -> _Slot:
         known = [f"{{{one}}}" for one in _PLAIN] + [f"{{{one}:…}}" for one in _NAMED]
         written = f"{{{kind}}}" if name is None else f"{{{kind}:{name}}}"
         raise ValueError(f"there is no slot {written}; there are {' '.join(known)}")
+    if kind == "header" and not HEADER.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a header")
     where = _WHERE[kind].format(name)
     find = _finder(kind, name)
 
