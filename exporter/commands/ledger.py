@@ -1,6 +1,7 @@
 """The command `ledger`: who counts in PostgreSQL, and what an operator does about it."""
 
 import argparse
+import math
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -45,17 +46,33 @@ def add_ledger(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     folding.add_argument("departed", nargs="*", metavar="INSTANCE", help="instances to fold")
     folding.add_argument(
         "--unseen-hours",
-        type=float,
+        type=_hours,
         metavar="HOURS",
         help="fold every instance that has not been running for so long",
     )
     folding.add_argument(
-        "--into", default=_FOLDED, help="instance that gets the counts; no replica runs as it"
+        "--into",
+        type=_name,
+        default=_FOLDED,
+        help="instance that gets the counts; no replica runs as it",
     )
     _add_json(folding)
     _add_json(
         command("copy", _copy, "Copy the SQLite ledger at LEDGER_PATH, of a stopped exporter.")
     )
+
+
+def _hours(text: str) -> float:
+    hours = float(text)
+    if not 0 <= hours < math.inf:
+        raise argparse.ArgumentTypeError("this is no number of hours")
+    return hours
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an instance has a name")
+    return text
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

@@ -43,7 +43,7 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     )
     add_tables(parser)
     _add_key(parser)
-    parser.add_argument("--count", type=int, help="how many results, in place of a time")
+    parser.add_argument("--count", type=_number, help="how many results, in place of a time")
     parser.add_argument("--seed", type=int, help="send the same results again")
     _add_json(parser)
 
@@ -94,6 +94,13 @@ def _add_key(parser: argparse.ArgumentParser) -> None:
 def _positive(text: str) -> float:
     number = float(text)
     if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 1:
         raise ValueError(text)
     return number
 

@@ -1,5 +1,6 @@
 """What an operator does to the ledger in PostgreSQL: create it, look at it, fold it, fill it."""
 
+import sqlite3
 import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -9,8 +10,8 @@ from typing import Any, NamedTuple
 
 from exporter.errors import ConfigurationError
 from exporter.ledger.address import Address
-from exporter.ledger.database import Database
-from exporter.ledger.postgres import LEASE_SECONDS, signed
+from exporter.ledger.database import Database, StatementError, newer_schema
+from exporter.ledger.postgres import LEASE_SECONDS, VERSION, signed
 from exporter.ledger.sql import read_sql
 from exporter.ledger.sqlite import LedgerFile
 from exporter.ledger.store import Stored, StoreError
@@ -38,8 +39,15 @@ class Administration:
         self._database = Database(address)
 
     async def connect(self) -> None:
-        """Connect; raises ConfigurationError, too."""
+        """Connect; raises ConfigurationError, too, for what a later exporter has upgraded."""
         await self._database.connect()
+        try:
+            rows = await self._run("version")
+        except StatementError:  # nothing is there yet, or not for us: what is done next will say
+            return
+        for version, _ in rows:
+            if version > VERSION:
+                raise newer_schema(self._database.address, version, VERSION)
 
     async def close(self) -> None:
         """End the connection."""
@@ -74,7 +82,7 @@ class Administration:
                 stored = source.open()
                 keys = await self._copy_keys(stored, window, progress)
                 await self._copy_counts(stored, instance)
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             raise StoreError(f"ledger {file}: {error}") from error
         return sum(total for _, total, _ in stored.counts), keys
 

@@ -195,6 +195,8 @@ class PostgresStore:
                 raise
             await self._create_schema(error)
             rows = await self._run("version")
+        if not rows:  # its definition was restored, say, and not its contents
+            raise StatementError("its schema has no version: `ledger init` completes it", "")
         [(version, synchronous_commit)] = rows
         if version > VERSION:
             await self._database.close()

@@ -93,6 +93,8 @@ class LedgerFile:
         Raises ConfigurationError if it is not a ledger that we can read, sqlite3.Error or
         OSError if it cannot be opened at present.
         """
+        if self._path.is_dir():
+            raise self._refusal("it is a folder")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._hold()
