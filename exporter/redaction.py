@@ -18,11 +18,15 @@ _NAME = (
     r"|target|alias|account|uid|cid|sign|signature|authorization|cookie)s?"
 )
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
-# Bounded by LONG_WORD, which goes first: no name is longer than 31 letters.
+# Bounded by LONG_WORD, which goes first: no name is longer than 31 letters. A blank line parts the
+# name of a form's field from its value, `>` an element's.
 _NAMED = re.compile(
-    rf"""(\b{_NAME}\\*["']?\s*[:=]\s*\\*)("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&}}\]]+)""",
+    rf"""(\b{_NAME}\\*["']?(?:\s*[:=>]|\r?\n\r?\n)\s*\\*)"""
+    r"""([\[{]|"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&}\]<]+)""",
     re.IGNORECASE | re.DOTALL,
 )
+_SEPARATOR = re.compile(r"[:=>]|\n\r?\n")
+_BRACKET = re.compile(r"[\[{]|[\]}]")
 _SHORTEST = len('{"uid":"x"}')  # a line that may hold a secret by its name
 _WORD = re.compile(r"[\w.-]{8,}")  # what is shorter may be any word
 
@@ -72,16 +76,19 @@ class _Redactor:
 
     def json(self, text: str) -> str:
         """Redact JSON; ValueError or RecursionError if that is not possible."""
+        self._json(text)  # once to learn the secrets, once to leave them out
+        return self._json(text)
+
+    def _json(self, text: str) -> str:
         # Numbers are kept as they are written: some are out of any type's range.
         value = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_refuse)
-        self._value(value, secret=False)  # once to learn the secrets, once to leave them out
         return msgspec.json.encode(self._value(value, secret=False)).decode()
 
     def text(self, text: str) -> str:
         """Redact any text."""
         short = LONG_WORD.sub(MARK, text.encode("utf-8", "replace").decode())
-        if ":" in short or "=" in short:  # seldom in a vendor's message
-            short = _NAMED.sub(self._named, short)
+        if _SEPARATOR.search(short):  # seldom in a vendor's message
+            short = self._without_named(short)
         return _WORD.sub(self._unless_secret, short) if self._secrets else short
 
     def _value(self, value: Any, *, secret: bool) -> Any:
@@ -111,17 +118,48 @@ class _Redactor:
         if secret and text:
             self._secrets.add(text)
             return MARK
+        if text.lstrip().startswith(("{", "[")):  # JSON as a string, as MPS's `extInfo` may be
+            try:
+                return self._json(text)
+            except (ValueError, RecursionError):
+                pass
         return self.text(text)
 
-    def _named(self, match: re.Match[str]) -> str:
-        name, value = match.groups()
+    def _without_named(self, text: str) -> str:
+        """Leave out what stands under the name of a secret: a value, a list or an object."""
+        pieces = []
+        place = 0
+        while match := _NAMED.search(text, place):
+            name, value = match.groups()
+            end = match.end()
+            if value in "[{":
+                end = _end_of_brackets(text, match.start(2))
+                self._secrets.update(_WORD.findall(text, match.end(), end))
+                shown = MARK
+            else:
+                shown = self._hidden(value)
+            pieces += [text[place : match.start()], name, shown]
+            place = end
+        return "".join([*pieces, text[place:]])
+
+    def _hidden(self, value: str) -> str:
+        self._secrets.add(value.strip("\"'\\"))
         quote = value[0] if value[0] in "\"'" else ""
         end = quote if quote and len(value) > 1 and value.endswith(quote) else ""
-        self._secrets.add(value.strip("\"'\\"))
-        return f"{name}{quote}{MARK}{end}"
+        return f"{quote}{MARK}{end}"
 
     def _unless_secret(self, match: re.Match[str]) -> str:
         return MARK if match[0] in self._secrets else match[0]
+
+
+def _end_of_brackets(text: str, start: int) -> int:
+    """Return where the brackets that open here are closed, or the end of the text."""
+    depth = 0
+    for bracket in _BRACKET.finditer(text, start):
+        depth += 1 if bracket[0] in "[{" else -1
+        if not depth:
+            return bracket.end()
+    return len(text)
 
 
 _ZERO = msgspec.Raw(b"0")
