@@ -40,8 +40,9 @@ class Limits:
     """Headers of a request; senders use a dozen."""
     grace_seconds: float = 1.0
     """After SIGTERM: for a request that is already on its way on a kept connection."""
-    drain_seconds: float = 7.0
-    """After SIGTERM: for requests in flight; the rest of ten seconds is for the last commit."""
+    drain_seconds: float = 4.0
+    """After SIGTERM: for requests in flight; the rest of ten seconds is for the last commit, while
+    another process locks the ledger, say."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
