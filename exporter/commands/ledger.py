@@ -11,6 +11,7 @@ from exporter.commands.output import print_json
 from exporter.commands.progress import ProgressLine, bar
 from exporter.commands.traffic import run
 from exporter.errors import ConfigurationError
+from exporter.ledger.sql import definition
 from exporter.ledger.stores import ledger_address
 from exporter.settings import Settings, add_flags, load_settings
 
@@ -111,8 +112,6 @@ def _duration(seconds: float) -> str:
 
 def _init(options: argparse.Namespace) -> int:
     if options.print:
-        from exporter.ledger.administration import definition  # noqa: PLC0415 - an extra
-
         print(definition(options.grant_to), end="")
         return 0
     _administer(options, lambda _settings, ledger: ledger.initialize(options.grant_to))

@@ -12,7 +12,7 @@ from exporter.errors import ConfigurationError
 from exporter.ledger.address import Address
 from exporter.ledger.database import Database, StatementError, newer_schema
 from exporter.ledger.postgres import LEASE_SECONDS, VERSION, signed
-from exporter.ledger.sql import read_sql
+from exporter.ledger.sql import definition, read_sql
 from exporter.ledger.sqlite import LedgerFile
 from exporter.ledger.store import Stored, StoreError
 
@@ -117,15 +117,6 @@ class Administration:
 
     async def _run(self, name: str, **values: object) -> list[tuple[Any, ...]]:
         return await self._database.run(read_sql("postgresql", name), values)
-
-
-def definition(role: str | None) -> str:
-    """Return the statements that make the schema, with the rights of a role."""
-    schema = read_sql("postgresql", "schema")
-    if role is None:
-        return schema
-    quoted = '"' + role.replace('"', '""') + '"'
-    return schema + "\n" + read_sql("postgresql", "grant").replace("{role}", quoted)
 
 
 def _pieces(

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 import time
@@ -233,11 +234,20 @@ def test_copy_of_what_is_no_ledger_or_in_use(
     with closing(LedgerFile(path, "off")) as file:
         file.open()
         assert main(["ledger", "copy"]) == 1
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        assert main(["ledger", "copy"]) == 1
+    path.unlink()
+    path.mkdir()
+    assert main(["ledger", "copy"]) == 2
     told = capsys.readouterr().err.splitlines()
-    assert [str(path) in line for line in told] == [True] * 3
+    assert [str(path) in line for line in told] == [True] * 5
     assert "No such file" in told[0]
     assert "not a database" in told[1]
     assert "another process holds" in told[2]
+    assert "locked" in told[3]
+    assert "it is a folder" in told[4]
     assert totals(server) == {}
 
 
@@ -305,6 +315,34 @@ def test_faults(
     assert problem in told
     assert "hush" not in told
     assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["list", "init", "copy", "fold a"])
+def test_newer_schema_is_left_alone(
+    address: Address,
+    server: Server,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    """What a later exporter has upgraded is neither read nor written."""
+    make_file(tmp_path / "old.sqlite3")
+    count(address, "a", delivery(1))
+    server.execute("UPDATE push_result_exporter.schema_version SET version = 99", "fresh")
+    assert main(["ledger", *command.split()]) == 2
+    assert "its schema has version 99" in capsys.readouterr().err
+    assert totals(server) == {("a", "2"): 1}
+
+
+@pytest.mark.parametrize(
+    "flags", [["--unseen-hours", "-5"], ["--unseen-hours", "nan"], ["--into", ""]]
+)
+def test_fold_takes_no_odd_arguments(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A number of hours is a number, and an instance has a name."""
+    with pytest.raises(SystemExit) as left:
+        main(["ledger", "fold", *flags])
+    assert left.value.code == 2
+    assert f"argument {flags[0]}: " in capsys.readouterr().err
 
 
 def test_fold_asks_which(address: Address, capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,6 +113,7 @@ def test_help_lists_the_commands(capsys: Capture) -> None:
         ["simulate", "--rate", "0"],
         ["simulate", "--rate", "nan"],
         ["simulate", "--seconds", "-1"],
+        ["simulate", "--count", "0"],
         ["replay", "bodies", "--rate", "0"],
         ["replay", "bodies", "--count", "1"],
     ],

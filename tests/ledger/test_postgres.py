@@ -556,6 +556,18 @@ async def test_start_without_a_server() -> None:
             await one.record([delivery(1)])
 
 
+async def test_schema_without_a_version_is_named(address: Address, server: Server) -> None:
+    """Where only the definition was restored the problem says so; what completes it is named."""
+    store = PostgresStore(address, "a", dedupe_seconds=1000)
+    await store.open()
+    await store.close()
+    server.execute("DELETE FROM push_result_exporter.schema_version", "fresh")
+    again = PostgresStore(address, "a", dedupe_seconds=1000)
+    with pytest.raises(StoreError, match="has no version: `ledger init` completes it"):
+        await again.open()
+    await again.close()
+
+
 async def test_newer_schema_is_refused(address: Address, server: Server) -> None:
     """A database that a later exporter has upgraded ends the start and is left alone."""
     async with running(store(address)):

@@ -424,9 +424,9 @@ def test_closed_file_takes_nothing(path: Path) -> None:
 
 
 def test_folder_in_place_of_the_file(path: Path) -> None:
-    """A folder where the file should be is a trouble of the moment, not a crash."""
+    """A folder where the file should be is named, and left alone."""
     path.mkdir(parents=True)
-    with pytest.raises(sqlite3.OperationalError), opened(path):
+    with pytest.raises(ConfigurationError, match="it is a folder"), opened(path):
         pass
     path.rmdir()
     assert stored(path) == Stored(0, [], [])
