@@ -429,6 +429,16 @@ def test_one_half_of_the_tls_pair_is_an_error(name: str) -> None:
         load(flag(name), "file", allow_unsigned=True)
 
 
+@pytest.mark.parametrize("hosts", [(), ("--ingest-host", "127.0.0.1"), ("--admin-host", "::")])
+def test_two_listeners_on_one_port_are_an_error(hosts: tuple[str, ...]) -> None:
+    """Where their addresses meet, the error names both settings; 0 is any port that is free."""
+    with pytest.raises(ConfigurationError, match="INGEST_PORT and ADMIN_PORT are the same"):
+        load("--ingest-port", "5", "--admin-port", "5", *hosts, allow_unsigned=True)
+    load("--ingest-port", "0", "--admin-port", "0", *hosts, allow_unsigned=True)
+    apart = ("--ingest-host", "10.0.0.1", "--admin-host", "127.0.0.1")
+    load("--ingest-port", "5", "--admin-port", "5", *apart, allow_unsigned=True)
+
+
 def test_both_halves_of_the_tls_pair_are_good() -> None:
     """A certificate with its key is taken."""
     settings = load("--tls-cert-file", "c", "--tls-key-file", "k", allow_unsigned=True)

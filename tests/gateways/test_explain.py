@@ -344,6 +344,14 @@ def test_json_has_all_that_the_text_has() -> None:
     assert [one["reason"] for one in rest["rejected"]] == ["code_missing"]
 
 
+def test_json_over_several_lines_is_one_payload() -> None:
+    """What is wrong with it is that of the whole, not of its first line."""
+    one = find_gateway("huawei-receipts", {}, load_settings(allow_unsigned=True))
+    text = json.dumps({"nothing": "of it"}, indent=2).encode()
+    with pytest.raises(RequestError, match="'statuses'"):
+        trace.explain_payload(CLASSIFIER, {one.name: one}, [Payload(text)])
+
+
 def test_captured_lines_are_explained_together() -> None:
     """A file for `replay`, of callbacks, results and what is neither, is explained line by line."""
     callback, result = body({"statusCode": "2009"}), body({"code": 10072})
