@@ -67,7 +67,39 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- fail (printf "extraEnv sets %s: give the exporter's settings under `settings`, where they are checked" .name) -}}
 {{- end -}}
 {{- end -}}
-{{- if not (include "exporter.postgresql" .) -}}
+{{- range $name := list "gateways" "codeTables" -}}
+{{- $files := index $.Values $name -}}
+{{- if and $files.entries (not (or $files.configMap $files.secret)) -}}
+{{- fail (printf "%s.entries has no source: name the ConfigMap that holds %s" $name (join ", " $files.entries)) -}}
+{{- end -}}
+{{- end -}}
+{{- $postgresql := include "exporter.postgresql" . -}}
+{{- $volumes := ternary (list) (list "/var/lib/push-result-exporter") (not (empty $postgresql)) -}}
+{{- range .Values.extraVolumeMounts -}}
+{{- $volumes = append $volumes .mountPath -}}
+{{- end -}}
+{{- with .Values.settings.RECORD -}}
+{{- $record := . -}}
+{{- $on := list -}}
+{{- range $volumes -}}
+{{- if hasPrefix (printf "%s/" (trimSuffix "/" .)) (printf "%s/" $record) -}}
+{{- $on = append $on . -}}
+{{- end -}}
+{{- end -}}
+{{- if not $on -}}
+{{- fail (printf "settings.RECORD is %s, which is on no volume, and the container's own files are read-only: give extraVolumes and extraVolumeMounts" $record) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
+{{- fail "autoscaling.minReplicas is greater than autoscaling.maxReplicas" -}}
+{{- end -}}
+{{- with .Values.updateStrategy.type -}}
+{{- $known := list "RollingUpdate" (ternary "Recreate" "OnDelete" (not (empty $postgresql))) -}}
+{{- if not (has . $known) -}}
+{{- fail (printf "updateStrategy.type is %s; a %s has %s" . (ternary "Deployment" "StatefulSet" (not (empty $postgresql))) (join " and " $known)) -}}
+{{- end -}}
+{{- end -}}
+{{- if not $postgresql -}}
 {{- if .Values.autoscaling.enabled -}}
 {{- fail "autoscaling.enabled needs ledger.postgresql: a replica with a SQLite ledger of its own must not come and go" -}}
 {{- end -}}
