@@ -118,7 +118,7 @@ class ItemReason(StrEnum):
         return member
 
     CODE_MISSING = ("code_missing", "there is no status code")
-    CODE_NULL = ("code_null", "the status code is null")
+    CODE_NULL = ("code_null", "the status code is null, where a description gives its path")
     CODE_INVALID = ("code_invalid", "the code is neither an integer nor a text that makes a name")
     CHANNEL_INVALID = ("channel_invalid", "the channel is not text")
     COUNT_INVALID = ("count_invalid", "the count is not an integer from 1 to 1,000,000,000")

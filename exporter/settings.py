@@ -92,7 +92,10 @@ class Settings(BaseSettings):
         "a power of two",
     )
     max_body_bytes: int = Field(
-        1048576, ge=1, description="largest body of a request, as sent and unpacked"
+        1048576,
+        ge=1,
+        le=1024**3,
+        description="largest body of a request, as sent and unpacked",
     )
     max_pending_results: int = Field(
         100_000,

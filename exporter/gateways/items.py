@@ -88,7 +88,7 @@ class ItemReader(Generic[Wire]):
             outcome, identity, exemplar = self._read(text)
         except ItemError as error:
             if error.reason in (ItemReason.NOT_AN_OBJECT, ItemReason.MALFORMED_JSON):
-                raise malformed(str(error)) from None
+                raise malformed(str(error).removesuffix(".")) from None
             return Batch([], [Rejection(0, error.reason, str(error))])
         groups = _Groups()
         groups.add(outcome, [identity], exemplar)
