@@ -116,7 +116,7 @@ def run_simulate(options: argparse.Namespace) -> int:
         signer = DescribedSigner(gateway.description, Path(options.gateway))
     line = ProgressLine()
     work = simulate(
-        options.url or f"http://127.0.0.1:10987/webhooks/{name}",
+        check_url(options.url or f"http://127.0.0.1:10987/webhooks/{name}"),
         signer,
         scenario=options.scenario,
         rate=options.rate,

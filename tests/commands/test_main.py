@@ -677,6 +677,11 @@ def test_simulate_with_a_bad_key(capsys: Capture, tmp_path: Path, keys: KeyPair)
         assert key in refused(capsys, "simulate", "--private-key", key, "--count", "1")
 
 
+def test_simulate_to_no_url(capsys: Capture) -> None:
+    """Nothing is sent to what is no URL, and it is repeated."""
+    assert "'127.0.0.1:10987'" in refused(capsys, "simulate", "--url", "127.0.0.1:10987")
+
+
 def buffered() -> dict[str, str]:
     """Give the environment in which output is buffered, as on a terminal's pipe."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
