@@ -11,7 +11,7 @@ from operator import itemgetter
 
 import msgspec
 
-from exporter.admin.history import History
+from exporter.admin.history import MINUTES, History
 from exporter.classification.alerts import (
     ACCEPTED,
     DECLARATIONS,
@@ -73,7 +73,7 @@ OF_REQUESTS = (AlertName.WEBHOOK_REJECTING, AlertName.EXPORTER_OVERLOADED)
 """The alerts about requests, in the order in which they are shown."""
 
 STEADY_RESULTS = THRESHOLDS["steady_results"]
-"""Results in each of the two windows before with which a silence is no chance."""
+"""Results in two quarters of an hour with which a silence is no chance."""
 
 Counted = list[tuple[ClassifiedResult, int]]
 
@@ -241,25 +241,26 @@ def _stopped(runtime: Runtime, history: History, heard: Container[str]) -> Itera
     One campaign is no steady traffic, and receipts come when phones are switched on.
     """
     has_receipts = runtime.snapshot.classifier.has_receipts
-    last, before = (
+    quarters = [
         _by_channel(history.results.counts(after + WINDOW, after=after))
-        for after in (WINDOW, 2 * WINDOW)
-    )
-    silent = [
-        channel
-        for channel in sorted(last.keys() & before.keys())
-        if channel not in heard
-        and min(last[channel], before[channel]) >= STEADY_RESULTS
-        and not has_receipts(channel)
+        for after in range(WINDOW, MINUTES, WINDOW)
     ]
+    silent = {
+        channel: sum(quarter.get(channel, 0) for quarter in quarters)
+        for channel in sorted(set().union(*quarters))
+        if channel not in heard
+        and sum(quarter.get(channel, 0) >= STEADY_RESULTS for quarter in quarters) > 1
+        and not has_receipts(channel)
+    }
     if silent:
-        had = ", ".join(f"{channel} ({last[channel] + before[channel]:,})" for channel in silent)
+        had = ", ".join(f"{channel} ({count:,})" for channel, count in silent.items())
+        only = next(iter(silent)) if len(silent) == 1 else None
         yield _finding(
             AlertName.RESULTS_STOPPED,
-            silent[0] if len(silent) == 1 else f"{len(silent)} channels",
-            f"None in the last {WINDOW} minutes, and in the {2 * WINDOW} before: {had}.",
+            only or f"{len(silent)} channels",
+            f"None in the last {WINDOW} minutes, though there were in the time before: {had}.",
             DECLARATIONS[AlertName.RESULTS_STOPPED].advice,
-            silent[0] if len(silent) == 1 else None,
+            only,
         )
 
 

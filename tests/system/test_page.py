@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -136,8 +137,11 @@ def test_page_shows_what_was_sent(
 def test_results_stop_and_the_ledger_fails(browser: Browser, folder: Path, tmp_path: Path) -> None:
     """Silence after traffic, and a ledger that cannot be used, are in the headline."""
     settings = {"results_token_files": folder / "token"}
-    with exporter_process(tmp_path, short_minutes(0.1), **settings) as exporter:
-        post(exporter, [{"channel": "oppo", "code": 2, "count": 100}])
+    minute = 0.3
+    with exporter_process(tmp_path, short_minutes(minute), **settings) as exporter:
+        for _ in range(3):  # a quarter of an hour apart
+            post(exporter, [{"channel": "oppo", "code": 2, "count": 100}])
+            time.sleep(15 * minute)
         with opened(browser, exporter.admin) as page:
 
             def headline() -> str:
