@@ -41,8 +41,8 @@ class Limits:
     grace_seconds: float = 1.0
     """After SIGTERM: for a request that is already on its way on a kept connection."""
     drain_seconds: float = 4.0
-    """After SIGTERM: for requests in flight; the rest of ten seconds is for the last commit, while
-    another process locks the ledger, say."""
+    """After SIGTERM: for requests in flight; the rest of ten seconds is for the last commit, which
+    may have to wait for the ledger's lock."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
