@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from exporter.errors import ConfigurationError
 from exporter.ledger.address import Address
-from exporter.ledger.database import Database, StatementError, newer_schema
-from exporter.ledger.postgres import LEASE_SECONDS, VERSION, signed
+from exporter.ledger.database import Database, StatementError
+from exporter.ledger.postgres import LEASE_SECONDS, check_version, signed
 from exporter.ledger.sql import definition, read_sql
 from exporter.ledger.sqlite import LedgerFile
 from exporter.ledger.store import Stored, StoreError
@@ -46,8 +46,7 @@ class Administration:
         except StatementError:  # nothing is there yet, or not for us: what is done next will say
             return
         for version, _ in rows:
-            if version > VERSION:
-                raise newer_schema(self._database.address, version, VERSION)
+            check_version(self._database.address, version)
 
     async def close(self) -> None:
         """End the connection."""

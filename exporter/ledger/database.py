@@ -10,7 +10,6 @@ from typing import Any
 
 import psycopg
 
-from exporter.errors import ConfigurationError
 from exporter.ledger.address import Address
 from exporter.ledger.store import StoreError
 
@@ -161,11 +160,3 @@ def _explain(error: Exception) -> str:
         )
         advice = next(found, None)
     return f"{text}; {advice}" if advice else text
-
-
-def newer_schema(address: Address, version: int, known: int) -> ConfigurationError:
-    """Refuse a database that a later exporter has upgraded."""
-    return ConfigurationError(
-        f"ledger {address.name}: its schema has version {version}, and this exporter knows "
-        f"{known}. Run the exporter that upgraded it, or a later one."
-    )

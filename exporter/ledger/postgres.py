@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from exporter.errors import ConfigurationError
 from exporter.ledger.address import Address
-from exporter.ledger.database import ConnectionLostError, Database, StatementError, newer_schema
+from exporter.ledger.database import ConnectionLostError, Database, StatementError
 from exporter.ledger.expiry import Expiry
 from exporter.ledger.sql import read_sql
 from exporter.ledger.store import Commit, Outcome, Stored, StoreError
@@ -40,6 +40,15 @@ class _Batch(NamedTuple):
 
     number: int
     epoch: int
+
+
+def check_version(address: Address, version: int) -> None:
+    """Refuse a database that a later exporter has upgraded: ConfigurationError."""
+    if version > VERSION:
+        raise ConfigurationError(
+            f"ledger {address.name}: its schema has version {version}, and this exporter knows "
+            f"{VERSION}. Run the exporter that upgraded it, or a later one."
+        )
 
 
 class PostgresStore:
@@ -77,6 +86,9 @@ class PostgresStore:
         except StatementError as error:
             await self._database.close()
             raise StoreError(str(error)) from error
+        except ConfigurationError:
+            await self._database.close()
+            raise
         self.opened = True
         self._expiry.start()
         counts = [(Series(*row[:3]), row[3], row[4]) for row in rows]
@@ -198,9 +210,7 @@ class PostgresStore:
         if not rows:  # its definition was restored, say, and not its contents
             raise StatementError("its schema has no version: `ledger init` completes it", "")
         [(version, synchronous_commit)] = rows
-        if version > VERSION:
-            await self._database.close()
-            raise newer_schema(self._database.address, version, VERSION)
+        check_version(self._database.address, version)
         # "off" would acknowledge what a crash of the server loses.
         if self._durable and synchronous_commit == "off":
             self._database.synchronous_commit = "on"
