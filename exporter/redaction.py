@@ -26,7 +26,7 @@ _NAMED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SEPARATOR = re.compile(r"[:=>]|\n\r?\n")
-_BRACKET = re.compile(r"[\[{]|[\]}]")
+_BRACKET = re.compile(r"[\[\]{}]")
 _SHORTEST = len('{"uid":"x"}')  # a line that may hold a secret by its name
 _WORD = re.compile(r"[\w.-]{8,}")  # what is shorter may be any word
 
@@ -76,12 +76,11 @@ class _Redactor:
 
     def json(self, text: str) -> str:
         """Redact JSON; ValueError or RecursionError if that is not possible."""
-        self._json(text)  # once to learn the secrets, once to leave them out
-        return self._json(text)
+        value = _parsed(text)
+        self._value(value, secret=False)  # once to learn the secrets, once to leave them out
+        return self._written(value)
 
-    def _json(self, text: str) -> str:
-        # Numbers are kept as they are written: some are out of any type's range.
-        value = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_refuse)
+    def _written(self, value: Any) -> str:
         return msgspec.json.encode(self._value(value, secret=False)).decode()
 
     def text(self, text: str) -> str:
@@ -120,7 +119,7 @@ class _Redactor:
             return MARK
         if text.lstrip().startswith(("{", "[")):  # JSON as a string, as MPS's `extInfo` may be
             try:
-                return self._json(text)
+                return self._written(_parsed(text))
             except (ValueError, RecursionError):
                 pass
         return self.text(text)
@@ -163,6 +162,11 @@ def _end_of_brackets(text: str, start: int) -> int:
 
 
 _ZERO = msgspec.Raw(b"0")
+
+
+def _parsed(text: str) -> Any:
+    # Numbers are kept as they are written: some are out of any type's range.
+    return json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_refuse)
 
 
 def _number(written: str) -> msgspec.Raw:
