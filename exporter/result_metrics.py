@@ -83,10 +83,9 @@ def _as_counted(series: Series, meaning: ClassifiedResult) -> ClassifiedResult:
 
     Added to the total of its row, what was counted long ago would be an increase to Prometheus.
     """
-    code = series.code
-    if meaning.series.code == code:
+    if meaning.series.code == series.code:
         return meaning
-    return msgspec.structs.replace(meaning, series=meaning.series._replace(code=code))
+    return msgspec.structs.replace(meaning, series=meaning.series._replace(code=series.code))
 
 
 def _results_family() -> CounterMetricFamily:

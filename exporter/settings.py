@@ -159,16 +159,20 @@ class Settings(BaseSettings):
     def _check_pairs(self) -> Self:
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("TLS_CERT_FILE and TLS_KEY_FILE go together")
-        hosts = {self.ingest_host, self.admin_host}
-        meet = len(hosts) == 1 or hosts & {"0.0.0.0", "::"}  # noqa: S104 - which are all of them
-        if meet and self.ingest_port == self.admin_port != 0:  # 0 stands for any that is free
-            raise ValueError("INGEST_PORT and ADMIN_PORT are the same")
         if not (self.has_credentials or self.allow_unsigned):
             raise ValueError(
                 "nothing authenticates senders: set MPS_PUBLIC_KEY_FILES, RESULTS_TOKEN_FILES, "
                 "RESULTS_SECRET_FILES or GATEWAY_FILES, or ALLOW_UNSIGNED=true to accept requests "
                 "from anyone"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_ports(self) -> Self:
+        hosts = {self.ingest_host, self.admin_host}
+        meet = len(hosts) == 1 or hosts & {"0.0.0.0", "::"}  # noqa: S104 - which are all of them
+        if meet and self.ingest_port == self.admin_port != 0:  # 0 stands for any that is free
+            raise ValueError("INGEST_PORT and ADMIN_PORT are the same")
         return self
 
     @field_serializer("ledger_url")

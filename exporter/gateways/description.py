@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from exporter.gateways.auth.templates import HEADER, Template
+from exporter.gateways.auth.templates import Template, check_header
 from exporter.gateways.description_values import (
     Code,
     CountOf,
@@ -98,8 +98,8 @@ class Auth(_Strict):
         if self.scheme == "digest" and not self.signed.has("secret", named=False):
             raise ValueError("signed: without {secret} anyone can make the digest")
         for name in (self.header, self.name if self.scheme == "header" else None):
-            if name is not None and not HEADER.fullmatch(name):
-                raise ValueError(f"{name!r} is not the name of a header")
+            if name is not None:
+                check_header(name)
         return self
 
     @property

@@ -1,6 +1,5 @@
 """The private edge: metrics, health, reload, pages."""
 
-import asyncio
 import json
 import logging
 from pathlib import Path
@@ -49,12 +48,7 @@ async def test_malformed_request_is_refused_discreetly(
 ) -> None:
     """Nothing of it gets into the response or the log: it may hold a password."""
     caplog.set_level(logging.DEBUG)
-    reader, writer = await asyncio.open_connection(
-        "127.0.0.1", int(exporter.admin.rpartition(":")[2])
-    )
-    writer.write(sent)
-    response = await asyncio.wait_for(reader.read(), 5)
-    writer.close()
+    response = await exporter.exchange(sent, exporter.admin)
     assert b" 400 " in response.splitlines()[0]
     assert b"c2VjcmV0" not in response
     assert "c2VjcmV0" not in caplog.text

@@ -84,13 +84,16 @@ class Exporter:
             "/webhooks/results", body, {"Authorization": f"Bearer {TOKEN}"} | given
         )
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open a bare connection to the public listener."""
-        return await asyncio.open_connection("127.0.0.1", int(self.ingest.rpartition(":")[2]))
+    async def connect(
+        self, url: str | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a bare connection to the public listener, or to that of a URL."""
+        port = int((url or self.ingest).rpartition(":")[2])
+        return await asyncio.open_connection("127.0.0.1", port)
 
-    async def exchange(self, sent: bytes) -> bytes:
+    async def exchange(self, sent: bytes, url: str | None = None) -> bytes:
         """Send bytes; return all that comes back until the exporter closes the connection."""
-        reader, writer = await self.connect()
+        reader, writer = await self.connect(url)
         try:
             writer.write(sent)
             return await asyncio.wait_for(reader.read(), 20)

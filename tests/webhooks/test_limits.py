@@ -202,12 +202,12 @@ async def test_connection_that_closes_before_its_request_is_handled_is_counted(
         reader, writer = await exporter.connect()
         writer.write(REQUEST)
         await reader.readuntil(b"}")
-        with socket.socket() as newcomer:
-            # Both arrive before the exporter's next turn, in which the newcomer takes the place of
-            # the connection that seems to be idle.
-            newcomer.connect(writer.get_extra_info("peername"))
+        with socket.socket() as other:
+            # Both arrive in one iteration of the exporter's event loop, which closes the first
+            # connection, idle as far as it knows, in favor of the second.
+            other.connect(writer.get_extra_info("peername"))
             writer.write(f"{HEADERS}{expect}Content-Length: 11\r\n\r\n".encode())
-            time.sleep(0.1)  # noqa: ASYNC251 - the event loop has to stand still
+            time.sleep(0.1)  # noqa: ASYNC251 - blocks the event loop on purpose
             with suppress(ConnectionResetError):
                 await asyncio.wait_for(reader.read(), 5)
             requests = await exporter.series("push_webhook_requests_total")

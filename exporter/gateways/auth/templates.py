@@ -12,9 +12,7 @@ from exporter.gateways.paths import parse_path, walk
 MAX_ALTERNATIVES = 16
 """Values of a repeated part that are tried."""
 
-HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
-"""The name of a header (RFC 9110, 5.6.2)."""
-
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, 5.6.2
 _SLOT = re.compile(r"\{([a-z]+)(?::([^{}]+))?\}")
 _NAMED = ("header", "query", "part", "body")
 _PLAIN = ("body", "secret", "user", "url")
@@ -94,6 +92,12 @@ _WHERE = {
 }
 
 
+def check_header(name: str) -> None:
+    """Raise ValueError for what cannot be the name of a header."""
+    if not _HEADER.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a header")
+
+
 def _slot(kind: str, name: str | None) -> _Slot:
     if name is None and kind in _PLAIN:
         return _PLAIN_SLOTS[kind]
@@ -101,8 +105,8 @@ def _slot(kind: str, name: str | None) -> _Slot:
         known = [f"{{{one}}}" for one in _PLAIN] + [f"{{{one}:…}}" for one in _NAMED]
         written = f"{{{kind}}}" if name is None else f"{{{kind}:{name}}}"
         raise ValueError(f"there is no slot {written}; there are {' '.join(known)}")
-    if kind == "header" and not HEADER.fullmatch(name):
-        raise ValueError(f"{name!r} is not the name of a header")
+    if kind == "header":
+        check_header(name)
     where = _WHERE[kind].format(name)
     find = _finder(kind, name)
 

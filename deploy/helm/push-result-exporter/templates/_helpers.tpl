@@ -73,8 +73,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- fail (printf "%s.entries has no source: name the ConfigMap that holds %s" $name (join ", " $files.entries)) -}}
 {{- end -}}
 {{- end -}}
-{{- $postgresql := include "exporter.postgresql" . -}}
-{{- $volumes := ternary (list) (list "/var/lib/push-result-exporter") (not (empty $postgresql)) -}}
+{{- $deployment := not (empty (include "exporter.postgresql" .)) -}}
+{{- $volumes := ternary (list) (list "/var/lib/push-result-exporter") $deployment -}}
 {{- range .Values.extraVolumeMounts -}}
 {{- $volumes = append $volumes .mountPath -}}
 {{- end -}}
@@ -94,12 +94,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- fail "autoscaling.minReplicas is greater than autoscaling.maxReplicas" -}}
 {{- end -}}
 {{- with .Values.updateStrategy.type -}}
-{{- $known := list "RollingUpdate" (ternary "Recreate" "OnDelete" (not (empty $postgresql))) -}}
+{{- $known := list "RollingUpdate" (ternary "Recreate" "OnDelete" $deployment) -}}
 {{- if not (has . $known) -}}
-{{- fail (printf "updateStrategy.type is %s; a %s has %s" . (ternary "Deployment" "StatefulSet" (not (empty $postgresql))) (join " and " $known)) -}}
+{{- fail (printf "updateStrategy.type is %s; a %s has %s" . (ternary "Deployment" "StatefulSet" $deployment) (join " and " $known)) -}}
 {{- end -}}
 {{- end -}}
-{{- if not $postgresql -}}
+{{- if not $deployment -}}
 {{- if .Values.autoscaling.enabled -}}
 {{- fail "autoscaling.enabled needs ledger.postgresql: a replica with a SQLite ledger of its own must not come and go" -}}
 {{- end -}}
