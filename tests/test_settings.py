@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from exporter.commands.flags import add_flags
 from exporter.errors import ConfigurationError
-from exporter.settings import Settings, add_flags, load_settings
+from exporter.settings import Settings, load_settings
 
 DEFAULTS: dict[str, object] = {
     "INGEST_HOST": "0.0.0.0",

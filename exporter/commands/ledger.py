@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from exporter.commands.flags import add_flags
 from exporter.commands.output import print_json
 from exporter.commands.progress import ProgressLine, bar
 from exporter.commands.traffic import run
 from exporter.errors import ConfigurationError
 from exporter.ledger.sql import definition
 from exporter.ledger.stores import ledger_address
-from exporter.settings import Settings, add_flags, load_settings
+from exporter.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from exporter.ledger.administration import Administration, Instance

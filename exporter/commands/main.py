@@ -9,6 +9,7 @@ from exporter.commands.check_config import check_config
 from exporter.commands.codes import add_codes, print_codes
 from exporter.commands.demo import run_demo
 from exporter.commands.explain import add_explain, explain
+from exporter.commands.flags import add_flags
 from exporter.commands.ledger import add_ledger
 from exporter.commands.serve import serve
 from exporter.commands.traffic import (
@@ -21,7 +22,6 @@ from exporter.commands.traffic import (
 from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger.store import StoreError
 from exporter.runtime import VERSION
-from exporter.settings import add_flags
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
