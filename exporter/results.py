@@ -125,7 +125,7 @@ class Rejection(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Batch(NamedTuple):
+class Batch(msgspec.Struct):
     """What one body holds: the good results and the bad items."""
 
     groups: list[ResultGroup]

@@ -1,9 +1,11 @@
 """What every gateway provides: who sent a request, what it holds, and what makes it unique."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
+
+import msgspec
 
 from exporter.results import Batch
 
@@ -21,7 +23,7 @@ class ReceivedRequest:
         query_string: str = "",
         *,
         content: bytes | None = None,
-        url: str = "",
+        url: Callable[[], str] = str,
     ) -> None:
         self.body = body
         """The bytes as they were sent: what a signature is made over."""
@@ -32,12 +34,8 @@ class ReceivedRequest:
         self.query_string = query_string
         """As it was sent, escapes and all."""
         self._query: Mapping[str, str] | None = None
-        self._url = url
-
-    @property
-    def url(self) -> str:
-        """The whole address, as far as the exporter knows it behind a proxy."""
-        return self._url
+        self.url = url
+        """Puts the whole address together, as far as the exporter knows it behind a proxy."""
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -61,14 +59,13 @@ def _parse_query(text: str) -> dict[str, str]:
     query: dict[str, str] = {}
     for pair in text.split("&") if text else ():
         name, _, value = pair.partition("=")
-        if "%" in pair or "+" in pair:
-            name, value = _unquoted(name), _unquoted(value)
-        query.setdefault(name, value)
+        query.setdefault(_unquoted(name), _unquoted(value))
     return query
 
 
 def _unquoted(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
+    text = text.replace("+", " ")
+    return unquote_to_bytes(text).decode("utf-8", "replace") if "%" in text else text
 
 
 class Credential(NamedTuple):
@@ -84,7 +81,7 @@ class Credential(NamedTuple):
     """Whether there was a credential at all: False where ALLOW_UNSIGNED let the request in."""
 
 
-class RequestKey(NamedTuple):
+class RequestKey(msgspec.Struct, frozen=True, gc=False):
     """The deduplication key of a whole request."""
 
     key: int

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -29,7 +29,7 @@ Identity = str | int | None
 """What tells an item from others that say the same."""
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What the facts of an item mean, and for how many pushes it stands."""
 
     result: PushResult
@@ -90,9 +90,9 @@ class ItemReader(Generic[Wire]):
             if error.reason in (ItemReason.NOT_AN_OBJECT, ItemReason.MALFORMED_JSON):
                 raise malformed(str(error).removesuffix(".")) from None
             return Batch([], [Rejection(0, error.reason, str(error))])
-        groups = _Groups()
-        groups.add(outcome, [identity], exemplar)
-        return groups.batch([])
+        if outcome is None:
+            return Batch([], [], skipped=1)
+        return Batch([_group(outcome, [identity], exemplar)], [], defaulted=int(outcome.defaulted))
 
     def array(self, text: str, *, repeated: bool = False) -> Batch:
         """Read a body that is an array; `repeated` if many items may be the same to the letter."""
@@ -202,7 +202,7 @@ class _Groups:
         self._defaulted = 0
 
     def add(
-        self, outcome: Outcome | None, identities: list[Identity], exemplar: str | int | None
+        self, outcome: Outcome | None, identities: list[Any], exemplar: str | int | None
     ) -> None:
         """Add items that say the same."""
         number = len(identities)
@@ -211,21 +211,26 @@ class _Groups:
             return
         if outcome.defaulted:
             self._defaulted += number
-        anonymous = identities.count(None) + identities.count("")
-        if anonymous:
-            named = anonymous < number
-            identities = [one for one in identities if one not in (None, "")] if named else []
-        group = self._groups.get(outcome)
-        if group is None:
-            group = self._groups[outcome] = ResultGroup(outcome.result, outcome.pushes, 0, [])
-        group.anonymous += anonymous
-        group.ids += cast("list[str | int]", identities)
-        if exemplar not in (None, ""):
-            group.exemplar = str(exemplar)
+        new = _group(outcome, identities, exemplar)
+        group = self._groups.setdefault(outcome, new)
+        if group is not new:
+            group.anonymous += new.anonymous
+            group.ids += new.ids
+            group.exemplar = new.exemplar or group.exemplar
 
     def batch(self, rejected: list[Rejection]) -> Batch:
         """Return what was read."""
         return Batch(list(self._groups.values()), rejected, self._skipped, self._defaulted)
+
+
+def _group(outcome: Outcome, identities: list[Any], exemplar: str | int | None) -> ResultGroup:
+    """Make the group of items that say the same."""
+    anonymous = identities.count(None) + identities.count("")
+    if anonymous:
+        named = anonymous < len(identities)
+        identities = [one for one in identities if one not in (None, "")] if named else []
+    shown = None if exemplar in (None, "") else str(exemplar)
+    return ResultGroup(outcome.result, outcome.pushes, anonymous, identities, shown)
 
 
 T = TypeVar("T")

@@ -5,6 +5,7 @@ and a field of an unexpected type counts as absent.
 """
 
 import base64
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -31,14 +32,21 @@ ACKNOWLEDGED = 2
 """The code of a push that the gateway, or the vendor, took."""
 
 
-class Callback(msgspec.Struct, rename="camel"):
-    """The fields that we read. `targetId` and `extInfo.adToken` are not among them."""
+class ExtInfo(msgspec.Struct, rename="camel", gc=False):
+    """What we read of `extInfo`; `adToken` is not among it."""
 
-    status_code: Any = None
-    status_desc: Any = None
-    id: Any = msgspec.field(default=None, name="msgId")
-    channel: Any = None
-    ext_info: Any = None
+    os_type: str | None = None
+    channel: str | None = None
+
+
+class Callback(msgspec.Struct, rename="camel", gc=False):
+    """The fields that we read; `targetId` is not among them."""
+
+    status_code: str | int | float | None = None
+    status_desc: str | None = None
+    id: str | int | None = msgspec.field(default=None, name="msgId")
+    channel: str | None = None
+    ext_info: ExtInfo | None = None
 
 
 class Mps(BuiltIn):
@@ -121,13 +129,12 @@ def write(channel: str, code: int, message: str, identity: str, target: str) -> 
 
 
 def _facts(callback: Callback) -> Facts:
-    extra = callback.ext_info if isinstance(callback.ext_info, dict) else {}
-    system = _text(extra.get("osType"))
+    extra = callback.ext_info or _NO_EXTRA
     return (
-        _code(callback.status_code),
-        _text(callback.channel) or _text(extra.get("channel")),
-        _text(callback.status_desc),
-        system is not None and system.strip().lower() == "ios",
+        callback.status_code,
+        callback.channel or extra.channel or None,
+        callback.status_desc or None,
+        extra.os_type is not None and extra.os_type.strip().lower() == "ios",
     )
 
 
@@ -136,28 +143,31 @@ def _outcome(facts: Facts) -> Outcome:
     return Outcome(PushResult(code_of(code), hint, message, ios))
 
 
-def _identity(callback: Callback) -> str | int | None:
-    return callback.id if type(callback.id) in (str, int) else None
+def _loose(value: Any) -> Callback:
+    """Make a callback of any object, without the values that are of another type."""
+    if not isinstance(value, dict):
+        raise ItemError(ItemReason.NOT_AN_OBJECT)
+    extra = value.get("extInfo")
+    code, identity = value.get("statusCode"), value.get("msgId")
+    return Callback(
+        code if code is None or type(code) in (str, int, float) else _NO_CODE,
+        _text(value.get("statusDesc")),
+        identity if type(identity) in (str, int) else None,
+        _text(value.get("channel")),
+        ExtInfo(_text(extra.get("osType")), _text(extra.get("channel")))
+        if isinstance(extra, dict)
+        else None,
+    )
 
 
-def _loose(value: object) -> Callback:
-    del value  # any object is a callback
-    raise ItemError(ItemReason.NOT_AN_OBJECT)
+_NO_EXTRA = ExtInfo()
 
-
-_NO_CODE = ()
-"""Stands for a value of another type, which cannot be a code."""
-
-
-def _code(value: object) -> object:
-    """Return what may be a code; `True`, which equals 1, and lists are not even looked up."""
-    return value if value is None or type(value) in (str, int, float) else _NO_CODE
+_NO_CODE: Any = ()
+"""Stands for a value of another type, which cannot be a code; `True`, for one, equals 1."""
 
 
 def _text(value: object) -> str | None:
-    if isinstance(value, str):
-        return value or None
-    return str(value) if type(value) is int else None
+    return str(value) if type(value) in (str, int) else None
 
 
-_READER = ItemReader(ItemFormat(Callback, _facts, _identity, _loose, _outcome))
+_READER = ItemReader(ItemFormat(Callback, _facts, attrgetter("id"), _loose, _outcome))

@@ -174,8 +174,8 @@ class DescribedSigner:
             ReceivedRequest(body, headers, urlencode(query)),
             {name: [value] for name, value in parts.items()},
             document,
-            self._secret,
             auth.user,
+            self._secret,
         )
         signature = self._made(auth.signed.render(context))
         for kind, name in auth.signature.named_slots:

@@ -3,7 +3,8 @@
 import asyncio
 from array import array
 from collections import Counter
-from typing import NamedTuple
+
+import msgspec
 
 from exporter.errors import RequestError
 from exporter.ledger.store import Entry, Outcome
@@ -12,7 +13,7 @@ from exporter.reasons import Reason
 from exporter.results import Delivery, Series
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True):
     """A request that waits for its commit."""
 
     results: int

@@ -43,7 +43,7 @@ def _whole(classified: Classified, scope: int, request_key: RequestKey) -> list[
         counts[meaning.series] = counts.get(meaning.series, 0) + group.count * items
     if not counts:
         return []
-    key, fingerprint = request_key
+    key, fingerprint = request_key.key, request_key.fingerprint
     unique = xxh3_64_intdigest(pack("<Q", key), scope ^ _REQUEST)
     content = 0
     if fingerprint:

@@ -4,6 +4,8 @@ from array import array
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from exporter.results import Delivery, Series
 
 
@@ -11,7 +13,7 @@ class StoreError(Exception):
     """The store cannot be used at present; the message says why, and what to do where we know."""
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """What is new of a delivery with keys."""
 
     keys: list[int]

@@ -49,11 +49,11 @@ def make_ingest_app(runtime: Runtime, limits: Limits) -> web.Application:
 
     async def expect(request: web.Request) -> web.StreamResponse | None:
         """Let the client send its body, unless the headers rule it out (RFC 9110, 10.1.1)."""
-        request[EXCHANGE] = Exchange()
+        exchange = Exchange()
         try:
-            webhooks.check(request)
+            webhooks.check(request, exchange)
         except RequestError as error:
-            _count(runtime.metrics.webhooks, request[EXCHANGE].source, error.reason, 0.0)
+            _count(runtime.metrics.webhooks, exchange.source, error.reason, 0.0)
             response = refuse(error)
             response.force_close()  # whether the body comes all the same, nobody knows
             return response
@@ -107,8 +107,9 @@ def _count(metrics: WebhookMetrics, source: str, status: str, seconds: float) ->
     if source == UNROUTED:
         metrics.unrouted[Reason(status)].inc()
     else:
-        metrics.source(source).requests[status].inc()
-        metrics.source(source).seconds.observe(seconds)
+        children = metrics.source(source)
+        children.requests[status].inc()
+        children.seconds.observe(seconds)
 
 
 def _refuse(error: Exception, source: str) -> tuple[Reason, web.Response]:

@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -44,21 +45,6 @@ class Exchange:
 EXCHANGE = web.RequestKey("exchange", Exchange)
 
 
-class _HttpRequest(ReceivedRequest):
-    """A request as it came in; its address is put together only for who asks."""
-
-    def __init__(self, request: web.Request, body: bytes, content: bytes) -> None:
-        query_string = request.raw_path.partition("?")[2]
-        super().__init__(body, request.headers, query_string, content=content)
-        self._request = request
-
-    @property
-    def url(self) -> str:
-        """The address as the sender called it, if the proxy says by which scheme."""
-        scheme = self.headers.get("X-Forwarded-Proto", self._request.scheme)
-        return f"{scheme}://{self._request.host}{self._request.raw_path}"
-
-
 class Webhooks:
     """The handler of every gateway."""
 
@@ -70,7 +56,7 @@ class Webhooks:
     async def handle(self, request: web.Request) -> web.Response:
         """Take a request as far as its response; raises RequestError for whatever is wrong."""
         exchange = request[EXCHANGE]
-        gateway = self.check(request)
+        gateway = self.check(request, exchange)
         received = exchange.received = await self._receive(request)
         handshake = gateway.handshake(received)
         if handshake is not None:
@@ -86,15 +72,17 @@ class Webhooks:
         key = gateway.request_key(received, credential)
         deliveries = make_deliveries(classified, credential, key)
         accepted = await self._runtime.ledger.record(deliveries)
-        results = sum([delivery.size for delivery in deliveries])
-        self._count(gateway, results - accepted, batch.skipped, batch.rejected)
-        self._runtime.results.remember(message_ids(classified))
-        return _response(gateway, received, accepted, results - accepted, batch.rejected)
+        duplicates = sum([delivery.size for delivery in deliveries]) - accepted
+        if duplicates or batch.skipped or batch.rejected:
+            self._count(gateway, duplicates, batch.skipped, batch.rejected)
+        if shown := message_ids(classified):
+            self._runtime.results.remember(shown)
+        return _response(gateway, received, accepted, duplicates, batch.rejected)
 
-    def check(self, request: web.Request) -> Gateway:
+    def check(self, request: web.Request, exchange: Exchange) -> Gateway:
         """Return the gateway of the path; raises RequestError for what the headers rule out."""
-        gateway = self._gateway(request.path)
-        request[EXCHANGE].source = gateway.name
+        gateway = self._gateway(request)
+        exchange.source = gateway.name
         if request.method not in ("POST", "GET"):  # GET may be a handshake
             raise _method_not_allowed()
         if self._runtime.draining:
@@ -102,11 +90,12 @@ class Webhooks:
         self._bodies.check(request.headers)
         return gateway
 
-    def _gateway(self, path: str) -> Gateway:
+    def _gateway(self, request: web.Request) -> Gateway:
         gateways = self._runtime.snapshot.gateways
+        path = request.raw_path.partition("?")[0]
         gateway = gateways.get(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
-        if gateway is None:  # it may have a doubled or trailing slash
-            root, _, name = "/".join(filter(None, path.split("/"))).partition("/")
+        if gateway is None:  # it may have a doubled or trailing slash, or escapes
+            root, _, name = "/".join(filter(None, request.path.split("/"))).partition("/")
             gateway = gateways.get(name) if root == "webhooks" else None
         if gateway is None:
             raise RequestError(
@@ -119,7 +108,8 @@ class Webhooks:
         body = content = await self._bodies.read(request)
         if is_compressed(headers):
             content = _unpacked(body, self._limits.max_body_bytes)
-        return _HttpRequest(request, body, content)
+        query = request.raw_path.partition("?")[2]
+        return ReceivedRequest(body, headers, query, content=content, url=partial(_url, request))
 
     def _classify(self, result: PushResult) -> ClassifiedResult:
         meaning = self._runtime.snapshot.classifier.classify(result)
@@ -138,6 +128,12 @@ class Webhooks:
             metrics.skipped.inc(skipped)
         for rejection in rejected:
             metrics.rejected[rejection.reason].inc()
+
+
+def _url(request: web.Request) -> str:
+    """Return the address as the sender called it, if the proxy says by which scheme."""
+    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
+    return f"{scheme}://{request.host}{request.raw_path}"
 
 
 def _response(

@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from multidict import CIMultiDict
 
 from exporter.errors import RequestError
 
-_HEADERS = {"Content-Type": "application/json", "Server": "push-result-exporter"}
+_HEADERS = CIMultiDict({"Content-Type": "application/json", "Server": "push-result-exporter"})
 
 
 def respond(
@@ -16,7 +17,9 @@ def respond(
 ) -> web.Response:
     """Make a response of what becomes JSON; bytes are JSON already."""
     body = content if isinstance(content, bytes) else msgspec.json.encode(content)
-    all_headers = {**_HEADERS, **headers} if headers else _HEADERS
+    all_headers = _HEADERS.copy()  # aiohttp takes it as it is, and adds its own
+    if headers:
+        all_headers.update(headers)
     return web.Response(body=body, status=status, headers=all_headers)
 
 

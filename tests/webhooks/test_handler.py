@@ -138,7 +138,7 @@ async def test_callback_with_an_impossible_code(
     [
         ('{"statusCode": 1e999}', "malformed_json"),
         ('{"statusCode": 2, "statusDesc": 1e999}', "malformed_json"),
-        ('{"statusCode": 2, "extInfo": {"x": [-1e999]}}', "malformed_json"),
+        ('{"statusCode": 2, "extInfo": {"osType": [-1e999]}}', "malformed_json"),
     ],
 )
 async def test_callback_with_a_number_out_of_range(

@@ -67,7 +67,6 @@ class Signature:
         self._known = known
         self._signature = signature
         self._signed = signed
-        self._salted = signed.has("secret", named=False)
         self._decode = decode
         self._prefix = prefix.encode()
         self._user = user
@@ -98,16 +97,29 @@ class Signature:
         documents = self._documents(request) if self._documents else (None,)
         if not documents:
             raise missing(self.expects)
-        fits = self._known
-        for document in documents:
-            context = Context(request, parts, document, b"", self._user)
+        contexts = [Context(request, parts, document, self._user) for document in documents]
+        for known in self._known:
+            if self._fits(known, contexts, fresh=fresh):
+                return known.credential
+        raise RequestError(
+            Reason.BAD_SIGNATURE, f"No configured key or secret fits {self.expects}."
+        )
+
+    def _fits(self, known: Known, contexts: list[Context], *, fresh: bool) -> bool:
+        """Whether every document has a signature by this credential; the first without one ends it.
+
+        Raises RequestError as `_given` does.
+        """
+        for context in contexts:
             signatures = self._given(context, fresh=fresh)
-            fits = [known for known in fits if self._fits(known, signatures, context)]
-            if not fits:
-                raise RequestError(
-                    Reason.BAD_SIGNATURE, f"No configured key or secret fits {self.expects}."
-                )
-        return fits[0].credential
+            context.secret = known.secret
+            made_over = self._signed.render(context)
+            for one in signatures:  # mostly one: `any` would make a generator for it
+                if known.verifies(one, made_over):
+                    break
+            else:
+                return False
+        return True
 
     def _given(self, context: Context, *, fresh: bool) -> list[bytes]:
         """Return the signatures that are well-formed; RequestError if none is, or if too old."""
@@ -128,13 +140,6 @@ class Signature:
                 Reason.BAD_SIGNATURE, f"This is not a well-formed signature: {self.expects}."
             )
         return signatures
-
-    def _fits(self, known: Known, signatures: list[bytes], context: Context) -> bool:
-        """Whether one of the signatures is this credential's."""
-        if self._salted:
-            context = context._replace(secret=known.secret)
-        made_over = self._signed.render(context)
-        return any(known.verifies(one, made_over) for one in signatures)
 
 
 def hmac_known(gateway: str, secrets: Iterable[bytes], algorithm: str) -> list[Known]:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from exporter.gateways.auth.scheme import missing
 from exporter.gateways.gateway import ReceivedRequest
@@ -18,15 +19,16 @@ _NAMED = ("header", "query", "part", "body")
 _PLAIN = ("body", "secret", "user", "url")
 
 
-class Context(NamedTuple):
+class Context(msgspec.Struct):
     """What the slots of a template stand for."""
 
     request: ReceivedRequest
-    parts: Mapping[str, Sequence[str]] = MappingProxyType({})
+    parts: Mapping[str, Sequence[str]] = {}
     document: Any = None
     """The JSON that `{body:X}` looks into."""
-    secret: bytes = b""
     user: str = ""
+    secret: bytes = b""
+    """That of the credential which is tried."""
 
 
 class Template:
@@ -142,7 +144,7 @@ _PLAIN_SLOTS: dict[str, _Slot] = {
     "body": lambda context: [context.request.body],
     "secret": lambda context: [context.secret],
     "user": lambda context: [context.user.encode()],
-    "url": lambda context: [context.request.url.encode("utf-8", "surrogateescape")],
+    "url": lambda context: [context.request.url().encode("utf-8", "surrogateescape")],
 }
 
 
