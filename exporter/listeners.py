@@ -20,7 +20,7 @@ from exporter.admin.protocol import AdminConnection
 from exporter.errors import ConfigurationError
 from exporter.reasons import Reason
 from exporter.runtime import Runtime
-from exporter.webhooks.app import CONNECTIONS, make_ingest_app
+from exporter.webhooks.app import ingest_server
 from exporter.webhooks.limits import Limits
 from exporter.webhooks.protocol import make_protocol_factory
 
@@ -60,33 +60,30 @@ async def ingest_listener(
     """
     limits = limits or Limits.of(runtime.settings)
     limits = replace(limits, max_connections=allow_connections(limits.max_connections))
-    runner = web.AppRunner(make_ingest_app(runtime, limits), shutdown_timeout=1)
-    await runner.setup()
-    server = cast("web.Server", runner.server)  # it has been set up
     context = _tls(runtime)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # accepted sockets inherit it
         milliseconds = round(limits.unread_seconds * 1000)
         public.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-    listening = await asyncio.get_running_loop().create_server(
-        make_protocol_factory(
-            server,
-            limits,
-            runner.app[CONNECTIONS],
-            runtime.metrics.webhooks.unrouted[Reason.MALFORMED_REQUEST].inc,
-        ),
-        sock=public,
-        backlog=BACKLOG,
-        ssl=context,
-        ssl_handshake_timeout=limits.handshake_seconds if context else None,
-        ssl_shutdown_timeout=limits.linger_seconds if context else None,
-    )
-    try:
-        yield
-    finally:
-        runtime.draining = True
-        listening.close()
-        await _drain(runtime, server, limits)
-        await runner.cleanup()
+    async with ingest_server(runtime, limits) as (server, connections):
+        listening = await asyncio.get_running_loop().create_server(
+            make_protocol_factory(
+                server,
+                limits,
+                connections,
+                runtime.metrics.webhooks.unrouted[Reason.MALFORMED_REQUEST].inc,
+            ),
+            sock=public,
+            backlog=BACKLOG,
+            ssl=context,
+            ssl_handshake_timeout=limits.handshake_seconds if context else None,
+            ssl_shutdown_timeout=limits.linger_seconds if context else None,
+        )
+        try:
+            yield
+        finally:
+            runtime.draining = True
+            listening.close()
+            await _drain(runtime, server, limits)
 
 
 async def _drain(runtime: Runtime, server: web.Server, limits: Limits) -> None:

@@ -1,5 +1,6 @@
 """What a gateway says of one push, before and after classification."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -150,7 +151,10 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     0 where there can be none: else it stands beside the only key of the only delivery of a
     request."""
 
-    @property
-    def size(self) -> int:
-        """How many results the delivery holds, new or not."""
-        return self.results * (len(self.keys) or 1)
+
+def results_of(deliveries: Iterable[Delivery]) -> int:
+    """Count the results that deliveries hold, new or not."""
+    results = 0
+    for delivery in deliveries:
+        results += delivery.results * (len(delivery.keys) or 1)
+    return results

@@ -19,7 +19,7 @@ from exporter.ledger.retention import Retention
 from exporter.ledger.store import Commit, Outcome, Store, StoreError
 from exporter.ledger.window import CAPACITY, DeliveryWindow
 from exporter.reasons import Reason
-from exporter.results import Delivery, Series
+from exporter.results import Delivery, Series, results_of
 
 MAX_COMMIT_RESULTS = 20_000
 """Results of one commit, so that a full queue does not hold up the event loop."""
@@ -119,7 +119,7 @@ class Ledger:
             return accepted
         if self.problem or self._closing:
             raise unavailable()
-        results = sum([delivery.size for delivery in deliveries])
+        results = results_of(deliveries)
         # A body larger than the whole bound must pass at some time: alone.
         if self.pending and self.pending + results > self._max_pending:
             raise RequestError(

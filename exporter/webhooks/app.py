@@ -1,12 +1,15 @@
-"""The public application: one route, one handler, and one middleware for whatever is wrong."""
+"""The public application: one handler for every path, and one middleware for whatever is wrong.
+
+There is nothing to route, so it is aiohttp's low-level server: router, match and chain of an
+`Application` would be a twentieth of what a callback costs.
+"""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler, Middleware
 
 from exporter.errors import RequestError
 from exporter.gateways.gateway import UNROUTED
@@ -14,20 +17,18 @@ from exporter.metrics import WebhookMetrics
 from exporter.reasons import Reason
 from exporter.records.recorder import Recorder
 from exporter.runtime import Runtime
-from exporter.webhooks.handler import EXCHANGE, Exchange, Webhooks
+from exporter.webhooks.handler import Exchange, Webhooks
 from exporter.webhooks.limits import Bodies, Connections, Limits
 from exporter.webhooks.responses import refuse
-
-CONNECTIONS = web.AppKey("connections", Connections)
-
-_REASONS = {404: Reason.NOT_FOUND, 405: Reason.METHOD_NOT_ALLOWED, 413: Reason.TOO_LARGE}
-"""For what aiohttp itself refuses."""
 
 log = structlog.get_logger()
 
 
-def make_ingest_app(runtime: Runtime, limits: Limits) -> web.Application:
-    """Build the application; `app[CONNECTIONS]` is for the listener."""
+@asynccontextmanager
+async def ingest_server(
+    runtime: Runtime, limits: Limits
+) -> AsyncIterator[tuple[web.Server, Connections]]:
+    """Make the server and what its connections are counted by; at the end close them."""
     bodies = Bodies(limits)
     connections = Connections(limits, bodies)
     recorder = Recorder(
@@ -37,54 +38,35 @@ def make_ingest_app(runtime: Runtime, limits: Limits) -> web.Application:
         on_outcome=lambda outcome: runtime.metrics.records[outcome].inc(),
     )
     webhooks = Webhooks(runtime, limits, bodies)
-    app = web.Application(middlewares=[_middleware(runtime, connections, recorder)])
-    app[CONNECTIONS] = connections
-
-    async def close_bodies(_app: web.Application) -> None:
+    server = web.Server(_middleware(runtime, connections, recorder, webhooks.handle))
+    runner = web.ServerRunner(server, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        yield server, connections
+    finally:
         bodies.close()
-
-    async def close_recorder(_app: web.Application) -> AsyncIterator[None]:
-        yield
+        await runner.cleanup()
         recorder.close()
 
-    async def expect(request: web.Request) -> web.StreamResponse | None:
-        """Let the client send its body, unless the headers rule it out (RFC 9110, 10.1.1)."""
-        exchange = Exchange()
-        try:
-            webhooks.check(request, exchange)
-        except RequestError as error:
-            _count(runtime.metrics.webhooks, exchange.source, error.reason, 0.0)
-            response = refuse(error)
-            response.force_close()  # whether the body comes all the same, nobody knows
-            return response
-        if request.headers[hdrs.EXPECT].lower() == "100-continue":
-            with suppress(ConnectionError):  # whoever has gone sends no body, which will be said
-                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0  # the response has not begun
-        return None
 
-    app.on_shutdown.append(close_bodies)
-    app.cleanup_ctx.append(close_recorder)
-    known = [f"/webhooks/{name}" for name in runtime.snapshot.gateways]  # found faster
-    for path in [*known, "/{path:.*}"]:
-        app.router.add_route("*", path, webhooks.handle, expect_handler=expect)
-    return app
-
-
-def _middleware(runtime: Runtime, connections: Connections, recorder: Recorder) -> Middleware:
+def _middleware(
+    runtime: Runtime,
+    connections: Connections,
+    recorder: Recorder,
+    handler: Callable[[web.BaseRequest, Exchange], Awaitable[web.Response]],
+) -> Callable[[web.BaseRequest], Awaitable[web.Response]]:
     """Count each request by its outcome, and turn every error into the contract's response."""
     debug = runtime.settings.log_level == "debug"
 
-    @web.middleware
-    async def respond_to_all(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def respond(request: web.BaseRequest) -> web.Response:
         started = time.perf_counter()
-        exchange = request[EXCHANGE] = Exchange()
+        exchange = Exchange()
         connection = request.protocol
         connections.began(connection)
         runtime.in_flight += 1
         status: str = "accepted"
         try:
-            response = await handler(request)
+            response = await handler(request, exchange)
         except Exception as error:  # noqa: BLE001 - the sender gets a response, whatever it is
             status, response = _refuse(error, exchange.source)
         finally:
@@ -92,7 +74,7 @@ def _middleware(runtime: Runtime, connections: Connections, recorder: Recorder) 
             connections.responded(connection)
         if status != "accepted" or exchange.rejected:
             _record(recorder, exchange, status)
-        if hdrs.UPGRADE in request.headers:  # aiohttp loses what comes in one segment with it
+        if _ends_connection(request):
             response.force_close()
         exchange.received = None  # it refers to the request, and the request to it
         _count(runtime.metrics.webhooks, exchange.source, status, time.perf_counter() - started)
@@ -100,7 +82,16 @@ def _middleware(runtime: Runtime, connections: Connections, recorder: Recorder) 
             log.debug("request", source=exchange.source, status=status)
         return response
 
-    return respond_to_all
+    return respond
+
+
+def _ends_connection(request: web.BaseRequest) -> bool:
+    """Whether nobody knows what will come next on the connection."""
+    headers = request.headers
+    if hdrs.UPGRADE in headers:  # aiohttp loses what comes in one segment with it
+        return True
+    # It was refused before its body, which comes all the same or does not.
+    return hdrs.EXPECT in headers and not request.content.is_eof()
 
 
 def _count(metrics: WebhookMetrics, source: str, status: str, seconds: float) -> None:
@@ -122,8 +113,6 @@ def _as_request_error(error: Exception, source: str) -> RequestError:
     """Tell what the sender did wrong from a fault of the exporter, which alone is a 500."""
     if isinstance(error, RequestError):
         return error
-    if isinstance(error, web.HTTPException) and (reason := _REASONS.get(error.status)):
-        return RequestError(reason, f"{reason.meaning}.".capitalize())
     log.error("a request could not be handled", source=source, exc_info=error)
     return RequestError(Reason.INTERNAL_ERROR, "The exporter failed; its log says how.")
 

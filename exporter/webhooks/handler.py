@@ -1,17 +1,18 @@
 """The way of a request: authenticate → decode → classify → commit → count → respond."""
 
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from exporter.errors import RequestError
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.ledger.keys import make_deliveries, message_ids
 from exporter.reasons import Reason
-from exporter.results import ClassifiedResult, PushResult, Rejection, Severity
+from exporter.results import ClassifiedResult, PushResult, Rejection, Severity, results_of
 from exporter.runtime import Runtime
 from exporter.webhooks.limits import Bodies, Limits, is_compressed
 from exporter.webhooks.responses import respond
@@ -42,9 +43,6 @@ class Exchange:
     """Its items that are not results, if others are."""
 
 
-EXCHANGE = web.RequestKey("exchange", Exchange)
-
-
 class Webhooks:
     """The handler of every gateway."""
 
@@ -53,10 +51,11 @@ class Webhooks:
         self._limits = limits
         self._bodies = bodies
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.BaseRequest, exchange: Exchange) -> web.Response:
         """Take a request as far as its response; raises RequestError for whatever is wrong."""
-        exchange = request[EXCHANGE]
-        gateway = self.check(request, exchange)
+        gateway = self._check(request, exchange)
+        if hdrs.EXPECT in request.headers:
+            await _let_send(request)
         received = exchange.received = await self._receive(request)
         handshake = gateway.handshake(received)
         if handshake is not None:
@@ -72,14 +71,14 @@ class Webhooks:
         key = gateway.request_key(received, credential)
         deliveries = make_deliveries(classified, credential, key)
         accepted = await self._runtime.ledger.record(deliveries)
-        duplicates = sum([delivery.size for delivery in deliveries]) - accepted
+        duplicates = results_of(deliveries) - accepted
         if duplicates or batch.skipped or batch.rejected:
             self._count(gateway, duplicates, batch.skipped, batch.rejected)
         if shown := message_ids(classified):
             self._runtime.results.remember(shown)
         return _response(gateway, received, accepted, duplicates, batch.rejected)
 
-    def check(self, request: web.Request, exchange: Exchange) -> Gateway:
+    def _check(self, request: web.BaseRequest, exchange: Exchange) -> Gateway:
         """Return the gateway of the path; raises RequestError for what the headers rule out."""
         gateway = self._gateway(request)
         exchange.source = gateway.name
@@ -90,7 +89,7 @@ class Webhooks:
         self._bodies.check(request.headers)
         return gateway
 
-    def _gateway(self, request: web.Request) -> Gateway:
+    def _gateway(self, request: web.BaseRequest) -> Gateway:
         gateways = self._runtime.snapshot.gateways
         path = request.raw_path.partition("?")[0]
         gateway = gateways.get(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
@@ -103,7 +102,7 @@ class Webhooks:
             )
         return gateway
 
-    async def _receive(self, request: web.Request) -> ReceivedRequest:
+    async def _receive(self, request: web.BaseRequest) -> ReceivedRequest:
         headers = request.headers
         body = content = await self._bodies.read(request)
         if is_compressed(headers):
@@ -130,7 +129,15 @@ class Webhooks:
             metrics.rejected[rejection.reason].inc()
 
 
-def _url(request: web.Request) -> str:
+async def _let_send(request: web.BaseRequest) -> None:
+    """Let the client send its body, which the headers do not rule out (RFC 9110, 10.1.1)."""
+    if request.headers[hdrs.EXPECT].lower() == "100-continue":
+        with suppress(ConnectionError):  # whoever has gone sends no body, which will be said
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the response has not begun
+
+
+def _url(request: web.BaseRequest) -> str:
     """Return the address as the sender called it, if the proxy says by which scheme."""
     scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
     return f"{scheme}://{request.host}{request.raw_path}"

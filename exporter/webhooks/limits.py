@@ -80,7 +80,7 @@ class Bodies:
         if int(headers.get("Content-Length", 0)) > self._limits.max_body_bytes:
             raise self._too_large()
 
-    async def read(self, request: web.Request) -> bytes:
+    async def read(self, request: web.BaseRequest) -> bytes:
         """Return the body as it was sent.
 
         Raises RequestError: `too_large`, `body_timeout`, `overloaded`, or `malformed_body` if the
@@ -114,7 +114,7 @@ class Bodies:
         while self.evict():
             pass
 
-    async def _wait_for(self, request: web.Request) -> bytes:
+    async def _wait_for(self, request: web.BaseRequest) -> bytes:
         body = bytearray()
         deadline = asyncio.timeout(self._limits.body_seconds)
         try:

@@ -147,7 +147,7 @@ async def test_other_ways_to_speak_http(exporter: Exporter) -> None:
 
 
 async def test_asterisk_form_is_not_a_webhook(exporter: Exporter) -> None:
-    """`OPTIONS *`, which aiohttp routes by itself, gets the contract's response, too."""
+    """`OPTIONS *`, which has no path, gets the contract's response, too."""
     response = await exporter.exchange(
         b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     )
