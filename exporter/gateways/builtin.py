@@ -12,7 +12,7 @@ class BuiltIn:
     warnings: tuple[str, ...] = ()
 
     def __init__(self, authenticator: Authenticator) -> None:
-        self.authenticate = authenticator
+        self.authenticate = authenticator.authenticate
         self.lacking = authenticator.lacking
 
     def handshake(self, request: ReceivedRequest) -> str | None:

@@ -94,7 +94,7 @@ class Described:
     def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
         """Check what the description requires, then the credentials."""
         check_required(self.description.require, request)
-        return self._authenticator(request, fresh=fresh)
+        return self._authenticator.authenticate(request, fresh=fresh)
 
     def decode(self, request: ReceivedRequest) -> Batch:
         """Read a body; RequestError (`malformed_body`) if it is not as the description says."""

@@ -2,10 +2,10 @@
 
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
 from aiohttp import hdrs, web
 
 from exporter.errors import RequestError
@@ -29,8 +29,7 @@ _MAX_MEMBERS = 64
 """Gzip files that may follow each other in a body: each of them copies the rest of it."""
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """How far a request has come: what its error response, its metrics and its record need."""
 
     source: str = "unknown"
@@ -39,7 +38,7 @@ class Exchange:
     """The request with its body, once that has arrived."""
     proven: bool = False
     """Whether a credential has let it in."""
-    rejected: tuple[Rejection, ...] | list[Rejection] = ()
+    rejected: list[Rejection] = []
     """Its items that are not results, if others are."""
 
 

@@ -72,7 +72,7 @@ def refused(
 ) -> RequestError | None:
     """Call a scheme; return its refusal, or None if it accepts."""
     try:
-        scheme(request(query, headers, body))
+        scheme.authenticate(request(query, headers, body))
     except RequestError as error:
         return error
     return None
@@ -515,9 +515,9 @@ def test_stale_signature_may_still_be_a_good_one(
     scheme = load_standard_webhooks([path])
     if not expected:
         with pytest.raises(RequestError):
-            scheme(captured, fresh=False)
+            scheme.authenticate(captured, fresh=False)
     else:
-        assert scheme(captured, fresh=False).proven
+        assert scheme.authenticate(captured, fresh=False).proven
 
 
 @pytest.mark.parametrize("name", ["Webhook-Id", "Webhook-Timestamp", "Webhook-Signature"])
@@ -795,7 +795,7 @@ def test_refusal_says_what_was_expected_and_what_came(
 
 def scope(scheme: Scheme | Authenticator, headers: dict[str, str]) -> Credential:
     """Authenticate; return the credential."""
-    return scheme(request(None, headers))
+    return scheme.authenticate(request(None, headers))
 
 
 def test_credentials_have_scopes_that_last() -> None:
@@ -813,7 +813,9 @@ def test_credentials_have_scopes_that_last() -> None:
 
 def test_unsigned_requests_are_not_proven() -> None:
     """ALLOW_UNSIGNED lets in without any proof, and only where nothing is configured."""
-    assert not Authenticator("x", [], settings="", allow_unsigned=True)(request()).proven
+    assert (
+        not Authenticator("x", [], settings="", allow_unsigned=True).authenticate(request()).proven
+    )
     strict = Authenticator("x", [bearer("x", [b"one"])], settings="", allow_unsigned=True)
     assert refusal(strict) == "missing_credentials"
 
@@ -835,5 +837,5 @@ def test_refusals_repeat_no_credentials(tmp_path: Path, keys: KeyPair) -> None:
     }
     for scheme in schemes:
         with pytest.raises(RequestError) as refused:
-            scheme(request({"sign": "c2lnbmF0dXJl"}, headers, b"hunter2hunter2"))
+            scheme.authenticate(request({"sign": "c2lnbmF0dXJl"}, headers, b"hunter2hunter2"))
         assert not any(secret in refused.value.detail for secret in secrets)

@@ -25,7 +25,7 @@ class Scheme(Protocol):
     def challenge(self) -> str:
         """The value of `WWW-Authenticate`."""
 
-    def __call__(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
+    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
         """Return the credential that fits; with `fresh=False`, however old the request is.
 
         Raises RequestError (`missing_credentials`, `bad_signature`, `stale_timestamp`).
@@ -51,14 +51,14 @@ class Authenticator:
         if allow_unsigned and not schemes:
             self._unsigned = credential_of(gateway, b"")._replace(proven=False)
 
-    def __call__(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
+    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
         """Return the credential that fits; else raise the most specific of the refusals."""
         if self._unsigned:
             return self._unsigned
         refusals = []
         for scheme in self._schemes:
             try:
-                return scheme(request, fresh=fresh)
+                return scheme.authenticate(request, fresh=fresh)
             except RequestError as refusal:
                 # Without the traceback, which leads back here, and so to the body.
                 refusals.append(refusal.with_traceback(None))

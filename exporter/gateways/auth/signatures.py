@@ -75,7 +75,7 @@ class Signature:
         self._documents = documents
         self.expects = f"a signature: {signature.describe()}"
 
-    def __call__(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
+    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
         """Accept a signature that any of the credentials verifies, on every document.
 
         Of a compressed body some sign what is sent, and some what is in it.

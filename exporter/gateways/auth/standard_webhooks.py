@@ -40,7 +40,7 @@ class StandardWebhooks:
     def __init__(self, gateway: str, secrets: Iterable[bytes]) -> None:
         self._known = [(secret, credential_of(gateway, secret)) for secret in secrets]
 
-    def __call__(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
+    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
         """Accept a signature that any of the secrets verifies."""
         signed = signed_headers(request)
         if signed is None:

@@ -29,7 +29,7 @@ class SharedSecret:
         self.expects = expects
         self.challenge = challenge
 
-    def __call__(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
+    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
         """Accept any of the secrets."""
         del fresh
         found = self._find(request)
@@ -96,7 +96,7 @@ class Anyone:
     def __init__(self, gateway: str) -> None:
         self._credential = credential_of(gateway, b"")._replace(proven=False)
 
-    def __call__(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
+    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
         """Return a credential that proves nothing."""
         del request, fresh
         return self._credential
