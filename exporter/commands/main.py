@@ -1,9 +1,11 @@
 """The command line: parse, run, and say what went wrong by the exit status."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from exporter.commands.check_config import check_config
 from exporter.commands.codes import add_codes, print_codes
@@ -26,9 +28,12 @@ from exporter.runtime import VERSION
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 1 for a failure, 2 for bad usage."""
+    _open_what_is_closed()
     try:
         options = _parser().parse_args(arguments)
         status = int(options.run(options))
@@ -42,12 +47,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoreError as error:
         print(f"push-result-exporter: {error}", file=sys.stderr)
         return EXIT_FAILURE
-    except BrokenPipeError:  # the reader, `head` for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        _drop_output()
+        if error.errno != errno.EPIPE:  # else the reader, `head` for one, has seen enough
+            reason = os.strerror(error.errno)
+            print(f"push-result-exporter: the output cannot be written: {reason}", file=sys.stderr)
         return EXIT_FAILURE
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _open_what_is_closed() -> None:
+    """Write to nowhere if the caller wants no output (`>&-`), or a socket would be opened there."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - stays
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere, or the interpreter would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,7 @@
 """Send calls to a webhook at a rate, and add up how they are answered."""
 
 import asyncio
+import os
 import re
 import time
 from collections import Counter
@@ -37,6 +38,8 @@ class Summary(NamedTuple):
     """How many results were accepted, duplicates or rejected."""
     reasons: Counter[str]
     """Why calls, or results of accepted calls, were refused."""
+    failures: Counter[str]
+    """Why calls got no answer."""
 
     @property
     def all_accepted(self) -> bool:
@@ -64,7 +67,12 @@ async def send(
 
     def summary() -> Summary:
         return Summary(
-            sent, tally.answers, time.monotonic() - started, tally.results, tally.reasons
+            sent,
+            tally.answers,
+            time.monotonic() - started,
+            tally.results,
+            tally.reasons,
+            tally.failures,
         )
 
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
@@ -72,6 +80,8 @@ async def send(
         async def post(call: Call) -> None:
             try:
                 tally.add(*await _post(session, call))
+            except (aiohttp.ClientError, TimeoutError) as error:
+                tally.miss(error)
             finally:
                 places.release()
 
@@ -95,13 +105,10 @@ async def send(
 
 async def _post(session: aiohttp.ClientSession, call: Call) -> tuple[str, bytes]:
     """Return the status and the answer; a redirect is an answer, for it may lead anywhere."""
-    try:
-        async with session.post(
-            call.url, data=call.body, headers=call.headers, allow_redirects=False
-        ) as answer:
-            return str(answer.status), await answer.read()
-    except (aiohttp.ClientError, TimeoutError):
-        return "no answer", b""
+    async with session.post(
+        call.url, data=call.body, headers=call.headers, allow_redirects=False
+    ) as answer:
+        return str(answer.status), await answer.read()
 
 
 class _Rejection(msgspec.Struct):
@@ -127,6 +134,11 @@ class _Tally:
         self.answers: Counter[str] = Counter()
         self.results: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+
+    def miss(self, error: Exception) -> None:
+        self.answers["no answer"] += 1
+        self.failures[_cause(error)] += 1
 
     def add(self, status: str, body: bytes) -> None:
         self.answers[status] += 1
@@ -144,3 +156,16 @@ class _Tally:
         for reason in [answer.error, *rejected]:
             if reason is not None:
                 self.reasons[reason if _REASON.fullmatch(reason) else "unknown"] += 1
+
+
+def _cause(error: Exception) -> str:
+    """Say why there is no answer, without the address, which is the caller's own."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "TLS handshake"
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None:
+        return "connection closed"
+    # A name that is not found has a number of its own, which is negative.
+    return os.strerror(number) if number > 0 else "unknown host"

@@ -176,6 +176,8 @@ def _sum(summary: Summary) -> str:
         parts.append(f"results {_counts(summary.results)}")
     if summary.reasons:
         parts.append(f"refused for {_counts(summary.reasons)}")
+    if summary.failures:
+        parts.append(f"failed with {_counts(summary.failures)}")
     return "; ".join(parts)
 
 

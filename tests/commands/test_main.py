@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -575,7 +576,7 @@ def test_replay_shows_its_progress(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert shown.count(b"\r1 call sent, ") == shown.count(b"\n") == 1
     assert b"\r3 calls sent, " in shown
-    assert b"answers no answer: 3" in shown
+    assert b"answers no answer: 3; failed with Connection refused: 3" in shown
 
 
 def test_simulate_draws_a_bar_and_prints_json() -> None:
@@ -598,6 +599,7 @@ def test_simulate_draws_a_bar_and_prints_json() -> None:
         "answers": {"no answer": 3},
         "results": {},
         "reasons": {},
+        "failures": {"Connection refused": 3},
         "all_accepted": False,
     }
 
@@ -685,6 +687,26 @@ def test_simulate_to_no_url(capsys: Capture) -> None:
 def buffered() -> dict[str, str]:
     """Give the environment in which output is buffered, as on a terminal's pipe."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+@pytest.mark.parametrize(
+    "words", [["codes"], ["explain", "2"], ["check-config", "--allow-unsigned"]], ids=" ".join
+)
+@pytest.mark.parametrize(
+    ("output", "status", "told"),
+    [
+        (">/dev/full", 1, "the output cannot be written: No space left on device"),
+        (">&-", 0, ""),
+    ],
+)
+def test_output_that_goes_nowhere(words: list[str], output: str, status: int, told: str) -> None:
+    """A full disk is told without a traceback; closed output is nobody's loss."""
+    line = f"{shlex.join([sys.executable, '-m', 'exporter', *words])} {output}"
+    done = subprocess.run(
+        ["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT, env=buffered()
+    )
+    assert done.returncode == status
+    assert done.stderr == (f"push-result-exporter: {told}\n" if told else "")
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv"])

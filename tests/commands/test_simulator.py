@@ -1,5 +1,6 @@
 """The simulator against openssl, the classifier and the real exporter."""
 
+import asyncio
 import json
 import math
 import socket
@@ -206,13 +207,31 @@ async def test_progress_is_told_for_each_call(exporter: Exporter, keys: KeyPair)
     assert [summary.sent for summary in seen] == list(range(1, 11))
 
 
-async def test_no_answer_is_counted(keys: KeyPair) -> None:
-    """Where nothing listens a run goes on to its end, and says that nobody answered."""
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("http://127.0.0.1:{silent}/webhooks/mps", "Connection refused"),
+        ("http://127.0.0.1:{closing}/webhooks/mps", "connection closed"),
+        ("https://127.0.0.1:{closing}/webhooks/mps", "TLS handshake"),
+        ("http://no-such-host.invalid/webhooks/mps", "unknown host"),
+    ],
+)
+async def test_no_answer_is_counted(keys: KeyPair, url: str, cause: str) -> None:
+    """Where nobody answers a run goes on to its end, and says why there was no answer."""
+
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (await reader.read(65536)).startswith(b"\x16"):  # TLS
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    closing = await asyncio.start_server(close, "127.0.0.1", 0)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # taken, but nobody listens
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}/webhooks/mps"
-        summary = await simulate(url, signer(keys), rate=1e6, count=4)
+        ports = {"silent": silent.getsockname()[1], "closing": closing.sockets[0].getsockname()[1]}
+        summary = await simulate(url.format(**ports), signer(keys), rate=1e6, count=4)
+    closing.close()
     assert (summary.sent, summary.answers) == (4, {"no answer": 4})
+    assert summary.failures == {cause: 4}
 
 
 def _openssl(*arguments: str | Path) -> bytes:
