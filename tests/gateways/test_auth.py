@@ -776,6 +776,7 @@ UNEXPECTED: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
     "no-token": ({"Authorization": "Bearer "}, {}, "nothing after it"),
     "half-of-svix": ({"svix-id": "a", "svix-signature": "b"}, {}, "'svix-id', 'svix-signature'"),
     "nothing": ({}, {"x": "hunter2"}, "none of the kind"),
+    "empty-parameter": ({}, {"sign": ""}, "none of the kind"),
 }
 
 

@@ -94,7 +94,7 @@ def _found(request: ReceivedRequest) -> str:
         names = [f"{family}{name}" for name in ("id", "timestamp", "signature")]
         if given := [name for name in names if request.headers.get(name)]:
             found.append(", ".join(f"'{name}'" for name in given))
-    names = [name for name in _SECRET_PARAMETERS if name in request.query]
+    names = [name for name in _SECRET_PARAMETERS if request.query.get(name)]
     found += [f"'{name}' in the query" for name in names]
     return " and ".join(found) or "none of the kind"
 
