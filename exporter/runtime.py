@@ -81,6 +81,7 @@ class Runtime:
             )
             raise
         self.unknown_codes.forget(self.snapshot.classifier)
+        self._restore_unknown_codes()  # their rows may be gone again
         self.code_matches = CodeMatches()  # the descriptions may be others now
         self._announce()
         self.metrics.reload_successful.set(1)
@@ -105,8 +106,11 @@ class Runtime:
 
     def _continue(self) -> None:
         """Go on from what the ledger had counted."""
+        self._restore_unknown_codes()
+        for call in self.on_load:
+            call()
+
+    def _restore_unknown_codes(self) -> None:
         current = self.snapshot.classifier.current
         counted = (current(series) for series in self.ledger.counts)
         self.unknown_codes.restore(meaning.series for meaning in counted if not meaning.known)
-        for call in self.on_load:
-            call()

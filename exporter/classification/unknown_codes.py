@@ -54,10 +54,11 @@ class UnknownCodes:
         return list(self._hints.values())
 
     def restore(self, counted: Iterable[Series]) -> None:
-        """Continue with the codes that were counted before a restart."""
+        """Continue with the codes that were counted before; what was seen of them since stays."""
         for channel, code, _ in counted:
             if code != OTHER:
-                self._channel(channel)[code] = UnknownCode(channel, code, None, None)
+                new = UnknownCode(channel, code, None, None)
+                self._channel(channel).setdefault(code, new)
 
     def admit(
         self, result: ClassifiedResult, message: str | None, hint: str | None = None

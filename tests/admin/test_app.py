@@ -237,7 +237,7 @@ async def test_from_accepted_to_delivered(make_settings: MakeSettings, tmp_path:
 async def test_a_code_that_got_a_row_is_listed_once(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
-    """Results from before a code had its row, and after, are added up."""
+    """Results from before a code had its row are added up; it is unknown again without the row."""
     table = tmp_path / "own.toml"
     table.write_text('channel = "vivo"\n')
     async with started(make_settings(code_table_files=[table])) as exporter:
@@ -250,6 +250,9 @@ async def test_a_code_that_got_a_row_is_listed_once(
         await exporter.client.post(exporter.admin + "/-/reload")
         await exporter.results(body)
         status = json.loads((await get(exporter, "/api/v1/status"))[1])
+        table.write_text('channel = "vivo"\n')
+        await exporter.client.post(exporter.admin + "/-/reload")
+        later = json.loads((await get(exporter, "/api/v1/status"))[1])
     [one] = status["failing_codes_last_hour"]
     assert (one["code"], one["severity"], one["results"], one["results_last_hour"]) == (
         "77",
@@ -258,6 +261,7 @@ async def test_a_code_that_got_a_row_is_listed_once(
         2,
     )
     assert status["unknown_codes"] == []
+    assert [one["code"] for one in later["unknown_codes"]] == ["77"]
 
 
 async def test_a_channel_whose_table_is_gone(make_settings: MakeSettings, tmp_path: Path) -> None:
