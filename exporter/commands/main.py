@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"push-result-exporter: {error}", file=sys.stderr)
         return EXIT_FAILURE
     except OSError as error:
-        if error.errno not in _UNWRITABLE:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
             raise
         _drop_output()
         if error.errno != errno.EPIPE:  # else the reader, `head` for one, has seen enough

@@ -16,8 +16,9 @@ def check_url(url: str) -> str:
     """Return the URL; ConfigurationError if nothing can be sent there."""
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
+        host = (parts.hostname or "").encode("idna")
+        usable = parts.scheme in ("http", "https") and host and parts.port != 0
+    except ValueError:  # UnicodeError is one
         usable = False
     if not usable:
         raise ConfigurationError(f"URL {url!r}: it must begin with http:// or https:// and a host")

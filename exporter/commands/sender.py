@@ -164,8 +164,10 @@ def _cause(error: Exception) -> str:
         return "timeout"
     if isinstance(error, aiohttp.ClientSSLError):
         return "TLS handshake"
-    number = error.errno if isinstance(error, OSError) else None
-    if number is None:
-        return "connection closed"
-    # A name that is not found has a number of its own, which is negative.
-    return os.strerror(number) if number > 0 else "unknown host"
+    if isinstance(error, OSError) and error.errno is not None:
+        # A name that is not found has a number of its own, which is negative.
+        return os.strerror(error.errno) if error.errno > 0 else "unknown host"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "invalid URL"
+    closed = isinstance(error, aiohttp.ClientConnectionError)
+    return "connection closed" if closed else "invalid response"

@@ -237,7 +237,8 @@ def test_nothing_to_replay_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "x", "ftp://x", "http://", "http://x:99999", "http://[", "//x"]
+    "url",
+    ["", "x", "ftp://x", "http://", "http://x:99999", "http://[", "//x", "http://a..b"],
 )
 def test_a_url_that_leads_nowhere_is_an_error(url: str) -> None:
     """Only http and https with a host can be called."""

@@ -214,14 +214,17 @@ async def test_progress_is_told_for_each_call(exporter: Exporter, keys: KeyPair)
         ("http://127.0.0.1:{closing}/webhooks/mps", "connection closed"),
         ("https://127.0.0.1:{closing}/webhooks/mps", "TLS handshake"),
         ("http://no-such-host.invalid/webhooks/mps", "unknown host"),
+        ("http://1.2.3.4.5/webhooks/mps", "invalid URL"),
+        ("http://127.0.0.1:{closing}/no-http", "invalid response"),
     ],
 )
 async def test_no_answer_is_counted(keys: KeyPair, url: str, cause: str) -> None:
     """Where nobody answers a run goes on to its end, and says why there was no answer."""
 
     async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if (await reader.read(65536)).startswith(b"\x16"):  # TLS
-            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        request = await reader.read(65536)
+        if b"no-http" in request or request.startswith(b"\x16"):  # TLS
+            writer.write(b"this is neither\r\n\r\n")
         writer.close()
 
     closing = await asyncio.start_server(close, "127.0.0.1", 0)
