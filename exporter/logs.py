@@ -31,10 +31,10 @@ def configure_logs(level: str, form: Literal["console", "json"]) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # asyncio's and aiohttp's debug lines are about themselves, not about our requests.
-    for library in ("asyncio", "aiohttp"):
-        logging.getLogger(library).setLevel(max(logging.getLevelName(level.upper()), logging.INFO))
+    # The debug lines of libraries are about themselves, not about our requests.
+    ours = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(handlers=[handler], level=max(ours, logging.INFO), force=True)
+    logging.getLogger("exporter").setLevel(ours)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -196,9 +196,12 @@ def test_log_lines(tmp_path: Path, token: Path, keys: KeyPair, form: str) -> Non
         post(exporter, body)
         with pytest.raises(OSError, match="401"):
             fetch(exporter.ingest + "/webhooks/mps?sign=c2VjcmV0LXNpZ24", body)
+        fetch(exporter.admin + "/runbooks")
     log = exporter.log.read_text()
     for secret in (TOKEN, "a-target-id", "c2VjcmV0LXNpZ24"):
         assert secret not in log
     assert log.count("request") >= 2
     if form == "json":
-        assert {json.loads(line)["level"] for line in log.splitlines()} >= {"debug", "info"}
+        lines = [json.loads(line) for line in log.splitlines()]
+        assert {line["level"] for line in lines} >= {"debug", "info"}
+        assert {line["logger"].partition(".")[0] for line in lines} == {"exporter"}
