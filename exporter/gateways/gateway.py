@@ -65,7 +65,9 @@ def _parse_query(text: str) -> dict[str, str]:
 
 def _unquoted(text: str) -> str:
     text = text.replace("+", " ")
-    return unquote_to_bytes(text).decode("utf-8", "replace") if "%" in text else text
+    if "%" not in text:
+        return text
+    return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
 
 
 class Credential(NamedTuple):

@@ -45,8 +45,8 @@ class Callback(msgspec.Struct, rename="camel", gc=False):
     status_code: str | int | float | None = None
     status_desc: str | None = None
     id: str | int | None = msgspec.field(default=None, name="msgId")
-    channel: str | None = None
-    ext_info: ExtInfo | None = None
+    channel: str | int | None = None
+    ext_info: ExtInfo | str | None = None
 
 
 class Mps(BuiltIn):
@@ -129,10 +129,11 @@ def write(channel: str, code: int, message: str, identity: str, target: str) -> 
 
 
 def _facts(callback: Callback) -> Facts:
-    extra = callback.ext_info or _NO_EXTRA
+    extra = callback.ext_info if isinstance(callback.ext_info, ExtInfo) else _NO_EXTRA
+    channel = callback.channel
     return (
         callback.status_code,
-        callback.channel or extra.channel or None,
+        (str(channel) if type(channel) is int else channel) or extra.channel or None,
         callback.status_desc or None,
         extra.os_type is not None and extra.os_type.strip().lower() == "ios",
     )

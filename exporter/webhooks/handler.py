@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from exporter.errors import RequestError
 from exporter.gateways.gateway import Gateway, ReceivedRequest
@@ -15,7 +15,7 @@ from exporter.reasons import Reason
 from exporter.results import ClassifiedResult, PushResult, Rejection, Severity, results_of
 from exporter.runtime import Runtime
 from exporter.webhooks.limits import Bodies, Limits, is_compressed
-from exporter.webhooks.responses import respond
+from exporter.webhooks.responses import echo, respond
 
 LISTED_REJECTIONS = 10
 """Rejected items that a response names: some gateways take a long response for a failure."""
@@ -53,12 +53,12 @@ class Webhooks:
     async def handle(self, request: web.BaseRequest, exchange: Exchange) -> web.Response:
         """Take a request as far as its response; raises RequestError for whatever is wrong."""
         gateway = self._check(request, exchange)
-        if hdrs.EXPECT in request.headers:
+        if hdrs.EXPECT in request.headers and request.version >= HttpVersion11:
             await _let_send(request)
         received = exchange.received = await self._receive(request)
         handshake = gateway.handshake(received)
         if handshake is not None:
-            return web.Response(text=handshake)
+            return echo(handshake)
         if request.method != "POST":
             raise _method_not_allowed()
         credential = gateway.authenticate(received)

@@ -23,6 +23,11 @@ def respond(
     return web.Response(body=body, status=status, headers=all_headers)
 
 
+def echo(text: str) -> web.Response:
+    """Make a response of the text that a handshake wants back."""
+    return web.Response(text=text, headers={"Server": _HEADERS["Server"]})
+
+
 def refuse(error: RequestError) -> web.Response:
     """Make the response of a refused request; close where the rest of a body stays unread."""
     reason = error.reason

@@ -205,6 +205,13 @@ async def test_expect_is_answered_before_the_body(
     writer.close()
 
 
+async def test_http_1_0_expects_nothing(exporter: Exporter) -> None:
+    """A server ignores the expectation of an HTTP/1.0 client, which knows no 100."""
+    head = HEADERS.replace("HTTP/1.1", "HTTP/1.0") + "Expect: 100-continue\r\n"
+    response = await exporter.exchange(f'{head}Content-Length: 11\r\n\r\n{{"code": 2}}'.encode())
+    assert response.startswith(b"HTTP/1.0 200 ")
+
+
 async def test_fault_of_the_exporter_is_a_500(
     exporter: Exporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -582,6 +582,7 @@ async def test_described_gateway(make_settings: MakeSettings, tmp_path: Path, sc
         async with exporter.client.get(f"{url}?echostr=hello-1") as response:
             assert (response.status, await response.text()) == (200, "hello-1")
             assert response.content_type == "text/plain"
+            assert response.headers["Server"] == "push-result-exporter"
         async with exporter.client.get(url) as response:
             assert response.status == 405
         signed = url.replace("http", scheme, 1) + "?x=1"
