@@ -60,55 +60,43 @@ async def send(
 ) -> Summary:
     """Post calls at `rate` a second, until they, `seconds` or `count` are used up."""
     tally = _Tally()
-    started = time.monotonic()
     places = asyncio.Semaphore(MAX_UNDER_WAY)
-    sent = 0
     problem: ConfigurationError | RequestError | None = None
-
-    def summary() -> Summary:
-        return Summary(
-            sent,
-            tally.answers,
-            time.monotonic() - started,
-            tally.results,
-            tally.reasons,
-            tally.failures,
-        )
-
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
 
         async def post(call: Call) -> None:
             try:
-                tally.add(*await _post(session, call))
-            except (aiohttp.ClientError, TimeoutError) as error:
-                tally.miss(error)
+                await _post(session, call, tally)
             finally:
                 places.release()
 
         try:
             for call in calls:
-                if (count is not None and sent >= count) or (
-                    seconds is not None and time.monotonic() - started >= seconds
+                if (count is not None and tally.sent >= count) or (
+                    seconds is not None and tally.seconds >= seconds
                 ):
                     break
-                await asyncio.sleep(max(0.0, started + sent / rate - time.monotonic()))
+                await asyncio.sleep(max(0.0, tally.sent / rate - tally.seconds))
                 await places.acquire()
                 tasks.create_task(post(call))
-                sent += 1
-                progress(summary())
+                tally.sent += 1
+                progress(tally.summary())
         except (ConfigurationError, RequestError) as error:
             problem = error  # raised in here it would come out wrapped in a group
     if problem:
         raise problem
-    return summary()
+    return tally.summary()
 
 
-async def _post(session: aiohttp.ClientSession, call: Call) -> tuple[str, bytes]:
-    """Return the status and the answer; a redirect is an answer, for it may lead anywhere."""
-    async with session.post(
-        call.url, data=call.body, headers=call.headers, allow_redirects=False
-    ) as answer:
-        return str(answer.status), await answer.read()
+async def _post(session: aiohttp.ClientSession, call: Call, tally: "_Tally") -> None:
+    """Add up what comes back; a redirect is an answer, for it may lead anywhere."""
+    try:
+        async with session.post(
+            call.url, data=call.body, headers=call.headers, allow_redirects=False
+        ) as answer:
+            tally.add(str(answer.status), await answer.read())
+    except (aiohttp.ClientError, TimeoutError) as error:
+        tally.miss(error)
 
 
 class _Rejection(msgspec.Struct):
@@ -128,13 +116,24 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 
 class _Tally:
-    """Adds up answers."""
+    """Adds up calls and answers."""
 
     def __init__(self) -> None:
+        self._started = time.monotonic()
+        self.sent = 0
         self.answers: Counter[str] = Counter()
         self.results: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def summary(self) -> Summary:
+        return Summary(
+            self.sent, self.answers, self.seconds, self.results, self.reasons, self.failures
+        )
 
     def miss(self, error: Exception) -> None:
         self.answers["no answer"] += 1
