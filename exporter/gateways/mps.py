@@ -130,10 +130,9 @@ def write(channel: str, code: int, message: str, identity: str, target: str) -> 
 
 def _facts(callback: Callback) -> Facts:
     extra = callback.ext_info if isinstance(callback.ext_info, ExtInfo) else _NO_EXTRA
-    channel = callback.channel
     return (
         callback.status_code,
-        (str(channel) if type(channel) is int else channel) or extra.channel or None,
+        _text(callback.channel) or extra.channel or None,
         callback.status_desc or None,
         extra.os_type is not None and extra.os_type.strip().lower() == "ios",
     )

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import HttpVersion11, hdrs, web
 
 from exporter.errors import RequestError
-from exporter.gateways.gateway import Gateway, ReceivedRequest
+from exporter.gateways.gateway import UNROUTED, Gateway, ReceivedRequest
 from exporter.ledger.keys import make_deliveries, message_ids
 from exporter.reasons import Reason
 from exporter.results import ClassifiedResult, PushResult, Rejection, Severity, results_of
@@ -32,7 +32,7 @@ _MAX_MEMBERS = 64
 class Exchange(msgspec.Struct):
     """How far a request has come: what its error response, its metrics and its record need."""
 
-    source: str = "unknown"
+    source: str = UNROUTED
     """The gateway's name, once the path is known."""
     received: ReceivedRequest | None = None
     """The request with its body, once that has arrived."""
@@ -52,10 +52,11 @@ class Webhooks:
 
     async def handle(self, request: web.BaseRequest, exchange: Exchange) -> web.Response:
         """Take a request as far as its response; raises RequestError for whatever is wrong."""
-        gateway = self._check(request, exchange)
+        path, _, query = request.raw_path.partition("?")
+        gateway = self._check(request, path, exchange)
         if hdrs.EXPECT in request.headers and request.version >= HttpVersion11:
             await _let_send(request)
-        received = exchange.received = await self._receive(request)
+        received = exchange.received = await self._receive(request, query)
         handshake = gateway.handshake(received)
         if handshake is not None:
             return echo(handshake)
@@ -71,15 +72,14 @@ class Webhooks:
         deliveries = make_deliveries(classified, credential, key)
         accepted = await self._runtime.ledger.record(deliveries)
         duplicates = results_of(deliveries) - accepted
-        if duplicates or batch.skipped or batch.rejected:
-            self._count(gateway, duplicates, batch.skipped, batch.rejected)
+        self._count(gateway, duplicates, batch.skipped, batch.rejected)
         if shown := message_ids(classified):
             self._runtime.results.remember(shown)
         return _response(gateway, received, accepted, duplicates, batch.rejected)
 
-    def _check(self, request: web.BaseRequest, exchange: Exchange) -> Gateway:
+    def _check(self, request: web.BaseRequest, path: str, exchange: Exchange) -> Gateway:
         """Return the gateway of the path; raises RequestError for what the headers rule out."""
-        gateway = self._gateway(request)
+        gateway = self._gateway(request, path)
         exchange.source = gateway.name
         if request.method not in ("POST", "GET"):  # GET may be a handshake
             raise _method_not_allowed()
@@ -88,9 +88,8 @@ class Webhooks:
         self._bodies.check(request.headers)
         return gateway
 
-    def _gateway(self, request: web.BaseRequest) -> Gateway:
+    def _gateway(self, request: web.BaseRequest, path: str) -> Gateway:
         gateways = self._runtime.snapshot.gateways
-        path = request.raw_path.partition("?")[0]
         gateway = gateways.get(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
         if gateway is None:  # it may have a doubled or trailing slash, or escapes
             root, _, name = "/".join(filter(None, request.path.split("/"))).partition("/")
@@ -101,12 +100,11 @@ class Webhooks:
             )
         return gateway
 
-    async def _receive(self, request: web.BaseRequest) -> ReceivedRequest:
+    async def _receive(self, request: web.BaseRequest, query: str) -> ReceivedRequest:
         headers = request.headers
         body = content = await self._bodies.read(request)
         if is_compressed(headers):
             content = _unpacked(body, self._limits.max_body_bytes)
-        query = request.raw_path.partition("?")[2]
         return ReceivedRequest(body, headers, query, content=content, url=partial(_url, request))
 
     def _classify(self, result: PushResult) -> ClassifiedResult:
@@ -119,13 +117,13 @@ class Webhooks:
         self, gateway: Gateway, duplicates: int, skipped: int, rejected: list[Rejection]
     ) -> None:
         """Count what the ledger does not."""
-        metrics = self._runtime.metrics.webhooks.source(gateway.name)
+        source = self._runtime.metrics.webhooks.source
         if duplicates:
-            metrics.duplicates.inc(duplicates)
+            source(gateway.name).duplicates.inc(duplicates)
         if skipped:
-            metrics.skipped.inc(skipped)
+            source(gateway.name).skipped.inc(skipped)
         for rejection in rejected:
-            metrics.rejected[rejection.reason].inc()
+            source(gateway.name).rejected[rejection.reason].inc()
 
 
 async def _let_send(request: web.BaseRequest) -> None:
