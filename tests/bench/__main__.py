@@ -30,21 +30,25 @@ from tests.support.programs import cpu_seconds, fetch, free_port
 def compare(
     bench: Bench, title: str, requests: str, names: list[str], args: argparse.Namespace
 ) -> None:
-    """Run the servers in turn, several rounds; print medians and ratios."""
+    """Run the servers in turn, several rounds; print medians, and ours by theirs round by round.
+
+    What else the machine does changes in minutes: the two of one round have the same of it.
+    """
     runs: dict[str, list[Run]] = {name: [] for name in names}
-    for _ in range(args.rounds):
-        for name in names:
+    for number in range(args.rounds):
+        for name in names if number % 2 else reversed(names):
             with bench.server(name) as server:
                 bench.load(server, requests, 1)  # warm up
                 runs[name].append(bench.load(server, requests, args.seconds))
     print(f"\n### {title}\n")
-    print("| server | requests/s | ours is | CPU µs a request | p50 ms | p99 ms | errors |")
+    print("| server | requests/s | ours is (each round) | CPU µs each | p50 ms | p99 ms | errors |")
     print("|---|---|---|---|---|---|---|")
-    ours = statistics.median(run.rate for run in runs["ours"])
     for name, each in runs.items():
         middle = Run(*(statistics.median(column) for column in zip(*each, strict=True)))
+        ratios = [ours.rate / run.rate for ours, run in zip(runs["ours"], each, strict=True)]
         print(
-            f"| {name} | {middle.rate:,.0f} | {ours / middle.rate:.2f} × | {middle.cpu:.0f} "
+            f"| {name} | {middle.rate:,.0f} | {statistics.median(ratios):.2f} × "
+            f"({min(ratios):.2f} to {max(ratios):.2f}) | {middle.cpu:.0f} "
             f"| {middle.p50:.1f} | {middle.p99:.1f} | {middle.errors:.0f} |",
             flush=True,
         )

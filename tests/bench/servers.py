@@ -9,7 +9,7 @@ import time
 import urllib.request
 import venv
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -84,7 +84,7 @@ class Bench:
 
     @contextmanager
     def peer(self, name: str) -> Iterator[Server]:
-        """Run one of the peers."""
+        """Run one of the peers, scraped as ours is if it has metrics."""
         port = free_port()
         command = {
             "bare aiohttp": [str(self.python), str(PEERS / "bare_aiohttp.py"), str(port)],
@@ -104,7 +104,9 @@ class Bench:
         }[name]
         with started(command, self.log) as process:
             wait_for(lambda: listens(port), f"{name} listens")
-            yield Server(process, port, "")
+            url = f"http://127.0.0.1:{port}"
+            with scraped(url) if answers(f"{url}/metrics") else nullcontext():
+                yield Server(process, port, "")
 
     def server(self, name: str) -> AbstractContextManager[Server]:
         """Run a server by name."""
