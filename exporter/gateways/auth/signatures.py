@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -80,14 +81,17 @@ class Signature:
 
         Of a compressed body some sign what is sent, and some what is in it.
         """
-        try:
-            return self._check(request, fresh=fresh)
-        except RequestError as refusal:
-            if refusal.reason is not Reason.BAD_SIGNATURE or request.content == request.body:
-                raise
-        return self._check(request.unpacked(), fresh=fresh)
+        found = self._search(request, fresh=fresh)
+        if found is None and request.content != request.body:
+            found = self._search(request.unpacked(), fresh=fresh)
+        if found is None:
+            raise RequestError(
+                Reason.BAD_SIGNATURE, f"No configured key or secret fits {self.expects}."
+            )
+        return found
 
-    def _check(self, request: ReceivedRequest, *, fresh: bool) -> Credential:
+    def _search(self, request: ReceivedRequest, *, fresh: bool) -> Credential | None:
+        """Return the credential that fits; RequestError for what is missing, malformed or old."""
         parts: dict[str, list[str]] = {}
         if self._parts:
             header = request.headers.get(self._parts.header)
@@ -97,29 +101,20 @@ class Signature:
         documents = self._documents(request) if self._documents else (None,)
         if not documents:
             raise missing(self.expects)
-        contexts = [Context(request, parts, document, self._user) for document in documents]
         for known in self._known:
-            if self._fits(known, contexts, fresh=fresh):
-                return known.credential
-        raise RequestError(
-            Reason.BAD_SIGNATURE, f"No configured key or secret fits {self.expects}."
-        )
-
-    def _fits(self, known: Known, contexts: list[Context], *, fresh: bool) -> bool:
-        """Whether every document has a signature by this credential; the first without one ends it.
-
-        Raises RequestError as `_given` does.
-        """
-        for context in contexts:
-            signatures = self._given(context, fresh=fresh)
-            context.secret = known.secret
-            made_over = self._signed.render(context)
-            for one in signatures:  # mostly one: `any` would make a generator for it
-                if known.verifies(one, made_over):
+            for document in documents:
+                context = Context(request, parts, document, self._user, known.secret)
+                if not self._fits(known, context, fresh=fresh):
                     break
             else:
-                return False
-        return True
+                return known.credential
+        return None
+
+    def _fits(self, known: Known, context: Context, *, fresh: bool) -> bool:
+        """Whether there is a signature by this credential; raises RequestError as `_given` does."""
+        signatures = self._given(context, fresh=fresh)
+        signed = self._signed.render(context)
+        return any(map(known.verifies, signatures, repeat(signed)))
 
     def _given(self, context: Context, *, fresh: bool) -> list[bytes]:
         """Return the signatures that are well-formed; RequestError if none is, or if too old."""

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from operator import attrgetter, methodcaller
 from typing import Any
 
 import msgspec
 
 from exporter.gateways.auth.scheme import missing
 from exporter.gateways.gateway import ReceivedRequest
-from exporter.gateways.paths import parse_path, walk
+from exporter.gateways.paths import Path, parse_path, walk
 
 MAX_ALTERNATIVES = 16
 """Values of a repeated part that are tried."""
@@ -48,9 +50,13 @@ class Template:
             if kind is not None:
                 self._pieces.append(_slot(kind, name))
                 self._slots.append((kind, name))
+        self.alternatives: _Slot = self._alternatives
+        """Fills the slots in, once for each value of a part that is repeated."""
         filled = [piece for piece in self._pieces if piece]
         # Many a template is one slot and nothing else: its value is the text as it is.
         self._only = filled[0] if len(filled) == 1 and not isinstance(filled[0], bytes) else None
+        if self._only:
+            self.alternatives = self._only
 
     @property
     def named_slots(self) -> list[tuple[str, str]]:
@@ -69,10 +75,7 @@ class Template:
             [one if isinstance(one, bytes) else one(context)[0] for one in self._pieces]
         )
 
-    def alternatives(self, context: Context) -> list[bytes]:
-        """Fill the slots in, once for each value of a part that is repeated."""
-        if self._only:
-            return self._only(context)[:MAX_ALTERNATIVES]
+    def _alternatives(self, context: Context) -> list[bytes]:
         texts = [b""]
         for piece in self._pieces:
             values = [piece] if isinstance(piece, bytes) else piece(context)
@@ -110,31 +113,31 @@ def _slot(kind: str, name: str | None) -> _Slot:
     if kind == "header":
         check_header(name)
     where = _WHERE[kind].format(name)
-    find = _finder(kind, name)
+    place = _PLACES[kind]
+    look = partial(_scalar, parse_path(name)) if kind == "body" else methodcaller("get", name)
 
     def fill(context: Context) -> list[bytes]:
-        found = find(context)
+        found = look(place(context))
         if not found:
             raise missing(where)
         if isinstance(found, str):
             return [found.encode("utf-8", "surrogateescape")]
-        return [value.encode("utf-8", "surrogateescape") for value in found]
+        return [value.encode("utf-8", "surrogateescape") for value in found[:MAX_ALTERNATIVES]]
 
     return fill
 
 
-def _finder(kind: str, name: str) -> Callable[[Context], str | Sequence[str] | None]:
-    if kind == "header":
-        return lambda context: context.request.headers.get(name)
-    if kind == "query":
-        return lambda context: context.request.query.get(name)
-    if kind == "part":
-        return lambda context: context.parts.get(name)
-    path = parse_path(name)
-    return lambda context: _scalar(walk(context.document, path))
+_PLACES: Mapping[str, Callable[[Context], Any]] = {
+    "header": attrgetter("request.headers"),
+    "query": attrgetter("request.query"),
+    "part": attrgetter("parts"),
+    "body": attrgetter("document"),
+}
+"""What a name is looked up in."""
 
 
-def _scalar(value: Any) -> str | None:
+def _scalar(path: Path, document: Any) -> str | None:
+    value = walk(document, path)
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     return str(value) if type(value) in (int, float) else None
