@@ -4,9 +4,10 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
-from urllib.parse import parse_qs, unquote, urlencode
+from urllib.parse import parse_qs, unquote
 
-from multidict import CIMultiDict
+from multidict import CIMultiDict, MultiDict
+from yarl import URL
 
 from exporter.canonical import canonical_code
 from exporter.classification.classifier import Classifier
@@ -127,8 +128,9 @@ def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Sig
     if as_record(body):
         raise ConfigurationError("a record is redacted, so that no signature fits it any more")
     headers = CIMultiDict(dict(_header(text) for text in options.header))
-    query = urlencode({"sign": _sign(options.sign)}) if options.sign else ""
-    query = "&".join(filter(None, (options.query.rpartition("?")[2], query)))
+    query = MultiDict(URL.build(query_string=options.query.rpartition("?")[2], encoded=True).query)
+    if options.sign:
+        query.add("sign", _sign(options.sign))
     return verify(_candidates(known, body), ReceivedRequest(body, headers, query))
 
 

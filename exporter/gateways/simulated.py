@@ -171,7 +171,7 @@ class DescribedSigner:
                 if kind != "body" or name not in document or value is now:
                     places[kind][name] = value
         context = Context(
-            ReceivedRequest(body, headers, urlencode(query)),
+            ReceivedRequest(body, headers, query),
             {name: [value] for name, value in parts.items()},
             document,
             auth.user,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-from urllib.parse import urlencode
 
 import msgspec
 
@@ -30,7 +29,7 @@ class Payload(NamedTuple):
 
     def request(self) -> ReceivedRequest:
         """Return the request, as far as it is known."""
-        query = urlencode({"channel": self.channel}) if self.channel else ""
+        query = {"channel": self.channel} if self.channel else {}
         return ReceivedRequest(self.body, {"Content-Type": self.content_type}, query)
 
 
@@ -108,7 +107,7 @@ def verify(gateways: Sequence[Gateway], request: ReceivedRequest) -> Signature:
 
     A line end that an editor or a shell added to the body is forgiven.
     """
-    cut = ReceivedRequest(request.body.rstrip(b"\r\n"), request.headers, request.query_string)
+    cut = ReceivedRequest(request.body.rstrip(b"\r\n"), request.headers, request.query)
     verdicts = [_verify(gateway, one) for one in (request, cut) for gateway in gateways]
     return min(verdicts, key=_says_little)
 

@@ -52,11 +52,11 @@ class Webhooks:
 
     async def handle(self, request: web.BaseRequest, exchange: Exchange) -> web.Response:
         """Take a request as far as its response; raises RequestError for whatever is wrong."""
-        path, _, query = request.raw_path.partition("?")
-        gateway = self._check(request, path, exchange)
+        gateway = self._check(request, exchange)
         if hdrs.EXPECT in request.headers and request.version >= HttpVersion11:
             await _let_send(request)
-        received = exchange.received = await self._receive(request, query)
+        body = await self._bodies.read(request)
+        received = exchange.received = self._received(request, body)
         handshake = gateway.handshake(received)
         if handshake is not None:
             return echo(handshake)
@@ -77,9 +77,9 @@ class Webhooks:
             self._runtime.results.remember(shown)
         return _response(gateway, received, accepted, duplicates, batch.rejected)
 
-    def _check(self, request: web.BaseRequest, path: str, exchange: Exchange) -> Gateway:
+    def _check(self, request: web.BaseRequest, exchange: Exchange) -> Gateway:
         """Return the gateway of the path; raises RequestError for what the headers rule out."""
-        gateway = self._gateway(request, path)
+        gateway = self._gateway(request)
         exchange.source = gateway.name
         if request.method not in ("POST", "GET"):  # GET may be a handshake
             raise _method_not_allowed()
@@ -88,8 +88,9 @@ class Webhooks:
         self._bodies.check(request.headers)
         return gateway
 
-    def _gateway(self, request: web.BaseRequest, path: str) -> Gateway:
+    def _gateway(self, request: web.BaseRequest) -> Gateway:
         gateways = self._runtime.snapshot.gateways
+        path = request.raw_path.partition("?")[0]
         gateway = gateways.get(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
         if gateway is None:  # it may have a doubled or trailing slash, or escapes
             root, _, name = "/".join(filter(None, request.path.split("/"))).partition("/")
@@ -100,12 +101,14 @@ class Webhooks:
             )
         return gateway
 
-    async def _receive(self, request: web.BaseRequest, query: str) -> ReceivedRequest:
+    def _received(self, request: web.BaseRequest, body: bytes) -> ReceivedRequest:
         headers = request.headers
-        body = content = await self._bodies.read(request)
+        content = body
         if is_compressed(headers):
             content = _unpacked(body, self._limits.max_body_bytes)
-        return ReceivedRequest(body, headers, query, content=content, url=partial(_url, request))
+        return ReceivedRequest(
+            body, headers, request.query, content=content, url=partial(_url, request)
+        )
 
     def _classify(self, result: PushResult) -> ClassifiedResult:
         meaning = self._runtime.snapshot.classifier.classify(result)

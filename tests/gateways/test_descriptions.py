@@ -299,8 +299,8 @@ def test_required_parameters(tmp_path: Path) -> None:
     rules = '[require]\nquery = { app = ["1", "2"] }\nheader = { X = ["y"] }\n'
     text = f'[auth]\nscheme = "none"\n{rules}{CODE}'
     gateway = load(tmp_path, text)
-    cases = {"app=1": None, "app=3": "bad_signature", "": "missing_credentials"}
-    for query, reason in cases.items():
+    cases = [({"app": "1"}, None), ({"app": "3"}, "bad_signature"), ({}, "missing_credentials")]
+    for query, reason in cases:
         found = None
         try:
             gateway.authenticate(ReceivedRequest(b"", {"X": "y"}, query))
@@ -308,7 +308,7 @@ def test_required_parameters(tmp_path: Path) -> None:
             found = refusal.reason.value
         assert found == reason
     with pytest.raises(RequestError, match="header"):
-        gateway.authenticate(ReceivedRequest(b"", {}, "app=1"))
+        gateway.authenticate(ReceivedRequest(b"", {}, {"app": "1"}))
 
 
 def test_explain_shows_what_each_path_gave(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -21,7 +20,7 @@ LINES = "application/x-ndjson"
 
 def decode(gateway: str, body: bytes, channel: str | None = None, content_type: str = "") -> Batch:
     """Decode a body as a gateway does."""
-    query = urlencode({"channel": channel}) if channel is not None else ""
+    query = {} if channel is None else {"channel": channel}
     return GATEWAYS[gateway].decode(ReceivedRequest(body, {"Content-Type": content_type}, query))
 
 

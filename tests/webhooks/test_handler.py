@@ -60,6 +60,28 @@ async def outcome(exporter: Exporter, source: str, status: str) -> float:
     return (await exporter.series("push_webhook_requests_total"))[source, status]
 
 
+@pytest.mark.parametrize(
+    ("query", "channel"),
+    [
+        (b"channel=HMS&channel=IOS", "huawei"),
+        (b"%63hannel=H%4dS", "huawei"),
+        (b"&=&channel=+HMS", "huawei"),
+        (b"channel", "mps"),
+        *((b"channel=" + bad, "other") for bad in (b"%ff", b"%4", b"%zz")),
+    ],
+)
+async def test_parameters_of_the_query(
+    exporter: Exporter, keys: KeyPair, query: bytes, channel: str
+) -> None:
+    """Escapes are read as UTF-8, nothing is refused, and the first of a name counts."""
+    body = callback("2")
+    target = b"%s?%s&sign=%s" % (MPS.encode(), query, url_sign(keys.sign(body)).encode())
+    head = b"Host: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    answered = await exporter.exchange(b"POST %s HTTP/1.1\r\n%s%s" % (target, head, body))
+    assert answered.startswith(b"HTTP/1.1 200 ")
+    assert {series[0] for series in await exporter.counted()} == {channel}
+
+
 async def test_signed_callback_is_counted(exporter: Exporter, keys: KeyPair) -> None:
     """A callback with a good signature becomes a count under its channel and severity."""
     body = callback("2", "Acked", extInfo={"adToken": "x", "osType": "ios"})
