@@ -50,7 +50,7 @@ class Classifier:
     def decide(self, result: PushResult) -> Decision:
         """Find what the result means, and by which rules."""
         if result.hint and (hint := result.hint.strip()):
-            channel = self._channels.get(hint) or self.channel(hint)  # mostly spelled as we know it
+            channel = self.channel(hint)
             if channel is None:
                 unknown = ClassifiedResult.unknown(OTHER, result.code)
                 return unknown, "unknown_hint", "one_row"
