@@ -52,7 +52,7 @@ async def test_rejected_calls_are_kept_and_others_are_not(
     async with started(make_settings(record=folder)) as exporter:
         assert await signed(exporter, keys, b'{"statusCode": "2"}') == 200
         assert await signed(exporter, keys, b'{"statusCode": "4242"}') == 200
-        assert await signed(exporter, keys, BAD, "&channel=IOS") == 400
+        assert await signed(exporter, keys, BAD, "&channel=IOS&channel=HMS") == 400
         assert await signed(exporter, keys, b'{"statusCode"') == 400
         status, _ = await exporter.results(b'[{"code": 2}, {"code": true, "token": "xyz"}]')
         assert status == 200
