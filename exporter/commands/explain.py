@@ -3,8 +3,8 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable
-from urllib.parse import parse_qs, unquote
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
 
 from multidict import CIMultiDict, MultiDict
 from yarl import URL
@@ -128,7 +128,7 @@ def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Sig
     if as_record(body):
         raise ConfigurationError("a record is redacted, so that no signature fits it any more")
     headers = CIMultiDict(dict(_header(text) for text in options.header))
-    query = MultiDict(URL.build(query_string=options.query.rpartition("?")[2], encoded=True).query)
+    query = MultiDict(_query(options.query))
     if options.sign:
         query.add("sign", _sign(options.sign))
     return verify(_candidates(known, body), ReceivedRequest(body, headers, query))
@@ -155,7 +155,12 @@ def _sign(text: str) -> str:
     """Take the value of `sign` out of a URL or a query, or for what it is."""
     if "sign=" not in text:
         return unquote(text)
-    return parse_qs(text.rpartition("?")[2]).get("sign", [""])[0]
+    return _query(text).get("sign", "")
+
+
+def _query(text: str) -> Mapping[str, str]:
+    """Parse the query of a URL, or one by itself, as aiohttp does when it arrives."""
+    return URL.build(query_string=text.rpartition("?")[2], encoded=True).query
 
 
 def add_tables(parser: argparse.ArgumentParser) -> None:

@@ -32,7 +32,8 @@ def compare(
 ) -> None:
     """Run the servers in turn, several rounds; print medians, and ours by theirs round by round.
 
-    What else the machine does changes in minutes: the two of one round have the same of it.
+    The servers of a round run one soon after another, so that they share most of what else the
+    machine does.
     """
     runs: dict[str, list[Run]] = {name: [] for name in names}
     for number in range(args.rounds):

@@ -91,7 +91,11 @@ class Signature:
         return found
 
     def _search(self, request: ReceivedRequest, *, fresh: bool) -> Credential | None:
-        """Return the credential that fits; RequestError for what is missing, malformed or old."""
+        """Return the credential by which every document has a signature, or None.
+
+        The first document without one ends it: there may be thousands. Raises RequestError for
+        what is missing, malformed or too old.
+        """
         parts: dict[str, list[str]] = {}
         if self._parts:
             header = request.headers.get(self._parts.header)

@@ -50,13 +50,9 @@ class Template:
             if kind is not None:
                 self._pieces.append(_slot(kind, name))
                 self._slots.append((kind, name))
-        self.alternatives: _Slot = self._alternatives
-        """Fills the slots in, once for each value of a part that is repeated."""
         filled = [piece for piece in self._pieces if piece]
         # Many a template is one slot and nothing else: its value is the text as it is.
         self._only = filled[0] if len(filled) == 1 and not isinstance(filled[0], bytes) else None
-        if self._only:
-            self.alternatives = self._only
 
     @property
     def named_slots(self) -> list[tuple[str, str]]:
@@ -75,7 +71,10 @@ class Template:
             [one if isinstance(one, bytes) else one(context)[0] for one in self._pieces]
         )
 
-    def _alternatives(self, context: Context) -> list[bytes]:
+    def alternatives(self, context: Context) -> list[bytes]:
+        """Fill the slots in, once for each value of a part that is repeated."""
+        if self._only:
+            return self._only(context)
         texts = [b""]
         for piece in self._pieces:
             values = [piece] if isinstance(piece, bytes) else piece(context)
