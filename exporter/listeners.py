@@ -14,9 +14,9 @@ from typing import cast
 import structlog
 from aiohttp import web
 
-from exporter import tls
 from exporter.admin.app import make_admin_app
 from exporter.admin.protocol import AdminConnection
+from exporter.configuration import tls
 from exporter.errors import ConfigurationError
 from exporter.reasons import Reason
 from exporter.runtime import Runtime

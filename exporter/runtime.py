@@ -10,6 +10,7 @@ from typing import Self
 import structlog
 
 from exporter.classification.unknown_codes import UnknownCodes
+from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
 from exporter.gateways.matches import CodeMatches
 from exporter.ledger.ledger import Count, Ledger
@@ -17,7 +18,6 @@ from exporter.ledger.stores import make_store
 from exporter.metrics import Metrics
 from exporter.result_metrics import ResultsCollector
 from exporter.results import Series
-from exporter.settings import Settings
 from exporter.snapshot import Snapshot, load_snapshot
 
 VERSION = version("push-result-exporter")

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import structlog
 
 from exporter import systemd
+from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
 from exporter.listeners import admin_listener, bind, ingest_listener
 from exporter.preflight import preflight
 from exporter.runtime import VERSION, Runtime
-from exporter.settings import Settings
 from exporter.webhooks.limits import Limits
 
 log = structlog.get_logger()

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import Tables, load_tables
+from exporter.configuration.passwords import Passwords, load_passwords
+from exporter.configuration.settings import Settings
+from exporter.configuration.tls import load_tls
 from exporter.gateways.registry import Gateways, channels_of, load_gateways
-from exporter.passwords import Passwords, load_passwords
-from exporter.settings import Settings
-from exporter.tls import load_tls
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from exporter.settings import Settings, load_settings
+from exporter.configuration.settings import Settings, load_settings
 from tests.support.exporter import (
     SECRET,
     TOKEN,

@@ -13,8 +13,8 @@ import promql_parser
 import pytest
 import yaml
 
+from exporter.configuration.settings import Settings
 from exporter.reasons import ItemReason, Reason
-from exporter.settings import Settings
 from tests.support import docs
 from tests.support.exporter import Exporter, KeyPair
 from tests.support.markdown import (

@@ -9,7 +9,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
-from exporter.files import data_folder
+from exporter.configuration.files import data_folder
 
 _Tokens = Sequence[Token]
 _Values = dict[str, Any]

@@ -19,8 +19,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from exporter.canonical import canonical_code
+from exporter.configuration.files import data_folder, in_words_of_toml, read_toml
 from exporter.errors import ConfigurationError, did_you_mean
-from exporter.files import data_folder, in_words_of_toml, read_toml
 from exporter.results import Category, Retry, Severity
 
 GATEWAY = "mps"

@@ -4,8 +4,8 @@ import argparse
 import json
 import sys
 
+from exporter.configuration.settings import load_settings
 from exporter.ledger.stores import ledger_address
-from exporter.settings import load_settings
 from exporter.snapshot import load_snapshot
 
 

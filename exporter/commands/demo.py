@@ -18,11 +18,11 @@ from exporter.commands.receipts import receipts
 from exporter.commands.sender import Call, Progress, Summary, send
 from exporter.commands.simulator import GATEWAY, results, signed_call
 from exporter.commands.traffic import report, run, show
+from exporter.configuration.settings import Settings, load_settings
 from exporter.gateways.mps import ACKNOWLEDGED, signer
 from exporter.gateways.simulated import DescribedSigner
 from exporter.logs import configure_logs
 from exporter.server import Ports, running
-from exporter.settings import Settings, load_settings
 
 RECEIPTS, RECEIPTS_OF = "mipush-receipts", "MIUI"
 """The shipped gateway that sends receipts, and MPS's word for the channel of the pushes."""

@@ -7,9 +7,9 @@ import msgspec
 from exporter.classification.classifier import ChannelRule
 from exporter.classification.codespace import RowRule
 from exporter.classification.explain import Meaning, Row, Why
+from exporter.configuration.settings import Settings
 from exporter.gateways.found import ItemTrace
 from exporter.gateways.trace import Explanation, Signature
-from exporter.settings import Settings
 
 MAX_REJECTED = 100
 """Items that are listed by name; the rest is counted."""

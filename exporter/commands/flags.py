@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_settings import CliSettingsSource
 
-from exporter.settings import Settings
+from exporter.configuration.settings import Settings
 
 
 def add_flags(parser: argparse.ArgumentParser) -> CliSettingsSource[Settings]:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from exporter.configuration.settings import ENV_PREFIX, Settings, split_list
 from exporter.errors import ConfigurationError
 from exporter.gateways.described import Described
 from exporter.gateways.gateway import Gateway
 from exporter.gateways.registry import Gateways, find_gateway, load_gateways
 from exporter.gateways.sending import Signer
 from exporter.gateways.simulated import DescribedSigner
-from exporter.settings import ENV_PREFIX, Settings, split_list
 
 _PATHS = TypeAdapter(tuple[Path, ...])
 _CREDENTIALS = ("mps_public_key_files", "results_secret_files", "results_token_files")

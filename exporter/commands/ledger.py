@@ -11,10 +11,10 @@ from exporter.commands.flags import add_flags
 from exporter.commands.output import print_json
 from exporter.commands.progress import ProgressLine, bar
 from exporter.commands.traffic import run
+from exporter.configuration.settings import Settings, load_settings
 from exporter.errors import ConfigurationError
 from exporter.ledger.sql import definition
 from exporter.ledger.stores import ledger_address
-from exporter.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from exporter.ledger.administration import Administration, Instance

@@ -5,8 +5,8 @@ import gc
 
 from exporter import server
 from exporter.commands.traffic import run
+from exporter.configuration.settings import load_settings
 from exporter.logs import configure_logs
-from exporter.settings import load_settings
 
 
 def serve(options: argparse.Namespace) -> int:

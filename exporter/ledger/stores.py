@@ -3,10 +3,10 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
 from exporter.ledger.sqlite import SqliteStore
 from exporter.ledger.store import Store
-from exporter.settings import Settings
 
 if TYPE_CHECKING:
     from exporter.ledger.address import Address

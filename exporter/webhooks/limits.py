@@ -7,9 +7,9 @@ from typing import Self
 
 from aiohttp import web
 
+from exporter.configuration.settings import Settings
 from exporter.errors import RequestError
 from exporter.reasons import Reason
-from exporter.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.settings import load_settings
+from exporter.configuration.settings import load_settings
+from tests.configuration.test_tls import make_certificate
 from tests.support.exporter import MakeSettings, started
 from tests.support.passwords import PASSWORD, USER, write_users
 from tests.support.programs import free_port, program
-from tests.test_tls import make_certificate
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.configuration.settings import Settings
 from exporter.runtime import VERSION
-from exporter.settings import Settings
+from tests.configuration.test_tls import make_certificate
 from tests.deploy.test_deploy import DEPLOY, checked, tool
 from tests.support.chart_values import chart_values
 from tests.support.exporter import MakeSettings, started
@@ -22,7 +23,6 @@ from tests.support.helm import CHART, IMAGE, SETS, Manifest, Release, helm, rele
 from tests.support.passwords import PASSWORD, USER, write_users
 from tests.support.programs import free_port, program, unavailable
 from tests.support.rules import RULES
-from tests.test_tls import make_certificate
 
 HOME = "/opt/push-result-exporter"
 

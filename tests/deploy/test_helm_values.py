@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.settings import ENV_PREFIX
+from exporter.configuration.settings import ENV_PREFIX
 from tests.deploy.test_deploy import DEPLOY, checked
 from tests.support.helm import CHART, IMAGE, Manifest, Release, helm, released
 from tests.support.programs import program

@@ -15,10 +15,10 @@ from structlog.processors import format_exc_info
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from exporter.configuration.settings import load_settings
 from exporter.gateways.auth.public_keys import load_private_key
 from exporter.gateways.mps import sign
 from exporter.reasons import ItemReason, Reason
-from exporter.settings import load_settings
 from tests.support.exporter import TOKEN, Exporter, KeyPair, started
 
 settings.register_profile(

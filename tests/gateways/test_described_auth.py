@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from exporter.configuration.settings import load_settings
 from exporter.errors import RequestError
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.gateways.registry import load_gateways
-from exporter.settings import load_settings
 from tests.support.exporter import KeyPair
 from tests.support.senders import hmac, openssl
 

@@ -14,11 +14,11 @@ from exporter.classification import explain
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import CHANNELS, load_tables
 from exporter.commands.explain_text import render_json, render_text
+from exporter.configuration.settings import load_settings
 from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways import trace
 from exporter.gateways.registry import find_gateway
 from exporter.gateways.trace import Explanation, Payload, Signature
-from exporter.settings import load_settings
 from tests.support.gateways import unsigned_gateways
 
 GATEWAYS = unsigned_gateways()

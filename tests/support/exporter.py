@@ -14,9 +14,9 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter.configuration.settings import Settings
 from exporter.runtime import Runtime
 from exporter.server import running
-from exporter.settings import Settings
 from exporter.webhooks.limits import Limits
 
 

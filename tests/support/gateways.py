@@ -1,7 +1,7 @@
 """Gateways without an exporter around them."""
 
+from exporter.configuration.settings import load_settings
 from exporter.gateways.registry import Gateways, load_gateways
-from exporter.settings import load_settings
 
 
 def unsigned_gateways() -> Gateways:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from exporter.settings import Settings, load_settings
+from exporter.configuration.settings import Settings, load_settings
 from tests.support.exporter import KeyPair, url_sign
 
 RECIPES = Path(__file__).parents[2] / "deploy/gateways"

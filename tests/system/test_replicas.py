@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import pytest
 
-from exporter.settings import Settings as ExporterSettings
+from exporter.configuration.settings import Settings as ExporterSettings
+from tests.configuration.test_tls import Certificate, make_certificate
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import (
     ExporterProcess,
@@ -41,7 +42,6 @@ from tests.support.traffic import (
     signed_calls,
 )
 from tests.system.test_prometheus import QUERY, ask
-from tests.test_tls import Certificate, make_certificate
 
 pytestmark = pytest.mark.load
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from exporter.configuration.files import read_lines
 from exporter.errors import ConfigurationError, RequestError
-from exporter.files import read_lines
 from exporter.gateways.auth import tokens
 from exporter.gateways.auth.public_keys import load_public_keys
 from exporter.gateways.auth.scheme import Authenticator, Scheme

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512, HashAlgorithm
 
+from exporter.configuration.files import read_bytes
 from exporter.errors import ConfigurationError
-from exporter.files import read_bytes
 
 _PKCS1 = padding.PKCS1v15()
 _HASHES: Mapping[str, HashAlgorithm] = {

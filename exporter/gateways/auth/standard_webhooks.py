@@ -11,8 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from exporter.configuration.files import read_lines
 from exporter.errors import ConfigurationError, RequestError
-from exporter.files import read_lines
 from exporter.gateways.auth.encodings import decode_base64
 from exporter.gateways.auth.scheme import credential_of, missing
 from exporter.gateways.auth.timestamps import check_timestamp

@@ -5,8 +5,8 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from exporter.configuration.files import read_lines
 from exporter.errors import RequestError
-from exporter.files import read_lines
 from exporter.gateways.auth.scheme import credential_of, missing
 from exporter.gateways.gateway import Credential, ReceivedRequest
 from exporter.reasons import Reason

@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from exporter.commands.flags import add_flags
+from exporter.configuration.settings import Settings, load_settings
 from exporter.errors import ConfigurationError
-from exporter.settings import Settings, load_settings
 
 DEFAULTS: dict[str, object] = {
     "INGEST_HOST": "0.0.0.0",

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+from exporter.configuration.tls import follow, load_tls
 from exporter.errors import ConfigurationError
-from exporter.tls import follow, load_tls
 
 
 class Certificate(NamedTuple):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from exporter.files import data_folder
+from exporter.configuration.files import data_folder
 
 
 def test_a_checkout_has_its_data_beside_the_package() -> None:

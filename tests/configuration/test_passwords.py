@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.configuration.passwords import Passwords, load_passwords
 from exporter.errors import ConfigurationError
-from exporter.passwords import Passwords, load_passwords
 
 PASSWORD = "tr0ub4dor:&3"  # with a colon, which ends only the user's name
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import bcrypt
 
+from exporter.configuration.files import read_lines
 from exporter.errors import ConfigurationError
-from exporter.files import read_lines
 
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 

@@ -19,8 +19,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from exporter.configuration.files import read_toml
 from exporter.errors import ConfigurationError
-from exporter.files import read_toml
 
 ENV_PREFIX = "PUSH_EXPORTER_"
 

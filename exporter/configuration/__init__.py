@@ -1,0 +1,1 @@
+"""What an operator writes: settings, and the files that they name, read and checked."""
