@@ -1,10 +1,136 @@
-"""The two ways in which input from outside is refused, and a help for their messages."""
+"""Why a request is refused or an item is rejected, and the exceptions that carry it."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from enum import StrEnum
+from typing import Any, Self
 
-from exporter.reasons import Reason
+UNROUTED = "unknown"
+"""The label `source` of requests to no gateway, so that none can have this name."""
+
+
+class Reason(StrEnum):
+    """Why a request is refused: the `error` of its response, and the label `status`.
+
+    `status` is the HTTP status, `meaning` the sentence of the manual, `retry_after` the seconds
+    after which the request may be sent again (None: not as it is), and `closes` says whether the
+    connection ends with the response, since the rest of the body is not read.
+    """
+
+    status: int
+    meaning: str
+    retry_after: int | None
+    closes: bool
+
+    def __new__(
+        cls,
+        value: str,
+        status: int = 0,  # defaults, since looking a member up by its value is a call, too
+        meaning: str = "",
+        retry_after: int | None = None,
+        closes: bool = False,
+    ) -> Self:
+        """Make a member; the value is the public word."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.status = status
+        member.meaning = meaning
+        member.retry_after = retry_after
+        member.closes = closes
+        return member
+
+    MALFORMED_BODY = (
+        "malformed_body",
+        400,
+        "the body is cut off, not UTF-8, not in the format, or has over 10,000 bad items",
+    )
+    INVALID_RESULTS = (
+        "invalid_results",
+        400,
+        "not one item is a result; the response lists why",
+    )
+    MALFORMED_REQUEST = ("malformed_request", 400, "not HTTP/1.1", None, True)
+    MISSING_CREDENTIALS = (
+        "missing_credentials",
+        401,
+        "the request has no credentials of a scheme that is configured for this webhook",
+    )
+    BAD_SIGNATURE = ("bad_signature", 401, "no configured key, token or secret fits")
+    STALE_TIMESTAMP = (
+        "stale_timestamp",
+        401,
+        "the signed timestamp is too far from the exporter's clock: compare both clocks",
+    )
+    NOT_FOUND = ("not_found", 404, "no webhook has this path")
+    METHOD_NOT_ALLOWED = ("method_not_allowed", 405, "results are posted")
+    BODY_TIMEOUT = (
+        "body_timeout",
+        408,
+        "the body took longer than BODY_TIMEOUT_SECONDS",
+        None,
+        True,
+    )
+    CONFLICT = (
+        "conflict",
+        409,
+        "this webhook-id came before with another body; a changed body needs an id of its own",
+    )
+    TOO_LARGE = (
+        "too_large",
+        413,
+        "the body is larger than MAX_BODY_BYTES, as sent or unpacked",
+        None,
+        True,
+    )
+    UNSUPPORTED_ENCODING = (
+        "unsupported_encoding",
+        415,
+        "the Content-Encoding is not gzip; send the body so, or plain",
+        None,
+        True,
+    )
+    INTERNAL_ERROR = ("internal_error", 500, "a fault of the exporter: its log has the traceback")
+    OVERLOADED = (
+        "overloaded",
+        503,
+        "MAX_PENDING_RESULTS items wait for their commit, or too many bytes of bodies are arriving",
+        2,
+    )
+    LEDGER_UNAVAILABLE = (
+        "ledger_unavailable",
+        503,
+        "nothing can be stored now: /-/ready and the log say why",
+        2,
+    )
+    DRAINING = ("draining", 503, "the exporter is stopping", 2, True)
+
+    @property
+    def of_exporter(self) -> bool:
+        """Whether the state of the exporter is the reason, and not what the request holds."""
+        return self.status >= 500  # noqa: PLR2004 - HTTP's own line between the two
+
+
+class ItemReason(StrEnum):
+    """Why an item of a request is rejected, with the sentence of the manual."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str = "") -> Self:
+        """Make a member; the value is the public word."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    CODE_MISSING = ("code_missing", "there is no status code")
+    CODE_NULL = ("code_null", "the status code is null, where a description gives its path")
+    CODE_INVALID = ("code_invalid", "the code is neither an integer nor a text that makes a name")
+    CHANNEL_INVALID = ("channel_invalid", "the channel is not text")
+    COUNT_INVALID = ("count_invalid", "the count is not an integer from 1 to 1,000,000,000")
+    ID_INVALID = ("id_invalid", "the id is not text or an integer, or longer than 256 characters")
+    MESSAGE_INVALID = ("message_invalid", "the message is not text")
+    NOT_AN_OBJECT = ("not_an_object", "the item is not a JSON object")
+    MALFORMED_JSON = ("malformed_json", "the item is not JSON")
 
 
 class ConfigurationError(ValueError):

@@ -17,8 +17,7 @@ from aiohttp import web
 from exporter.admin.app import make_admin_app
 from exporter.admin.protocol import AdminConnection
 from exporter.configuration import tls
-from exporter.errors import ConfigurationError
-from exporter.reasons import Reason
+from exporter.errors import ConfigurationError, Reason
 from exporter.runtime import Runtime
 from exporter.webhooks.app import ingest_server
 from exporter.webhooks.limits import Limits

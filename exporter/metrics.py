@@ -13,8 +13,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from exporter.gateways.gateway import UNROUTED
-from exporter.reasons import ItemReason, Reason
+from exporter.errors import UNROUTED, ItemReason, Reason
 
 RESULTS = "push_results_total"
 CODE_INFO = "push_code_info"

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from exporter.configuration.settings import Settings
-from exporter.reasons import ItemReason, Reason
+from exporter.errors import ItemReason, Reason
 from tests.support import docs
 from tests.support.exporter import Exporter, KeyPair
 from tests.support.markdown import (

@@ -18,9 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import GATEWAY, OTHER, load_tables
+from exporter.errors import ItemReason, Reason
 from exporter.ledger.ledger import Count
 from exporter.metrics import Metrics
-from exporter.reasons import ItemReason, Reason
 from exporter.result_metrics import ResultsCollector
 from exporter.results import PushResult, Series, Severity
 from exporter.text import printable

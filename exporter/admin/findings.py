@@ -22,8 +22,8 @@ from exporter.classification.alerts import (
     AlertName,
 )
 from exporter.classification.tables import OTHER
+from exporter.errors import Reason
 from exporter.gateways.matches import FIRST_ITEMS
-from exporter.reasons import Reason
 from exporter.results import ClassifiedResult, Series
 from exporter.runtime import Runtime
 

@@ -13,7 +13,7 @@ from exporter.admin.rendering import root_of
 from exporter.admin.status_codes import guidance
 from exporter.classification.alerts import ACCEPTED, AlertName, alerts_for
 from exporter.classification.classifier import Classifier
-from exporter.reasons import Reason
+from exporter.errors import Reason
 from exporter.results import ClassifiedResult
 from exporter.runtime import Runtime
 

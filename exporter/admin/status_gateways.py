@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from exporter.admin.history import History
-from exporter.gateways.gateway import UNROUTED
-from exporter.reasons import ItemReason, Reason
+from exporter.errors import UNROUTED, ItemReason, Reason
 from exporter.runtime import Runtime
 
 ACCEPTED = "accepted"

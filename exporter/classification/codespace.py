@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Literal
 
-from exporter.canonical import canonical_code
 from exporter.classification.tables import HTTP_ERRORS, CodeRow, CodeTable
-from exporter.results import ClassifiedResult, Series
+from exporter.results import ClassifiedResult, Series, canonical_code
 
 _PUNCTUATION = re.compile(r"[\W_]+")
 _MAX_MESSAGE = 1000  # more than any vendor's message; bounds the work on a hostile one

@@ -2,14 +2,13 @@
 
 import msgspec
 
-from exporter.canonical import canonical_code
 from exporter.classification.alerts import Alert, alerts_for
 from exporter.classification.classifier import ChannelRule, Classifier
 from exporter.classification.codespace import RowRule
 from exporter.classification.tables import OTHER
 from exporter.errors import ConfigurationError
 from exporter.redaction import redact_text
-from exporter.results import ClassifiedResult, PushResult, Series
+from exporter.results import ClassifiedResult, PushResult, Series, canonical_code
 
 _MAX_HINT = 100
 

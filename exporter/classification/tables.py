@@ -18,10 +18,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from exporter.canonical import canonical_code
 from exporter.configuration.files import data_folder, in_words_of_toml, read_toml
 from exporter.errors import ConfigurationError, did_you_mean
-from exporter.results import Category, Retry, Severity
+from exporter.results import Category, Retry, Severity, canonical_code
 
 GATEWAY = "mps"
 """The channel whose table holds the common codes."""

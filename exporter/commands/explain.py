@@ -9,7 +9,6 @@ from urllib.parse import unquote
 from multidict import CIMultiDict, MultiDict
 from yarl import URL
 
-from exporter.canonical import canonical_code
 from exporter.classification.classifier import Classifier
 from exporter.classification.explain import explain_code
 from exporter.classification.tables import Tables, load_tables
@@ -21,6 +20,7 @@ from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, channels_of, recognize
 from exporter.gateways.trace import Explanation, Payload, Signature, explain_payload, verify
 from exporter.records.record import Captured, as_record, read_whole
+from exporter.results import canonical_code
 
 
 def add_explain(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from xxhash import xxh3_64_intdigest
 
-from exporter.errors import RequestError
+from exporter.errors import Reason, RequestError
 from exporter.gateways.auth.described import build_authenticator, check_required
 from exporter.gateways.body import BodyReader
 from exporter.gateways.description import Description
@@ -19,7 +19,6 @@ from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedReque
 from exporter.gateways.generic import webhook_key
 from exporter.gateways.readings import reader_of
 from exporter.gateways.text import MALFORMED, lines_of, naming_content_type, text_of
-from exporter.reasons import Reason
 from exporter.results import Batch
 
 _HANDSHAKE = re.compile(r"[A-Za-z0-9_-]{1,256}", re.ASCII)

@@ -9,9 +9,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.configuration.files import data_folder, in_words_of_toml, read_toml
-from exporter.errors import ConfigurationError, did_you_mean
+from exporter.errors import UNROUTED, ConfigurationError, did_you_mean
 from exporter.gateways.description import TABLES, Description
-from exporter.gateways.gateway import UNROUTED
 
 KIND = "gateway description"
 

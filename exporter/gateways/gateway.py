@@ -8,9 +8,6 @@ import msgspec
 
 from exporter.results import Batch
 
-UNROUTED = "unknown"
-"""The label `source` of requests to no gateway, so that none can have this name."""
-
 
 class ReceivedRequest:
     """A request within its bounds, before anything in it is believed."""

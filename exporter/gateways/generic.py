@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from xxhash import xxh3_64_intdigest
 
-from exporter.errors import RequestError
+from exporter.errors import ItemReason, RequestError
 from exporter.gateways.auth import standard_webhooks
 from exporter.gateways.auth.scheme import Authenticator, Scheme
 from exporter.gateways.auth.standard_webhooks import StandardWebhooks, load_secrets
@@ -33,7 +33,6 @@ from exporter.gateways.text import (
     problem_of,
     text_of,
 )
-from exporter.reasons import ItemReason
 from exporter.results import Batch, PushResult
 
 NAME = "results"

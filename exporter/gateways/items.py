@@ -8,11 +8,9 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from exporter.canonical import canonical_code
-from exporter.errors import RequestError
+from exporter.errors import ItemReason, Reason, RequestError
 from exporter.gateways.text import MALFORMED, malformed, problem_of
-from exporter.reasons import ItemReason, Reason
-from exporter.results import Batch, PushResult, Rejection, ResultGroup
+from exporter.results import Batch, PushResult, Rejection, ResultGroup, canonical_code
 
 MAX_REJECTED = 10_000
 """Items of a body that may be rejected: past that the whole body is refused."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from exporter.reasons import ItemReason
+from exporter.errors import ItemReason
 from exporter.results import Batch
 
 FIRST_ITEMS = 100

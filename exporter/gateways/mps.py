@@ -13,6 +13,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
 from xxhash import xxh3_64_intdigest
 
+from exporter.errors import ItemReason
 from exporter.gateways.auth import public_keys
 from exporter.gateways.auth.encodings import decode_base64
 from exporter.gateways.auth.scheme import Authenticator
@@ -23,7 +24,6 @@ from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedReque
 from exporter.gateways.items import Facts, ItemError, ItemFormat, ItemReader, Outcome, code_of
 from exporter.gateways.sending import Outgoing, Signer
 from exporter.gateways.text import text_of
-from exporter.reasons import ItemReason
 from exporter.results import Batch, PushResult
 
 NAME = "mps"

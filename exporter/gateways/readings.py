@@ -7,7 +7,7 @@ from typing import Any
 
 from xxhash import xxh3_64_intdigest
 
-from exporter.canonical import canonical_code
+from exporter.errors import ItemReason
 from exporter.gateways.description import Description
 from exporter.gateways.description_values import Size, Value
 from exporter.gateways.items import (
@@ -21,8 +21,7 @@ from exporter.gateways.items import (
 )
 from exporter.gateways.paths import ABSENT, Path
 from exporter.gateways.shapes import Odd, Shape
-from exporter.reasons import ItemReason
-from exporter.results import PushResult
+from exporter.results import PushResult, canonical_code
 
 MAX_COUNT = 1_000_000_000
 

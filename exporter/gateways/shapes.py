@@ -10,9 +10,9 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+from exporter.errors import ItemReason
 from exporter.gateways.items import ItemError
 from exporter.gateways.paths import ABSENT, Mark, Path, Step, walk
-from exporter.reasons import ItemReason
 
 MAX_ID_LENGTH = 256
 

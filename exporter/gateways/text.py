@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from exporter.errors import RequestError
-from exporter.reasons import Reason
+from exporter.errors import Reason, RequestError
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 

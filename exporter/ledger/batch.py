@@ -6,10 +6,9 @@ from collections import Counter
 
 import msgspec
 
-from exporter.errors import RequestError
+from exporter.errors import Reason, RequestError
 from exporter.ledger.store import Entry, Outcome
 from exporter.ledger.window import DeliveryWindow, Seen
-from exporter.reasons import Reason
 from exporter.results import Delivery, Series
 
 

@@ -13,12 +13,11 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from exporter.errors import ConfigurationError, RequestError
+from exporter.errors import ConfigurationError, Reason, RequestError
 from exporter.ledger.batch import Batch, unavailable
 from exporter.ledger.retention import Retention
 from exporter.ledger.store import Commit, Outcome, Store, StoreError
 from exporter.ledger.window import CAPACITY, DeliveryWindow
-from exporter.reasons import Reason
 from exporter.results import Delivery, Series, results_of
 
 MAX_COMMIT_RESULTS = 20_000

@@ -11,9 +11,8 @@ from typing import Annotated, BinaryIO, Literal, NamedTuple
 
 import msgspec
 
-from exporter.errors import ConfigurationError, RequestError
+from exporter.errors import ConfigurationError, Reason, RequestError
 from exporter.gateways.text import is_json
-from exporter.reasons import Reason
 from exporter.redaction import redact, redact_text
 
 MAX_BYTES = 4 * 1024 * 1024

@@ -11,10 +11,8 @@ from contextlib import asynccontextmanager
 import structlog
 from aiohttp import hdrs, web
 
-from exporter.errors import RequestError
-from exporter.gateways.gateway import UNROUTED
+from exporter.errors import UNROUTED, Reason, RequestError
 from exporter.metrics import WebhookMetrics
-from exporter.reasons import Reason
 from exporter.records.recorder import Recorder
 from exporter.runtime import Runtime
 from exporter.webhooks.handler import Exchange, Webhooks

@@ -8,8 +8,7 @@ from typing import Self
 from aiohttp import web
 
 from exporter.configuration.settings import Settings
-from exporter.errors import RequestError
-from exporter.reasons import Reason
+from exporter.errors import Reason, RequestError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

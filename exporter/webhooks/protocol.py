@@ -8,8 +8,7 @@ from typing import cast
 
 from aiohttp import web
 
-from exporter.errors import RequestError
-from exporter.reasons import Reason
+from exporter.errors import Reason, RequestError
 from exporter.webhooks.limits import Connections, Limits
 from exporter.webhooks.responses import refuse
 

@@ -9,10 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.canonical import canonical_code
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import CHANNELS, GATEWAY, RECEIPT_CHANNELS, load_tables
-from exporter.results import Category, ClassifiedResult, PushResult, Retry, Series, Severity
+from exporter.results import (
+    Category,
+    ClassifiedResult,
+    PushResult,
+    Retry,
+    Series,
+    Severity,
+    canonical_code,
+)
 
 TABLES = load_tables()
 CLASSIFIER = Classifier(TABLES)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from exporter.canonical import canonical_code
 from exporter.classification.classifier import Classifier
 from exporter.classification.drafts import draft_alias, draft_row
 from exporter.classification.tables import (
@@ -19,7 +18,7 @@ from exporter.classification.tables import (
     load_tables,
 )
 from exporter.errors import ConfigurationError
-from exporter.results import Category, PushResult, Retry, Series, Severity
+from exporter.results import Category, PushResult, Retry, Series, Severity, canonical_code
 
 STATUS_PAGE = {
     "mps": "-1 0 1 2 99999999",

@@ -13,10 +13,9 @@ from aiohttp import web
 
 from exporter.commands.replay import calls, check_url
 from exporter.commands.sender import Call, Summary, send
-from exporter.errors import ConfigurationError, RequestError
+from exporter.errors import ConfigurationError, Reason, RequestError
 from exporter.gateways.registry import signers
 from exporter.gateways.sending import Signer
-from exporter.reasons import Reason
 from exporter.records.record import Captured, Record, read_captured
 from tests.support.exporter import SECRET, TOKEN, Exporter, KeyPair, MakeSettings, started
 from tests.support.gateways import unsigned_gateways

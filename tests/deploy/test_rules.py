@@ -20,7 +20,7 @@ from exporter.classification.alerts import (
 from exporter.classification.alerts import RUNBOOKS as RUNBOOK_ADDRESS
 from exporter.classification.tables import load_tables
 from exporter.configuration.settings import Settings
-from exporter.reasons import Reason
+from exporter.errors import Reason
 from exporter.results import Category, Severity
 from tests.support.programs import program
 from tests.support.rules import (

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.canonical import canonical_code
 from exporter.classification import explain
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import CHANNELS, load_tables
@@ -19,6 +18,7 @@ from exporter.errors import ConfigurationError, RequestError
 from exporter.gateways import trace
 from exporter.gateways.registry import find_gateway
 from exporter.gateways.trace import Explanation, Payload, Signature
+from exporter.results import canonical_code
 from tests.support.gateways import unsigned_gateways
 
 GATEWAYS = unsigned_gateways()

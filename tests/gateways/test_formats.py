@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import RequestError
+from exporter.errors import ItemReason, RequestError
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.gateways.items import MAX_REJECTED
-from exporter.reasons import ItemReason
 from exporter.results import Batch, PushResult
 from tests.support.gateways import unsigned_gateways
 

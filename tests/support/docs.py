@@ -20,8 +20,8 @@ from pydantic_core import PydanticUndefined
 from exporter.admin.status import Status
 from exporter.commands.main import _parser
 from exporter.configuration.settings import Settings, load_settings
+from exporter.errors import ItemReason, Reason
 from exporter.logs import configure_logs
-from exporter.reasons import ItemReason, Reason
 from exporter.webhooks.limits import Limits
 from tests.support.chart_values import chart_values
 from tests.support.exporter import started

@@ -17,7 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.classification.tables import GATEWAY, load_tables
-from exporter.reasons import Reason
+from exporter.errors import Reason
 from exporter.webhooks.handler import LISTED_REJECTIONS, MAX_LISTED_REJECTIONS
 from tests.support.exporter import (
     SECRET,

@@ -17,8 +17,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from exporter.errors import RequestError
-from exporter.reasons import Reason
+from exporter.errors import Reason, RequestError
 from exporter.webhooks.limits import Bodies, Limits
 from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
 

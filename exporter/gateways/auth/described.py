@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.configuration.files import read_lines
-from exporter.errors import ConfigurationError, RequestError
+from exporter.errors import ConfigurationError, Reason, RequestError
 from exporter.gateways.auth import tokens
 from exporter.gateways.auth.public_keys import load_public_keys
 from exporter.gateways.auth.scheme import Authenticator, Scheme
@@ -24,7 +24,6 @@ from exporter.gateways.auth.standard_webhooks import StandardWebhooks, load_secr
 from exporter.gateways.description import Auth, Require
 from exporter.gateways.description_files import KIND
 from exporter.gateways.gateway import ReceivedRequest
-from exporter.reasons import Reason
 
 Documents = Callable[[ReceivedRequest], Sequence[Any]]
 """Finds the JSON values that `{body:X}` looks into."""

@@ -5,9 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from exporter.errors import RequestError
+from exporter.errors import Reason, RequestError
 from exporter.gateways.gateway import Credential, ReceivedRequest
-from exporter.reasons import Reason
 
 _SPECIFIC = (Reason.MISSING_CREDENTIALS, Reason.BAD_SIGNATURE, Reason.STALE_TIMESTAMP)
 _SCHEME = re.compile(r"(?i)(basic|bearer|digest|hmac|key|apikey|token|negotiate)\b")

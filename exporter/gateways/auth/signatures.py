@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from exporter.errors import RequestError
+from exporter.errors import Reason, RequestError
 from exporter.gateways.auth import public_keys
 from exporter.gateways.auth.encodings import decode_base64, decode_hex
 from exporter.gateways.auth.scheme import credential_of, missing
 from exporter.gateways.auth.templates import Context, Template, cut_parts
 from exporter.gateways.auth.timestamps import Unit, check_timestamp
 from exporter.gateways.gateway import Credential, ReceivedRequest
-from exporter.reasons import Reason
 
 DECODERS: Mapping[str, Callable[[bytes], bytes]] = {"hex": decode_hex, "base64": decode_base64}
 """How a signature becomes bytes; each raises ValueError."""

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exporter.configuration.files import read_lines
-from exporter.errors import ConfigurationError, RequestError
+from exporter.errors import ConfigurationError, Reason, RequestError
 from exporter.gateways.auth.encodings import decode_base64
 from exporter.gateways.auth.scheme import credential_of, missing
 from exporter.gateways.auth.timestamps import check_timestamp
 from exporter.gateways.gateway import Credential, ReceivedRequest
-from exporter.reasons import Reason
 
 TOLERANCE = 300
 """Seconds by which a timestamp may differ from the clock, either way: what the standard says."""

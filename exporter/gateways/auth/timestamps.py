@@ -4,8 +4,7 @@ import re
 import time
 from typing import Literal
 
-from exporter.errors import RequestError
-from exporter.reasons import Reason
+from exporter.errors import Reason, RequestError
 
 Unit = Literal["s", "ms"]
 

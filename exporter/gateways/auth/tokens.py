@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from exporter.configuration.files import read_lines
-from exporter.errors import RequestError
+from exporter.errors import Reason, RequestError
 from exporter.gateways.auth.scheme import credential_of, missing
 from exporter.gateways.gateway import Credential, ReceivedRequest
-from exporter.reasons import Reason
 
 
 class SharedSecret:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.canonical import canonical_code
+from exporter.results import canonical_code
 
 CANONICAL = re.compile(r"-?[0-9]+|[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
