@@ -21,8 +21,8 @@ from exporter.commands.traffic import report, run, show
 from exporter.configuration.settings import Settings, load_settings
 from exporter.gateways.mps import ACKNOWLEDGED, signer
 from exporter.gateways.simulated import DescribedSigner
-from exporter.logs import configure_logs
-from exporter.server import Ports, running
+from exporter.server.logs import configure_logs
+from exporter.server.server import Ports, running
 
 RECEIPTS, RECEIPTS_OF = "mipush-receipts", "MIUI"
 """The shipped gateway that sends receipts, and MPS's word for the channel of the pushes."""

@@ -3,10 +3,10 @@
 import argparse
 import gc
 
-from exporter import server
 from exporter.commands.traffic import run
 from exporter.configuration.settings import load_settings
-from exporter.logs import configure_logs
+from exporter.server import server
+from exporter.server.logs import configure_logs
 
 
 def serve(options: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from exporter.admin.status import Status
 from exporter.commands.main import _parser
 from exporter.configuration.settings import Settings, load_settings
 from exporter.errors import ItemReason, Reason
-from exporter.logs import configure_logs
+from exporter.server.logs import configure_logs
 from exporter.webhooks.limits import Limits
 from tests.support.chart_values import chart_values
 from tests.support.exporter import started

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.systemd import notify, reloading
+from exporter.server.systemd import notify, reloading
 from tests.support.exporter import KeyPair
 from tests.support.programs import exporter_process, frozen
 

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import structlog
 
-from exporter import systemd
 from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
-from exporter.listeners import admin_listener, bind, ingest_listener
-from exporter.preflight import preflight
 from exporter.runtime import VERSION, Runtime
+from exporter.server import systemd
+from exporter.server.listeners import admin_listener, bind, ingest_listener
+from exporter.server.preflight import preflight
 from exporter.webhooks.limits import Limits
 
 log = structlog.get_logger()

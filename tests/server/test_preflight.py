@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter import preflight as module
-from exporter.preflight import Finding, file_system, preflight
+from exporter.server import preflight as module
+from exporter.server.preflight import Finding, file_system, preflight
 from tests.support.programs import mounted, unavailable
 
 UID, OTHER_GID = 10001, 10002
