@@ -19,8 +19,8 @@ from dashboards.style import (
     to_runbook,
     up_to,
 )
-from exporter import metrics
 from exporter.classification.alerts import AlertName
+from exporter.metrics import metrics
 
 _OPEN_CHANNEL = (
     "Open the channel",

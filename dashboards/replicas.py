@@ -3,8 +3,8 @@
 from dashboards import queries
 from dashboards.panels import Panel, lines, rows
 from dashboards.style import BYTES, COUNT, PER_SECOND, SECONDS, SHARE, Column, Line, to_runbook
-from exporter import metrics
 from exporter.classification.alerts import AlertName
+from exporter.metrics import metrics
 
 
 def ledger() -> list[Panel]:

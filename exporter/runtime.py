@@ -15,8 +15,8 @@ from exporter.errors import ConfigurationError
 from exporter.gateways.matches import CodeMatches
 from exporter.ledger.ledger import Count, Ledger
 from exporter.ledger.stores import make_store
-from exporter.metrics import Metrics
-from exporter.result_metrics import ResultsCollector
+from exporter.metrics.metrics import Metrics
+from exporter.metrics.results import ResultsCollector
 from exporter.results import Series
 from exporter.snapshot import Snapshot, load_snapshot
 

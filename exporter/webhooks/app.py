@@ -12,7 +12,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from exporter.errors import UNROUTED, Reason, RequestError
-from exporter.metrics import WebhookMetrics
+from exporter.metrics.metrics import WebhookMetrics
 from exporter.records.recorder import Recorder
 from exporter.runtime import Runtime
 from exporter.webhooks.handler import Exchange, Webhooks

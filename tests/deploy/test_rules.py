@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from exporter import metrics
 from exporter.classification.alerts import (
     ACCEPTED,
     DECLARATIONS,
@@ -21,6 +20,7 @@ from exporter.classification.alerts import RUNBOOKS as RUNBOOK_ADDRESS
 from exporter.classification.tables import load_tables
 from exporter.configuration.settings import Settings
 from exporter.errors import Reason
+from exporter.metrics import metrics
 from exporter.results import Category, Severity
 from tests.support.programs import program
 from tests.support.rules import (

@@ -11,9 +11,10 @@ from prometheus_client.samples import Exemplar
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import OTHER
 from exporter.ledger.ledger import Count
-from exporter.metrics import CHANNEL_INFO, CODE_INFO, LAST_RECEIVED, RESULTS
+from exporter.metrics.metrics import CHANNEL_INFO, CODE_INFO, LAST_RECEIVED, RESULTS
 from exporter.results import ClassifiedResult, Series
-from exporter.text import printable
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 _MAX_EXEMPLAR = 128 - len("msg_id")  # OpenMetrics 1.0 allows 128 characters in all
 
@@ -145,3 +146,14 @@ def _last_received(counts: Mapping[Series, Count]) -> Metric:
     for channel, at in latest.items():
         family.add_metric((channel,), at)
     return family
+
+
+def printable(text: str) -> str:
+    """Replace what is invisible or no character: NUL, controls, halves of surrogate pairs.
+
+    A NUL ends Prometheus' parsing of a scrape, half a surrogate pair cannot be encoded at all, and
+    a line end or a change of writing direction would say something that the text does not.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else REPLACEMENT for one in text)

@@ -20,10 +20,9 @@ from exporter.classification.classifier import Classifier
 from exporter.classification.tables import GATEWAY, OTHER, load_tables
 from exporter.errors import ItemReason, Reason
 from exporter.ledger.ledger import Count
-from exporter.metrics import Metrics
-from exporter.result_metrics import ResultsCollector
+from exporter.metrics.metrics import Metrics
+from exporter.metrics.results import ResultsCollector, printable
 from exporter.results import PushResult, Series, Severity
-from exporter.text import printable
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
