@@ -15,7 +15,7 @@ from exporter.admin.rendering import Pages, add_headers
 from exporter.admin.runbook_texts import load_runbooks
 from exporter.admin.runbooks import runbook_page, runbooks_page
 from exporter.admin.status import status_json, status_page
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
 
 
 def make_admin_app(runtime: Runtime) -> web.Application:

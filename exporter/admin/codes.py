@@ -9,7 +9,7 @@ from exporter.admin.rendering import json_response
 from exporter.classification.alerts import alerts_for
 from exporter.classification.tables import HOW_TO_MATCH, Tables
 from exporter.results import Series
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
 
 MAX_QUERY = 200
 """Characters of a query; the rest is left out."""

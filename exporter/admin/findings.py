@@ -23,9 +23,9 @@ from exporter.classification.alerts import (
 )
 from exporter.classification.tables import OTHER
 from exporter.errors import Reason
-from exporter.gateways.matches import FIRST_ITEMS
 from exporter.results import ClassifiedResult, Series
-from exporter.runtime import Runtime
+from exporter.runtime.code_matches import FIRST_ITEMS
+from exporter.runtime.runtime import Runtime
 
 WINDOW = 15
 """Minutes that are looked at, as in the alerts."""

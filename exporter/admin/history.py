@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Generic, NamedTuple, Self, TypeVar
 
 from exporter.results import Series
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
 
 MINUTE = 60.0
 MINUTES = 60

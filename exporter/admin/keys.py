@@ -7,7 +7,7 @@ from aiohttp import web
 from exporter.admin.history import History
 from exporter.admin.rendering import Pages
 from exporter.admin.runbook_texts import Runbook
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
 
 RUNTIME = web.AppKey("runtime", Runtime)
 HISTORY = web.AppKey("history", History)

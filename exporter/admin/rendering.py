@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exporter.admin.formats import FILTERS
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
 
 # The pages need nothing from elsewhere, and nothing that they show may run.
 _HEADERS = {

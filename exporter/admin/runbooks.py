@@ -15,7 +15,7 @@ from exporter.classification.alerts import ACCEPTED, AlertName, alerts_for
 from exporter.classification.classifier import Classifier
 from exporter.errors import Reason
 from exporter.results import ClassifiedResult
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
 
 MAX_CODES = 20
 

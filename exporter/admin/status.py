@@ -30,7 +30,7 @@ from exporter.admin.status_gateways import (
     refused_of,
     requests_of,
 )
-from exporter.runtime import VERSION, Runtime
+from exporter.runtime.runtime import VERSION, Runtime
 
 MAX_UNKNOWN_CODES = 20
 """On the page; the JSON has all of them."""

@@ -7,7 +7,7 @@ import msgspec
 from exporter.admin.history import MINUTES, History
 from exporter.classification.tables import OTHER
 from exporter.results import Severity
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
 
 
 class ChannelHour(msgspec.Struct):

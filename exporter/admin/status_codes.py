@@ -8,9 +8,9 @@ from exporter.classification.alerts import Alert, alerts_for
 from exporter.classification.classifier import Classifier
 from exporter.classification.drafts import draft_alias, draft_row
 from exporter.classification.tables import OTHER
-from exporter.classification.unknown_codes import MAX_PER_CHANNEL
 from exporter.results import ClassifiedResult, Series, Severity
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
+from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
 
 MAX_FAILING_CODES = 20
 

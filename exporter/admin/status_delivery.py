@@ -6,7 +6,7 @@ import msgspec
 
 from exporter.admin.history import History
 from exporter.results import Category
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
 
 
 class DeliveryStatus(msgspec.Struct):

@@ -6,7 +6,7 @@ import msgspec
 
 from exporter.admin.history import History
 from exporter.errors import UNROUTED, ItemReason, Reason
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
 
 ACCEPTED = "accepted"
 

@@ -6,7 +6,7 @@ import sys
 
 from exporter.configuration.settings import load_settings
 from exporter.ledger.stores import ledger_address
-from exporter.snapshot import load_snapshot
+from exporter.runtime.snapshot import load_snapshot
 
 
 def check_config(options: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ from exporter.commands.traffic import (
 )
 from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger.store import StoreError
-from exporter.runtime import VERSION
+from exporter.runtime.runtime import VERSION
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2

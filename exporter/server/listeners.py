@@ -18,7 +18,7 @@ from exporter.admin.app import make_admin_app
 from exporter.admin.protocol import AdminConnection
 from exporter.configuration import tls
 from exporter.errors import ConfigurationError, Reason
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
 from exporter.webhooks.app import ingest_server
 from exporter.webhooks.limits import Limits
 from exporter.webhooks.protocol import make_protocol_factory

@@ -11,7 +11,7 @@ import structlog
 
 from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
-from exporter.runtime import VERSION, Runtime
+from exporter.runtime.runtime import VERSION, Runtime
 from exporter.server import systemd
 from exporter.server.listeners import admin_listener, bind, ingest_listener
 from exporter.server.preflight import preflight

@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 from exporter.errors import UNROUTED, Reason, RequestError
 from exporter.metrics.metrics import WebhookMetrics
 from exporter.records.recorder import Recorder
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
 from exporter.webhooks.handler import Exchange, Webhooks
 from exporter.webhooks.limits import Bodies, Connections, Limits
 from exporter.webhooks.responses import refuse

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from exporter.configuration.settings import Settings
-from exporter.runtime import VERSION
+from exporter.runtime.runtime import VERSION
 from tests.configuration.test_tls import make_certificate
 from tests.deploy.test_deploy import DEPLOY, checked, tool
 from tests.support.chart_values import chart_values

@@ -25,7 +25,7 @@ from exporter.gateways.items import MAX_REJECTED
 from exporter.gateways.registry import channels_of, find_gateway, load_gateways
 from exporter.gateways.trace import Payload, explain_payload
 from exporter.results import Batch
-from exporter.snapshot import load_snapshot
+from exporter.runtime.snapshot import load_snapshot
 from tests.support.senders import RECIPES, hmac
 
 CODE = '[fields]\ncode = "code"\n'

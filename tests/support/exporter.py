@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.configuration.settings import Settings
-from exporter.runtime import Runtime
+from exporter.runtime.runtime import Runtime
 from exporter.server.server import running
 from exporter.webhooks.limits import Limits
 

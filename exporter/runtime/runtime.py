@@ -9,16 +9,16 @@ from typing import Self
 
 import structlog
 
-from exporter.classification.unknown_codes import UnknownCodes
 from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
-from exporter.gateways.matches import CodeMatches
 from exporter.ledger.ledger import Count, Ledger
 from exporter.ledger.stores import make_store
 from exporter.metrics.metrics import Metrics
 from exporter.metrics.results import ResultsCollector
 from exporter.results import Series
-from exporter.snapshot import Snapshot, load_snapshot
+from exporter.runtime.code_matches import CodeMatches
+from exporter.runtime.snapshot import Snapshot, load_snapshot
+from exporter.runtime.unknown_codes import UnknownCodes
 
 VERSION = version("push-result-exporter")
 

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
-from exporter.classification.unknown_codes import MAX_HINTS, UnknownCodes
 from exporter.results import ClassifiedResult, Series, Severity
+from exporter.runtime.unknown_codes import MAX_HINTS, UnknownCodes
 
 FIRST = [str(number) for number in range(4000, 4020)]
 """As many codes as a channel may have of its own."""

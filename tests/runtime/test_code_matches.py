@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import ItemReason
-from exporter.gateways.matches import FIRST_ITEMS, CodeMatches
 from exporter.results import Batch, PushResult, Rejection, ResultGroup
+from exporter.runtime.code_matches import FIRST_ITEMS, CodeMatches
 from tests.support.exporter import Exporter, started
 from tests.support.senders import Sender, url_token
 
