@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from exporter.configuration.settings import ENV_PREFIX, Settings, split_list
 from exporter.errors import ConfigurationError
-from exporter.gateways.described import Described
+from exporter.gateways.described.gateway import Described
 from exporter.gateways.gateway import Gateway
 from exporter.gateways.registry import Gateways, find_gateway, load_gateways
 from exporter.gateways.sending import Signer

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from exporter.classification.tables import CodeTable
 from exporter.errors import ConfigurationError
-from exporter.gateways.described import Described
+from exporter.gateways.described.gateway import Described
 from exporter.gateways.simulated import Writer
 from exporter.results import Category
 

@@ -7,13 +7,13 @@ import msgspec
 
 from exporter.classification.classifier import Classifier
 from exporter.errors import RequestError
-from exporter.gateways.described import Described
-from exporter.gateways.description import Description
-from exporter.gateways.description_values import Size
+from exporter.gateways.described.description import Description
+from exporter.gateways.described.gateway import Described
+from exporter.gateways.described.readings import paths_of
+from exporter.gateways.described.values import Size
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.gateways.items import ItemError
 from exporter.gateways.paths import ABSENT, Mark, Path, walk
-from exporter.gateways.readings import paths_of
 from exporter.redaction import redact_text
 
 MAX_TRACED = 20

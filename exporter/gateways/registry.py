@@ -8,8 +8,8 @@ from exporter.gateways import generic, mps
 from exporter.gateways.auth.public_keys import load_private_key
 from exporter.gateways.auth.standard_webhooks import load_secrets
 from exporter.gateways.auth.tokens import load_tokens
-from exporter.gateways.described import Described
-from exporter.gateways.description_files import KIND, shipped, shipped_file
+from exporter.gateways.described.files import KIND, shipped, shipped_file
+from exporter.gateways.described.gateway import Described
 from exporter.gateways.gateway import Gateway, GatewaySettings
 from exporter.gateways.sending import Signer
 

@@ -12,10 +12,10 @@ import msgspec
 
 from exporter.errors import ConfigurationError
 from exporter.gateways.auth import standard_webhooks
-from exporter.gateways.auth.described import read_secrets
 from exporter.gateways.auth.templates import Context
-from exporter.gateways.description import Auth, Description
-from exporter.gateways.description_values import Size, Value
+from exporter.gateways.described.authenticator import read_secrets
+from exporter.gateways.described.description import Auth, Description
+from exporter.gateways.described.values import Size, Value
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.gateways.paths import Mark, Path
 from exporter.gateways.sending import Outgoing

@@ -8,7 +8,7 @@ import msgspec
 from exporter.classification.classifier import Classifier
 from exporter.classification.explain import Meaning, explain_result
 from exporter.errors import Reason, RequestError
-from exporter.gateways.described import Described
+from exporter.gateways.described.gateway import Described
 from exporter.gateways.found import ItemTrace, trace_items
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, recognize

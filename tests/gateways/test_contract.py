@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from exporter.errors import RequestError
-from exporter.gateways.description_files import shipped
+from exporter.gateways.described.files import shipped
 from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
 from exporter.gateways.registry import load_gateways
 from tests.support.exporter import Exporter, KeyPair, started

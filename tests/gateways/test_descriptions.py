@@ -18,8 +18,8 @@ from exporter.commands.explain_text import render_json, render_text
 from exporter.commands.main import main
 from exporter.configuration.settings import load_settings
 from exporter.errors import ConfigurationError, ItemReason, RequestError
-from exporter.gateways.description_files import shipped
-from exporter.gateways.description_values import MAX_PATHS
+from exporter.gateways.described.files import shipped
+from exporter.gateways.described.values import MAX_PATHS
 from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
 from exporter.gateways.items import MAX_REJECTED
 from exporter.gateways.registry import channels_of, find_gateway, load_gateways

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.commands.main import main
-from exporter.gateways.description import (
+from exporter.gateways.described.description import (
     Auth,
     Content,
     Default,
@@ -26,7 +26,7 @@ from exporter.gateways.description import (
     Map,
     Require,
 )
-from exporter.gateways.description_files import load_description, shipped
+from exporter.gateways.described.files import load_description, shipped
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.results import Series
 from tests.support.gateways import unsigned_gateways

@@ -13,7 +13,7 @@ from exporter.classification.tables import load_tables
 from exporter.commands.main import main
 from exporter.commands.receipts import receipts
 from exporter.errors import ConfigurationError
-from exporter.gateways.described import Described
+from exporter.gateways.described.gateway import Described
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.gateways.registry import load_gateways
 from exporter.gateways.simulated import DescribedSigner

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from exporter.configuration.settings import load_settings
 from exporter.errors import RequestError
-from exporter.gateways.description_values import MAX_PATHS
+from exporter.gateways.described.values import MAX_PATHS
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import load_gateways
 

@@ -8,8 +8,9 @@ from typing import Any
 from xxhash import xxh3_64_intdigest
 
 from exporter.errors import ItemReason
-from exporter.gateways.description import Description
-from exporter.gateways.description_values import Size, Value
+from exporter.gateways.described.description import Description
+from exporter.gateways.described.shapes import Odd, Shape
+from exporter.gateways.described.values import Size, Value
 from exporter.gateways.items import (
     Facts,
     Identity,
@@ -20,7 +21,6 @@ from exporter.gateways.items import (
     code_of,
 )
 from exporter.gateways.paths import ABSENT, Path
-from exporter.gateways.shapes import Odd, Shape
 from exporter.results import PushResult, canonical_code
 
 MAX_COUNT = 1_000_000_000

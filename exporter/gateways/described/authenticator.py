@@ -21,8 +21,8 @@ from exporter.gateways.auth.signatures import (
     rsa_known,
 )
 from exporter.gateways.auth.standard_webhooks import StandardWebhooks, load_secrets
-from exporter.gateways.description import Auth, Require
-from exporter.gateways.description_files import KIND
+from exporter.gateways.described.description import Auth, Require
+from exporter.gateways.described.files import KIND
 from exporter.gateways.gateway import ReceivedRequest
 
 Documents = Callable[[ReceivedRequest], Sequence[Any]]

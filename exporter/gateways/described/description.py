@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from exporter.gateways.auth.templates import Template, check_header
-from exporter.gateways.description_values import (
+from exporter.gateways.described.values import (
     Code,
     CountOf,
     ItemsPath,

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from exporter.configuration.files import data_folder, in_words_of_toml, read_toml
 from exporter.errors import UNROUTED, ConfigurationError, did_you_mean
-from exporter.gateways.description import TABLES, Description
+from exporter.gateways.described.description import TABLES, Description
 
 KIND = "gateway description"
 
