@@ -10,15 +10,15 @@ from multidict import CIMultiDict, MultiDict
 from yarl import URL
 
 from exporter.classification.classifier import Classifier
-from exporter.classification.explain import explain_code
 from exporter.classification.tables import Tables, load_tables
-from exporter.commands.explain_text import OWN_RUNBOOKS, render_json, render_text
 from exporter.commands.gateways import add_files, add_gateways, files, gateway, gateways
 from exporter.configuration.settings import ENV_PREFIX
 from exporter.errors import ConfigurationError, RequestError
+from exporter.explain.codes import explain_code
+from exporter.explain.payloads import Explanation, Payload, Signature, explain_payload, verify
+from exporter.explain.text import OWN_RUNBOOKS, render_json, render_text
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, channels_of, recognize
-from exporter.gateways.trace import Explanation, Payload, Signature, explain_payload, verify
 from exporter.records.record import Captured, as_record, read_whole
 from exporter.results import canonical_code
 

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
-from exporter.commands.explain_text import render_json, render_text
 from exporter.commands.main import main
 from exporter.configuration.settings import load_settings
 from exporter.errors import ConfigurationError, ItemReason, RequestError
+from exporter.explain.payloads import Payload, explain_payload
+from exporter.explain.text import render_json, render_text
 from exporter.gateways.described.files import shipped
 from exporter.gateways.described.values import MAX_PATHS
 from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
 from exporter.gateways.items import MAX_REJECTED
 from exporter.gateways.registry import channels_of, find_gateway, load_gateways
-from exporter.gateways.trace import Payload, explain_payload
 from exporter.results import Batch
 from exporter.runtime.snapshot import load_snapshot
 from tests.support.senders import RECIPES, hmac

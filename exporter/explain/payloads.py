@@ -6,10 +6,10 @@ from typing import NamedTuple
 import msgspec
 
 from exporter.classification.classifier import Classifier
-from exporter.classification.explain import Meaning, explain_result
 from exporter.errors import Reason, RequestError
+from exporter.explain.codes import Meaning, explain_result
+from exporter.explain.items import ItemTrace, trace_items
 from exporter.gateways.described.gateway import Described
-from exporter.gateways.found import ItemTrace, trace_items
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, recognize
 from exporter.gateways.text import is_json

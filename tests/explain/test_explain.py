@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.classification import explain
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import CHANNELS, load_tables
-from exporter.commands.explain_text import render_json, render_text
 from exporter.configuration.settings import load_settings
 from exporter.errors import ConfigurationError, RequestError
-from exporter.gateways import trace
+from exporter.explain import codes as explain
+from exporter.explain import payloads as trace
+from exporter.explain.payloads import Explanation, Payload, Signature
+from exporter.explain.text import render_json, render_text
 from exporter.gateways.registry import find_gateway
-from exporter.gateways.trace import Explanation, Payload, Signature
 from exporter.results import canonical_code
 from tests.support.gateways import unsigned_gateways
 

@@ -6,10 +6,10 @@ import msgspec
 
 from exporter.classification.classifier import ChannelRule
 from exporter.classification.codespace import RowRule
-from exporter.classification.explain import Meaning, Row, Why
 from exporter.configuration.settings import Settings
-from exporter.gateways.found import ItemTrace
-from exporter.gateways.trace import Explanation, Signature
+from exporter.explain.codes import Meaning, Row, Why
+from exporter.explain.items import ItemTrace
+from exporter.explain.payloads import Explanation, Signature
 
 MAX_REJECTED = 100
 """Items that are listed by name; the rest is counted."""
