@@ -5,8 +5,8 @@ from itertools import combinations
 import pytest
 
 from exporter.gateways.gateway import Credential, RequestKey
-from exporter.ledger.keys import make_deliveries
 from exporter.results import ClassifiedResult, Delivery, PushResult, ResultGroup, results_of
+from exporter.webhooks.deliveries import make_deliveries
 
 CREDENTIAL = Credential(0x1234_5678_9ABC_DEF0)
 
