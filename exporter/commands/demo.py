@@ -14,15 +14,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from exporter.commands.gateways import described
 from exporter.commands.progress import ProgressLine
-from exporter.commands.receipts import receipts
-from exporter.commands.sender import Call, Progress, Summary, send
-from exporter.commands.simulator import GATEWAY, results, signed_call
 from exporter.commands.traffic import report, run, show
 from exporter.configuration.settings import Settings, load_settings
-from exporter.gateways.mps import ACKNOWLEDGED, signer
-from exporter.gateways.simulated import DescribedSigner
 from exporter.server.logs import configure_logs
 from exporter.server.server import Ports, running
+from exporter.traffic.described import DescribedSigner
+from exporter.traffic.mps import ACKNOWLEDGED, signer
+from exporter.traffic.receipts import receipts
+from exporter.traffic.sender import Call, Progress, Summary, send
+from exporter.traffic.simulator import GATEWAY, results, signed_call
 
 RECEIPTS, RECEIPTS_OF = "mipush-receipts", "MIUI"
 """The shipped gateway that sends receipts, and MPS's word for the channel of the pushes."""

@@ -12,8 +12,8 @@ from exporter.errors import ConfigurationError
 from exporter.gateways.described.gateway import Described
 from exporter.gateways.gateway import Gateway
 from exporter.gateways.registry import Gateways, find_gateway, load_gateways
-from exporter.gateways.sending import Signer
-from exporter.gateways.simulated import DescribedSigner
+from exporter.traffic.described import DescribedSigner
+from exporter.traffic.outgoing import Signer
 
 _PATHS = TypeAdapter(tuple[Path, ...])
 _CREDENTIALS = ("mps_public_key_files", "results_secret_files", "results_token_files")

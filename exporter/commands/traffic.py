@@ -13,14 +13,14 @@ from exporter.commands.explain import add_tables, tables
 from exporter.commands.gateways import add_gateways, described, described_signers, gateways
 from exporter.commands.output import print_json
 from exporter.commands.progress import ProgressLine, bar
-from exporter.commands.receipts import receipts
-from exporter.commands.replay import calls, check_url
-from exporter.commands.sender import Summary, send
-from exporter.commands.simulator import GATEWAY, SCENARIOS, simulate
-from exporter.gateways.registry import signers
-from exporter.gateways.sending import unsigned
-from exporter.gateways.simulated import DescribedSigner
 from exporter.records.record import read_captured
+from exporter.traffic.captured import calls, check_url
+from exporter.traffic.described import DescribedSigner
+from exporter.traffic.outgoing import unsigned
+from exporter.traffic.receipts import receipts
+from exporter.traffic.sender import Summary, send
+from exporter.traffic.signers import signers
+from exporter.traffic.simulator import GATEWAY, SCENARIOS, simulate
 
 Result = TypeVar("Result")
 

@@ -1,17 +1,14 @@
 """The generic format, for any other gateway: an object, an array, `{"results": […]}` or NDJSON."""
 
-import time
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
-from xxhash import xxh3_64_intdigest
 
 from exporter.errors import ItemReason, RequestError
-from exporter.gateways.auth import standard_webhooks
 from exporter.gateways.auth.scheme import Authenticator, Scheme
-from exporter.gateways.auth.standard_webhooks import StandardWebhooks, load_secrets
+from exporter.gateways.auth.standard_webhooks import StandardWebhooks, load_secrets, webhook_key
 from exporter.gateways.auth.tokens import bearer, load_tokens
 from exporter.gateways.builtin import BuiltIn
 from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
@@ -23,7 +20,6 @@ from exporter.gateways.items import (
     Outcome,
     code_of,
 )
-from exporter.gateways.sending import Outgoing, Signer
 from exporter.gateways.text import (
     MALFORMED,
     is_json,
@@ -106,29 +102,6 @@ class Generic(BuiltIn):
         """Take the id of a signed request; each result has its own where there is none."""
         identity = request.headers.get("webhook-id") or request.headers.get("svix-id")
         return webhook_key(identity, request.content, credential) if identity else None
-
-
-def webhook_key(identity: str, body: bytes, credential: Credential) -> RequestKey:
-    """Make the key of a request that its sender gives an id, and a fingerprint of its body."""
-    key = f"webhook-id\0{identity}".encode("utf-8", "surrogateescape")
-    return RequestKey(xxh3_64_intdigest(key, credential.scope), xxh3_64_intdigest(body) or 1)
-
-
-def signer(token: str | None, secret: bytes | None) -> Signer:
-    """Send the token, sign with the secret, or both."""
-
-    def signed(url: str, body: bytes, identity: str) -> Outgoing:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        if secret:
-            now = str(int(time.time()))
-            headers |= {
-                "webhook-id": identity,
-                "webhook-timestamp": now,
-                "webhook-signature": standard_webhooks.sign(secret, identity, now, body),
-            }
-        return Outgoing(url, headers)
-
-    return signed
 
 
 def _lines(text: str) -> Batch:

@@ -4,10 +4,8 @@ The format is known from integrators' samples alone, so everything but the code 
 and a field of an unexpected type counts as absent.
 """
 
-import base64
 from operator import attrgetter
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -22,14 +20,10 @@ from exporter.gateways.auth.templates import Template
 from exporter.gateways.builtin import BuiltIn
 from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
 from exporter.gateways.items import Facts, ItemError, ItemFormat, ItemReader, Outcome, code_of
-from exporter.gateways.sending import Outgoing, Signer
 from exporter.gateways.text import text_of
 from exporter.results import Batch, PushResult
 
 NAME = "mps"
-
-ACKNOWLEDGED = 2
-"""The code of a push that the gateway, or the vendor, took."""
 
 
 class ExtInfo(msgspec.Struct, rename="camel", gc=False):
@@ -98,34 +92,6 @@ def signature(keys: list[rsa.RSAPublicKey]) -> Signature:
         signed=Template("{body}"),
         decode=decode_base64,
     )
-
-
-def sign(key: rsa.RSAPrivateKey, body: bytes) -> str:
-    """Sign a body as MPS does: base64 with `-` for `+` and `_` for `/`."""
-    return base64.urlsafe_b64encode(public_keys.sign(key, body)).decode()
-
-
-def signer(key: rsa.RSAPrivateKey) -> Signer:
-    """Add the signature of the body to the URL."""
-
-    def signed(url: str, body: bytes, identity: str) -> Outgoing:
-        del identity
-        return Outgoing(f"{url}{'&' if '?' in url else '?'}sign={quote(sign(key, body))}", {})
-
-    return signed
-
-
-def write(channel: str, code: int, message: str, identity: str, target: str) -> bytes:
-    """Write a callback; `channel` is the gateway's own word for it."""
-    return msgspec.json.encode({
-        "extInfo": {"osType": "ios" if channel == "IOS" else "android"},
-        "channel": channel,
-        "msgId": identity,
-        "pushSuccess": code == ACKNOWLEDGED,
-        "statusCode": str(code),
-        "statusDesc": message,
-        "targetId": target,
-    })  # fmt: skip
 
 
 def _facts(callback: Callback) -> Facts:

@@ -11,8 +11,8 @@ from urllib.parse import quote
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from exporter.commands.simulator import bodies
-from exporter.gateways.mps import sign
+from exporter.traffic.mps import sign
+from exporter.traffic.simulator import bodies
 
 TOKEN = "a token for the benchmark"
 BATCH = 100

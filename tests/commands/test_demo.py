@@ -5,8 +5,8 @@ from itertools import islice, repeat
 import pytest
 
 from exporter.commands.demo import calls
-from exporter.commands.sender import Call
-from exporter.commands.simulator import SCENARIOS
+from exporter.traffic.sender import Call
+from exporter.traffic.simulator import SCENARIOS
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

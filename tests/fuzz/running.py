@@ -18,7 +18,7 @@ from structlog.typing import EventDict
 from exporter.configuration.settings import load_settings
 from exporter.errors import ItemReason, Reason
 from exporter.gateways.auth.public_keys import load_private_key
-from exporter.gateways.mps import sign
+from exporter.traffic.mps import sign
 from tests.support.exporter import TOKEN, Exporter, KeyPair, started
 
 settings.register_profile(

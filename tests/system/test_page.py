@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, Page, expect
 from exporter.admin.runbook_texts import load_runbooks
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
-from exporter.commands.simulator import bodies
 from exporter.results import ClassifiedResult, PushResult
+from exporter.traffic.simulator import bodies
 from tests.support.browser import DESKTOP, PHONE, SCREENSHOTS, chromium, opened, sent, short_minutes
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import ExporterProcess, exporter_process, fetch, free_port, wait_for

@@ -11,12 +11,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from xxhash import xxh3_64_intdigest
+
 from exporter.configuration.files import read_lines
 from exporter.errors import ConfigurationError, Reason, RequestError
 from exporter.gateways.auth.encodings import decode_base64
 from exporter.gateways.auth.scheme import credential_of, missing
 from exporter.gateways.auth.timestamps import check_timestamp
-from exporter.gateways.gateway import Credential, ReceivedRequest
+from exporter.gateways.gateway import Credential, ReceivedRequest, RequestKey
 
 TOLERANCE = 300
 """Seconds by which a timestamp may differ from the clock, either way: what the standard says."""
@@ -89,3 +91,9 @@ def _secret(path: Path, number: int, line: str) -> bytes:
             "(whsec_ and base64)"
         )
     return secret
+
+
+def webhook_key(identity: str, body: bytes, credential: Credential) -> RequestKey:
+    """Make the key of a request that its sender gives an id, and a fingerprint of its body."""
+    key = f"webhook-id\0{identity}".encode("utf-8", "surrogateescape")
+    return RequestKey(xxh3_64_intdigest(key, credential.scope), xxh3_64_intdigest(body) or 1)

@@ -11,13 +11,13 @@ import msgspec
 from xxhash import xxh3_64_intdigest
 
 from exporter.errors import Reason, RequestError
+from exporter.gateways.auth.standard_webhooks import webhook_key
 from exporter.gateways.described.authenticator import build_authenticator, check_required
 from exporter.gateways.described.body import BodyReader
 from exporter.gateways.described.description import Description
 from exporter.gateways.described.files import load_description, name_of
 from exporter.gateways.described.readings import reader_of
 from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
-from exporter.gateways.generic import webhook_key
 from exporter.gateways.text import MALFORMED, lines_of, naming_content_type, text_of
 from exporter.results import Batch
 

@@ -11,13 +11,13 @@ from yarl import URL
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.commands.main import main
-from exporter.commands.receipts import receipts
 from exporter.errors import ConfigurationError
 from exporter.gateways.described.gateway import Described
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.gateways.registry import load_gateways
-from exporter.gateways.simulated import DescribedSigner
 from exporter.results import Category
+from exporter.traffic.described import DescribedSigner
+from exporter.traffic.receipts import receipts
 from tests.support.exporter import started
 from tests.support.senders import NEW, OLD, RECIPES, SENDERS, Sender
 

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
-from exporter.commands.sender import Call
 from exporter.errors import ConfigurationError
 from exporter.gateways.registry import Gateways, recognize
-from exporter.gateways.sending import Signer, unsigned
 from exporter.gateways.text import is_json
 from exporter.records.record import Captured
+from exporter.traffic.outgoing import Signer, unsigned
+from exporter.traffic.sender import Call
 
 
 def check_url(url: str) -> str:

@@ -18,7 +18,7 @@ from exporter.gateways.described.description import Auth, Description
 from exporter.gateways.described.values import Size, Value
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.gateways.paths import Mark, Path
-from exporter.gateways.sending import Outgoing
+from exporter.traffic.outgoing import Outgoing
 
 
 class Writer:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from exporter.commands.replay import calls, check_url
-from exporter.commands.sender import Call, Summary, send
 from exporter.errors import ConfigurationError, Reason, RequestError
-from exporter.gateways.registry import signers
-from exporter.gateways.sending import Signer
 from exporter.records.record import Captured, Record, read_captured
+from exporter.traffic.captured import calls, check_url
+from exporter.traffic.outgoing import Signer
+from exporter.traffic.sender import Call, Summary, send
+from exporter.traffic.signers import signers
 from tests.support.exporter import SECRET, TOKEN, Exporter, KeyPair, MakeSettings, started
 from tests.support.gateways import unsigned_gateways
 

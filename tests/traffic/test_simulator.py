@@ -15,15 +15,15 @@ import pytest
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
-from exporter.commands.sender import Summary
-from exporter.commands.simulator import SCENARIOS, bodies, simulate
 from exporter.errors import ConfigurationError
-from exporter.gateways import mps
 from exporter.gateways.auth.public_keys import load_private_key
 from exporter.gateways.gateway import ReceivedRequest
-from exporter.gateways.mps import sign
-from exporter.gateways.sending import Signer, unsigned
 from exporter.results import Batch, PushResult, Severity
+from exporter.traffic import mps
+from exporter.traffic.mps import sign
+from exporter.traffic.outgoing import Signer, unsigned
+from exporter.traffic.sender import Summary
+from exporter.traffic.simulator import SCENARIOS, bodies, simulate
 from tests.support.exporter import Exporter, KeyPair
 from tests.support.gateways import unsigned_gateways
 

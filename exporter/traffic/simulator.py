@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from xxhash import xxh3_64_hexdigest
 
-from exporter.commands.sender import Call, Progress, Summary, send
 from exporter.gateways import mps
-from exporter.gateways.mps import ACKNOWLEDGED
-from exporter.gateways.sending import Signer
+from exporter.traffic.mps import ACKNOWLEDGED, write
+from exporter.traffic.outgoing import Signer
+from exporter.traffic.sender import Call, Progress, Summary, send
 
 GATEWAY = mps.NAME
 """The gateway that is simulated."""
@@ -95,7 +95,7 @@ def results(scenario: str, seed: int | None = None) -> Iterator[Simulated]:
         if result and dice.random() < _DUPLICATES:
             yield result
         identity, target = f"simulated_{run}_{number}", f"target-{dice.getrandbits(64):016x}"
-        body = mps.write(kind.channel, kind.code, kind.message, identity, target)
+        body = write(kind.channel, kind.code, kind.message, identity, target)
         result = Simulated(kind, body)
         yield result
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from exporter.classification.tables import CodeTable
 from exporter.errors import ConfigurationError
 from exporter.gateways.described.gateway import Described
-from exporter.gateways.simulated import Writer
 from exporter.results import Category
+from exporter.traffic.described import Writer
 
 _WEIGHTS = {Category.DELIVERED: 80.0, Category.OPENED: 12.0, Category.ACCEPTED: 80.0}
 _FAILURES = 8.0

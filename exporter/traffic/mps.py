@@ -1,0 +1,41 @@
+"""Callbacks as MPS writes and signs them."""
+
+import base64
+from urllib.parse import quote
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from exporter.gateways.auth import public_keys
+from exporter.traffic.outgoing import Outgoing, Signer
+
+ACKNOWLEDGED = 2
+"""The code of a push that the gateway, or the vendor, took."""
+
+
+def sign(key: rsa.RSAPrivateKey, body: bytes) -> str:
+    """Sign a body as MPS does: base64 with `-` for `+` and `_` for `/`."""
+    return base64.urlsafe_b64encode(public_keys.sign(key, body)).decode()
+
+
+def signer(key: rsa.RSAPrivateKey) -> Signer:
+    """Add the signature of the body to the URL."""
+
+    def signed(url: str, body: bytes, identity: str) -> Outgoing:
+        del identity
+        return Outgoing(f"{url}{'&' if '?' in url else '?'}sign={quote(sign(key, body))}", {})
+
+    return signed
+
+
+def write(channel: str, code: int, message: str, identity: str, target: str) -> bytes:
+    """Write a callback; `channel` is the gateway's own word for it."""
+    return msgspec.json.encode({
+        "extInfo": {"osType": "ios" if channel == "IOS" else "android"},
+        "channel": channel,
+        "msgId": identity,
+        "pushSuccess": code == ACKNOWLEDGED,
+        "statusCode": str(code),
+        "statusDesc": message,
+        "targetId": target,
+    })  # fmt: skip
