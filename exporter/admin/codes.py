@@ -7,23 +7,12 @@ from aiohttp import web
 from exporter.admin.keys import PAGES, RUNTIME
 from exporter.admin.rendering import json_response
 from exporter.classification.alerts import alerts_for
-from exporter.classification.tables import HOW_TO_MATCH, Tables
+from exporter.classification.tables import code_rows
 from exporter.results import Series
 from exporter.runtime.runtime import Runtime
 
 MAX_QUERY = 200
 """Characters of a query; the rest is left out."""
-
-
-def code_rows(tables: Tables) -> list[dict[str, Any]]:
-    """List every row of the code tables: all fields are texts but the aliases, a list of them."""
-    return [
-        {"channel": table.channel, "code": code}
-        | row.model_dump(mode="json", exclude=HOW_TO_MATCH)
-        | {"aliases": list(row.aliases)}
-        for table in tables.values()
-        for code, row in table.codes.items()
-    ]
 
 
 def watched_rows(runtime: Runtime) -> list[dict[str, Any]]:

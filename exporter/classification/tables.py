@@ -279,3 +279,14 @@ def _check_receipts(tables: Tables, table: CodeTable, path: Path) -> None:
 def fold(word: str) -> str:
     """Bring a channel's name or alias into the form in which they are compared."""
     return re.sub(r"\s+", "", word).casefold()
+
+
+def code_rows(tables: Tables) -> list[dict[str, Any]]:
+    """List every row of the code tables: all fields are texts but the aliases, a list of them."""
+    return [
+        {"channel": table.channel, "code": code}
+        | row.model_dump(mode="json", exclude=HOW_TO_MATCH)
+        | {"aliases": list(row.aliases)}
+        for table in tables.values()
+        for code, row in table.codes.items()
+    ]

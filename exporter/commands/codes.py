@@ -5,7 +5,7 @@ import csv
 import sys
 from typing import Any
 
-from exporter.admin.codes import code_rows
+from exporter.classification.tables import code_rows
 from exporter.commands.explain import add_tables, tables
 from exporter.commands.output import print_json
 

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from exporter.commands.gateways import described
+from exporter.commands.loop import run
 from exporter.commands.progress import ProgressLine
-from exporter.commands.traffic import report, run, show
+from exporter.commands.traffic import report, show
 from exporter.configuration.settings import Settings, load_settings
 from exporter.server.logs import configure_logs
 from exporter.server.server import Ports, running

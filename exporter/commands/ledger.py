@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from exporter.commands.flags import add_flags
+from exporter.commands.loop import run
 from exporter.commands.output import print_json
 from exporter.commands.progress import ProgressLine, bar
-from exporter.commands.traffic import run
 from exporter.configuration.settings import Settings, load_settings
 from exporter.errors import ConfigurationError
 from exporter.ledger.sql import definition

@@ -13,14 +13,10 @@ from exporter.commands.demo import run_demo
 from exporter.commands.explain import add_explain, explain
 from exporter.commands.flags import add_flags
 from exporter.commands.ledger import add_ledger
+from exporter.commands.replay import add_replay, run_replay
 from exporter.commands.serve import serve
-from exporter.commands.traffic import (
-    add_replay,
-    add_simulate,
-    add_traffic,
-    run_replay,
-    run_simulate,
-)
+from exporter.commands.simulate import add_simulate, run_simulate
+from exporter.commands.traffic import add_traffic
 from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger.store import StoreError
 from exporter.runtime.runtime import VERSION

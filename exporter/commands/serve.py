@@ -3,7 +3,7 @@
 import argparse
 import gc
 
-from exporter.commands.traffic import run
+from exporter.commands.loop import run
 from exporter.configuration.settings import load_settings
 from exporter.server import server
 from exporter.server.logs import configure_logs
