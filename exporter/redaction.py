@@ -1,4 +1,4 @@
-"""Take device tokens, target ids and credentials out of what a sender wrote, and nothing else."""
+"""Removes device tokens, target ids and credentials from text, and nothing else."""
 
 import json
 import re

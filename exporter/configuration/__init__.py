@@ -1,1 +1,1 @@
-"""What an operator writes: settings, and the files that they name, read and checked."""
+"""What an operator writes, read and checked: settings, files, TLS, passwords."""

@@ -1,1 +1,1 @@
-"""Every metric: names, labels, help; those of results are read from the ledger at each scrape."""
+"""Every metric; those of results are read from the ledger at each scrape."""

@@ -1,1 +1,1 @@
-"""The process: start, listen, report readiness, drain, stop."""
+"""The process: start, listen, report readiness, drain, stop; preflight checks, logs, systemd."""

@@ -5,11 +5,13 @@
 """
 
 import argparse
+import ast
 import asyncio
 import dataclasses
 import re
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -113,7 +115,24 @@ def chart_values_table() -> Rows:
     return [("value", "default", "meaning"), *chart_values()]
 
 
+def packages_table() -> Rows:
+    """List the packages of the exporter, from the top layer of the import contract down."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    [contract] = project["tool"]["importlinter"]["contracts"]
+    rows = [("layer", "package", "responsibility")]
+    layers = contract["layers"]
+    for number, layer in zip(range(len(layers), 0, -1), layers, strict=True):
+        for name in layer.split(" | "):
+            package = ROOT / "exporter" / name
+            path = package / "__init__.py" if package.is_dir() else package.with_suffix(".py")
+            purpose = ast.get_docstring(ast.parse(path.read_text())) or ""
+            shown = f"`{name}{'/' if package.is_dir() else ''}`"
+            rows.append((str(number), shown, purpose.partition("\n")[0]))
+    return rows
+
+
 TABLES: dict[str, Callable[[], Rows]] = {
+    "packages": packages_table,
     "settings": settings_table,
     "limits": limits_table,
     "reasons": reasons_table,
