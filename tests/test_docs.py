@@ -141,16 +141,6 @@ def test_folder_has_a_readme_that_readme_links_to(folder: str) -> None:
     assert f"({folder}/README.md)" in README.read_text("utf-8")
 
 
-def test_architecture_names_every_package() -> None:
-    """The table of packages has each module and package of the service, and no other."""
-    service = ROOT / "exporter"
-    there = {path.stem for path in service.glob("*.py")} | {
-        f"{path.parent.name}/" for path in service.glob("*/__init__.py")
-    }
-    table = re.findall(r"^\| (`[^|]+) \|", (service / "README.md").read_text("utf-8"), re.MULTILINE)
-    assert set(re.findall(r"`([\w/]+)`", " ".join(table))) == there - {"__init__"}
-
-
 @each_document
 def test_links_resolve(file: Path) -> None:
     """Every link inside the repository leads to a file, and to a heading that it has."""
