@@ -1,1 +1,5 @@
-"""Counts the results of mobile push notifications, durably and exactly once, for Prometheus."""
+"""push-result-exporter."""
+
+from importlib.metadata import version
+
+VERSION = version("push-result-exporter")

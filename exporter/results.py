@@ -143,6 +143,16 @@ class Batch(msgspec.Struct):
     defaulted: int = 0
     """Results for which no path had a code, so that the description's default counts."""
 
+    @property
+    def without_code(self) -> int:
+        """How many items have no value at the path of the code."""
+        if not self.rejected:
+            return self.defaulted
+        return self.defaulted + sum(one.reason in _WITHOUT_CODE for one in self.rejected)
+
+
+_WITHOUT_CODE = (ItemReason.CODE_MISSING, ItemReason.CODE_NULL)
+
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
     """The unit that is counted once, or several that count the same, each with a key."""

@@ -8,21 +8,25 @@ from exporter.admin import operation
 from exporter.admin.basic_auth import basic_auth_middleware
 from exporter.admin.codes import codes_json, codes_page
 from exporter.admin.cross_origin import cross_origin_middleware
-from exporter.admin.history import kept_history
-from exporter.admin.keys import HISTORY, PAGES, RUNBOOKS, RUNTIME
+from exporter.admin.history import History, recording
+from exporter.admin.keys import PAGES, RUNBOOKS, VIEW
 from exporter.admin.metrics import make_metrics_handler
 from exporter.admin.rendering import Pages, add_headers
 from exporter.admin.runbook_texts import load_runbooks
 from exporter.admin.runbooks import runbook_page, runbooks_page
 from exporter.admin.status import status_json, status_page
-from exporter.runtime.runtime import Runtime
+from exporter.admin.view import View
+from exporter.runtime.current import Current
+from exporter.runtime.hub import Hub
+from exporter.runtime.service import Service
 
 
-def make_admin_app(runtime: Runtime) -> web.Application:
+def make_admin_app(current: Current, hub: Hub, service: Service) -> web.Application:
     """Build the private application."""
     app = web.Application(middlewares=[cross_origin_middleware, basic_auth_middleware])
-    app[RUNTIME] = runtime
-    app[PAGES] = pages = Pages(runtime)
+    view = View(current, hub, service, History.of(hub))
+    app[VIEW] = view
+    app[PAGES] = pages = Pages(current, service)
     app[RUNBOOKS] = load_runbooks()
     app.cleanup_ctx.append(_history)
     app.on_response_prepare.append(add_headers)
@@ -33,7 +37,7 @@ def make_admin_app(runtime: Runtime) -> web.Application:
             web.get(same_path("/runbooks"), runbooks_page),
             web.get(same_path("/runbooks/{alert}"), runbook_page),
             web.get(same_path("/assets/{name}"), pages.asset),
-            web.get(same_path("/metrics"), make_metrics_handler(runtime.metrics.registry)),
+            web.get(same_path("/metrics"), make_metrics_handler(view.hub.metrics.registry)),
             web.get(same_path("/-/healthy"), operation.healthy),
             web.get(same_path("/-/ready"), operation.ready),
             web.post(same_path("/-/reload"), operation.reload),
@@ -45,8 +49,7 @@ def make_admin_app(runtime: Runtime) -> web.Application:
 
 
 async def _history(app: web.Application) -> AsyncIterator[None]:
-    async with kept_history(app[RUNTIME]) as history:
-        app[HISTORY] = history
+    async with recording(app[VIEW].history):
         yield
 
 

@@ -3,7 +3,7 @@
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from exporter.admin.keys import RUNTIME
+from exporter.admin.keys import VIEW
 
 _CHALLENGE = {hdrs.WWW_AUTHENTICATE: 'Basic realm="push-result-exporter", charset="UTF-8"'}
 
@@ -11,7 +11,7 @@ _CHALLENGE = {hdrs.WWW_AUTHENTICATE: 'Basic realm="push-result-exporter", charse
 @web.middleware
 async def basic_auth_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Respond with 401 to a request without a known user and the right password."""
-    passwords = request.app[RUNTIME].snapshot.passwords
+    passwords = request.app[VIEW].current.snapshot.passwords
     if passwords and not await passwords.allow(request.headers.get(hdrs.AUTHORIZATION, "")):
         return web.Response(status=401, text="unauthorized\n", headers=_CHALLENGE)
     return await handler(request)

@@ -11,7 +11,8 @@ from operator import itemgetter
 
 import msgspec
 
-from exporter.admin.history import MINUTES, History
+from exporter.admin.history import MINUTES
+from exporter.admin.view import View
 from exporter.classification.alerts import (
     ACCEPTED,
     DECLARATIONS,
@@ -25,7 +26,6 @@ from exporter.classification.tables import OTHER
 from exporter.errors import Reason
 from exporter.results import ClassifiedResult, Series
 from exporter.runtime.code_matches import FIRST_ITEMS
-from exporter.runtime.runtime import Runtime
 
 WINDOW = 15
 """Minutes that are looked at, as in the alerts."""
@@ -78,16 +78,16 @@ STEADY_RESULTS = THRESHOLDS["steady_results"]
 Counted = list[tuple[ClassifiedResult, int]]
 
 
-def health_of(runtime: Runtime, history: History) -> Health:
+def health_of(view: View) -> Health:
     """Judge the exporter and what it counted in the last minutes."""
     levels = list(Level)
-    findings = sorted(_findings(runtime, history), key=lambda finding: levels.index(finding.level))
+    findings = sorted(_findings(view), key=lambda finding: levels.index(finding.level))
     pressing = [finding for finding in findings if finding.level is not Level.NOTE]
     if pressing:
         state = pressing[0].level.value
         more = f", and {len(pressing) - 1} more" if len(pressing) > 1 else ""
         return Health(state, f"{state.capitalize()}: {pressing[0].title}{more}", findings)
-    last = max((count.last_at for count in runtime.ledger.counts.values()), default=None)
+    last = max((count.last_at for count in view.hub.ledger.counts.values()), default=None)
     if last is None:
         return Health("quiet", "Ready: no result has come yet", findings)
     if last < time.time() - WINDOW * 60:
@@ -95,23 +95,23 @@ def health_of(runtime: Runtime, history: History) -> Health:
     return Health("ok", "All is well", findings)
 
 
-def _findings(runtime: Runtime, history: History) -> Iterator[Finding]:
-    yield from _of_the_exporter(runtime)
-    yield from _of_requests(history)
-    yield from _of_descriptions(runtime)
-    current = runtime.snapshot.classifier.current
+def _findings(view: View) -> Iterator[Finding]:
+    yield from _of_the_exporter(view)
+    yield from _of_requests(view)
+    yield from _of_descriptions(view)
+    current = view.classifier.current
     channels: dict[str, Counted] = {}
-    for series, count in history.results.counts(WINDOW).items():
+    for series, count in view.history.results.counts(WINDOW).items():
         channels.setdefault(series.channel, []).append((current(series), count))
     for channel in sorted(channels):  # always in one order, or the headline would jump about
-        yield from _of_channel(runtime, channel, channels[channel])
-    yield from _stopped(runtime, history, channels.keys())
+        yield from _of_channel(view, channel, channels[channel])
+    yield from _stopped(view, channels.keys())
 
 
-def _of_descriptions(runtime: Runtime) -> Iterator[Finding]:
+def _of_descriptions(view: View) -> Iterator[Finding]:
     """Name the gateways whose items have had no code at all."""
-    for name in runtime.snapshot.gateways:
-        if runtime.code_matches.is_silent(name):
+    for name in view.current.snapshot.gateways:
+        if view.hub.code_matches.is_silent(name):
             yield Finding(
                 Level.ATTENTION,
                 f"no code where /webhooks/{name} is said to have one",
@@ -122,23 +122,23 @@ def _of_descriptions(runtime: Runtime) -> Iterator[Finding]:
             )
 
 
-def _of_the_exporter(runtime: Runtime) -> Iterator[Finding]:
-    if problem := runtime.ledger.problem:
+def _of_the_exporter(view: View) -> Iterator[Finding]:
+    if problem := view.hub.ledger.problem:
         yield Finding(
             Level.TROUBLE,
             "not accepting results, the ledger cannot be used",
-            f"{runtime.ledger.name}: {problem}.",
+            f"{view.hub.ledger.name}: {problem}.",
             "Fix the cause; no restart is needed. Until then the response to every request is 503.",
             Alert.named(AlertName.LEDGER_FAILING),
         )
-    if runtime.draining:
+    if view.service.draining:
         yield Finding(
             Level.TROUBLE,
             "not accepting results, the exporter is stopping",
             "It finishes the requests that are in flight.",
             "Start it again if nobody stopped it on purpose.",
         )
-    if problem := runtime.reload_problem:
+    if problem := view.current.problem:
         yield Finding(
             Level.ATTENTION,
             "the last reload failed",
@@ -147,8 +147,8 @@ def _of_the_exporter(runtime: Runtime) -> Iterator[Finding]:
         )
 
 
-def _of_requests(history: History) -> Iterator[Finding]:
-    requests = history.requests.counts(WINDOW)
+def _of_requests(view: View) -> Iterator[Finding]:
+    requests = view.history.requests.counts(WINDOW)
     for source in sorted({source for source, _ in requests if source != "unknown"}):
         statuses = {status: count for (of, status), count in requests.items() if of == source}
         total = sum(statuses.values())
@@ -172,7 +172,7 @@ def watches_requests(alert: str, status: str) -> bool:
     return False
 
 
-def _of_channel(runtime: Runtime, channel: str, counted: Counted) -> Iterator[Finding]:
+def _of_channel(view: View, channel: str, counted: Counted) -> Iterator[Finding]:
     """Judge the results of a channel; each code is named once, by the most specific alert."""
     total = sum(count for _, count in counted)
     dead = False
@@ -183,41 +183,39 @@ def _of_channel(runtime: Runtime, channel: str, counted: Counted) -> Iterator[Fi
         if _reaches(alert, sum(count for _, count in affected), total):
             dead = dead or alert is AlertName.CHANNEL_REJECTED
             counted = [one for one in counted if one not in affected]
-            yield _of_codes(runtime, alert, channel, affected, total)
+            yield _of_codes(view, alert, channel, affected, total)
         if (
             alert is AlertName.CHANNEL_REJECTED
             and not dead
-            and _nothing_accepted(runtime, channel, counted)
+            and _nothing_accepted(view, channel, counted)
         ):
             dead = True
-            yield _of_codes(runtime, AlertName.NOTHING_ACCEPTED, channel, counted, total)
+            yield _of_codes(view, AlertName.NOTHING_ACCEPTED, channel, counted, total)
 
 
-def _nothing_accepted(runtime: Runtime, channel: str, counted: Counted) -> bool:
+def _nothing_accepted(view: View, channel: str, counted: Counted) -> bool:
     """Whether a channel that usually accepts pushes accepted none, in enough results."""
-    if runtime.snapshot.classifier.has_receipts(channel):  # of what has been accepted
+    if view.classifier.has_receipts(channel):  # of what has been accepted
         return False
     doubtful = sum(count for meaning, count in counted if meaning.category not in NOT_THE_CHANNEL)
     if doubtful < THRESHOLDS["nothing_accepted_results"]:
         return False
     if any(meaning.category in ACCEPTED for meaning, _ in counted):
         return False
-    current = runtime.snapshot.classifier.current
+    current = view.classifier.current
     totals = [
         (current(series).category in ACCEPTED, count.total)
-        for series, count in runtime.ledger.counts.items()
+        for series, count in view.hub.ledger.counts.items()
         if series.channel == channel
     ]
     accepted = sum(total for good, total in totals if good)
     return accepted >= THRESHOLDS["usually_accepted_share"] * sum(total for _, total in totals)
 
 
-def _of_codes(
-    runtime: Runtime, alert: AlertName, channel: str, affected: Counted, total: int
-) -> Finding:
+def _of_codes(view: View, alert: AlertName, channel: str, affected: Counted, total: int) -> Finding:
     """Name the codes that an alert is about, and what to do about the most frequent one."""
     codes = {f"{meaning.series.code} {meaning.name}": count for meaning, count in affected}
-    row = runtime.snapshot.classifier.row(max(affected, key=itemgetter(1))[0].series)
+    row = view.classifier.row(max(affected, key=itemgetter(1))[0].series)
     return _finding(
         alert,
         "no known channel" if channel == OTHER else channel,
@@ -235,14 +233,14 @@ def _finding(
     return Finding(LEVELS[declared.severity], title, detail, action, Alert.named(alert), channel)
 
 
-def _stopped(runtime: Runtime, history: History, heard: Container[str]) -> Iterator[Finding]:
+def _stopped(view: View, heard: Container[str]) -> Iterator[Finding]:
     """Name the channels that had results steadily, and have none in the window.
 
     One campaign is no steady traffic, and receipts come when phones are switched on.
     """
-    has_receipts = runtime.snapshot.classifier.has_receipts
+    has_receipts = view.classifier.has_receipts
     quarters = [
-        _by_channel(history.results.counts(after + WINDOW, after=after))
+        _by_channel(view.history.results.counts(after + WINDOW, after=after))
         for after in range(WINDOW, MINUTES, WINDOW)
     ]
     silent = {

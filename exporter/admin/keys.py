@@ -1,16 +1,14 @@
-"""Under which keys the admin application keeps what its handlers share."""
+"""Typed application keys."""
 
 from collections.abc import Mapping
 
 from aiohttp import web
 
-from exporter.admin.history import History
 from exporter.admin.rendering import Pages
 from exporter.admin.runbook_texts import Runbook
-from exporter.runtime.runtime import Runtime
+from exporter.admin.view import View
 
-RUNTIME = web.AppKey("runtime", Runtime)
-HISTORY = web.AppKey("history", History)
+VIEW = web.AppKey("state", View)
 PAGES = web.AppKey("pages", Pages)
 RUNBOOKS: web.AppKey[Mapping[str, Runbook]] = web.AppKey("runbooks", Mapping)
 """By alert."""

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from exporter.admin.keys import RUNTIME
+from exporter.admin.keys import VIEW
 from exporter.errors import ConfigurationError
 
 
@@ -13,14 +13,14 @@ async def healthy(_request: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """Say whether results are accepted: 200, or 503 and why not."""
-    problem = request.app[RUNTIME].not_ready()
+    problem = request.app[VIEW].service.not_ready()
     return web.Response(text=f"{problem or 'ready'}\n", status=503 if problem else 200)
 
 
 async def reload(request: web.Request) -> web.Response:
     """Reload keys, tokens and code tables; 500 and the problem if a file is bad."""
     try:
-        request.app[RUNTIME].reload()
+        request.app[VIEW].current.reload()
     except ConfigurationError as error:
         return web.json_response({"error": "reload_failed", "detail": str(error)}, status=500)
     return web.json_response({"reloaded": True})

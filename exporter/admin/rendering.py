@@ -10,7 +10,8 @@ from aiohttp import hdrs, web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exporter.admin.formats import FILTERS
-from exporter.runtime.runtime import Runtime
+from exporter.runtime.current import Current
+from exporter.runtime.service import Service
 
 # The pages need nothing from elsewhere, and nothing that they show may run.
 _HEADERS = {
@@ -36,9 +37,9 @@ class _Asset(NamedTuple):
 class Pages:
     """The templates and the files beside them, read once."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._host = runtime.host
-        self._runbooks = runtime.settings.runbook_base_url
+    def __init__(self, current: Current, service: Service) -> None:
+        self._host = service.host
+        self._runbooks = current.settings.runbook_base_url
         self._templates = Environment(
             loader=PackageLoader("exporter.admin"),
             autoescape=True,

@@ -7,15 +7,15 @@ import msgspec
 from aiohttp import web
 
 from exporter.admin.findings import WINDOW, Finding, health_of, watches_requests
-from exporter.admin.history import MINUTE, History
-from exporter.admin.keys import HISTORY, PAGES, RUNBOOKS, RUNTIME
+from exporter.admin.history import MINUTE
+from exporter.admin.keys import PAGES, RUNBOOKS, VIEW
 from exporter.admin.rendering import root_of
 from exporter.admin.status_codes import guidance
+from exporter.admin.view import View
 from exporter.classification.alerts import ACCEPTED, AlertName, alerts_for
 from exporter.classification.classifier import Classifier
 from exporter.errors import Reason
 from exporter.results import ClassifiedResult
-from exporter.runtime.runtime import Runtime
 
 MAX_CODES = 20
 
@@ -58,32 +58,30 @@ class Live(msgspec.Struct, frozen=True):
     """How far back it goes: WINDOW minutes, less after a restart."""
 
 
-def live_values(runtime: Runtime, history: History, alert: str) -> Live:
+def live_values(view: View, alert: str) -> Live:
     """Collect what raises an alert now."""
-    findings = _findings(runtime, history, alert)
+    findings = _findings(view, alert)
     dead = {one.channel for one in findings if one.channel}
-    codes = sorted(_codes(runtime, history, alert, dead), key=attrgetter("results"), reverse=True)
+    codes = sorted(_codes(view, alert, dead), key=attrgetter("results"), reverse=True)
     return Live(
         findings,
         codes[:MAX_CODES],
         max(0, len(codes) - MAX_CODES),
-        sorted(_reasons(history, alert), key=attrgetter("requests"), reverse=True),
-        min(history.results.seconds, WINDOW * MINUTE),
+        sorted(_reasons(view, alert), key=attrgetter("requests"), reverse=True),
+        min(view.history.results.seconds, WINDOW * MINUTE),
     )
 
 
-def _findings(runtime: Runtime, history: History, alert: str) -> list[Finding]:
-    findings = health_of(runtime, history).findings
+def _findings(view: View, alert: str) -> list[Finding]:
+    findings = health_of(view).findings
     return [one for one in findings if one.alert and one.alert.name == alert]
 
 
-def _codes(
-    runtime: Runtime, history: History, alert: str, found: Container[str]
-) -> Iterator[WatchedCode]:
+def _codes(view: View, alert: str, found: Container[str]) -> Iterator[WatchedCode]:
     """List what the alert counts; `found` are the channels of its findings."""
-    classifier = runtime.snapshot.classifier
+    classifier = view.classifier
     counts: dict[ClassifiedResult, int] = {}
-    for series, count in history.results.counts(WINDOW).items():
+    for series, count in view.history.results.counts(WINDOW).items():
         # A code that a reload gave a row was counted under two series.
         meaning = classifier.current(series)
         counts[meaning] = counts.get(meaning, 0) + count
@@ -106,8 +104,8 @@ def _counts(
     return alert in {one.name for one in alerts_for(meaning)}
 
 
-def _reasons(history: History, alert: str) -> Iterator[WatchedReason]:
-    for (gateway, status), count in history.requests.counts(WINDOW).items():
+def _reasons(view: View, alert: str) -> Iterator[WatchedReason]:
+    for (gateway, status), count in view.history.requests.counts(WINDOW).items():
         if watches_requests(alert, status):
             yield WatchedReason(gateway, status, count, Reason(status).meaning)
 
@@ -130,7 +128,7 @@ async def runbook_page(request: web.Request) -> web.Response:
         alert=alert,
         summary=runbook.html(runbook.summary, address),
         sections=runbook.html(runbook.sections, address),
-        live=live_values(request.app[RUNTIME], request.app[HISTORY], alert),
+        live=live_values(request.app[VIEW], alert),
         window=WINDOW * MINUTE,
     )
 
@@ -140,7 +138,7 @@ def _index(request: web.Request, missing: str = "") -> web.Response:
     rows = [
         (alert, runbook.html(runbook.summary, address), findings)
         for alert, runbook in app[RUNBOOKS].items()
-        for findings in [_findings(app[RUNTIME], app[HISTORY], alert)]
+        for findings in [_findings(app[VIEW], alert)]
     ]
     return app[PAGES].html(
         request,

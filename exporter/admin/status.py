@@ -6,17 +6,20 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from exporter import VERSION
 from exporter.admin.findings import Health, health_of
-from exporter.admin.history import MINUTE, MINUTES, History
-from exporter.admin.keys import HISTORY, PAGES, RUNTIME
+from exporter.admin.history import MINUTE, MINUTES
+from exporter.admin.keys import PAGES, VIEW
 from exporter.admin.rendering import json_response
 from exporter.admin.status_channels import ChannelStatus, channels_of
 from exporter.admin.status_codes import (
     CodeStatus,
+    OtherCodeStatus,
     UnknownCodeStatus,
     UnknownHintStatus,
     counted_codes,
     most_frequent,
+    other_codes,
     unknown_codes,
     unknown_hints,
     worst_of_hour,
@@ -30,7 +33,7 @@ from exporter.admin.status_gateways import (
     refused_of,
     requests_of,
 )
-from exporter.runtime.runtime import VERSION, Runtime
+from exporter.admin.view import View
 
 MAX_UNKNOWN_CODES = 20
 """On the page; the JSON has all of them."""
@@ -80,6 +83,8 @@ class Status(msgspec.Struct, frozen=True):
     """Those of the last hour, the worst severity first."""
     unknown_codes: list[UnknownCodeStatus]
     """The last seen first."""
+    other_codes: list[OtherCodeStatus]
+    """The last unknown codes of each channel that are counted as `other`."""
     unknown_hints: list[UnknownHintStatus]
     """Words for a channel that no table knows, the last seen first."""
     refused: list[Refused]
@@ -87,44 +92,46 @@ class Status(msgspec.Struct, frozen=True):
     """The effective ones by name; secrets are paths of files."""
 
 
-def status_of(runtime: Runtime, history: History) -> Status:
+def status_of(view: View) -> Status:
     """Sum up the exporter's state."""
     now = time.time()
-    problem = runtime.not_ready()
-    hour = history.results.counts()
-    codes = list(counted_codes(runtime, hour))
-    gateways = gateways_of(runtime, history)
+    problem = view.service.not_ready()
+    hour = view.history.results.counts()
+    codes = list(counted_codes(view, hour))
+    gateways = gateways_of(view)
     return Status(
-        health=health_of(runtime, history),
+        health=health_of(view),
         ready=problem is None,
         problem=problem,
         now=now,
         version=VERSION,
-        host=runtime.host,
-        process=runtime.process,
-        ports={"ingest": runtime.ingest_port, "admin": runtime.admin_port},
-        started_at=runtime.started_at,
-        uptime_seconds=now - runtime.started_at,
-        ledger=LedgerStatus(runtime.ledger.name, runtime.ledger.problem, runtime.ledger.pending),
-        hour_seconds=history.results.seconds,
+        host=view.service.host,
+        process=view.service.process_id,
+        ports={"ingest": view.service.ingest_port, "admin": view.service.admin_port},
+        started_at=view.service.started_at,
+        uptime_seconds=now - view.service.started_at,
+        ledger=LedgerStatus(view.hub.ledger.name, view.hub.ledger.problem, view.hub.ledger.pending),
+        hour_seconds=view.history.results.seconds,
         requests_last_hour=requests_of(gateways),
         gateways=gateways,
-        channels=channels_of(runtime, history),
-        deliveries_last_hour=deliveries_of(runtime, history),
+        channels=channels_of(view),
+        deliveries_last_hour=deliveries_of(view),
         failing_codes=most_frequent(codes),
         failing_codes_last_hour=worst_of_hour(codes),
-        unknown_codes=unknown_codes(runtime, hour),
-        unknown_hints=unknown_hints(runtime),
-        refused=refused_of(runtime, history),
+        unknown_codes=unknown_codes(view, hour),
+        other_codes=other_codes(view),
+        unknown_hints=unknown_hints(view),
+        refused=refused_of(view),
         settings={
-            name.upper(): value for name, value in runtime.settings.model_dump(mode="json").items()
+            name.upper(): value
+            for name, value in view.current.settings.model_dump(mode="json").items()
         },
     )
 
 
 async def status_page(request: web.Request) -> web.Response:
     """Show the state of the exporter to a person."""
-    status = status_of(request.app[RUNTIME], request.app[HISTORY])
+    status = status_of(request.app[VIEW])
     return request.app[PAGES].html(
         request,
         "status.html",
@@ -136,4 +143,4 @@ async def status_page(request: web.Request) -> web.Response:
 
 async def status_json(request: web.Request) -> web.Response:
     """Give the state of the exporter to a program."""
-    return json_response(status_of(request.app[RUNTIME], request.app[HISTORY]))
+    return json_response(status_of(request.app[VIEW]))

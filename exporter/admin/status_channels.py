@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from exporter.admin.history import MINUTES, History
+from exporter.admin.history import MINUTES
+from exporter.admin.view import View
 from exporter.classification.tables import OTHER
 from exporter.results import Severity
-from exporter.runtime.runtime import Runtime
 
 
 class ChannelHour(msgspec.Struct):
@@ -36,40 +36,42 @@ class ChannelStatus(msgspec.Struct):
     last_hour: ChannelHour
 
 
-def channels_of(runtime: Runtime, history: History) -> list[ChannelStatus]:
+def channels_of(view: View) -> list[ChannelStatus]:
     """Sum up each channel that has a table or was counted."""
-    current = runtime.snapshot.classifier.current
-    rows = {one: _empty(one, _title(runtime, one)) for one in _channels(runtime)}
-    for series, count in runtime.ledger.counts.items():
+    current = view.classifier.current
+    rows = {one: _empty(one, _title(view, one)) for one in _channels(view)}
+    for series, count in view.hub.ledger.counts.items():
         row = rows[series.channel]
         row.results += count.total
         row.last_received = max(count.last_at, row.last_received or 0)
         row.severities[current(series).severity] += count.total
-    for series, results in history.results.counts().items():
+    for series, results in view.history.results.counts().items():
         recent = rows[series.channel].last_hour
         recent.results += results
         recent.severities[current(series).severity] += results
-    _by_minute(runtime, history, {channel: row.last_hour for channel, row in rows.items()})
+    _by_minute(view, {channel: row.last_hour for channel, row in rows.items()})
     return list(rows.values())
 
 
-def _channels(runtime: Runtime) -> Iterable[str]:
+def _channels(view: View) -> Iterable[str]:
     """List the channels of the tables, then those whose table a reload has removed."""
-    counted = sorted({series.channel for series in runtime.ledger.counts})
-    return dict.fromkeys([*runtime.snapshot.classifier.channels(), *counted])
+    counted = sorted({series.channel for series in view.hub.ledger.counts})
+    return dict.fromkeys([*view.classifier.channels(), *counted])
 
 
-def _title(runtime: Runtime, channel: str) -> str:
-    if table := runtime.snapshot.tables.get(channel):
+def _title(view: View, channel: str) -> str:
+    if table := view.tables.get(channel):
         return table.title
     return "No known channel" if channel == OTHER else "Its table was removed"
 
 
-def _by_minute(runtime: Runtime, history: History, rows: Mapping[str, ChannelHour]) -> None:
+def _by_minute(view: View, rows: Mapping[str, ChannelHour]) -> None:
     """Fill in the figures of each minute; there may be 60 times as many as codes."""
-    current = runtime.snapshot.classifier.current
-    well = {series for series in runtime.ledger.counts if current(series).severity is Severity.INFO}
-    minutes = history.results.minutes()
+    current = view.classifier.current
+    well = {
+        series for series in view.hub.ledger.counts if current(series).severity is Severity.INFO
+    }
+    minutes = view.history.results.minutes()
     for place, minute in enumerate(minutes, MINUTES - len(minutes)):
         for series, results in minute.items():
             row = rows[series.channel]

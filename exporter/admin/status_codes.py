@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from exporter.admin.view import View
 from exporter.classification.alerts import Alert, alerts_for
 from exporter.classification.classifier import Classifier
 from exporter.classification.drafts import draft_alias, draft_row
 from exporter.classification.tables import OTHER
 from exporter.results import ClassifiedResult, Series, Severity
-from exporter.runtime.runtime import Runtime
 from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
 
 MAX_FAILING_CODES = 20
@@ -61,6 +61,19 @@ class UnknownCodeStatus(msgspec.Struct, frozen=True):
     """A row to fill in and paste into a custom table."""
 
 
+class OtherCodeStatus(msgspec.Struct, frozen=True):
+    """An unknown code that is counted as `other`, and the row to give it."""
+
+    channel: str
+    code: str
+    message: str | None
+    """The latest that came with it, redacted."""
+    last_seen: float
+    """Unix time."""
+    toml: str
+    """A row to fill in and paste into a custom table."""
+
+
 class UnknownHintStatus(msgspec.Struct, frozen=True):
     """A sender's word for a channel that no table knows, and the lines to make it an alias."""
 
@@ -74,11 +87,11 @@ class UnknownHintStatus(msgspec.Struct, frozen=True):
     """Lines to paste into a custom table."""
 
 
-def counted_codes(runtime: Runtime, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:
+def counted_codes(view: View, hour: Mapping[Series, int]) -> Iterator[CodeStatus]:
     """Describe every code other than success that was counted."""
-    classifier = runtime.snapshot.classifier
+    classifier = view.classifier
     counted: dict[Series, tuple[ClassifiedResult, int, int, float]] = {}
-    for series, count in runtime.ledger.counts.items():
+    for series, count in view.hub.ledger.counts.items():
         meaning = classifier.current(series)
         if meaning.severity is not Severity.INFO:
             # A code that a table has got since then was counted under two series.
@@ -125,11 +138,11 @@ def worst_of_hour(codes: Iterable[CodeStatus]) -> list[CodeStatus]:
     return came[:MAX_FAILING_CODES]
 
 
-def unknown_codes(runtime: Runtime, hour: Mapping[Series, int]) -> list[UnknownCodeStatus]:
+def unknown_codes(view: View, hour: Mapping[Series, int]) -> list[UnknownCodeStatus]:
     """List the codes that no table has, the last seen first."""
-    counts = runtime.ledger.counts
+    counts = view.hub.ledger.counts
     rows = []
-    for one in runtime.unknown_codes:
+    for one in view.hub.unknown_codes.labelled:
         series = Series(one.channel, one.code, "")
         count = counts.get(series)
         rows.append(
@@ -137,7 +150,7 @@ def unknown_codes(runtime: Runtime, hour: Mapping[Series, int]) -> list[UnknownC
                 channel=one.channel,
                 code=one.code,
                 message=one.message,
-                last_seen=one.last_seen,
+                last_seen=one.last_used if one.seen else None,
                 results=count.total if count else 0,
                 results_last_hour=hour.get(series, 0),
                 last_received=count.last_at if count else None,
@@ -147,10 +160,25 @@ def unknown_codes(runtime: Runtime, hour: Mapping[Series, int]) -> list[UnknownC
     return sorted(rows, key=lambda row: -(row.last_seen or row.last_received or 0))
 
 
-def unknown_hints(runtime: Runtime) -> list[UnknownHintStatus]:
+def other_codes(view: View) -> list[OtherCodeStatus]:
+    """List the last codes that are counted as `other`, the last seen first."""
+    rows = [
+        OtherCodeStatus(
+            one.channel,
+            one.code,
+            one.message,
+            one.last_used,
+            draft_row(one.channel, one.code, one.message),
+        )
+        for one in view.hub.unknown_codes.others
+    ]
+    return sorted(rows, key=lambda row: -row.last_seen)
+
+
+def unknown_hints(view: View) -> list[UnknownHintStatus]:
     """List the hints that no table knows, the last seen first."""
     rows = [
         UnknownHintStatus(one.hint, one.code, one.last_seen, draft_alias(one.hint))
-        for one in runtime.unknown_codes.hints
+        for one in view.hub.unknown_codes.hints
     ]
     return sorted(rows, key=lambda row: -row.last_seen)

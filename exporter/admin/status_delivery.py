@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from exporter.admin.history import History
+from exporter.admin.view import View
 from exporter.results import Category
-from exporter.runtime.runtime import Runtime
 
 
 class DeliveryStatus(msgspec.Struct):
@@ -24,12 +23,12 @@ class DeliveryStatus(msgspec.Struct):
     """By the user, as receipts say."""
 
 
-def deliveries_of(runtime: Runtime, history: History) -> list[DeliveryStatus]:
+def deliveries_of(view: View) -> list[DeliveryStatus]:
     """Sum up each channel of which there were receipts in the last hour, in the tables' order."""
-    tables = runtime.snapshot.tables
-    current = runtime.snapshot.classifier.current
+    tables = view.tables
+    current = view.classifier.current
     rows: dict[str, DeliveryStatus] = {}
-    for series, count in history.results.counts().items():
+    for series, count in view.history.results.counts().items():
         table = tables.get(series.channel)
         sending = (table.receipts_of if table else "") or series.channel
         row = rows.setdefault(sending, DeliveryStatus(sending))
@@ -40,11 +39,11 @@ def deliveries_of(runtime: Runtime, history: History) -> list[DeliveryStatus]:
                 row.delivered += count
             case Category.OPENED:
                 row.opened += count
-    return [row for row in _ordered(runtime, rows) if row.delivered or row.opened]
+    return [row for row in _ordered(view, rows) if row.delivered or row.opened]
 
 
-def _ordered(runtime: Runtime, rows: dict[str, DeliveryStatus]) -> Iterator[DeliveryStatus]:
+def _ordered(view: View, rows: dict[str, DeliveryStatus]) -> Iterator[DeliveryStatus]:
     """Order the rows as the channels are; a receipt may be of a channel without a table."""
-    channels = runtime.snapshot.classifier.channels()
+    channels = view.classifier.channels()
     yield from (rows[channel] for channel in channels if channel in rows)
     yield from (row for channel, row in rows.items() if channel not in channels)

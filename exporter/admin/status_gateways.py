@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from exporter.admin.history import History
+from exporter.admin.view import View
 from exporter.errors import UNROUTED, ItemReason, Reason
-from exporter.runtime.runtime import Runtime
 
 ACCEPTED = "accepted"
 
@@ -64,11 +63,11 @@ class RequestsHour(msgspec.Struct, frozen=True):
     """Those of which nothing was counted."""
 
 
-def gateways_of(runtime: Runtime, history: History) -> list[GatewayStatus]:
+def gateways_of(view: View) -> list[GatewayStatus]:
     """Sum up each gateway: those that are configured, then those that a reload has removed."""
-    metrics, gateways = runtime.metrics.webhooks, runtime.snapshot.gateways
+    metrics, gateways = view.hub.metrics.webhooks, view.current.snapshot.gateways
     start = metrics.requests(), metrics.rejections()
-    hour = history.requests.counts(), history.rejections.counts()
+    hour = view.history.requests.counts(), view.history.rejections.counts()
     skipped, duplicates = metrics.skipped(), metrics.duplicates()
     names = dict.fromkeys([*gateways, *sorted({source for source, _ in start[0]})])
     return [
@@ -112,10 +111,10 @@ def requests_of(gateways: list[GatewayStatus]) -> RequestsHour:
     )
 
 
-def refused_of(runtime: Runtime, history: History) -> list[Refused]:
+def refused_of(view: View) -> list[Refused]:
     """List what was refused since the start, the most frequent of the last hour first."""
-    requests, items = runtime.metrics.webhooks.requests(), runtime.metrics.webhooks.rejections()
-    recent_requests, recent_items = history.requests.counts(), history.rejections.counts()
+    requests, items = view.hub.metrics.webhooks.requests(), view.hub.metrics.webhooks.rejections()
+    recent_requests, recent_items = view.history.requests.counts(), view.history.rejections.counts()
     rows = [
         Refused(kind, source, reason, kinds(reason).meaning, total, hour.get((source, reason), 0))
         for kind, totals, hour, kinds in (

@@ -18,7 +18,7 @@ from exporter.commands.progress import ProgressLine
 from exporter.commands.traffic import report, show
 from exporter.configuration.settings import Settings, load_settings
 from exporter.server.logs import configure_logs
-from exporter.server.server import Ports, running
+from exporter.server.server import Running, running
 from exporter.traffic.described import DescribedSigner
 from exporter.traffic.mps import ACKNOWLEDGED, signer
 from exporter.traffic.receipts import receipts
@@ -38,7 +38,7 @@ async def demo(
     scenario: str,
     rate: float,
     seconds: float | None,
-    ready: Callable[[Ports], None],
+    ready: Callable[[Running], None],
     progress: Progress,
 ) -> Summary | None:
     """Run until `seconds` are over, or SIGINT or SIGTERM (then None).
@@ -54,11 +54,11 @@ async def demo(
         public, description = folder / "public.pem", folder / f"{RECEIPTS}.toml"
         sign_result, sign_receipt = signer(_make_key(public)), _describe(description)
         settings = load(public, description, folder / "ledger.sqlite3")
-        async with running(settings) as (runtime, ports):
-            ready(ports)
+        async with running(settings) as exporter:
+            ready(exporter)
             gateway = described(str(description))
-            table = runtime.snapshot.tables.get(gateway.description.channel or "")
-            webhooks = f"{ports.ingest_url}/webhooks"
+            table = exporter.current.snapshot.tables.get(gateway.description.channel or "")
+            webhooks = f"{exporter.ingest_url}/webhooks"
             traffic = calls(
                 scenario,
                 receipts(gateway, table),
@@ -129,8 +129,8 @@ def run_demo(options: argparse.Namespace) -> int:
         gateways = (*settings.gateway_files, description)  # beside those that somebody tries
         return settings.model_copy(update={"gateway_files": gateways})
 
-    def ready(ports: Ports) -> None:
-        print(f"Signed results are being sent. Open {ports.admin_url}", flush=True)
+    def ready(exporter: Running) -> None:
+        print(f"Signed results are being sent. Open {exporter.admin_url}", flush=True)
         print("Ctrl-C ends the demo.", flush=True)
 
     line = ProgressLine()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from exporter import VERSION
 from exporter.commands.check_config import check_config
 from exporter.commands.codes import add_codes, print_codes
 from exporter.commands.demo import run_demo
@@ -19,7 +20,6 @@ from exporter.commands.simulate import add_simulate, run_simulate
 from exporter.commands.traffic import add_traffic
 from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger.store import StoreError
-from exporter.runtime.runtime import VERSION
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2

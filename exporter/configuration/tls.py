@@ -21,7 +21,9 @@ def load_tls(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def follow(first: ssl.SSLContext, current: Callable[[], ssl.SSLContext | None]) -> ssl.SSLContext:
+def reloadable_context(
+    first: ssl.SSLContext, current: Callable[[], ssl.SSLContext | None]
+) -> ssl.SSLContext:
     """Make a listener's context that hands each new connection to the current one."""
 
     def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:

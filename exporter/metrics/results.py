@@ -16,6 +16,9 @@ from exporter.results import ClassifiedResult, Series
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
+UNKNOWN_CODE_SECONDS = 30 * 86400
+"""An unknown code that no result had for so long has no series any more, and no place."""
+
 _MAX_EXEMPLAR = 128 - len("msg_id")  # OpenMetrics 1.0 allows 128 characters in all
 
 
@@ -53,7 +56,13 @@ class ResultsCollector(Collector):
         if counts is None:
             return
         classifier = self._classifier()
-        meanings = {series: _as_counted(series, classifier.current(series)) for series in counts}
+        oldest = time.time() - UNKNOWN_CODE_SECONDS
+        meanings = {
+            series: meaning
+            for series, count in counts.items()
+            for meaning in [_as_counted(series, classifier.current(series))]
+            if meaning.known or series.code == OTHER or count.last_at > oldest
+        }
         yield self._results(classifier, counts, meanings)
         yield _code_info([*classifier.known(), *_overflow(classifier), *meanings.values()])
         yield _channel_info(classifier.receipt_channels())
@@ -68,8 +77,9 @@ class ResultsCollector(Collector):
         start = [*classifier.known(), *_overflow(classifier)]
         totals = {_labels(meaning): 0 for meaning in start}
         exemplars: dict[tuple[str, str, str], Exemplar] = {}
-        for series, count in counts.items():
-            labels = _labels(meanings[series])
+        for series, meaning in meanings.items():
+            count = counts[series]
+            labels = _labels(meaning)
             totals[labels] = totals.get(labels, 0) + count.total
             if exemplar := self._exemplars.get(series):
                 exemplars[labels] = exemplar

@@ -3,11 +3,9 @@
 import asyncio
 import resource
 import socket
-import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -17,11 +15,14 @@ from aiohttp import web
 from exporter.admin.app import make_admin_app
 from exporter.admin.protocol import AdminConnection
 from exporter.configuration import tls
-from exporter.errors import ConfigurationError, Reason
-from exporter.runtime.runtime import Runtime
-from exporter.webhooks.app import ingest_server
+from exporter.errors import ConfigurationError
+from exporter.runtime.current import Current
+from exporter.runtime.hub import Hub
+from exporter.runtime.service import Service
+from exporter.webhooks.app import make_server
+from exporter.webhooks.edge import Edge
 from exporter.webhooks.limits import Limits
-from exporter.webhooks.protocol import make_protocol_factory
+from exporter.webhooks.protocol import Connection
 
 BACKLOG = 1024
 
@@ -32,7 +33,7 @@ log = structlog.get_logger()
 
 
 def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
-    """Take an address; ConfigurationError names one that cannot be had."""
+    """Bind an address; ConfigurationError names one that cannot be bound."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -50,67 +51,54 @@ def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
 
 @asynccontextmanager
 async def ingest_listener(
-    runtime: Runtime, public: socket.socket, limits: Limits | None = None
+    current: Current, hub: Hub, service: Service, public: socket.socket, limits: Limits
 ) -> AsyncIterator[None]:
-    """Take requests on a socket; at the end finish those in flight, then close.
+    """Accept requests on a socket; at the end finish those in flight, then close.
 
-    A connection that the kernel has taken but this process has not is reset then; nothing of its
-    request was acknowledged, so a sender sends again.
+    A connection in the kernel's queue is reset then: nothing of its request was acknowledged, so
+    a sender sends it again.
     """
-    limits = limits or Limits.of(runtime.settings)
-    limits = replace(limits, max_connections=allow_connections(limits.max_connections))
-    context = _tls(runtime)
+    edge = Edge(current, hub, service, limits)
+    hub.metrics.webhooks.in_flight.set_function(lambda: edge.in_flight)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # accepted sockets inherit it
         milliseconds = round(limits.unread_seconds * 1000)
         public.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-    async with ingest_server(runtime, limits) as (server, connections):
-        listening = await asyncio.get_running_loop().create_server(
-            make_protocol_factory(
-                server,
-                limits,
-                connections,
-                runtime.metrics.webhooks.unrouted[Reason.MALFORMED_REQUEST].inc,
-            ),
-            sock=public,
-            backlog=BACKLOG,
-            ssl=context,
-            ssl_handshake_timeout=limits.handshake_seconds if context else None,
-            ssl_shutdown_timeout=limits.linger_seconds if context else None,
-        )
+    server = make_server(edge)
+    runner = web.ServerRunner(server, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        listening = await _listen(public, partial(Connection, server, edge), current, limits)
         try:
             yield
         finally:
-            runtime.draining = True
+            service.draining = True
             listening.close()
-            await _drain(runtime, server, limits)
+            await _drain(edge, server)
+    finally:
+        edge.close()
+        await runner.cleanup()
 
 
-async def _drain(runtime: Runtime, server: web.Server, limits: Limits) -> None:
-    """Wait for the requests in flight, and at first for those on their way on kept connections."""
+async def _drain(edge: Edge, server: web.Server) -> None:
+    """Wait for the requests in flight, and at first for those arriving on open connections."""
+    limits = edge.limits
     loop = asyncio.get_running_loop()
     start = loop.time()
     while loop.time() < start + limits.drain_seconds and (  # noqa: ASYNC110 - only a stop waits
-        runtime.in_flight or (server.connections and loop.time() < start + limits.grace_seconds)
+        edge.in_flight or (server.connections and loop.time() < start + limits.grace_seconds)
     ):
         await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
-async def admin_listener(runtime: Runtime, private: socket.socket) -> AsyncIterator[None]:
+async def admin_listener(
+    current: Current, hub: Hub, service: Service, private: socket.socket, limits: Limits
+) -> AsyncIterator[None]:
     """Serve scrapers and people on a socket."""
-    runner = web.AppRunner(make_admin_app(runtime), shutdown_timeout=1)
+    runner = web.AppRunner(make_admin_app(current, hub, service), shutdown_timeout=1)
     await runner.setup()
-    loop = asyncio.get_running_loop()
-    connection = partial(
-        AdminConnection,
-        cast("web.Server", runner.server),  # it has been set up
-        loop=loop,
-        access_log=None,  # type: ignore[arg-type] # its own way to switch the log off
-        keepalive_timeout=60,
-    )
-    listening = await loop.create_server(
-        connection, sock=private, backlog=BACKLOG, ssl=_tls(runtime)
-    )
+    server = cast("web.Server", runner.server)  # it has been set up
+    listening = await _listen(private, partial(AdminConnection, server), current, limits)
     try:
         yield
     finally:
@@ -118,13 +106,27 @@ async def admin_listener(runtime: Runtime, private: socket.socket) -> AsyncItera
         await runner.cleanup()
 
 
-def _tls(runtime: Runtime) -> ssl.SSLContext | None:
-    first = runtime.snapshot.tls
-    return tls.follow(first, lambda: runtime.snapshot.tls) if first else None
+async def _listen(
+    bound: socket.socket,
+    connection: Callable[[], asyncio.Protocol],
+    current: Current,
+    limits: Limits,
+) -> asyncio.Server:
+    """Accept connections on a bound socket, over TLS if there is a certificate."""
+    first = current.snapshot.tls
+    context = tls.reloadable_context(first, lambda: current.snapshot.tls) if first else None
+    return await asyncio.get_running_loop().create_server(
+        connection,
+        sock=bound,
+        backlog=BACKLOG,
+        ssl=context,
+        ssl_handshake_timeout=limits.handshake_seconds if context else None,
+        ssl_shutdown_timeout=limits.linger_seconds if context else None,
+    )
 
 
 def allow_connections(wanted: int) -> int:
-    """Raise the soft limit on open files, often 1,024; return how many connections it allows."""
+    """Raise the soft limit on open files, often 1,024; return the connections that it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     soft, hard = (
         limit if limit != resource.RLIM_INFINITY else sys.maxsize for limit in (soft, hard)

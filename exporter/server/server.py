@@ -1,96 +1,99 @@
-"""Start both listeners, be ready, stop."""
+"""Runs an exporter: bind, load, listen, report readiness, stop."""
 
 import asyncio
 import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import structlog
 
+from exporter import VERSION
 from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
-from exporter.runtime.runtime import VERSION, Runtime
+from exporter.runtime.current import Current
+from exporter.runtime.hub import Hub
+from exporter.runtime.service import Service
 from exporter.server import systemd
-from exporter.server.listeners import admin_listener, bind, ingest_listener
+from exporter.server.listeners import admin_listener, allow_connections, bind, ingest_listener
 from exporter.server.preflight import preflight
 from exporter.webhooks.limits import Limits
 
 log = structlog.get_logger()
 
 
-class Ports(NamedTuple):
-    """Where the listeners really are, if a setting was 0."""
+class Running(NamedTuple):
+    """A running exporter."""
 
-    ingest: int
-    admin: int
-    scheme: str
+    current: Current
+    hub: Hub
+    service: Service
 
     @property
     def ingest_url(self) -> str:
         """The public listener, from this host."""
-        return f"{self.scheme}://127.0.0.1:{self.ingest}"
+        return f"{self._scheme}://127.0.0.1:{self.service.ingest_port}"
 
     @property
     def admin_url(self) -> str:
         """The private listener, from this host."""
-        return f"{self.scheme}://127.0.0.1:{self.admin}"
+        return f"{self._scheme}://127.0.0.1:{self.service.admin_port}"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.current.settings.tls_cert_file else "http"
 
 
 async def serve(settings: Settings) -> None:
     """Run an exporter until SIGTERM or SIGINT; SIGHUP reloads.
 
-    Raises ConfigurationError before anything listens, or if an address is taken.
+    Raises ConfigurationError before anything listens, or if an address cannot be bound.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings) as (runtime, _ports):
-        _look_around(settings)
-        loop.add_signal_handler(signal.SIGHUP, _reload, runtime)
+    async with running(settings) as exporter:
+        _log_preflight(settings)
+        loop.add_signal_handler(signal.SIGHUP, _reload, exporter.current)
         async with systemd.serving():
             await stop.wait()
         log.info("stopping")
 
 
 @contextlib.asynccontextmanager
-async def running(
-    settings: Settings, limits: Limits | None = None
-) -> AsyncIterator[tuple[Runtime, Ports]]:
-    """Run an exporter inside the block; at its end finish what was begun, commit, close."""
-    runtime = Runtime.load(settings)
+async def running(settings: Settings, limits: Limits | None = None) -> AsyncIterator[Running]:
+    """Run an exporter inside the block; at its end finish requests in flight, commit, close."""
+    current = Current(settings)
+    hub = Hub(settings, current)
+    limits = limits or Limits.of(settings)
+    limits = replace(limits, max_connections=allow_connections(limits.max_connections))
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(log.info, "stopped")
         public = stack.enter_context(
             bind(settings.ingest_host, settings.ingest_port, reuse_port=settings.reuse_port)
         )
         private = stack.enter_context(bind(settings.admin_host, settings.admin_port))
-        stack.push_async_callback(runtime.ledger.close)
-        await runtime.ledger.start()
-        runtime.ingest_port, runtime.admin_port = (
-            listener.getsockname()[1] for listener in (public, private)
-        )
-        await stack.enter_async_context(admin_listener(runtime, private))
-        await stack.enter_async_context(ingest_listener(runtime, public, limits))
-        ports = Ports(
-            runtime.ingest_port,
-            runtime.admin_port,
-            "https" if settings.tls_cert_file else "http",
-        )
-        log.info("listening", version=VERSION, ingest=ports.ingest, admin=ports.admin)
-        yield runtime, ports
+        ingest_port, admin_port = (bound.getsockname()[1] for bound in (public, private))
+        service = Service(hub, ingest_port=ingest_port, admin_port=admin_port)
+        stack.push_async_callback(hub.close)
+        await hub.start()
+        await stack.enter_async_context(admin_listener(current, hub, service, private, limits))
+        await stack.enter_async_context(ingest_listener(current, hub, service, public, limits))
+        log.info("listening", version=VERSION, ingest=ingest_port, admin=admin_port)
+        yield Running(current, hub, service)
 
 
-def _look_around(settings: Settings) -> None:
-    """Warn of what is wrong with this machine, or will be."""
+def _log_preflight(settings: Settings) -> None:
+    """Log the findings of the preflight checks."""
     ledger = None if settings.ledger_url else settings.ledger_path
     for finding in preflight(ledger=ledger, record=settings.record, now=time.time()):
         log.warning(finding.problem, action=finding.action)
 
 
-def _reload(runtime: Runtime) -> None:
-    # A refusal has been logged and counted.
+def _reload(current: Current) -> None:
+    # A failure has been logged and is in the metrics.
     with systemd.reloading(), contextlib.suppress(ConfigurationError):
-        runtime.reload()
+        current.reload()

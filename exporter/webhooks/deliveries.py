@@ -6,7 +6,8 @@ from xxhash import xxh3_64_intdigest
 
 from exporter.classification.tables import OTHER
 from exporter.gateways.gateway import Credential, RequestKey
-from exporter.results import ClassifiedResult, Delivery, ResultGroup, Series, Severity
+from exporter.results import Batch, ClassifiedResult, Delivery, ResultGroup, Series, Severity
+from exporter.runtime.submission import Submission, UnknownCodes
 
 # The seed of a key is made of the scope and of one of these, so that neither the keys of two
 # credentials meet, nor keys of different kinds.
@@ -14,6 +15,35 @@ _REQUEST, _CONTENT, _RESULT = 1, 2, 3
 
 Classified = list[tuple[ResultGroup, ClassifiedResult]]
 """The groups of a body, each with what it means."""
+
+
+def make_submission(
+    source: str,
+    batch: Batch,
+    classified: Classified,
+    credential: Credential,
+    request_key: RequestKey | None,
+) -> Submission:
+    """Gather all that is to be counted of a request."""
+    exemplars: dict[Series, str] = {}
+    unknown: UnknownCodes = {}
+    for group, meaning in classified:
+        if meaning.severity is Severity.INFO:
+            continue
+        if group.exemplar is not None:
+            exemplars[meaning.series] = group.exemplar
+        if meaning.severity is Severity.UNKNOWN:
+            key = meaning.series, group.result.hint
+            unknown[key] = group.result.message or unknown.get(key)
+    return Submission(
+        source,
+        make_deliveries(classified, credential, request_key),
+        exemplars,
+        unknown,
+        batch.rejected,
+        batch.skipped,
+        batch.without_code,
+    )
 
 
 def make_deliveries(
@@ -61,12 +91,3 @@ def _keys(group: ResultGroup, series: Series, seed: int) -> list[int]:
         xxh3_64_intdigest(f"{prefix}{one}".encode("utf-8", "surrogatepass"), seed)
         for one in group.ids
     ]
-
-
-def message_ids(classified: Classified) -> dict[Series, str]:
-    """Return the last message id of each series that is worth a look: warning and worse."""
-    return {
-        meaning.series: group.exemplar
-        for group, meaning in classified
-        if group.exemplar is not None and meaning.severity is not Severity.INFO
-    }

@@ -1,35 +1,28 @@
-"""The way of a request: authenticate → decode → classify → commit → count → respond."""
+"""Handles a request: authenticate → decode → classify → submit → respond."""
 
 import zlib
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import msgspec
 from aiohttp import HttpVersion11, hdrs, web
 
 from exporter.errors import UNROUTED, Reason, RequestError
 from exporter.gateways.gateway import Gateway, ReceivedRequest
-from exporter.results import ClassifiedResult, PushResult, Rejection, Severity, results_of
-from exporter.runtime.runtime import Runtime
-from exporter.webhooks.deliveries import make_deliveries, message_ids
-from exporter.webhooks.limits import Bodies, Limits, is_compressed
+from exporter.results import Rejection
+from exporter.webhooks.deliveries import make_submission
+from exporter.webhooks.edge import Edge
+from exporter.webhooks.limits import is_compressed
 from exporter.webhooks.responses import echo, respond
-
-LISTED_REJECTIONS = 10
-"""Rejected items that a response names: some gateways take a long response for a failure."""
-
-MAX_LISTED_REJECTIONS = 1000
-"""The same with `?verbose=1`."""
 
 _PREFIX = "/webhooks/"
 
-_MAX_MEMBERS = 64
-"""Gzip files that may follow each other in a body: each of them copies the rest of it."""
+_MAX_GZIP_MEMBERS = 64
+"""Gzip members of a body: unpacking each copies the rest of the body."""
 
 
-class Exchange(msgspec.Struct):
-    """How far a request has come: what its error response, its metrics and its record need."""
+class RequestState(msgspec.Struct):
+    """What is known of a request so far: for its error response, its metrics and its record."""
 
     source: str = UNROUTED
     """The gateway's name, once the path is known."""
@@ -38,65 +31,59 @@ class Exchange(msgspec.Struct):
     proven: bool = False
     """Whether a credential has let it in."""
     rejected: list[Rejection] = []
-    """Its items that are not results, if others are."""
+    """Its invalid items."""
 
 
 class Webhooks:
     """The handler of every gateway."""
 
-    def __init__(self, runtime: Runtime, limits: Limits, bodies: Bodies) -> None:
-        self._runtime = runtime
-        self._limits = limits
-        self._bodies = bodies
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
 
-    async def handle(self, request: web.BaseRequest, exchange: Exchange) -> web.Response:
-        """Take a request as far as its response; raises RequestError for whatever is wrong."""
-        gateway = self._check(request, exchange)
+    async def handle(self, request: web.BaseRequest, state: RequestState) -> web.Response:
+        """Handle a request; every failure is a RequestError."""
+        gateway = self._check(request, state)
         if hdrs.EXPECT in request.headers and request.version >= HttpVersion11:
-            await _let_send(request)
-        body = await self._bodies.read(request)
-        received = exchange.received = self._received(request, body)
+            await _send_continue(request)
+        body = await self._edge.bodies.read(request)
+        received = state.received = self._received(request, body)
         handshake = gateway.handshake(received)
         if handshake is not None:
             return echo(handshake)
         if request.method != "POST":
             raise _method_not_allowed()
         credential = gateway.authenticate(received)
-        exchange.proven = credential.proven
+        state.proven = credential.proven
         batch = gateway.decode(received)
-        exchange.rejected = batch.rejected
-        self._runtime.code_matches.observe(gateway.name, batch)
-        classified = [(group, self._classify(group.result)) for group in batch.groups]
+        state.rejected = batch.rejected
+        classify = self._edge.current.snapshot.classifier.classify
+        classified = [(group, classify(group.result)) for group in batch.groups]
         key = gateway.request_key(received, credential)
-        deliveries = make_deliveries(classified, credential, key)
-        accepted = await self._runtime.ledger.record(deliveries)
-        duplicates = results_of(deliveries) - accepted
-        self._count(gateway, duplicates, batch.skipped, batch.rejected)
-        if shown := message_ids(classified):
-            self._runtime.results.remember(shown)
-        return _response(gateway, received, accepted, duplicates, batch.rejected)
+        submission = make_submission(gateway.name, batch, classified, credential, key)
+        receipt = await self._edge.hub.commit(submission)
+        return respond(gateway, received, receipt, batch.rejected)
 
-    def _check(self, request: web.BaseRequest, exchange: Exchange) -> Gateway:
+    def _check(self, request: web.BaseRequest, state: RequestState) -> Gateway:
         """Return the gateway of the path; raises RequestError for what the headers rule out."""
         gateway = self._gateway(request)
-        exchange.source = gateway.name
+        state.source = gateway.name
         if request.method not in ("POST", "GET"):  # GET may be a handshake
             raise _method_not_allowed()
-        if self._runtime.draining:
+        if self._edge.service.draining:
             raise RequestError(Reason.DRAINING, "The exporter is stopping; send again.")
-        self._bodies.check(request.headers)
+        self._edge.bodies.check(request.headers)
         return gateway
 
     def _gateway(self, request: web.BaseRequest) -> Gateway:
-        gateways = self._runtime.snapshot.gateways
+        gateways = self._edge.current.snapshot.gateways
         path = request.raw_path.partition("?")[0]
         gateway = gateways.get(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
-        if gateway is None:  # it may have a doubled or trailing slash, or escapes
+        if gateway is None:  # the path may have a doubled or trailing slash, or escapes
             root, _, name = "/".join(filter(None, request.path.split("/"))).partition("/")
             gateway = gateways.get(name) if root == "webhooks" else None
         if gateway is None:
             raise RequestError(
-                Reason.NOT_FOUND, "Webhooks are POST /webhooks/<gateway>; this path is none."
+                Reason.NOT_FOUND, "No webhook has this path. Use POST /webhooks/<gateway>."
             )
         return gateway
 
@@ -104,79 +91,35 @@ class Webhooks:
         headers = request.headers
         content = body
         if is_compressed(headers):
-            content = _unpacked(body, self._limits.max_body_bytes)
+            content = _unpacked(body, self._edge.limits.max_body_bytes)
         return ReceivedRequest(
             body, headers, request.query, content=content, url=partial(_url, request)
         )
 
-    def _classify(self, result: PushResult) -> ClassifiedResult:
-        meaning = self._runtime.snapshot.classifier.classify(result)
-        if meaning.severity is Severity.UNKNOWN:
-            return self._runtime.unknown_codes.admit(meaning, result.message, result.hint)
-        return meaning
 
-    def _count(
-        self, gateway: Gateway, duplicates: int, skipped: int, rejected: list[Rejection]
-    ) -> None:
-        """Count what the ledger does not."""
-        source = self._runtime.metrics.webhooks.source
-        if duplicates:
-            source(gateway.name).duplicates.inc(duplicates)
-        if skipped:
-            source(gateway.name).skipped.inc(skipped)
-        for rejection in rejected:
-            source(gateway.name).rejected[rejection.reason].inc()
-
-
-async def _let_send(request: web.BaseRequest) -> None:
-    """Let the client send its body, which the headers do not rule out (RFC 9110, 10.1.1)."""
+async def _send_continue(request: web.BaseRequest) -> None:
+    """Tell the client to send its body, which the headers do not rule out (RFC 9110, 10.1.1)."""
     if request.headers[hdrs.EXPECT].lower() == "100-continue":
-        with suppress(ConnectionError):  # whoever has gone sends no body, which will be said
+        with suppress(ConnectionError):  # a client that left is reported when its body is read
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the response has not begun
 
 
 def _url(request: web.BaseRequest) -> str:
-    """Return the address as the sender called it, if the proxy says by which scheme."""
+    """Return the URL as the sender used it, if the proxy reports the scheme."""
     scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
     return f"{scheme}://{request.host}{request.raw_path}"
 
 
-def _response(
-    gateway: Gateway,
-    received: ReceivedRequest,
-    accepted: int,
-    duplicates: int,
-    rejected: list[Rejection],
-) -> web.Response:
-    """Say what became of the items; raises RequestError if none of them is a result."""
-    content: dict[str, Any] = {"accepted": accepted, "duplicates": duplicates, "rejected": rejected}
-    if rejected:
-        verbose = received.query.get("verbose", "") not in ("", "0", "false")
-        listed = MAX_LISTED_REJECTIONS if verbose else LISTED_REJECTIONS
-        content["rejected"] = rejected[:listed]
-        if len(rejected) > listed:
-            content["rejected_total"] = len(rejected)
-        if not accepted + duplicates:
-            first = rejected[0]
-            raise RequestError(
-                Reason.INVALID_RESULTS,
-                f"None of {len(rejected)} items is a result; at index {first.index}: "
-                f"{first.detail}",
-                extra=content,
-            )
-    return respond(content if gateway.response is None else gateway.response)
-
-
 def _unpacked(body: bytes, max_bytes: int) -> bytes:
-    """Unpack gzip, and no more of it than a body may be large."""
+    """Unpack gzip, up to the size that a body may have."""
     content = b""
     members = 0
     try:
-        while body:  # gzip files may follow each other
+        while body:  # gzip members may follow each other
             members += 1
-            if members > _MAX_MEMBERS:
-                detail = f"The body is more than {_MAX_MEMBERS} gzip files, one after the other."
+            if members > _MAX_GZIP_MEMBERS:
+                detail = f"The body has more than {_MAX_GZIP_MEMBERS} gzip members."
                 raise RequestError(Reason.MALFORMED_BODY, detail)
             unpacker = zlib.decompressobj(wbits=31)
             content += unpacker.decompress(body, max_bytes + 1 - len(content))
@@ -184,7 +127,7 @@ def _unpacked(body: bytes, max_bytes: int) -> bytes:
                 detail = f"The body is larger than {max_bytes} bytes when it is unpacked."
                 raise RequestError(Reason.TOO_LARGE, detail)
             if not unpacker.eof:
-                raise RequestError(Reason.MALFORMED_BODY, "The gzip data breaks off.")
+                raise RequestError(Reason.MALFORMED_BODY, "The gzip data is truncated.")
             body = unpacker.unused_data
     except zlib.error:
         raise RequestError(Reason.MALFORMED_BODY, "The body is not gzip.") from None
@@ -192,4 +135,4 @@ def _unpacked(body: bytes, max_bytes: int) -> bytes:
 
 
 def _method_not_allowed() -> RequestError:
-    return RequestError(Reason.METHOD_NOT_ALLOWED, "Results are posted.", {"Allow": "POST"})
+    return RequestError(Reason.METHOD_NOT_ALLOWED, "Only POST is accepted.", {"Allow": "POST"})

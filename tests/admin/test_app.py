@@ -131,7 +131,7 @@ async def test_status_says_who_and_how(exporter: Exporter) -> None:
     assert exporter.ingest.endswith(f":{status['ports']['ingest']}")
     assert exporter.admin.endswith(f":{status['ports']['admin']}")
     assert status["settings"]["RESULTS_TOKEN_FILES"] == [
-        str(path) for path in exporter.runtime.settings.results_token_files
+        str(path) for path in exporter.current.settings.results_token_files
     ]
     assert {(one["kind"], one["reason"], one["last_hour"]) for one in status["refused"]} == {
         ("request", "bad_signature", 1),
@@ -139,7 +139,7 @@ async def test_status_says_who_and_how(exporter: Exporter) -> None:
     }
     assert status["requests_last_hour"] == {"requests": 2, "refused": 1}
     _, page = await get(exporter, "/")
-    assert str(exporter.runtime.settings.results_token_files[0]) in page
+    assert str(exporter.current.settings.results_token_files[0]) in page
     assert TOKEN not in page
 
 
@@ -155,7 +155,7 @@ async def test_status_of_the_gateways(exporter: Exporter) -> None:
     }
     received = {"requests": 3, "refused": 1, "rejected_items": 2}
     assert gateways["results"] == {
-        "title": exporter.runtime.snapshot.gateways["results"].title,
+        "title": exporter.current.snapshot.gateways["results"].title,
         "since_start": received,
         "last_hour": received,
         "skipped_items": 0,
@@ -163,7 +163,7 @@ async def test_status_of_the_gateways(exporter: Exporter) -> None:
         "finding": None,
     }
     assert gateways["mps"]["since_start"] == dict.fromkeys(received, 0)
-    assert gateways.keys() == exporter.runtime.snapshot.gateways.keys()
+    assert gateways.keys() == exporter.current.snapshot.gateways.keys()
     _, page = await get(exporter, "/")
     assert 'id="gateway-results"' in page
 
@@ -334,7 +334,7 @@ async def test_reload_takes_new_tokens_and_tables(
             ("vivo", "10072", "warning"): 1,
             ("vivo", "77", "warning"): 1,
         }
-        assert list(exporter.runtime.unknown_codes) == []
+        assert list(exporter.hub.unknown_codes.labelled) == []
 
 
 async def test_bad_reload_keeps_the_old(make_settings: MakeSettings, tmp_path: Path) -> None:

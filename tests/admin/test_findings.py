@@ -10,6 +10,7 @@ import pytest
 from exporter.admin.findings import Health, health_of
 from exporter.admin.history import MINUTE, History, LastHour
 from exporter.admin.runbooks import live_values
+from exporter.admin.view import View
 from exporter.results import Series
 from tests.support.exporter import TOKEN, Exporter
 
@@ -17,14 +18,19 @@ from tests.support.exporter import TOKEN, Exporter
 @pytest.fixture
 def history(exporter: Exporter) -> History:
     """Begin the last hour of an exporter."""
-    return History.of(exporter.runtime)
+    return History.of(exporter.hub)
+
+
+def view(exporter: Exporter, history: History) -> View:
+    """See an exporter with another last hour than its pages."""
+    return View(exporter.current, exporter.hub, exporter.service, history)
 
 
 async def judged(exporter: Exporter, history: History, *results: dict[str, Any]) -> Health:
     """Count results and judge."""
     status, answer = await exporter.results(json.dumps(results).encode())
     assert status == 200, answer
-    return health_of(exporter.runtime, history)
+    return health_of(view(exporter, history))
 
 
 def acked(channel: str, count: int) -> dict[str, Any]:
@@ -39,7 +45,7 @@ def said(health: Health) -> list[str]:
 
 async def test_nothing_came_yet(exporter: Exporter, history: History) -> None:
     """An exporter that has just begun is ready, which is not the same as well."""
-    health = health_of(exporter.runtime, history)
+    health = health_of(view(exporter, history))
     assert (health.state, health.headline) == ("quiet", "Ready: no result has come yet")
 
 
@@ -115,7 +121,7 @@ ALIVE = {
 
 def totals(exporter: Exporter) -> dict[Series, int]:
     """Read what was counted."""
-    return {series: count.total for series, count in exporter.runtime.ledger.counts.items()}
+    return {series: count.total for series, count in exporter.hub.ledger.counts.items()}
 
 
 async def aged(exporter: Exporter, history: History, *before: dict[str, Any]) -> History:
@@ -125,7 +131,7 @@ async def aged(exporter: Exporter, history: History, *before: dict[str, Any]) ->
     await judged(exporter, history, *before)
     for _ in range(16):
         clock.now += MINUTE
-        history.results.note()
+        history.results.sample()
     return history
 
 
@@ -139,7 +145,7 @@ async def test_nothing_accepted(
     found = said(await judged(exporter, history, dead, acked("oppo", 7)))
     assert found[0] == "nothing accepted by vivo"
     assert not {"invalid tokens on vivo", "failures on vivo"} & set(found)
-    [shown] = live_values(exporter.runtime, history, "PushNothingAccepted").codes
+    [shown] = live_values(view(exporter, history), "PushNothingAccepted").codes
     assert (shown.channel, shown.code, shown.results) == ("vivo", str(result["code"]), 50)
 
 
@@ -154,14 +160,14 @@ async def test_something_may_be_accepted(
     history = await aged(exporter, history, before)
     found = said(await judged(exporter, history, *now))
     assert not [title for title in found if title.startswith("nothing accepted")]
-    assert live_values(exporter.runtime, history, "PushNothingAccepted").codes == []
+    assert live_values(view(exporter, history), "PushNothingAccepted").codes == []
 
 
 async def test_receipts_may_be_late(exporter: Exporter, history: History) -> None:
     """Receipts that stop are no alarm; of those that came, the failures are shown."""
     late = {"channel": "mipush-receipts", "code": 1, "count": 1000}
     history = await aged(exporter, history, late)
-    assert said(health_of(exporter.runtime, history)) == []
+    assert said(health_of(view(exporter, history))) == []
     await judged(
         exporter,
         history,
@@ -169,7 +175,7 @@ async def test_receipts_may_be_late(exporter: Exporter, history: History) -> Non
         {"channel": "mipush-receipts", "code": 64, "count": 3},
         {"channel": "vivo", "code": 10072, "count": 3},
     )
-    [shown] = live_values(exporter.runtime, history, "PushDeliveryRatioLow").codes
+    [shown] = live_values(view(exporter, history), "PushDeliveryRatioLow").codes
     assert (shown.channel, shown.code, shown.results) == ("mipush-receipts", "64", 3)
 
 
@@ -189,7 +195,7 @@ async def test_refused_calls(exporter: Exporter, history: History) -> None:
     await judged(exporter, history, acked("vivo", 1))
     for _ in range(10):
         await exporter.post("/webhooks/results", b"{}", {"Authorization": "Bearer of another"})
-    health = health_of(exporter.runtime, history)
+    health = health_of(view(exporter, history))
     assert health.headline == "Attention: requests to /webhooks/results are refused"
     assert "bad_signature (10)" in health.findings[0].detail
 
@@ -197,40 +203,40 @@ async def test_refused_calls(exporter: Exporter, history: History) -> None:
 async def test_overload(exporter: Exporter, history: History) -> None:
     """Calls that the disk has no time for are told apart from bad ones."""
     await judged(exporter, history, acked("vivo", 1))
-    exporter.runtime.ledger._max_pending = 1
-    exporter.runtime.ledger.pending = 1
+    exporter.hub.ledger._max_pending = 1
+    exporter.hub.ledger.pending = 1
     for _ in range(10):
         status, _ = await exporter.results(b'{"code": 2}')
         assert status == 503
-    exporter.runtime.ledger.pending = 0
-    health = health_of(exporter.runtime, history)
+    exporter.hub.ledger.pending = 0
+    health = health_of(view(exporter, history))
     assert said(health) == ["requests to /webhooks/results are too many for the disk"]
 
 
 async def test_a_ledger_that_fails(exporter: Exporter, history: History) -> None:
     """Nothing is more pressing than results that cannot be stored."""
-    path = exporter.runtime.settings.ledger_path
+    path = exporter.current.settings.ledger_path
     path.rename(path.with_suffix(".gone"))
     status, _ = await exporter.results(b'{"code": 2}')
     assert status == 503
-    health = health_of(exporter.runtime, history)
+    health = health_of(view(exporter, history))
     assert health.headline == "Trouble: not accepting results, the ledger cannot be used"
     assert str(path) in health.findings[0].detail
 
 
 async def test_a_stop_and_a_failed_reload(exporter: Exporter, history: History) -> None:
     """A stop is trouble, and a reload that failed stays in view until one succeeds."""
-    token = exporter.runtime.settings.results_token_files[0]
+    token = exporter.current.settings.results_token_files[0]
     token.write_text("")
     async with exporter.client.post(f"{exporter.admin}/-/reload") as answer:
         assert answer.status == 500
-    assert said(health_of(exporter.runtime, history)) == ["the last reload failed"]
+    assert said(health_of(view(exporter, history))) == ["the last reload failed"]
     token.write_text(TOKEN)
     async with exporter.client.post(f"{exporter.admin}/-/reload") as answer:
         assert answer.status == 200
-    assert said(health_of(exporter.runtime, history)) == []
-    exporter.runtime.draining = True
-    assert health_of(exporter.runtime, history).state == "trouble"
+    assert said(health_of(view(exporter, history))) == []
+    exporter.service.draining = True
+    assert health_of(view(exporter, history)).state == "trouble"
 
 
 class Clock:
@@ -260,7 +266,7 @@ async def test_results_that_stop(exporter: Exporter, history: History) -> None:
         health = await judged(exporter, history, *batch, acked("fcm", 1))
         for _ in range(15):
             clock.now += MINUTE
-            hour.note()
+            hour.sample()
             health = await judged(exporter, history, acked("fcm", 1))
     assert said(health) == ["results of apns have stopped"]
     assert (await judged(exporter, history, acked("apns", 1))).state == "ok"
@@ -269,8 +275,6 @@ async def test_results_that_stop(exporter: Exporter, history: History) -> None:
 async def test_quiet(exporter: Exporter, history: History) -> None:
     """Without any result for a quarter of an hour nobody says that all is well."""
     await judged(exporter, history, acked("apns", 1))
-    [count] = exporter.runtime.ledger.counts.values()
+    [count] = exporter.hub.ledger.counts.values()
     count.last_at = time.time() - 901
-    assert (
-        health_of(exporter.runtime, history).headline == "Quiet: no result in the last 15 minutes"
-    )
+    assert health_of(view(exporter, history)).headline == "Quiet: no result in the last 15 minutes"

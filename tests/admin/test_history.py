@@ -17,7 +17,7 @@ class Totals:
         """Count something, then let the minute end."""
         self.count(**counted)
         self.now += MINUTE
-        self.hour.note()
+        self.hour.sample()
 
     def count(self, **counted: int) -> None:
         """Raise totals."""
@@ -69,10 +69,10 @@ def test_unknown_totals() -> None:
     """While the totals are not known there is no hour; what they were then is not in it."""
     watched = Totals(None)
     watched.now += MINUTE
-    watched.hour.note()
+    watched.hour.sample()
     assert (watched.hour.seconds, watched.hour.minutes(), watched.hour.counts()) == (0, [], {})
     watched.totals = {"a": 500}
-    watched.hour.note()
+    watched.hour.sample()
     watched.now += 15
     watched.count(a=1)
     assert (watched.hour.seconds, watched.hour.counts()) == (15, {"a": 1})
@@ -85,6 +85,6 @@ def test_a_process_that_was_stopped(stopped: float, empty: int) -> None:
     watched.pass_minute(a=1)
     watched.count(a=2)
     watched.now += stopped * MINUTE
-    watched.hour.note()
+    watched.hour.sample()
     assert watched.hour.minutes()[-empty - 2 : -1] == [{}] * empty + [{"a": 2}]
     assert ({"a": 1} in watched.hour.minutes()) == (stopped < 60)

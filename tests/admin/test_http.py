@@ -35,7 +35,7 @@ async def respond(
 
 def test_every_route_is_tested(exporter: Exporter) -> None:
     """The paths above are those of the application."""
-    routes = make_admin_app(exporter.runtime).router.routes()
+    routes = make_admin_app(exporter.current, exporter.hub, exporter.service).router.routes()
     assert len({route.resource for route in routes}) == len(GET_PATHS) + 1  # and the reload
 
 

@@ -111,14 +111,14 @@ async def test_text_of_an_operator(make_settings: MakeSettings, tmp_path: Path) 
 async def test_pages_stay_small(exporter: Exporter) -> None:
     """With every channel full of unknown codes and many failing ones a page stays small."""
     message = "\u202e<&>" + "\n" * 300
-    channels = exporter.runtime.snapshot.classifier.channels()
+    channels = exporter.current.snapshot.classifier.channels()
     for channel in channels:
         unknown = [
             {"channel": channel, "code": f"{n}-" + "N" * 60, "message": message} for n in range(25)
         ]
         known = [
             {"channel": channel, "code": code, "count": 10**8}
-            for code in exporter.runtime.snapshot.tables["apns"].codes
+            for code in exporter.current.snapshot.tables["apns"].codes
         ]
         assert (await exporter.results(json.dumps(unknown + known).encode()))[0] == 200
     for path, size in (
@@ -135,5 +135,5 @@ async def test_pages_stay_small(exporter: Exporter) -> None:
 
 def test_nothing_else_is_an_asset(exporter: Exporter) -> None:
     """Only files of the kinds that pages need are served."""
-    names = Pages(exporter.runtime)._assets
+    names = Pages(exporter.current, exporter.service)._assets
     assert {name.rpartition(".")[2] for name in names} == {"css", "js", "svg"}

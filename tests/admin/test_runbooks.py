@@ -121,7 +121,7 @@ async def test_codes_that_raise_the_alert(exporter: Exporter) -> None:
     _, page = await get(exporter, "/runbooks/PushThrottled")
     found = rows(page, "code")
     assert list(found) == ["vivo-10072-vivo", "oppo--2-oppo"]
-    row = exporter.runtime.snapshot.tables["vivo"].codes["10072"]
+    row = exporter.current.snapshot.tables["vivo"].codes["10072"]
     for text in ("vivo", "10072", row.name, "1,500", row.severity, row.description, row.action):
         assert text in found["vivo-10072-vivo"]
     assert "Throttled by vivo" in page

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from exporter.configuration.tls import follow, load_tls
+from exporter.configuration.tls import load_tls, reloadable_context
 from exporter.errors import ConfigurationError
 
 
@@ -136,7 +136,7 @@ async def test_replaced_certificate_is_served(
     for context in (first, second):
         context.maximum_version = version
     contexts = [first]
-    async with echoing(follow(first, lambda: contexts[-1])) as port:
+    async with echoing(reloadable_context(first, lambda: contexts[-1])) as port:
         for context, certificate in ((first, old), (second, new), (first, old), (second, new)):
             contexts.append(context)
             async with connected(port, certificate, name) as client:
@@ -148,7 +148,7 @@ async def test_open_connection_survives_the_replacement(old: Certificate, new: C
     """Who is connected while the certificate changes goes on."""
     contexts = [old.load()]
     async with (
-        echoing(follow(contexts[0], lambda: contexts[-1])) as port,
+        echoing(reloadable_context(contexts[0], lambda: contexts[-1])) as port,
         connected(port, old) as early,
     ):
         assert await early.ask(b"before\n") == b"before\n"
@@ -160,7 +160,10 @@ async def test_open_connection_survives_the_replacement(old: Certificate, new: C
 
 async def test_first_certificate_stays_without_another(old: Certificate) -> None:
     """If a reload brings no TLS, the listener goes on with what it began with."""
-    async with echoing(follow(old.load(), lambda: None)) as port, connected(port, old) as client:
+    async with (
+        echoing(reloadable_context(old.load(), lambda: None)) as port,
+        connected(port, old) as client,
+    ):
         assert client.certificate == old.der
 
 
@@ -177,7 +180,7 @@ async def test_file_is_read_anew_at_a_load(
 
     install(old)
     contexts.append(files.load())
-    async with echoing(follow(contexts[0], lambda: contexts[-1])) as port:
+    async with echoing(reloadable_context(contexts[0], lambda: contexts[-1])) as port:
         install(new)
         async with connected(port, old) as client:
             assert client.certificate == old.der

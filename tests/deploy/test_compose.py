@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from dashboards import names
+from exporter import VERSION
 from exporter.commands.main import _parser
 from exporter.configuration.settings import load_settings
 from exporter.gateways.auth.public_keys import load_private_key
-from exporter.runtime.runtime import VERSION
 from tests.deploy.test_deploy import DEPLOY, ROOT, checked, tool
 from tests.support.programs import answers, fetch, free_port, program, started, wait_for
 from tests.support.rules import ALERTS

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from exporter.classification.tables import GATEWAY, OTHER, load_tables
 from exporter.errors import ItemReason, Reason
 from exporter.ledger.ledger import Count
 from exporter.metrics.metrics import Metrics
-from exporter.metrics.results import ResultsCollector, printable
+from exporter.metrics.results import UNKNOWN_CODE_SECONDS, ResultsCollector, printable
 from exporter.results import PushResult, Series, Severity
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -30,6 +31,7 @@ TABLES = load_tables()
 CLASSIFIER = Classifier(TABLES)
 BAD_TOKEN = Series("apns", "2009", "apns")
 UNKNOWN = Series("vivo", "987654", "")
+NOW = time.time()
 
 Samples = dict[str, dict[tuple[str, ...], float]]
 
@@ -100,7 +102,7 @@ def exemplars(metrics: Metrics) -> dict[tuple[str, ...], dict[str, str]]:
 
 def busy_metrics() -> Metrics:
     """Make metrics of which each has at least one observation."""
-    metrics, _ = exposed({BAD_TOKEN: Count(3, 1.5e9), UNKNOWN: Count(1, 1.6e9)}, {BAD_TOKEN: "m"})
+    metrics, _ = exposed({BAD_TOKEN: Count(3, 1.5e9), UNKNOWN: Count(1, NOW)}, {BAD_TOKEN: "m"})
     source = metrics.webhooks.source("mps")
     source.requests["accepted"].inc()
     source.seconds.observe(0.2)
@@ -182,12 +184,24 @@ def test_known_pairs_and_overflow_start_at_0() -> None:
     assert set(totals.values()) == {0}
 
 
+@pytest.mark.parametrize(("age", "shown"), [(0, {3}), (UNKNOWN_CODE_SECONDS + 60, set())])
+def test_unknown_codes_leave(age: float, shown: set[int]) -> None:
+    """An unknown code that no result had for 30 days has no series any more; `other` stays."""
+    other = Series("vivo", OTHER, "")
+    counts = {UNKNOWN: Count(3, NOW - age), other: Count(5, NOW - age)}
+    metrics = collected(counts)
+    assert {*results(counts).values()} == {5} | shown
+    assert bool([labels for labels in metrics["push_code_info"] if "987654" in labels]) == bool(
+        shown
+    )
+
+
 def test_counts_are_shown_under_their_labels() -> None:
     """Known, unknown and overflown results appear with their totals, the rest stays at 0."""
     counts = {
         BAD_TOKEN: Count(5, 1),
         Series("huawei", "2", "mps"): Count(7, 1),
-        UNKNOWN: Count(3, 1),
+        UNKNOWN: Count(3, NOW),
         Series("vivo", OTHER, ""): Count(11, 1),
         Series(OTHER, OTHER, ""): Count(13, 1),
     }
@@ -223,7 +237,7 @@ def test_an_alias_does_not_move_what_was_counted_before(tmp_path: Path) -> None:
         tmp_path, 'channel = "apns"\n[codes.2009]\naliases = ["WeirdTok"]\n'
     )
     unknown = Series("apns", "WeirdTok", "")
-    counts = {BAD_TOKEN: Count(5, 1), unknown: Count(400, 1)}
+    counts = {BAD_TOKEN: Count(5, 1), unknown: Count(400, NOW)}
     row = TABLES["apns"].codes["2009"]
     assert results(counts, changed) == {
         ("apns", "2009", row.severity): 5,
@@ -237,7 +251,7 @@ def test_an_alias_does_not_move_what_was_counted_before(tmp_path: Path) -> None:
 def test_classifier_in_force_is_asked_at_each_scrape(tmp_path: Path) -> None:
     """A reload shows at the next scrape, without a new collector; exemplars move along."""
     classifiers = [CLASSIFIER]
-    counts = {UNKNOWN: Count(2, 1)}
+    counts = {UNKNOWN: Count(2, NOW)}
     metrics = Metrics("1")
     collector = ResultsCollector(lambda: counts, lambda: classifiers[-1])
     metrics.registry.register(collector)
@@ -271,12 +285,12 @@ def test_two_meanings_of_one_code_are_two_series() -> None:
 def test_series_that_fall_together_are_added() -> None:
     """Two counts that have the same labels today are one series with their sum."""
     own, lost = Series("vivo", "2", "mps"), Series("vivo", "2", "")
-    assert results({own: Count(2, 1), lost: Count(5, 1)}) == {("vivo", "2", "info"): 7}
+    assert results({own: Count(2, 1), lost: Count(5, NOW)}) == {("vivo", "2", "info"): 7}
 
 
 def test_code_info_has_one_row_for_each_series() -> None:
     """Each known or counted series joins with exactly one row, whose value is 1."""
-    counts = {UNKNOWN: Count(1, 1), Series("vivo", OTHER, ""): Count(1, 1)}
+    counts = {UNKNOWN: Count(1, NOW), Series("vivo", OTHER, ""): Count(1, 1)}
     info = collected(counts)["push_code_info"]
     keys = [(row[0], row[1], row[4]) for row in info]
     overflow = {(channel, OTHER, "unknown") for channel in [*TABLES, OTHER]}
@@ -310,15 +324,15 @@ def test_last_received_is_the_latest_of_a_channel() -> None:
         BAD_TOKEN: Count(1, 5.5),
         Series("apns", "2", "mps"): Count(1, 9.5),
         Series("apns", "2011", "apns"): Count(1, 7.5),
-        UNKNOWN: Count(1, 3.5),
+        UNKNOWN: Count(1, NOW),
     }
     times = collected(counts)["push_results_last_received_timestamp_seconds"]
-    assert times == {("apns",): 9.5, ("vivo",): 3.5}
+    assert times == {("apns",): 9.5, ("vivo",): NOW}
 
 
 def test_openmetrics_shows_message_ids() -> None:
     """Counted series carry their last message id as an exemplar; others have none to show."""
-    counts = {BAD_TOKEN: Count(5, 1), UNKNOWN: Count(1, 1)}
+    counts = {BAD_TOKEN: Count(5, 1), UNKNOWN: Count(1, NOW)}
     metrics, collector = exposed(counts, {BAD_TOKEN: "m-1", Series("oppo", "11", "oppo"): "m-2"})
     collector.remember({BAD_TOKEN: "m-3"})
     text = exposition(metrics, OPENMETRICS)
@@ -333,14 +347,14 @@ def test_openmetrics_shows_message_ids() -> None:
 @pytest.mark.parametrize(("length", "kept"), [(122, True), (123, False), (5000, False)])
 def test_overlong_message_ids_are_left_out(letter: str, length: int, kept: bool) -> None:
     """An exemplar has at most the 128 characters that OpenMetrics allows; the id is not cut."""
-    metrics, _ = exposed({UNKNOWN: Count(1, 1)}, {UNKNOWN: letter * length})
+    metrics, _ = exposed({UNKNOWN: Count(1, NOW)}, {UNKNOWN: letter * length})
     expected = {("vivo", "987654", "unknown"): {"msg_id": letter * length}} if kept else {}
     assert exemplars(metrics) == expected
 
 
 def test_overlong_id_leaves_the_last_good_one() -> None:
     """An id that cannot be shown does not displace one that can."""
-    metrics, collector = exposed({UNKNOWN: Count(1, 1)}, {UNKNOWN: "m-1"})
+    metrics, collector = exposed({UNKNOWN: Count(1, NOW)}, {UNKNOWN: "m-1"})
     collector.remember({UNKNOWN: "x" * 123})
     assert exemplars(metrics) == {("vivo", "987654", "unknown"): {"msg_id": "m-1"}}
 
@@ -364,7 +378,7 @@ def shown(message_id: str) -> str:
 )
 def test_hostile_message_ids_parse(message_id: str) -> None:
     """Quotes, backslashes and any script come out as sent; what is no character is replaced."""
-    metrics, _ = exposed({UNKNOWN: Count(1, 1)}, {UNKNOWN: message_id})
+    metrics, _ = exposed({UNKNOWN: Count(1, NOW)}, {UNKNOWN: message_id})
     assert exemplars(metrics) == {("vivo", "987654", "unknown"): {"msg_id": shown(message_id)}}
 
 
@@ -381,7 +395,7 @@ _UNESCAPED = {"\\\\": "\\", "\\n": "\n", '\\"': '"'}
 @example('\\"')
 def test_any_message_id_is_escaped(message_id: str) -> None:
     """Whatever a sender calls its message, it stays inside its quotes and on its line."""
-    metrics, _ = exposed({UNKNOWN: Count(1, 1)}, {UNKNOWN: message_id})
+    metrics, _ = exposed({UNKNOWN: Count(1, NOW)}, {UNKNOWN: message_id})
     lines = exposition(metrics, OPENMETRICS).split("\n")
     head = 'push_results_total{channel="vivo",code="987654",severity="unknown"} 1.0'
     [line] = [line for line in lines if line.startswith(head)]
@@ -397,7 +411,7 @@ def test_unknown_codes_pass_through_the_exposition() -> None:
     series = Series(OTHER, "A-z_0.9", "")
     meaning = CLASSIFIER.classify(PushResult("A-z_0.9", hint="carrier pigeon"))
     assert meaning.series == series
-    metrics, _ = exposed({series: Count(2, 1)})
+    metrics, _ = exposed({series: Count(2, NOW)})
     text = exposition(metrics, "")
     samples = [sample for family in families(text, "") for sample in family.samples]
     values = [sample.value for sample in samples if "A-z_0.9" in sample.labels.values()]

@@ -6,40 +6,43 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import ItemReason
-from exporter.results import Batch, PushResult, Rejection, ResultGroup
+from exporter.results import Batch, Rejection
 from exporter.runtime.code_matches import FIRST_ITEMS, CodeMatches
 from tests.support.exporter import Exporter, started
 from tests.support.senders import Sender, url_token
 
 
-def batch(results: int = 0, defaulted: int = 0, reasons: tuple[ItemReason, ...] = ()) -> Batch:
-    """Make a batch."""
-    group = ResultGroup(PushResult("1"), 1, results)
-    return Batch([group], [Rejection(0, one, "") for one in reasons], 5, defaulted)
+@pytest.mark.parametrize(
+    ("items", "without_code", "silent"), [(1, 1, True), (2, 2, True), (1, 0, False), (0, 0, False)]
+)
+def test_silence(items: int, without_code: int, *, silent: bool) -> None:
+    """A path is silent if none of the first hundred items had a code, until one has."""
+    matches = CodeMatches()
+    for _ in range(FIRST_ITEMS // max(items, 1) - 1):
+        matches.observe("acme", items, without_code)
+    assert not matches.is_silent("acme")
+    matches.observe("acme", items, without_code)
+    assert matches.is_silent("acme") == silent
+    assert not matches.is_silent("other")
+    matches.observe("acme", 1, 0)
+    assert not matches.is_silent("acme")
 
 
 @pytest.mark.parametrize(
-    ("once", "silent"),
+    ("reasons", "defaulted", "without_code"),
     [
-        (batch(reasons=(ItemReason.CODE_MISSING,)), True),
-        (batch(reasons=(ItemReason.CODE_NULL,)), True),
-        (batch(1, defaulted=1), True),
-        (batch(1), False),
-        (batch(reasons=(ItemReason.CODE_INVALID,)), False),
-        (batch(), False),
+        ((ItemReason.CODE_MISSING, ItemReason.CODE_NULL), 0, 2),
+        ((ItemReason.CODE_INVALID, ItemReason.NOT_AN_OBJECT), 0, 0),
+        ((), 3, 3),
+        ((ItemReason.CODE_NULL,), 3, 4),
     ],
 )
-def test_silence(once: Batch, *, silent: bool) -> None:
-    """Missing, null and default codes are no match, and skipped items are not asked for one."""
-    matches = CodeMatches()
-    for _ in range(FIRST_ITEMS - 1):
-        matches.observe("acme", once)
-    assert not matches.is_silent("acme")
-    matches.observe("acme", once)
-    assert matches.is_silent("acme") == silent
-    assert not matches.is_silent("other")
-    matches.observe("acme", batch(1))
-    assert not matches.is_silent("acme")
+def test_items_without_a_code(
+    reasons: tuple[ItemReason, ...], defaulted: int, without_code: int
+) -> None:
+    """Missing, null and default codes are no match."""
+    batch = Batch([], [Rejection(0, one, "") for one in reasons], 5, defaulted)
+    assert batch.without_code == without_code
 
 
 async def test_silence_is_a_finding(tmp_path: Path) -> None:

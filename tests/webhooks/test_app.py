@@ -220,7 +220,7 @@ async def test_fault_of_the_exporter_is_a_500(
     def broken(_deliveries: object) -> None:
         raise KeyError("inside")
 
-    monkeypatch.setattr(exporter.runtime.ledger, "record", broken)
+    monkeypatch.setattr(exporter.hub.ledger, "record", broken)
     with capture_logs() as logs:
         status, answer = await exporter.results(b'{"code": 2}')
     assert (status, answer["error"]) == (500, "internal_error")

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from exporter.classification.tables import GATEWAY, load_tables
 from exporter.errors import Reason
-from exporter.webhooks.handler import LISTED_REJECTIONS, MAX_LISTED_REJECTIONS
+from exporter.webhooks.responses import LISTED_REJECTIONS, MAX_LISTED_REJECTIONS
 from tests.support.exporter import (
     SECRET,
     TOKEN,
@@ -520,7 +520,7 @@ async def test_locked_ledger_acknowledges_nothing(
             async with exporter.client.get(exporter.admin + "/-/healthy") as answer:
                 assert answer.status == 200
             lock.execute("ROLLBACK")
-        while exporter.runtime.ledger.problem:  # noqa: ASYNC110 - as a load balancer would look
+        while exporter.hub.ledger.problem:  # noqa: ASYNC110 - as a load balancer would look
             await asyncio.sleep(0.05)
         assert (await call(exporter, keys, body))[1]["accepted"] == 1
         assert await exporter.counted() == {("mps", "2", "info"): 1}
@@ -528,7 +528,7 @@ async def test_locked_ledger_acknowledges_nothing(
 
 async def test_draining_exporter_refuses_results(exporter: Exporter, keys: KeyPair) -> None:
     """An exporter that is stopping sends callers elsewhere and is not ready."""
-    exporter.runtime.draining = True
+    exporter.service.draining = True
     body = callback("2")
     url = f"{exporter.ingest}{MPS}?sign={url_sign(keys.sign(body))}"
     async with exporter.client.post(url, data=body) as answer:

@@ -52,7 +52,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 def in_flight(exporter: Exporter, number: int) -> bool:
     """Whether so many requests have begun and have no response yet."""
-    return exporter.runtime.in_flight == number
+    return exporter.in_flight == number
 
 
 async def test_every_bound_has_a_number_and_a_reason() -> None:
@@ -134,7 +134,7 @@ async def test_body_has_its_size_and_its_time(
         assert json.loads(response.partition(b"\r\n\r\n")[2])["error"] == reason
         requests = await exporter.series("push_webhook_requests_total")
         assert requests["results", reason] == 1
-        assert exporter.runtime.in_flight == 0
+        assert exporter.in_flight == 0
 
 
 async def test_largest_body_is_taken(make_settings: MakeSettings) -> None:
@@ -184,9 +184,9 @@ async def test_client_that_leaves_in_its_body_is_counted(exporter: Exporter) -> 
     """A body that breaks off is a refused request, and nothing of it is counted."""
     _, writer = await exporter.connect()
     writer.write(UNFINISHED)
-    await until(lambda: exporter.runtime.in_flight)
+    await until(lambda: exporter.in_flight)
     writer.transport.abort()
-    await until(lambda: not exporter.runtime.in_flight)
+    await until(lambda: not exporter.in_flight)
     requests = await exporter.series("push_webhook_requests_total")
     assert requests["results", "malformed_body"] == 1
     assert await exporter.counted() == {}
@@ -248,7 +248,7 @@ async def test_bytes_of_all_bodies_are_bounded(make_settings: MakeSettings) -> N
             writer.write(f"{HEADERS}Content-Length: 600\r\n\r\n".encode() + b" " * 495)
             waiting.append((reader, writer))
             if not number:
-                await until(lambda: exporter.runtime.in_flight)
+                await until(lambda: exporter.in_flight)
         (first, _), (second, writer) = waiting
         assert b'"overloaded"' in await first.readuntil(b"}")
         assert (await exporter.results(b'{"code": 2, "channel": "vivo"}'))[0] == 200
@@ -263,7 +263,7 @@ async def test_body_above_the_bound_on_all_passes_alone(make_settings: MakeSetti
     async with started(make_settings(), Limits(max_arriving_bytes=10)) as exporter:
         reader, writer = await exporter.connect()
         writer.write(f"{HEADERS}Content-Length: 31\r\n\r\n".encode() + b" " * 20)
-        await until(lambda: exporter.runtime.in_flight)
+        await until(lambda: exporter.in_flight)
         writer.write(b'{"code": 2}')
         assert b" 200 OK" in await reader.readuntil(b"}")
         writer.close()
@@ -276,7 +276,7 @@ async def test_idle_connections_make_way(make_settings: MakeSettings) -> None:
         used.write(REQUEST)
         await used_reader.readuntil(b"}")
         used.write(UNFINISHED)
-        await until(lambda: exporter.runtime.in_flight)
+        await until(lambda: exporter.in_flight)
         clients = await asyncio.gather(*(exporter.connect() for _ in range(50)))
         for reader, _ in clients[:40]:
             assert await closed(reader)
@@ -311,7 +311,7 @@ async def test_connection_too_many_is_closed(make_settings: MakeSettings) -> Non
             lock.execute("BEGIN IMMEDIATE")  # nothing can be committed
             reader, writer = await exporter.connect()
             writer.write(REQUEST)
-            await until(lambda: exporter.runtime.ledger.pending)
+            await until(lambda: exporter.hub.ledger.pending)
             extra, other = await exporter.connect()
             assert await closed(extra)
             lock.execute("ROLLBACK")
@@ -333,7 +333,7 @@ async def test_stop_refuses_bodies_that_never_arrive(make_settings: MakeSettings
     async with started(make_settings(), Limits(drain_seconds=0.3)) as exporter:
         reader, writer = await exporter.connect()
         writer.write(UNFINISHED)
-        await until(lambda: exporter.runtime.in_flight)
+        await until(lambda: exporter.in_flight)
     assert b'"draining"' in await reader.readuntil(b"}")
     writer.close()
 
@@ -357,7 +357,7 @@ async def test_stop_answers_what_is_on_its_way(make_settings: MakeSettings) -> N
     running = asyncio.create_task(run())
     exporter, reader, writer = await connected
     stopping.set()
-    await until(lambda: exporter.runtime.draining)
+    await until(lambda: exporter.service.draining)
     writer.write(REQUEST)
     response = await reader.read()
     assert b" 503 " in response

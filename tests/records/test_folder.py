@@ -1,7 +1,7 @@
 """What a running exporter keeps of rejected calls, and that this never costs it an answer."""
 
 import asyncio
-import os
+import threading
 import time
 from pathlib import Path
 
@@ -10,8 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.gateways.gateway import ReceivedRequest
+from exporter.records.folder import Folder
 from exporter.records.record import Record
-from exporter.records.recorder import MAX_WAITING, PAUSE_SECONDS, Recorder
+from exporter.records.redactor import MAX_WAITING, PAUSE_SECONDS, Redactor
 from tests.support.exporter import Exporter, KeyPair, MakeSettings, started, url_sign
 
 BAD = b'{"targetId": "abc", "statusDesc": "bad"}'
@@ -122,22 +123,27 @@ async def test_the_oldest_go_and_strangers_stay(make_settings: MakeSettings, fol
 
 
 class Kept:
-    """A recorder, what it is given, and what it says became of it."""
+    """A folder behind a redactor, and what became of the requests."""
 
-    def __init__(self, folder: Path, max_bytes: int = 10**6) -> None:
+    def __init__(self, path: Path, max_bytes: int = 10**6) -> None:
         self.outcomes: list[str] = []
-        self.recorder = Recorder(
-            folder, max_bytes, unauthenticated=False, on_outcome=self.outcomes.append
-        )
+        self._folder = Folder(path, max_bytes)
+        self._redactor = Redactor(self._write)
+        self.settled = threading.Event()
 
     def keep(self, body: bytes) -> None:
         """Hand over a rejected request."""
+        self.settled.clear()
         request = ReceivedRequest(body, {"Content-Type": "application/json"})
-        self.recorder.keep("results", "code_missing", request, authenticated=True)
+        self._redactor.submit("results", "code_missing", request)
 
-    def settle(self) -> None:
-        """Wait until the recorder's thread has done all that it was given."""
-        self.recorder._writer.submit(lambda: None).result()
+    def close(self) -> None:
+        """Finish all records."""
+        self._redactor.close()
+
+    def _write(self, record: Record | None) -> None:
+        self.outcomes.append(self._folder.write(record) if record else "dropped")
+        self.settled.set()
 
 
 def test_a_request_larger_than_the_folder_is_dropped(folder: Path) -> None:
@@ -145,7 +151,7 @@ def test_a_request_larger_than_the_folder_is_dropped(folder: Path) -> None:
     kept = Kept(folder, 4096)
     kept.keep(b'{"x": 1}')
     kept.keep(b'{"x": "%b"}' % (b"word " * 1000))
-    kept.recorder.close()
+    kept.close()
     assert kept.outcomes == ["written", "dropped"]
     assert [one.body for one in records(folder)] == ['{"x":1}']
 
@@ -156,7 +162,7 @@ def test_a_flood_is_not_recorded_request_by_request(folder: Path) -> None:
     begun = time.monotonic()
     for _ in range(4 * MAX_WAITING):
         kept.keep(b'{"x": 1}')
-    kept.recorder.close()
+    kept.close()
     most = MAX_WAITING + 1 + (time.monotonic() - begun) / PAUSE_SECONDS
     assert MAX_WAITING <= kept.outcomes.count("written") <= most
     assert len(kept.outcomes) == 4 * MAX_WAITING
@@ -189,28 +195,32 @@ def test_a_folder_that_can_be_written_again_is_used(folder: Path) -> None:
     """A failure in the middle leaves no half file, and the next request is recorded."""
     kept = Kept(folder)
     kept.keep(b'{"x": 1}')
-    kept.settle()
+    assert kept.settled.wait(5)
     moved = folder.rename(folder.with_name("moved"))
     kept.keep(b'{"x": 2}')
-    kept.settle()
+    assert kept.settled.wait(5)
     moved.rename(folder)
     kept.keep(b'{"x": 3}')
-    kept.recorder.close()
+    kept.close()
     assert kept.outcomes == ["written", "failed", "written"]
     assert [one.body for one in records(folder)] == ['{"x":1}', '{"x":3}']
 
 
-def test_a_slow_disk_drops_records_and_delays_nobody(folder: Path) -> None:
+def test_a_slow_disk_drops_records_and_delays_nobody() -> None:
     """While the disk hangs, nothing waits for it; past the bound nothing more is recorded."""
-    folder.mkdir(parents=True)
-    os.mkfifo(folder / "record-0.json")  # no disk hangs on demand; a reader of a pipe does
-    kept = Kept(folder)
-    hanging = kept.recorder._writer.submit((folder / "record-0.json").read_bytes)
+    outcomes: list[str] = []
+    disk = threading.Event()  # no disk hangs on demand
+
+    def write(record: Record | None) -> None:
+        if record:
+            disk.wait()
+        outcomes.append("written" if record else "dropped")
+
+    redactor = Redactor(write)
+    request = ReceivedRequest(b'{"x": 1}')
     for _ in range(MAX_WAITING + 3):
-        kept.keep(b'{"x": 1}')
-    assert kept.outcomes == ["dropped"] * 3
-    (folder / "record-0.json").write_bytes(b"")
-    assert hanging.result() == b""
-    (folder / "record-0.json").unlink()
-    kept.recorder.close()
-    assert kept.outcomes == ["dropped"] * 3 + ["written"] * MAX_WAITING
+        redactor.submit("results", "code_missing", request)
+    assert outcomes == ["dropped"] * 3
+    disk.set()
+    redactor.close()
+    assert outcomes == ["dropped"] * 3 + ["written"] * MAX_WAITING
