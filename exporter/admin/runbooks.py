@@ -91,7 +91,7 @@ def _codes(
         if _counts(classifier, alert, meaning, found):
             description, action = guidance(classifier, meaning)
             yield WatchedCode(
-                *meaning.series, meaning.name, meaning.severity, count, description, action
+                *meaning.series[:3], meaning.name, meaning.severity, count, description, action
             )
 
 

@@ -86,7 +86,7 @@ def counted_codes(runtime: Runtime, hour: Mapping[Series, int]) -> Iterator[Code
             total, recent = total + count.total, recent + hour.get(series, 0)
             counted[meaning.series] = (meaning, total, recent, max(last, count.last_at))
     for meaning, total, recent, last in counted.values():
-        channel, code, table = meaning.series
+        channel, code, table = meaning.series[:3]
         description, action = guidance(classifier, meaning)
         yield CodeStatus(
             channel=channel,

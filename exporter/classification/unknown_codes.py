@@ -55,7 +55,7 @@ class UnknownCodes:
 
     def restore(self, counted: Iterable[Series]) -> None:
         """Continue with the codes that were counted before; what was seen of them since stays."""
-        for channel, code, _ in counted:
+        for channel, code, *_ in counted:
             if code != OTHER:
                 new = UnknownCode(channel, code, None, None)
                 self._channel(channel).setdefault(code, new)
@@ -67,7 +67,7 @@ class UnknownCodes:
 
         `hint` is the sender's word for the channel; it is remembered if it led to none.
         """
-        channel, code, _ = result.series
+        channel, code, *_ = result.series
         if channel == OTHER and hint and not hint.isspace():
             self._note(hint.strip()[: 10 * _MAX_HINT], code)
         seen = self._channel(channel)

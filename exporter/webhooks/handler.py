@@ -10,10 +10,10 @@ from aiohttp import HttpVersion11, hdrs, web
 
 from exporter.errors import RequestError
 from exporter.gateways.gateway import UNROUTED, Gateway, ReceivedRequest
-from exporter.ledger.keys import make_deliveries, message_ids
 from exporter.reasons import Reason
 from exporter.results import ClassifiedResult, PushResult, Rejection, Severity, results_of
 from exporter.runtime import Runtime
+from exporter.webhooks.deliveries import make_deliveries, message_ids
 from exporter.webhooks.limits import Bodies, Limits, is_compressed
 from exporter.webhooks.responses import echo, respond
 
