@@ -1,7 +1,7 @@
 """What a gateway says of one push, before and after classification."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
@@ -80,8 +80,8 @@ class ResultGroup(msgspec.Struct):
     """How many pushes each item stands for."""
     anonymous: int = 0
     """How many items nothing tells apart."""
-    ids: list[str | int] = []
-    """What tells the others apart: message ids, or hashes where a gateway has no such id."""
+    ids: list[str | int | bytes] = []
+    """The identities of the others: message ids, or several values as bytes."""
     exemplar: str | None = None
     """The last message id, to be shown; never a token or a target id."""
 
@@ -92,15 +92,15 @@ class ResultGroup(msgspec.Struct):
 
 
 class Series(NamedTuple):
-    """What the ledger counts by.
-
-    `table` is the channel of the table whose row matched, empty for an unknown code.
-    It tells apart the two meanings of `-1` under OPPO without storing a severity.
-    """
+    """What the ledger counts by."""
 
     channel: str
     code: str
     table: str
+    """The channel of the table whose row matched, empty for an unknown code: it tells apart the
+    two meanings of `-1` under OPPO without storing a severity."""
+    app: str = ""
+    """The declared app; empty where results have no label `app`, which is not the app `other`."""
 
 
 class ClassifiedResult(msgspec.Struct, frozen=True):
@@ -154,26 +154,48 @@ class Batch(msgspec.Struct):
 _WITHOUT_CODE = (ItemReason.CODE_MISSING, ItemReason.CODE_NULL)
 
 
-class Delivery(msgspec.Struct, frozen=True, gc=False):
-    """The unit that is counted once, or several that count the same, each with a key."""
+class Identified(StrEnum):
+    """What an identity identifies; a code is a single result's alone."""
 
-    keys: list[int]
-    """64-bit deduplication keys; none for results that nothing identifies."""
+    REQUEST = "request"
+    RESULT = "result"
+
+
+class Scope(NamedTuple):
+    """Where identities are unique: equal ones of different scopes are different deliveries."""
+
+    credential: int
+    """The scope of the credential that let the request in."""
+    kind: Identified
+    channel: str = ""
+    """Of a result: its channel, or the sender's own word for one that no table has."""
+    code: str = ""
+
+
+Identity = str | bytes | int
+"""What identifies a delivery within its scope; an integer is the same as its digits."""
+
+
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """Results that are counted once; with several identities, once for each."""
+
     counts: dict[Series, int]
-    """What each new key counts; without keys, what is counted."""
+    """What each identity counts; without identities, what is counted."""
     results: int
-    """How many results each new key stands for; without keys, how many there are."""
-    content: int = 0
-    """A 64-bit hash of the key and the body; the same key with another content is a conflict.
-    0 where there can be none: else it stands beside the only key of the only delivery of a
-    request."""
+    """How many results each identity stands for; without identities, how many there are."""
+    scope: Scope | None = None
+    identities: Sequence[Identity] = ()
+    """None for results that nothing identifies."""
+    content: bytes | None = None
+    """The body of a request, where a different body under the same identity is a conflict. Such a
+    delivery has one identity, and is the only one of its request."""
 
 
 def results_of(deliveries: Iterable[Delivery]) -> int:
-    """Count the results that deliveries hold, new or not."""
+    """Count the results of deliveries, new or not."""
     results = 0
     for delivery in deliveries:
-        results += delivery.results * (len(delivery.keys) or 1)
+        results += delivery.results * (len(delivery.identities) or 1)
     return results
 
 

@@ -89,7 +89,7 @@ def _codes(view: View, alert: str, found: Container[str]) -> Iterator[WatchedCod
         if _counts(classifier, alert, meaning, found):
             description, action = guidance(classifier, meaning)
             yield WatchedCode(
-                *meaning.series, meaning.name, meaning.severity, count, description, action
+                *meaning.series[:3], meaning.name, meaning.severity, count, description, action
             )
 
 

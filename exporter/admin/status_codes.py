@@ -99,7 +99,7 @@ def counted_codes(view: View, hour: Mapping[Series, int]) -> Iterator[CodeStatus
             total, recent = total + count.total, recent + hour.get(series, 0)
             counted[meaning.series] = (meaning, total, recent, max(last, count.last_at))
     for meaning, total, recent, last in counted.values():
-        channel, code, table = meaning.series
+        channel, code, table = meaning.series[:3]
         description, action = guidance(classifier, meaning)
         yield CodeStatus(
             channel=channel,

@@ -77,7 +77,7 @@ class Classifier:
         What was counted by a common row stays common. An unknown code that is a name or alias
         of a row by now means that row.
         """
-        channel, code, table = series
+        channel, code, table = series[:3]
         space = self._spaces.get(channel)
         if space is None:
             return ClassifiedResult.unknown(channel, code)

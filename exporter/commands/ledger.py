@@ -115,7 +115,9 @@ def _init(options: argparse.Namespace) -> int:
     if options.print:
         print(definition(options.grant_to), end="")
         return 0
-    _administer(options, lambda _settings, ledger: ledger.initialize(options.grant_to))
+    _administer(
+        options, lambda _settings, ledger: ledger.initialize(options.grant_to), upgrades=True
+    )
     rights = f", and {options.grant_to} may use it" if options.grant_to else ""
     print(f"The schema is there{rights}.")
     return 0
@@ -182,6 +184,8 @@ def _copy(options: argparse.Namespace) -> int:
 def _administer(
     options: argparse.Namespace,
     work: Callable[[Settings, "Administration"], Awaitable[Result]],
+    *,
+    upgrades: bool = False,
 ) -> Result:
     """Do something over one connection."""
     settings = load_settings(options.flags, options, allow_unsigned=True)  # nobody is let in here
@@ -191,7 +195,7 @@ def _administer(
     async def connected() -> Result:
         ledger = Administration(address)
         try:
-            await ledger.connect()
+            await ledger.connect(upgrades=upgrades)
             return await work(settings, ledger)
         finally:
             await ledger.close()

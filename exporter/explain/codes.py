@@ -91,7 +91,7 @@ def explain_result(
 
 
 def _meaning(classifier: Classifier, meaning: ClassifiedResult, why: Why | None = None) -> Meaning:
-    channel, code, _ = meaning.series
+    channel, code, *_ = meaning.series
     return Meaning(
         channel,
         code,

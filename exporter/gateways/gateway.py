@@ -48,20 +48,20 @@ class Credential(NamedTuple):
     scope: int
     """64 bits made of the gateway and the credential: the same after a restart or a reload.
 
-    Deduplication keys are hashed with it as the seed, so that no sender can lose another one's
-    results; nothing of the credential can be found in it.
+    Deduplication keys are scoped to it, so that no sender can lose another one's results; nothing
+    of the credential can be found in it.
     """
     proven: bool = True
     """Whether there was a credential at all: False where ALLOW_UNSIGNED let the request in."""
 
 
 class RequestKey(msgspec.Struct, frozen=True, gc=False):
-    """The deduplication key of a whole request."""
+    """What makes a whole request one delivery."""
 
-    key: int
-    fingerprint: int = 0
-    """A hash of the body where the key is not made of it (`webhook-id`): the same key with
-    another fingerprint is a conflict. 0 where there can be none."""
+    identity: bytes
+    content: bytes | None = None
+    """The body where it is not the identity (`webhook-id`): the same identity with a different
+    body is a conflict. None where there can be none."""
 
 
 class GatewaySettings(Protocol):

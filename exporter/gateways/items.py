@@ -23,7 +23,7 @@ Wire = TypeVar("Wire")
 Facts = tuple[Any, ...]
 """What an item says, all but its id; hashable, so that items that say the same are grouped."""
 
-Identity = str | int | None
+Identity = str | int | bytes | None
 """What tells an item from others that say the same."""
 
 
@@ -61,7 +61,7 @@ class ItemFormat(Generic[Wire]):
     """The message id to show, where that is not what tells items apart."""
 
 
-_Read = tuple[Outcome | None, Identity, str | int | None]
+_Read = tuple[Outcome | None, Identity, Identity]
 """One item, read: what it means, what tells it apart, the id to show."""
 
 
@@ -199,9 +199,7 @@ class _Groups:
         self._skipped = 0
         self._defaulted = 0
 
-    def add(
-        self, outcome: Outcome | None, identities: list[Any], exemplar: str | int | None
-    ) -> None:
+    def add(self, outcome: Outcome | None, identities: list[Any], exemplar: Identity) -> None:
         """Add items that say the same."""
         number = len(identities)
         if outcome is None:
@@ -221,7 +219,7 @@ class _Groups:
         return Batch(list(self._groups.values()), rejected, self._skipped, self._defaulted)
 
 
-def _group(outcome: Outcome, identities: list[Any], exemplar: str | int | None) -> ResultGroup:
+def _group(outcome: Outcome, identities: list[Any], exemplar: Identity) -> ResultGroup:
     """Make the group of items that say the same."""
     anonymous = identities.count(None) + identities.count("")
     if anonymous:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from exporter.errors import ConfigurationError
 from exporter.ledger.address import Address
 from exporter.ledger.database import Database, StatementError
-from exporter.ledger.postgres import LEASE_SECONDS, check_version, signed
+from exporter.ledger.keys import Keyring
+from exporter.ledger.postgres import LEASE_SECONDS, VERSION, check_version, outdated, signed
 from exporter.ledger.sql import definition, read_sql
 from exporter.ledger.sqlite import LedgerFile
 from exporter.ledger.store import Stored, StoreError
@@ -38,8 +39,11 @@ class Administration:
     def __init__(self, address: Address) -> None:
         self._database = Database(address)
 
-    async def connect(self) -> None:
-        """Connect; raises ConfigurationError, too, for what a later exporter has upgraded."""
+    async def connect(self, *, upgrades: bool = False) -> None:
+        """Connect; raises ConfigurationError, too, for what a later exporter has upgraded.
+
+        A schema that is older raises StoreError, unless it is about to be upgraded.
+        """
         await self._database.connect()
         try:
             rows = await self._run("version")
@@ -47,6 +51,8 @@ class Administration:
             return
         for version, _ in rows:
             check_version(self._database.address, version)
+            if version < VERSION and not upgrades:
+                raise outdated(version)
 
     async def close(self) -> None:
         """End the connection."""
@@ -79,11 +85,17 @@ class Administration:
         try:
             with closing(LedgerFile(file, "full")) as source:
                 stored = source.open()
+                await self._copy_secrets(stored.keyring)
                 keys = await self._copy_keys(stored, window, progress)
                 await self._copy_counts(stored, instance)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"ledger {file}: {error}") from error
         return sum(total for _, total, _ in stored.counts), keys
+
+    async def _copy_secrets(self, keyring: Keyring) -> None:
+        """Have replicas look deliveries up under the keys of the other ledger, for one window."""
+        for secret, xxh3, since in keyring.kinds(time.time()):
+            await self._run("copy_secret", secret=secret, xxh3=xxh3, since=since)
 
     async def _copy_keys(
         self, stored: Stored, window: float, progress: Callable[[int, int], None]
@@ -105,6 +117,7 @@ class Administration:
             channels=[series.channel for series, _, _ in stored.counts],
             codes=[series.code for series, _, _ in stored.counts],
             tables=[series.table for series, _, _ in stored.counts],
+            apps=[series.app for series, _, _ in stored.counts],
             counts=[total for _, total, _ in stored.counts],
             times=[at for *_, at in stored.counts],
         )

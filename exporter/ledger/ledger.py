@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from exporter.errors import ConfigurationError, Reason, RequestError
-from exporter.ledger.batch import Batch, unavailable
+from exporter.ledger.batch import Batch, Memory, unavailable
 from exporter.ledger.retention import Retention
 from exporter.ledger.store import Commit, Outcome, Store, StoreError
 from exporter.ledger.window import CAPACITY, DeliveryWindow
@@ -62,11 +62,13 @@ class Ledger:
         self._on_load, self._on_commit, self._on_error = on_load, on_commit, on_error
         self._window = DeliveryWindow(max_keys)
         self._retention = Retention(self._window, dedupe_seconds)
+        self._memory: Memory | None = None
+        """None until the store could be read, and where there is no deduplication."""
         self._number = 0
         self._queue: deque[Batch] = deque()
         self._durable = self._window.end
         """Where the keys of the last commit end."""
-        self._touched = 0.0
+        self._last_write = 0.0
         """When the store was last written to, by the loop's clock."""
         self._wake = asyncio.Event()
         self._closing = False
@@ -116,7 +118,7 @@ class Ledger:
         if not deliveries:
             accepted.set_result(0)
             return accepted
-        if self.problem or self._closing:
+        if self.problem or self._closing or not self.loaded:
             raise unavailable()
         results = results_of(deliveries)
         # A body larger than the whole bound must pass at some time: alone.
@@ -124,10 +126,9 @@ class Ledger:
             raise RequestError(
                 Reason.OVERLOADED, "Too many results wait for their commit; slow down."
             )
-        # At once and not with the commit, for now the deliveries are at hand: when a commit's
-        # requests have all come, the processor's cache has evicted the first of them.
+        # Deduplicate on arrival, and not with the commit: the data is still in the CPU cache.
         batch = self._open_batch(results)
-        batch.add(deliveries, results, accepted, self._window if self._dedupe_seconds else None)
+        batch.add(deliveries, results, accepted, self._memory)
         batch.end = self._window.end
         self.pending += results
         return accepted
@@ -136,7 +137,10 @@ class Ledger:
         """Return the batch that so many results may join."""
         if self._queue and self._queue[-1].results + results <= MAX_COMMIT_RESULTS:
             return self._queue[-1]
-        self._retention.expire(time.time())
+        now = time.time()
+        self._retention.expire(now)
+        if self._memory:
+            self._memory.keyring.expire(now - self._dedupe_seconds)
         self._queue.append(Batch())
         self._wake.set()
         return self._queue[-1]
@@ -177,12 +181,12 @@ class Ledger:
             log.info("ledger works again", ledger=self.name)
         self.problem = None
 
-    async def _beat(self) -> None:
-        """Keep what the store holds while nothing is written."""
+    async def _renew_lease(self) -> None:
+        """Renew the lease of the store while nothing is written."""
         every = self._store.heartbeat
-        if every is not None and self._loop.time() - self._touched >= every:
+        if every is not None and self._loop.time() - self._last_write >= every:
             await self._store.probe()
-            self._touched = self._loop.time()
+            self._last_write = self._loop.time()
 
     async def _load(self) -> None:
         stored = await self._store.open()
@@ -191,6 +195,7 @@ class Ledger:
         for number, at, keys in stored.keys:
             self._window.extend(keys)
             self._retention.note(number, at)
+        self._memory = Memory(self._window, stored.keyring) if self._dedupe_seconds else None
         self._number = stored.number
         self._durable = self._window.end
         self.loaded = True
@@ -212,9 +217,9 @@ class Ledger:
                 started = time.perf_counter()
                 outcome = await self._store.commit(commit)
                 self._on_commit(time.perf_counter() - started)
-                self._touched = self._loop.time()
+                self._last_write = self._loop.time()
             else:  # all are duplicates, and durable already
-                await self._beat()
+                await self._renew_lease()
         except StoreError as error:
             self._rollback(batch, error)
         else:
@@ -236,7 +241,7 @@ class Ledger:
                 waiting.refuse_conflicts(outcome.conflicts)
             for entry in batch.entries:
                 if not outcome.conflicts.isdisjoint(entry.keys):
-                    self._window.remove(*entry.keys, entry.delivery.content)
+                    self._window.remove(*entry.keys, entry.content)
         self.pending -= batch.results
         batch.accept(outcome)
 

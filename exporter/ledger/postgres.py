@@ -9,6 +9,7 @@ import asyncio
 import os
 import secrets
 import socket
+import time
 from array import array
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -17,22 +18,23 @@ from exporter.errors import ConfigurationError
 from exporter.ledger.address import Address
 from exporter.ledger.database import ConnectionLostError, Database, StatementError
 from exporter.ledger.expiry import Expiry
+from exporter.ledger.keys import EarlierKeys, Key, Keyring
 from exporter.ledger.sql import read_sql
 from exporter.ledger.store import Commit, Outcome, Stored, StoreError
 from exporter.results import Series
 
-VERSION = 1
+VERSION = 2
 
 LEASE_SECONDS = 5
 """After which a name is free whose process has died."""
 
-_PATIENCE = 10.0  # seconds for finding out what became of a commit
-_PAUSE = 0.2  # seconds between attempts to connect meanwhile
-_WARY = 10.0
+_RECONNECT_SECONDS = 10.0  # for learning the outcome of a commit
+_RECONNECT_INTERVAL = 0.2  # seconds between two attempts
+_LOOK_UP_FIRST_SECONDS = 10.0
 """Seconds after a key that another replica knew, in which keys are looked up before they are
 written: where one sender tries again, others do."""
 _NOT_NULL, _NO_TABLE, _NO_SCHEMA, _NO_RIGHT = "23502", "42P01", "3F000", "42501"
-_AGAIN = ("40001", "40P01")  # serialization failure, deadlock
+_RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock
 
 
 class _Batch(NamedTuple):
@@ -49,6 +51,15 @@ def check_version(address: Address, version: int) -> None:
             f"ledger {address.name}: its schema has version {version}, and this exporter knows "
             f"{VERSION}. Run the exporter that upgraded it, or a later one."
         )
+
+
+def outdated(version: int) -> StatementError:
+    """Refuse a database that has to be upgraded first."""
+    return StatementError(
+        f"its schema has version {version}: run `push-result-exporter ledger init` as the owner of "
+        "the schema, to upgrade it",
+        "",
+    )
 
 
 class PostgresStore:
@@ -71,7 +82,7 @@ class PostgresStore:
         self._database = Database(address)
         self._expiry = Expiry(address, dedupe_seconds)
         self._clock = asyncio.get_running_loop().time
-        self._wary_until = 0.0
+        self._look_up_first_until = 0.0
         self._epoch = 0
         self._last = _Batch(0, 0)
 
@@ -83,6 +94,7 @@ class PostgresStore:
             await self._check_schema()
             await self._take()
             rows = await self._run("counts")
+            keyring = await self._read_keyring()
         except StatementError as error:
             await self._database.close()
             raise StoreError(str(error)) from error
@@ -91,30 +103,34 @@ class PostgresStore:
             raise
         self.opened = True
         self._expiry.start()
-        counts = [(Series(*row[:3]), row[3], row[4]) for row in rows]
-        return Stored(self._last.number, counts, [])
+        counts = [(Series(*row[:4]), row[4], row[5]) for row in rows]
+        return Stored(self._last.number, counts, [], keyring)
 
     async def commit(self, commit: Commit) -> Outcome:
         """Write keys and counts in one statement; find out what became of it if that fails."""
-        contents = _contents(commit)
+        contents = {key: entry.content for entry in commit.entries for key in entry.keys}
         known: dict[int, int] = {}
-        end = self._clock() + _PATIENCE
+        earlier = _earlier(commit)
+        end = self._clock() + _RECONNECT_SECONDS
         while True:
             batch = _Batch(commit.number, self._epoch)
             try:
-                if self._clock() < self._wary_until:
+                if earlier:
+                    known |= await self._look_up_earlier(earlier, contents)
+                    earlier = {}
+                if self._clock() < self._look_up_first_until:
                     known |= await self._look_up(contents.keys() - known)
                 await self._write(commit, contents, known)
                 break
             except ConnectionLostError as error:
-                if await self._happened(batch, end, error):
+                if await self._was_committed(batch, end, error):
                     break
             except StatementError as error:
                 if error.code == _NOT_NULL:
-                    self._wary_until = self._clock() + _WARY
-                elif error.code not in _AGAIN:
-                    await self._spoiled(error)
-                if error.code not in (_NOT_NULL, *_AGAIN) or self._clock() > end:
+                    self._look_up_first_until = self._clock() + _LOOK_UP_FIRST_SECONDS
+                elif error.code not in _RETRYABLE:
+                    await self._drop_if_read_only(error)
+                if error.code not in (_NOT_NULL, *_RETRYABLE) or self._clock() > end:
                     raise
         # A key that was copied from another ledger came without its content.
         conflicts = {key for key, content in known.items() if content not in (0, contents[key])}
@@ -124,11 +140,11 @@ class PostgresStore:
         """Write the time at which the instance was last seen."""
         try:
             if not await self._run("probe"):
-                raise self._taken()
+                raise self._taken_over()
         except ConnectionLostError as error:  # an idle one may be ended by whoever likes
-            await self._happened(None, self._clock() + LEASE_SECONDS / 2, error)
+            await self._was_committed(None, self._clock() + LEASE_SECONDS / 2, error)
         except StatementError as error:
-            await self._spoiled(error)
+            await self._drop_if_read_only(error)
             raise
 
     async def close(self) -> None:
@@ -159,19 +175,32 @@ class PostgresStore:
             channels=[series.channel for series in counts],
             codes=[series.code for series in counts],
             tables=[series.table for series in counts],
+            apps=[series.app for series in counts],
             counts=list(counts.values()),
         )
         if not held:
-            raise self._taken()
+            raise self._taken_over()
         self._last = _Batch(commit.number, self._epoch)
 
     async def _look_up(self, keys: Iterable[int]) -> dict[int, int]:
         """Return those that the database has, each with its content."""
-        rows = await self._run("known", keys=signed(keys))
-        numbers = array("Q", array("q", [number for row in rows for number in row]).tobytes())
-        return dict(zip(numbers[::2], numbers[1::2], strict=True))
+        return unsigned(await self._run("known", keys=signed(keys)))
 
-    async def _happened(self, batch: _Batch | None, end: float, lost: ConnectionLostError) -> bool:
+    async def _look_up_earlier(
+        self, earlier: dict[int, tuple[int, Key]], contents: dict[int, int]
+    ) -> dict[int, int]:
+        """Return the keys whose earlier ones the database has, each with its content."""
+        rows = await self._run("known_earlier", keys=signed(earlier))
+        known = {}
+        for number, stored in unsigned(rows).items():
+            key, (_, content) = earlier[number]
+            same = stored in (0, content)
+            known[key] = contents[key] if same else contents[key] ^ 1
+        return known
+
+    async def _was_committed(
+        self, batch: _Batch | None, end: float, lost: ConnectionLostError
+    ) -> bool:
         """Connect again and say whether a batch was committed.
 
         Raises StoreError if that cannot be found out in time, or if another process has counted
@@ -189,23 +218,24 @@ class PostgresStore:
                 raise StoreError(str(error)) from error
             except StoreError as error:
                 problem = error
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_RECONNECT_INTERVAL)
                 continue
             if self._last == batch:
                 return True
             if self._last != before:
                 self.opened = False
-                raise self._taken()
+                raise self._taken_over()
             return False
         raise problem
 
     async def _check_schema(self) -> None:
+        """Create the schema if there is none, upgrade an old one; refuse one that is newer."""
         try:
             rows = await self._run("version")
         except StatementError as error:
             if error.code not in (_NO_TABLE, _NO_SCHEMA):
                 raise
-            await self._create_schema(error)
+            await self._run_schema(error)
             rows = await self._run("version")
         if not rows:  # its definition was restored, say, and not its contents
             raise StatementError("its schema has no version: `ledger init` completes it", "")
@@ -214,14 +244,30 @@ class PostgresStore:
         # "off" would acknowledge what a crash of the server loses.
         if self._durable and synchronous_commit == "off":
             self._database.synchronous_commit = "on"
+        if version < VERSION:
+            await self._run_schema(outdated(version))
 
-    async def _create_schema(self, missing: StatementError) -> None:
+    async def _run_schema(self, problem: StatementError) -> None:
+        """Create or upgrade the schema; without the right to, raise the problem."""
         try:
             await self._run("schema")
         except StatementError as error:
             if error.code == _NO_RIGHT:
-                raise missing from error  # whose advice is to have somebody else create it
+                raise problem from error  # whose advice is to have somebody else do it
             raise
+
+    async def _read_keyring(self) -> Keyring:
+        """Read what keys are made with."""
+        now, secret = time.time(), b""
+        earlier = []
+        for one, xxh3, age in await self._run("secrets"):
+            if age is None:
+                secret = one
+            else:
+                earlier.append(EarlierKeys(one, xxh3, now - age))
+        if not secret:
+            raise StatementError("its schema has no secret: `ledger init` completes it", "")
+        return Keyring(secret, earlier)
 
     async def _take(self) -> None:
         rows = await self._run("take", holder=self._holder, lease=LEASE_SECONDS)
@@ -238,14 +284,14 @@ class PostgresStore:
             f"own, or stop the other one: {LEASE_SECONDS} s later this one takes over"
         )
 
-    def _taken(self) -> StoreError:
+    def _taken_over(self) -> StoreError:
         self.opened = False
         return StoreError(
             f"another process has taken over INSTANCE {self._instance}; give each replica an "
             "INSTANCE of its own"
         )
 
-    async def _spoiled(self, error: StatementError) -> None:
+    async def _drop_if_read_only(self, error: StatementError) -> None:
         """Give a server up that takes no writes: another host of the URL may."""
         if error.read_only:
             self.opened = False
@@ -256,12 +302,23 @@ class PostgresStore:
         return await self._database.run(read_sql("postgresql", name), common | values)
 
 
-def _contents(commit: Commit) -> dict[int, int]:
-    """Return each new key with its content, 0 if it has none."""
-    return {key: entry.delivery.content for entry in commit.entries for key in entry.keys}
+def _earlier(commit: Commit) -> dict[int, tuple[int, Key]]:
+    """Return by each earlier key what it is now, and itself with its content."""
+    return {
+        one.key: (key, one)
+        for entry in commit.entries
+        for key, same in entry.earlier.items()
+        for one in same
+    }
 
 
 def signed(numbers: Iterable[int]) -> str:
     """Write 64-bit numbers as an array of bigint."""
     signed = array("q", array("Q", numbers).tobytes())
     return f"{{{','.join(map(str, signed))}}}"
+
+
+def unsigned(rows: list[tuple[int, int]]) -> dict[int, int]:
+    """Read pairs of bigint as 64-bit numbers."""
+    numbers = array("Q", array("q", [number for row in rows for number in row]).tobytes())
+    return dict(zip(numbers[::2], numbers[1::2], strict=True))

@@ -2,29 +2,34 @@
 
 import asyncio
 import fcntl
+import os
 import sqlite3
+import time
 from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Literal, TextIO, TypeVar, TypeVarTuple
+from typing import Literal, TypeVar, TypeVarTuple
 
 import msgspec
 
 from exporter.errors import ConfigurationError
+from exporter.ledger.keys import EarlierKeys, Keyring, hide_old_keys, new_secret
 from exporter.ledger.sql import read_sql
 from exporter.ledger.store import Commit, Outcome, Stored, StoreError
 from exporter.results import Series
 
 APPLICATION_ID = 0x50524558  # "PREX"
-VERSION = 2
+VERSION = 3
+OLDEST_VERSION = 2
+"""The oldest version that is upgraded in place."""
 
 Sync = Literal["full", "normal", "off"]
 
 _LOCK_WAIT = 2.0  # seconds; a short backup of the file goes unnoticed
-_TOGETHER = 1.0
-"""Commits whose keys are read together: within so many seconds. A quiet day is a million rows."""
+_MERGE_SECONDS = 1.0
+"""Keys of commits within so many seconds are read together: a quiet day is a million commits."""
 
 _Returned = TypeVar("_Returned")
 _Arguments = TypeVarTuple("_Arguments")
@@ -84,7 +89,7 @@ class LedgerFile:
         self._path = path
         self._sync = sync
         self._database: sqlite3.Connection | None = None
-        self._lock: TextIO | None = None
+        self._lock: int | None = None
         self._identity: tuple[int, int] = (0, 0)
 
     def open(self) -> Stored:
@@ -98,6 +103,8 @@ class LedgerFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._hold()
+            # It holds a secret. SQLite gives its log the same rights.
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             database = sqlite3.connect(
                 self._path, timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False
             )
@@ -132,8 +139,8 @@ class LedgerFile:
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._database.close()
             self._database = None
-        if self._lock:
-            self._lock.close()
+        if self._lock is not None:
+            os.close(self._lock)
             self._lock = None
 
     def _write(self, statement: str, values: tuple[object, ...] = ()) -> None:
@@ -152,7 +159,8 @@ class LedgerFile:
         locks that SQLite itself has on it.
         """
         path = self._path.with_name(self._path.name + ".lock")
-        self._lock = path.open("w")
+        flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._lock = os.open(path, flags, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -169,15 +177,18 @@ class LedgerFile:
             )
         )
         if not application and not tables:
-            database.executescript(read_sql("sqlite", "schema"))
+            _run_script(database, "schema")
         elif application != APPLICATION_ID:
             raise self._refusal("it is a database of another program")
-        elif version > VERSION:
-            raise self._refusal(f"it has version {version}, and this exporter knows {VERSION}")
+        elif not OLDEST_VERSION <= version <= VERSION:
+            raise self._refusal(
+                f"it has version {version}, and this exporter knows {OLDEST_VERSION} to {VERSION}"
+            )
         elif (finding := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise self._refusal(f"it is corrupt ({' '.join(finding.split())})")
         elif version < VERSION:
-            database.executescript(read_sql("sqlite", f"upgrade_{version}"))
+            _run_script(database, f"upgrade_{version}")
+            self._path.chmod(self._path.stat().st_mode & ~0o007)  # it holds a secret now
 
     def _refusal(self, problem: str) -> ConfigurationError:
         return ConfigurationError(
@@ -190,9 +201,21 @@ class LedgerFile:
         return status.st_dev, status.st_ino
 
 
+def _run_script(database: sqlite3.Connection, name: str) -> None:
+    """Run a script that makes or upgrades the schema, all of it or nothing."""
+    database.create_function("new_secret", 0, new_secret)
+    database.create_function("unix_time", 0, time.time)
+    database.create_function("hidden", 2, hide_old_keys)
+    try:
+        database.executescript(read_sql("sqlite", name))
+    except BaseException:
+        database.rollback()
+        raise
+
+
 def _read(database: sqlite3.Connection) -> Stored:
     with closing(database.execute("SELECT * FROM counts")) as rows:
-        counts = [(Series(*row[:3]), row[3], row[4]) for row in rows]
+        counts = [(Series(*row[:4]), row[4], row[5]) for row in rows]
     keys: list[tuple[int, float, array[int]]] = []
     number, until = 0, 0.0
     with closing(database.execute("SELECT number, at, keys FROM deliveries ORDER BY 1")) as rows:
@@ -203,8 +226,15 @@ def _read(database: sqlite3.Connection) -> Stored:
                 keys[-1] = (first, at, together)
             else:
                 keys.append((number, at, array("Q", blob)))
-                until = at + _TOGETHER
-    return Stored(number, counts, keys)
+                until = at + _MERGE_SECONDS
+    return Stored(number, counts, keys, _read_keyring(database))
+
+
+def _read_keyring(database: sqlite3.Connection) -> Keyring:
+    [(secret,)] = database.execute("SELECT secret FROM secrets WHERE since IS NULL")
+    rows = database.execute("SELECT secret, xxh3, since FROM secrets WHERE since IS NOT NULL")
+    earlier = [EarlierKeys(earlier, bool(xxh3), since) for earlier, xxh3, since in rows]
+    return Keyring(secret, earlier)
 
 
 def _is_damage(error: BaseException) -> bool:

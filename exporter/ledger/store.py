@@ -1,4 +1,4 @@
-"""What a ledger's store guarantees, whether SQLite or PostgreSQL is behind it."""
+"""The interface of a ledger's store, which SQLite and PostgreSQL implement."""
 
 from array import array
 from collections.abc import Set as AbstractSet
@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from exporter.ledger.keys import Key, Keyring
 from exporter.results import Delivery, Series
 
 
@@ -14,20 +15,24 @@ class StoreError(Exception):
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """What is new of a delivery with keys."""
+    """The new keys of a delivery."""
 
     keys: list[int]
     """Those that this process did not know."""
+    content: int
+    """The hash of the content of a delivery that may conflict, else 0."""
     delivery: Delivery
     request: int
-    """The position in the batch of the request that it came with."""
+    """The position of its request in the batch."""
+    earlier: dict[int, list[Key]] = {}
+    """By key, the keys under which a delivery may be known from before an upgrade or a copy."""
 
 
 class Commit(NamedTuple):
     """What one transaction writes."""
 
     number: int
-    """One more than that of the commit before, whose keys may be of interest or not."""
+    """Sequence number, consecutive."""
     at: float
     """Unix time in seconds."""
     counts: dict[Series, int]
@@ -69,6 +74,8 @@ class Stored(NamedTuple):
     keys: list[tuple[int, float, "array[int]"]]
     """Number and time of commits, oldest first, with their keys; none if the store itself looks
     keys up when it commits."""
+    keyring: Keyring
+    """Makes the keys of deliveries; a shared store may give it earlier keys later on."""
 
 
 class Store(Protocol):

@@ -71,11 +71,17 @@ class DeliveryWindow:
         The key lies before its content. So it is evicted first, and what is left of the two means
         that the request is new, and never that it conflicts.
         """
-        if self._find(key) is None:
+        seen = self.look_up(key, content)
+        if seen is Seen.NEW:
             # The content even if it is known: that of an evicted key is the next to be evicted.
             self.extend((key, content))
+        return seen
+
+    def look_up(self, key: int, content: int = 0) -> Seen:
+        """Return what is known of a key, and of its content if it has one; remember nothing."""
+        if self._find(key) is None:
             return Seen.NEW
-        return Seen.CONFLICT if self._find(content) is None else Seen.DUPLICATE
+        return Seen.CONFLICT if content and self._find(content) is None else Seen.DUPLICATE
 
     def extend(self, keys: Iterable[int]) -> None:
         """Remember keys without a look whether they are known."""

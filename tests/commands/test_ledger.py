@@ -22,11 +22,9 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.sqlite import LedgerFile
 from exporter.ledger.store import Commit
-from exporter.results import Delivery, Series
+from exporter.results import Delivery
+from tests.support.deliveries import ACKED, BAD_TOKEN, delivery
 from tests.support.postgres import PASSWORD, Server, running_server
-
-ACKED = Series("apns", "2", "mps")
-BAD_TOKEN = Series("apns", "2009", "apns")
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +62,14 @@ def count(address: Address, instance: str, *deliveries: Delivery) -> int:
     return asyncio.run(run())
 
 
-def delivery(*keys: int, series: Series = ACKED, content: int = 0) -> Delivery:
-    """Make a delivery of one result for each key."""
-    return Delivery(list(keys), {series: 1}, 1, content)
-
-
 def make_file(path: Path, keys: int = 3) -> None:
     """Make a SQLite ledger of so many keys, each a result, and one that is old."""
     with closing(LedgerFile(path, "off")) as file:
-        file.open()
+        made = file.open().keyring.current.of
         now = time.time()
-        file.commit(Commit(1, now - 1e6, {BAD_TOKEN: 1}, array("Q", [99]), 1, []))
-        file.commit(Commit(2, now, {ACKED: keys}, array("Q", range(keys)), 1, []))
+        file.commit(Commit(1, now - 1e6, {BAD_TOKEN: 1}, array("Q", made(delivery(99))), 1, []))
+        new = array("Q", made(delivery(*range(keys))) if keys else [])
+        file.commit(Commit(2, now, {ACKED: keys}, new, 1, []))
 
 
 def totals(server: Server) -> dict[tuple[str, str], int]:

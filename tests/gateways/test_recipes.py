@@ -35,7 +35,7 @@ from tests.support.senders import RECIPES
 CLASSIFIER = Classifier(load_tables(sorted((RECIPES / "codes").glob("*.toml"))))
 
 
-def series(body: Any) -> list[tuple[Series, list[str | int]]]:
+def series(body: Any) -> list[tuple[Series, list[str | int | bytes]]]:
     """Decode a generic body; return what counts, with the ids."""
     text = body if isinstance(body, str) else json.dumps(body)
     batch = unsigned_gateways()["results"].decode(ReceivedRequest(text.encode()))

@@ -19,10 +19,9 @@ from exporter.ledger import ledger
 from exporter.ledger import sqlite as ledger_file
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.sqlite import SqliteStore
-from exporter.results import Delivery, Series
-
-ACKED = Series("apns", "2", "mps")
-BAD_TOKEN = Series("apns", "2009", "apns")
+from exporter.results import Delivery, Identity, Series
+from tests.support.deliveries import ACKED, BAD_TOKEN, SCOPE
+from tests.support.deliveries import delivery as made
 
 
 @pytest.fixture
@@ -67,8 +66,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def delivery(key: int | None, results: int = 1, series: Series = ACKED) -> Delivery:
-    """Make a delivery of so many results of one series."""
-    return Delivery([] if key is None else [key], {series: results}, results)
+    """Make a delivery of so many results of one series; without a key nothing identifies them."""
+    identities = () if key is None else (key,)
+    return made(*identities, results=results, series=series)
 
 
 def works(one: Ledger) -> bool:
@@ -115,7 +115,7 @@ async def test_record_returns_the_new_results(path: Path) -> None:
 
 async def test_delivery_counts_each_of_its_series(path: Path) -> None:
     """A whole batch under one key is counted, or left out, as one; counts may exceed results."""
-    batch = Delivery([1], {ACKED: 1000, BAD_TOKEN: 2}, 3)
+    batch = Delivery({ACKED: 1000, BAD_TOKEN: 2}, 3, SCOPE, [1])
     async with started(path) as one:
         assert [await one.record([batch]) for _ in range(3)] == [3, 0, 0]
         assert in_memory(one) == on_disk(path) == {ACKED: 1000, BAD_TOKEN: 2}
@@ -124,8 +124,8 @@ async def test_delivery_counts_each_of_its_series(path: Path) -> None:
 async def test_keys_that_count_the_same_share_a_delivery(path: Path) -> None:
     """Each new key of a delivery counts once, and those seen before do not."""
     async with started(path) as one:
-        assert await one.record([Delivery([1, 2, 2, 3], {ACKED: 10}, 1)]) == 3
-        assert await one.record([Delivery([3, 4], {ACKED: 10}, 1)]) == 1
+        assert await one.record([Delivery({ACKED: 10}, 1, SCOPE, [1, 2, 2, 3])]) == 3
+        assert await one.record([Delivery({ACKED: 10}, 1, SCOPE, [3, 4])]) == 1
         assert in_memory(one) == on_disk(path) == {ACKED: 40}
 
 
@@ -189,7 +189,7 @@ async def test_delivery_past_the_window_is_new(path: Path, restart: bool) -> Non
 
 def whole(content: int, key: int = 1, results: int = 2) -> list[Delivery]:
     """Make what a request with a key of its own delivers."""
-    return [Delivery([key], {ACKED: results}, results, content)]
+    return [made(key, results=results, content=content)]
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -229,7 +229,7 @@ async def test_conflict_ends_with_the_window(path: Path, restart: bool) -> None:
     """A key that has been evicted or has expired is new with whatever content."""
     async with started(path, max_keys=8) as one:
         await one.record(whole(7))
-        await one.record([Delivery(list(range(100, 107)), {ACKED: 1}, 1)])
+        await one.record([Delivery({ACKED: 1}, 1, SCOPE, list(range(100, 107)))])
         if not restart:
             assert await one.record(whole(8)) == 2
     async with started(path, max_keys=8, dedupe_seconds=0.05) as one:
@@ -245,7 +245,7 @@ async def test_reach_is_the_window_until_keys_are_evicted(path: Path) -> None:
     """The reach is the whole window, or the age of the oldest key where the bound is less."""
     async with started(path, max_keys=8, dedupe_seconds=1000) as one:
         assert one.dedupe_reach_seconds == 1000
-        await one.record([Delivery(list(range(1, 8)), {ACKED: 1}, 1)])
+        await one.record([Delivery({ACKED: 1}, 1, SCOPE, list(range(1, 8)))])
         assert one.dedupe_reach_seconds == 1000
         await one.record([delivery(8)])
         assert one.dedupe_reach_seconds < 60
@@ -315,10 +315,10 @@ async def test_full_queue_is_refused(path: Path) -> None:
 async def test_queue_counts_every_key(path: Path) -> None:
     """A delivery of many keys takes as much of the queue as it has results."""
     async with started(path, max_pending=5) as one:
-        first = one.record([Delivery([1, 2], {ACKED: 1}, 2)])
+        first = one.record([Delivery({ACKED: 1}, 2, SCOPE, [1, 2])])
         await asyncio.sleep(0)
         assert one.pending == 4
-        assert await refusal(one, [Delivery([3, 4], {ACKED: 1}, 1)]) == "overloaded"
+        assert await refusal(one, [Delivery({ACKED: 1}, 1, SCOPE, [3, 4])]) == "overloaded"
         assert await first == 4
         assert one.pending == 0
 
@@ -536,7 +536,7 @@ def test_any_history_counts_each_delivery_once(
 ) -> None:
     """Over any runs, groups and requests, counts are those of a set of the keys seen."""
     expected: Counter[Series] = Counter()
-    seen: set[int] = set()
+    seen: set[Identity] = set()
     shuffle = random.Random(0)
 
     async def run(path: Path, groups: list[list[list[tuple[int | None, int]]]]) -> None:
@@ -551,9 +551,9 @@ def test_any_history_counts_each_delivery_once(
                 new = sum(await asyncio.gather(*map(one.record, requests)))
                 before = expected.total()
                 for each in (each for request in requests for each in request):
-                    if not seen.issuperset(each.keys) or not each.keys:
+                    if not seen.issuperset(each.identities) or not each.identities:
                         expected.update(each.counts)
-                    seen.update(each.keys)
+                    seen.update(each.identities)
                 assert new == expected.total() - before
             assert in_memory(one) == on_disk(path) == expected
 

@@ -16,16 +16,17 @@ import pytest
 from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger import expiry, postgres
 from exporter.ledger.address import Address, parse_address
+from exporter.ledger.administration import Administration
 from exporter.ledger.expiry import Expiry
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.store import Commit, Entry, StoreError
-from exporter.results import Delivery, Series
+from exporter.results import Delivery
 from tests.ledger.conftest import running
+from tests.support.deliveries import ACKED, delivery
 from tests.support.postgres import PASSWORD, Server
 from tests.support.proxy import Cut, Proxy, proxy_to
 
-ACKED = Series("apns", "2", "mps")
 WINDOW = 1000.0
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'push-result-exporter'"
 CUT_OFF = f"SELECT pg_terminate_backend(pid) FROM ({BACKENDS}) AS backends"
@@ -34,11 +35,6 @@ CUT_OFF = f"SELECT pg_terminate_backend(pid) FROM ({BACKENDS}) AS backends"
 def store(address: Address, instance: str = "a", window: float = WINDOW) -> PostgresStore:
     """Make a store of an instance."""
     return PostgresStore(address, instance, dedupe_seconds=window)
-
-
-def delivery(*keys: int, content: int = 0) -> Delivery:
-    """Make a delivery of one result for each key."""
-    return Delivery(list(keys), {ACKED: 1}, 1, content)
 
 
 def counts(server: Server) -> dict[str, int]:
@@ -80,10 +76,10 @@ async def test_replicas_share_keys_and_count_apart(
     async with AsyncExitStack() as stack:
         a, b, c = [await stack.enter_async_context(running(one)) for one in stores]
         for one in stores:
-            one._wary_until = one._clock() + 60 * wary
+            one._look_up_first_until = one._clock() + 60 * wary
         assert await a.record([delivery(1, 2, 3)]) == 3
         assert await b.record([delivery(3, 4), delivery(2)]) == 1
-        assert await b.record([delivery(1, 5), delivery(2), Delivery([], {ACKED: 7}, 7)]) == 8
+        assert await b.record([delivery(1, 5), delivery(2), Delivery({ACKED: 7}, 7)]) == 8
         assert await c.record([delivery(5, 4, 3, 2, 1)]) == 0
         waiting = [one.record([delivery(*range(100, 200))]) for one in (a, b, c) for _ in range(3)]
         assert sum(await asyncio.gather(*waiting)) == 100
@@ -173,7 +169,8 @@ async def test_keys_expire_by_window(address: Address, server: Server) -> None:
         assert keys(server) == 3
         await a.record([delivery(7)])
         server.execute(
-            "UPDATE push_result_exporter.keys SET at = at - interval '1 hour' WHERE key <> 7",
+            "UPDATE push_result_exporter.keys SET at = at - interval '1 hour' "
+            "WHERE at < (SELECT max(at) FROM push_result_exporter.keys)",
             "fresh",
         )
         await Expiry(address, 400).expire()
@@ -227,7 +224,7 @@ async def test_lost_connection_has_one_outcome(
                 cut_once(proxy, reply=reply)
                 requests = [
                     [delivery(number)],
-                    [Delivery([], {ACKED: 1}, 1)],
+                    [Delivery({ACKED: 1}, 1)],
                     [delivery(number, 1)],
                 ]
                 assert await asyncio.gather(*map(one.record, requests)) == [1, 1, 0]
@@ -241,7 +238,7 @@ async def test_outcome_that_is_not_known_is_refused(
     address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the server is away nothing is acknowledged; what it had committed is found again."""
-    monkeypatch.setattr(postgres, "_PATIENCE", 0.5)
+    monkeypatch.setattr(postgres, "_RECONNECT_SECONDS", 0.5)
     with proxied(address, server) as (proxy, way):
         async with running(store(way)) as one:
             await one.record([delivery(1)])
@@ -415,13 +412,13 @@ async def test_dead_process_is_replaced_and_one_that_wakes_up_is_not_heard(
         assert second.problem
         await until(lambda: second.problem is None)
         await second.record([delivery(1)])
-        late = Commit(1, 5.0, {ACKED: 1}, array("Q", [9]), 1, [Entry([9], delivery(9), 0)])
+        late = Commit(1, 5.0, {ACKED: 1}, array("Q", [9]), 1, [Entry([9], 0, delivery(9), 0)])
         for _ in range(2):
             with pytest.raises(StoreError, match="taken over"):
                 await asleep.commit(late)
             with pytest.raises(StoreError, match="taken over"):
                 await asleep.probe()
-        monkeypatch.setattr(postgres, "_PATIENCE", 0.1)
+        monkeypatch.setattr(postgres, "_RECONNECT_SECONDS", 0.1)
         await second.record([delivery(2)])
     await asleep.close()
     assert counts(server) == {"a": 2}
@@ -574,7 +571,7 @@ async def test_newer_schema_is_refused(address: Address, server: Server) -> None
         pass
     server.execute("UPDATE push_result_exporter.schema_version SET version = 7", "fresh")
     one = Ledger(store(address))
-    with pytest.raises(ConfigurationError, match="version 7, and this exporter knows 1"):
+    with pytest.raises(ConfigurationError, match="version 7, and this exporter knows 2"):
         await one.start()
     await one.close()
 
@@ -592,13 +589,10 @@ async def test_schema_is_made_by_somebody_else(
         async with running(store(address, "owner")):
             pass
         await until(lambda: "--grant-to" in str(one.problem))
-        server.execute(
-            "GRANT USAGE ON SCHEMA push_result_exporter TO guest;"
-            "GRANT SELECT ON push_result_exporter.schema_version TO guest;"
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON push_result_exporter.instances,"
-            "push_result_exporter.counts, push_result_exporter.keys TO guest",
-            "fresh",
-        )
+        owner = Administration(address)
+        await owner.connect()
+        await owner.initialize("guest")
+        await owner.close()
         await until(lambda: one.problem is None)
         assert await one.record([delivery(1)]) == 1
     server.execute("DROP OWNED BY guest", "fresh")

@@ -1,91 +1,80 @@
-"""Deduplication keys: what is the same delivery, and for whom."""
-
-from itertools import combinations
+"""Deliveries of a request: what is one delivery, and what identifies it."""
 
 import pytest
 
 from exporter.gateways.gateway import Credential, RequestKey
-from exporter.results import ClassifiedResult, Delivery, PushResult, ResultGroup, results_of
+from exporter.results import (
+    ClassifiedResult,
+    Delivery,
+    Identified,
+    PushResult,
+    ResultGroup,
+    Scope,
+    results_of,
+)
 from exporter.webhooks.deliveries import make_deliveries
 
 CREDENTIAL = Credential(0x1234_5678_9ABC_DEF0)
 
-Item = tuple[str | None, str, str | int | None]
-"""Hint, code and id of a result."""
 
-
-def keys_of(item: Item, credential: Credential = CREDENTIAL) -> list[int]:
-    """Return the keys of one result; those of hints that no table knows share a channel."""
-    hint, code, identity = item
-    channel = hint if hint in {"apns", "vivo"} else "other"
-    meaning = ClassifiedResult.unknown(channel, code)
-    group = ResultGroup(PushResult(code, hint), 1, 0 if identity else 1, [identity or ""])
-    if not identity:
-        group.ids = []
-    [delivery] = make_deliveries([(group, meaning)], credential, None)
-    return delivery.keys
-
-
-DIFFERENT: list[Item] = [
-    ("apns", "2", "m1"),
-    ("apns", "2", "m2"),
-    ("apns", "3", "m1"),
-    ("vivo", "2", "m1"),
-    ("getui-x", "2", "m1"),
-    ("getui-y", "2", "m1"),
-    (None, "2", "m1"),
-    ("apns", "2", "\\0m1"),
-    ("apns", "2", "\x00m1"),
-    ("apns", "2", "half an emoji \ud83d"),
-    ("apns", "2", "another half \ude00"),
-]
-
-
-def test_results_with_different_ids_have_different_keys() -> None:
-    """Channel, or the hint where it is unknown, code and id tell results apart; so do scopes."""
-    keys = [keys_of(item, scope) for item in DIFFERENT for scope in (CREDENTIAL, Credential(7))]
-    assert all(len(each) == 1 for each in keys)
-    assert len({key for [key] in keys}) == len(keys)
-    assert [keys_of(item) for item in DIFFERENT] == keys[::2]
-
-
-@pytest.mark.parametrize("identity", [5, "m-1", "é", ""])
-def test_same_result_has_the_same_key(identity: str | int) -> None:
-    """A key depends on nothing but the result and the credential; without an id there is none."""
-    first, second = (keys_of(("apns", "2", identity)) for _ in range(2))
-    assert first == second
-    assert len(first) == (1 if identity else 0)
-
-
-def whole(request_key: RequestKey, scope: int = 1) -> Delivery:
-    """Make the delivery of a request with a key of its own."""
-    groups = [
-        (ResultGroup(PushResult("2"), 3, 1, ["a"]), ClassifiedResult.unknown("apns", "2")),
-        (ResultGroup(PushResult("9"), 1, 0, ["b", "c"]), ClassifiedResult.unknown("apns", "2")),
-    ]
-    [delivery] = make_deliveries(groups, Credential(scope), request_key)
+def delivery_of(
+    identity: str | int, hint: str | None = "apns", channel: str = "apns", code: str = "2"
+) -> Delivery:
+    """Return the delivery of one result with an id."""
+    group = ResultGroup(PushResult(code, hint), 1, 0, [identity])
+    [delivery] = make_deliveries(
+        [(group, ClassifiedResult.unknown(channel, code))], CREDENTIAL, None
+    )
     return delivery
 
 
+def test_results_with_ids_share_a_delivery() -> None:
+    """The results of a group are one delivery: each id counts what one of them stands for."""
+    meaning = ClassifiedResult.unknown("apns", "2")
+    group = ResultGroup(PushResult("2"), 3, 2, ["a", 5])
+    anonymous, named = make_deliveries([(group, meaning)], CREDENTIAL, None)
+    assert anonymous == Delivery({meaning.series: 6}, 2)
+    scope = Scope(CREDENTIAL.scope, Identified.RESULT, "apns", "2")
+    assert named == Delivery({meaning.series: 3}, 1, scope, ["a", 5])
+    assert results_of([anonymous, named]) == 4
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("apns", "apns", "2"), ("apns", "apns", "3")),
+        (("apns", "apns", "2"), ("vivo", "vivo", "2")),
+        (("getui-x", "other", "2"), ("getui-y", "other", "2")),
+        (("getui-x", "other", "2"), (None, "other", "2")),
+    ],
+)
+def test_ids_are_scoped(
+    one: tuple[str | None, str, str], other: tuple[str | None, str, str]
+) -> None:
+    """Ids of different channels, codes, or hints that no table knows are not each other's."""
+    assert delivery_of("m", *one).scope != delivery_of("m", *other).scope
+
+
+def test_code_is_scoped_as_it_was_sent() -> None:
+    """A code that is counted as another one, an unknown one past the bound, keeps its scope."""
+    group = ResultGroup(PushResult("4242", "vivo"), 1, 0, ["m"])
+    [counted] = make_deliveries(
+        [(group, ClassifiedResult.unknown("vivo", "other"))], CREDENTIAL, None
+    )
+    assert counted.scope == delivery_of("m", "vivo", "vivo", "4242").scope
+
+
 def test_request_with_a_key_is_one_delivery() -> None:
-    """It counts every push of its results, under one key of 64 bits."""
-    delivery = whole(RequestKey(7))
-    assert list(delivery.counts.values()) == [8]
-    assert (results_of([delivery]), delivery.content) == (4, 0)
-    assert make_deliveries([], CREDENTIAL, RequestKey(7, 8)) == []
-
-
-def test_keys_and_contents_of_requests_never_meet() -> None:
-    """Key and content differ by scope, key and fingerprint, and from each other."""
-    made = {
-        (scope, key, fingerprint): whole(RequestKey(key, fingerprint), scope)
-        for scope in (1, 2, 3)
-        for key in (7, 8)
-        for fingerprint in (0, 7, 9)
-    }
-    for (one, first), (other, second) in combinations(made.items(), 2):
-        assert (first.keys == second.keys) == (one[:2] == other[:2])
-        assert first.content != second.content or first.content == 0
-    numbers = [*(one.keys[0] for one in made.values()), *(one.content for one in made.values())]
-    assert len(set(numbers)) == 6 + 12 + 1
-    assert all(number.bit_length() <= 64 for number in numbers)
+    """It counts every push of its results, and has the identity and content of the request."""
+    meaning = ClassifiedResult.unknown("apns", "2")
+    groups = [
+        (ResultGroup(PushResult("2"), 3, 1, ["a"]), meaning),
+        (ResultGroup(PushResult("9"), 1, 0, ["b", "c"]), meaning),
+    ]
+    for key in (RequestKey(b"id"), RequestKey(b"id", b"body")):
+        [delivery] = make_deliveries(groups, CREDENTIAL, key)
+        assert delivery.counts == {meaning.series: 8}
+        assert results_of([delivery]) == 4
+        assert (delivery.identities, delivery.content) == ((b"id",), key.content)
+        assert delivery.scope == Scope(CREDENTIAL.scope, Identified.REQUEST)
+    assert make_deliveries([], CREDENTIAL, RequestKey(b"id", b"body")) == []

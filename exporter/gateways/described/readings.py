@@ -5,15 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from xxhash import xxh3_64_intdigest
-
 from exporter.errors import ItemReason
 from exporter.gateways.described.description import Description
 from exporter.gateways.described.shapes import Odd, Shape
 from exporter.gateways.described.values import Size, Value
 from exporter.gateways.items import (
     Facts,
-    Identity,
     ItemError,
     ItemFormat,
     ItemReader,
@@ -45,7 +42,7 @@ def reader_of(description: Description) -> ItemReader[Any]:
         ItemFormat(
             shape.wire,
             shape.facts(facts),
-            exemplar if by_id else _hash_of(shape, fields.dedupe),
+            exemplar if by_id else shape.written(fields.dedupe),
             shape.loose,
             Reading(description, facts).outcome,
             None if by_id else exemplar,
@@ -56,17 +53,6 @@ def reader_of(description: Description) -> ItemReader[Any]:
 def _nothing(item: Any) -> None:
     """Tell nothing apart."""
     del item
-
-
-def _hash_of(shape: Shape, paths: Sequence[Path]) -> Callable[[Any], Identity]:
-    """Tell items apart by a hash of several values, of which none can be found in it."""
-    written = shape.hashed(paths)
-
-    def identity(item: Any) -> Identity:
-        json = written(item)
-        return None if json is None else xxh3_64_intdigest(json)
-
-    return identity
 
 
 def _exemplar(shape: Shape, value: Value) -> Callable[[Any], str | int | None]:

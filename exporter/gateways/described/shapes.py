@@ -93,7 +93,7 @@ class Shape:
         """Return what reads one path, without a detour where it is an attribute."""
         return attrgetter(self._chain(path)) if self._is_simple(path) else self.getter(path)
 
-    def hashed(self, paths: Collection[Path]) -> Callable[[Any], bytes | None]:
+    def written(self, paths: Collection[Path]) -> Callable[[Any], bytes | None]:
         """Return what writes several values, each in one way; None for an item without any."""
         if all(self._is_simple(path) for path in paths):
             return _writer([self._chain(path) for path in paths])

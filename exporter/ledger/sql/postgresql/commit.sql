@@ -16,14 +16,15 @@ WITH held AS (
     RETURNING 1
 ), counted AS (
     INSERT INTO push_result_exporter.counts AS total
-        (instance, channel, code, code_table, count, last_at)
+        (instance, channel, code, code_table, app, count, last_at)
     SELECT
-        held.instance, new.channel, new.code, new.code_table,
+        held.instance, new.channel, new.code, new.code_table, new.app,
         CASE WHEN (SELECT count(*) FROM fresh) = %(new)s THEN new.count END, %(at)s
     FROM held, unnest(
-        %(channels)s::text[], %(codes)s::text[], %(tables)s::text[], %(counts)s::bigint[]
-    ) AS new (channel, code, code_table, count)
-    ON CONFLICT (instance, channel, code, code_table)
+        %(channels)s::text[], %(codes)s::text[], %(tables)s::text[], %(apps)s::text[],
+        %(counts)s::bigint[]
+    ) AS new (channel, code, code_table, app, count)
+    ON CONFLICT (instance, channel, code, code_table, app)
     DO UPDATE SET count = total.count + excluded.count, last_at = excluded.last_at
 )
 SELECT instance FROM held

@@ -14,11 +14,12 @@ WITH taken AS (
     )
     RETURNING instance
 ), copied AS (
-    INSERT INTO push_result_exporter.counts (instance, channel, code, code_table, count, last_at)
-    SELECT taken.instance, new.channel, new.code, new.code_table, new.count, new.last_at
+    INSERT INTO push_result_exporter.counts (instance, channel, code, code_table, app, count, last_at)
+    SELECT taken.instance, new.channel, new.code, new.code_table, new.app, new.count, new.last_at
     FROM taken, unnest(
-        %(channels)s::text[], %(codes)s::text[], %(tables)s::text[], %(counts)s::bigint[],
+        %(channels)s::text[], %(codes)s::text[], %(tables)s::text[], %(apps)s::text[],
+        %(counts)s::bigint[],
         %(times)s::double precision[]
-    ) AS new (channel, code, code_table, count, last_at)
+    ) AS new (channel, code, code_table, app, count, last_at)
 )
 SELECT instance FROM taken

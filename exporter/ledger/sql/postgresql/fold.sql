@@ -7,7 +7,7 @@ WITH departed AS (
 ), moved AS (
     DELETE FROM push_result_exporter.counts USING departed
     WHERE counts.instance = departed.instance
-    RETURNING channel, code, code_table, count, last_at
+    RETURNING channel, code, code_table, app, count, last_at
 ), target AS (
     INSERT INTO push_result_exporter.instances AS held
         (instance, holder, epoch, batch, batch_epoch, seen_at, committed_at)
@@ -19,10 +19,10 @@ WITH departed AS (
     SET committed_at = greatest(held.committed_at, excluded.committed_at)
 ), folded AS (
     INSERT INTO push_result_exporter.counts AS total
-        (instance, channel, code, code_table, count, last_at)
-    SELECT %(into)s, channel, code, code_table, sum(count), max(last_at)
-    FROM moved GROUP BY channel, code, code_table
-    ON CONFLICT (instance, channel, code, code_table) DO UPDATE
+        (instance, channel, code, code_table, app, count, last_at)
+    SELECT %(into)s, channel, code, code_table, app, sum(count), max(last_at)
+    FROM moved GROUP BY channel, code, code_table, app
+    ON CONFLICT (instance, channel, code, code_table, app) DO UPDATE
     SET count = total.count + excluded.count, last_at = greatest(total.last_at, excluded.last_at)
 )
 SELECT instance FROM departed ORDER BY instance

@@ -1,0 +1,5 @@
+SELECT key, content FROM push_result_exporter.keys
+WHERE key = ANY (%(keys)s::bigint[]) AND at >= now() - %(window)s * interval '1 second'
+UNION ALL
+SELECT key, content FROM push_result_exporter.old_keys
+WHERE key = ANY (%(keys)s::bigint[]) AND at >= now() - %(window)s * interval '1 second'
