@@ -10,7 +10,7 @@ from exporter.admin.codes import codes_json, codes_page
 from exporter.admin.cross_origin import cross_origin_middleware
 from exporter.admin.history import History, recording
 from exporter.admin.keys import PAGES, RUNBOOKS, VIEW
-from exporter.admin.metrics import make_metrics_handler
+from exporter.admin.metrics import metrics
 from exporter.admin.rendering import Pages, add_headers
 from exporter.admin.runbook_texts import load_runbooks
 from exporter.admin.runbooks import runbook_page, runbooks_page
@@ -37,7 +37,7 @@ def make_admin_app(current: Current, hub: Hub, service: Service) -> web.Applicat
             web.get(same_path("/runbooks"), runbooks_page),
             web.get(same_path("/runbooks/{alert}"), runbook_page),
             web.get(same_path("/assets/{name}"), pages.asset),
-            web.get(same_path("/metrics"), make_metrics_handler(view.hub.metrics.registry)),
+            web.get(same_path("/metrics"), metrics),
             web.get(same_path("/-/healthy"), operation.healthy),
             web.get(same_path("/-/ready"), operation.ready),
             web.post(same_path("/-/reload"), operation.reload),

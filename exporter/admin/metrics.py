@@ -1,22 +1,28 @@
-"""`GET /metrics`: prometheus-client's own handler, kept safe from a malformed `Accept`."""
+"""`GET /metrics`: OpenMetrics or text, gzip, and only the families of `name[]` if given."""
+
+import zlib
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
-from prometheus_client import CollectorRegistry
-from prometheus_client.aiohttp import make_aiohttp_handler
+
+from exporter.admin.keys import VIEW
+
+_GZIP_LEVEL = 1
+"""Of 140 KB, 17 KB in 0.3 ms; level 9 takes eight times as long for 13 KB."""
 
 
-def make_metrics_handler(registry: CollectorRegistry) -> Handler:
-    """Expose a registry: text or OpenMetrics, gzip, and only the series of `name[]` if given."""
-    expose = make_aiohttp_handler(registry)
+async def metrics(request: web.Request) -> web.Response:
+    """Respond to a scrape."""
+    accept = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
+    exposition = request.app[VIEW].hub.exposition
+    text, content_type = exposition.render(accept, request.query.getall("name[]", ()))
+    headers = {hdrs.CONTENT_TYPE: content_type}
+    if _accepts_gzip(request.headers.getall(hdrs.ACCEPT_ENCODING, ())):
+        headers[hdrs.CONTENT_ENCODING] = "gzip"
+        packer = zlib.compressobj(_GZIP_LEVEL, wbits=31)
+        text = packer.compress(text) + packer.flush()
+    return web.Response(body=text, headers=headers)
 
-    async def metrics(request: web.Request) -> web.StreamResponse:
-        try:
-            return await expose(request)
-        except (TypeError, ValueError):
-            # The library takes a version apart without a check: `version=a.b` is no number.
-            headers = request.headers.copy()
-            del headers[hdrs.ACCEPT]
-            return await expose(request.clone(headers=headers))
 
-    return metrics
+def _accepts_gzip(accepted: list[str] | tuple[str, ...]) -> bool:
+    codings = ",".join(accepted).lower().replace(" ", "").split(",")
+    return any(one.partition(";")[0] == "gzip" and not one.endswith(";q=0") for one in codings)

@@ -1,10 +1,11 @@
-"""The ledger's counts as metrics: read at each scrape, and shown by today's code tables."""
+"""The metrics of results: the ledger's counts, labelled by the current code tables."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
@@ -21,9 +22,96 @@ UNKNOWN_CODE_SECONDS = 30 * 86400
 
 _MAX_EXEMPLAR = 128 - len("msg_id")  # OpenMetrics 1.0 allows 128 characters in all
 
+Labels = tuple[str, ...]
+"""The values of a family's labels."""
+
+Values = Mapping[Labels, float]
+"""The samples of a family."""
+
+
+class Family(NamedTuple):
+    """A family by name, with the names of its labels."""
+
+    name: str
+    """That of the samples."""
+    kind: str
+    help: str
+    labels: tuple[str, ...]
+
+    @property
+    def has_exemplars(self) -> bool:
+        """Whether OpenMetrics allows exemplars: of all our families, on counters alone."""
+        return self.kind == "counter"
+
+    def metric(self, values: Values, exemplars: Mapping[Labels, Exemplar] | None = None) -> Metric:
+        """Make the family for prometheus-client, with a sample for each value."""
+        name = self.name.removesuffix("_total") if self.kind == "counter" else self.name
+        metric = Metric(name, self.help, self.kind)
+        find = (exemplars or {}).get
+        for labels, value in values.items():
+            metric.add_sample(self.name, self._named(labels), value, exemplar=find(labels))
+        return metric
+
+    def _named(self, labels: Labels) -> dict[str, str]:
+        """Name the labels; results without an app have no label `app`."""
+        named = dict(zip(self.labels, labels, strict=True))
+        if not named.get("app", "."):
+            del named["app"]
+        return named
+
+
+FAMILIES = (
+    Family(
+        RESULTS,
+        "counter",
+        "Push results by channel, status code and severity.",
+        ("channel", "code", "severity", "app"),
+    ),
+    Family(
+        CODE_INFO,
+        "gauge",
+        "What a code means, to join with push_results_total; the value is always 1.",
+        ("channel", "code", "name", "category", "severity", "retry"),
+    ),
+    Family(
+        CHANNEL_INFO,
+        "gauge",
+        "The channel whose pushes a channel's receipts are of, or empty; the value is always 1.",
+        ("channel", "receipts_of"),
+    ),
+    Family(
+        LAST_RECEIVED,
+        "gauge",
+        "Unix time at which the last result of a channel was counted.",
+        ("channel", "app"),
+    ),
+)
+"""In the order in which they are exposed."""
+
+
+class Samples(NamedTuple):
+    """The samples of each family at one moment; a field for each of FAMILIES."""
+
+    results: Values
+    codes: Values
+    channels: Values
+    last_received: Values
+
+
+class _Layout(NamedTuple):
+    """The series that are exposed, until a reload or until a series comes or leaves."""
+
+    classifier: Classifier
+    labels: dict[Series, Labels]
+    """Of the counted series."""
+    zeros: dict[Labels, float]
+    """All labels of RESULTS, in their order."""
+    codes: dict[Labels, float]
+    channels: dict[Labels, float]
+
 
 class ResultsCollector(Collector):
-    """Shows the ledger's counts by today's code tables, so the two can never disagree."""
+    """Exposes the ledger's counts by the current code tables, so that the two never disagree."""
 
     def __init__(
         self,
@@ -33,136 +121,121 @@ class ResultsCollector(Collector):
         self._counts = counts
         self._classifier = classifier
         self._exemplars: dict[Series, Exemplar] = {}
+        self._layout: _Layout | None = None
 
     def remember(self, message_ids: Mapping[Series, str]) -> None:
         """Keep the latest message id of each series as its exemplar."""
         now = time.time()
         for series, message_id in message_ids.items():
             if len(message_id) <= _MAX_EXEMPLAR:
-                # prometheus-client's own parser loses its way at a quotation mark in an exemplar.
+                # prometheus-client's own parser fails at a quotation mark in an exemplar.
                 label = printable(message_id).replace('"', "'")
                 self._exemplars[series] = Exemplar({"msg_id": label}, 1, now)
 
     def describe(self) -> Iterator[Metric]:
         """Yield the families without samples, by which `name[]` finds this collector."""
-        yield _results_family()
-        yield _code_info([])
-        yield _channel_info({})
-        yield _last_received({})
+        for family in FAMILIES:
+            yield family.metric({})
 
     def collect(self) -> Iterator[Metric]:
-        """Yield nothing while the ledger is not read: a 0 would look like a reset counter."""
+        """Yield the families, or nothing while the ledger is not read.
+
+        A 0 would look like a reset counter.
+        """
+        samples = self.samples()
+        if samples is not None:
+            exemplars = self.exemplars()
+            for family, values in zip(FAMILIES, samples, strict=True):
+                yield family.metric(values, exemplars if family.has_exemplars else None)
+
+    def samples(self) -> Samples | None:
+        """Return the samples of now, or None while the ledger is not read.
+
+        Mappings that have not changed since the last call are the same objects.
+        """
         counts = self._counts()
         if counts is None:
-            return
-        classifier = self._classifier()
-        oldest = time.time() - UNKNOWN_CODE_SECONDS
-        meanings = {
-            series: meaning
-            for series, count in counts.items()
-            for meaning in [_as_counted(series, classifier.current(series))]
-            if meaning.known or series.code == OTHER or count.last_at > oldest
-        }
-        yield self._results(classifier, counts, meanings)
-        yield _code_info([*classifier.known(), *_overflow(classifier), *meanings.values()])
-        yield _channel_info(classifier.receipt_channels())
-        yield _last_received(counts)
+            return None
+        layout = self._layout_of(counts)
+        totals = dict(layout.zeros)
+        latest: dict[Labels, float] = {}
+        for series, count in counts.items():
+            if labels := layout.labels.get(series):
+                totals[labels] += count.total
+            channel = series.channel, series.app
+            if count.last_at > latest.get(channel, 0):
+                latest[channel] = count.last_at
+        return Samples(totals, layout.codes, layout.channels, latest)
 
-    def _results(
-        self,
-        classifier: Classifier,
-        counts: Mapping[Series, Count],
-        meanings: Mapping[Series, ClassifiedResult],
-    ) -> Metric:
-        start = [*classifier.known(), *_overflow(classifier)]
-        totals = {_labels(meaning): 0 for meaning in start}
-        exemplars: dict[tuple[str, str, str], Exemplar] = {}
-        for series, meaning in meanings.items():
-            count = counts[series]
-            labels = _labels(meaning)
-            totals[labels] = totals.get(labels, 0) + count.total
-            if exemplar := self._exemplars.get(series):
-                exemplars[labels] = exemplar
-        family = _results_family()
-        for labels, total in totals.items():
-            family.add_metric(labels, total, exemplar=exemplars.get(labels))
-        return family
+    def exemplars(self) -> dict[Labels, Exemplar]:
+        """Return the exemplars of the last samples."""
+        labels = self._layout.labels if self._layout else {}
+        return {
+            labels[series]: exemplar
+            for series, exemplar in self._exemplars.items()
+            if series in labels
+        }
+
+    def _layout_of(self, counts: Mapping[Series, Count]) -> _Layout:
+        """Return the series to expose: as before, unless one has come or left."""
+        layout, classifier = self._layout, self._classifier()
+        shown = list(_shown(counts, classifier))
+        if layout is None or layout.classifier is not classifier or list(layout.labels) != shown:
+            layout = self._layout = _make_layout(classifier, shown)
+        return layout
+
+
+def _shown(counts: Mapping[Series, Count], classifier: Classifier) -> Iterator[Series]:
+    """Yield the series that are exposed: all but unknown codes that nobody used for long."""
+    oldest = time.time() - UNKNOWN_CODE_SECONDS
+    for series, count in counts.items():
+        if count.last_at > oldest or series.code == OTHER or classifier.current(series).known:
+            yield series
+
+
+def _make_layout(classifier: Classifier, shown: Iterable[Series]) -> _Layout:
+    meanings = {series: _as_counted(series, classifier.current(series)) for series in shown}
+    overflow = [ClassifiedResult.unknown(channel, OTHER) for channel in classifier.channels()]
+    start = [*classifier.known(), *overflow]
+    labels = {series: _labels(meaning, series.app) for series, meaning in meanings.items()}
+    # One row for each set of labels of RESULTS but the app, or the join would be ambiguous.
+    rows: dict[Labels, ClassifiedResult] = {}
+    for meaning in [*start, *meanings.values()]:
+        rows.setdefault(_labels(meaning), meaning)
+    return _Layout(
+        classifier,
+        labels,
+        dict.fromkeys([*map(_labels, start), *labels.values()], 0.0),
+        {_code_labels(meaning): 1.0 for meaning in rows.values()},
+        dict.fromkeys(classifier.receipt_channels().items(), 1.0),
+    )
 
 
 def _as_counted(series: Series, meaning: ClassifiedResult) -> ClassifiedResult:
-    """Keep the code that was counted, though it is an alias by now.
+    """Keep the code that was counted, though it may be an alias by now.
 
-    Added to the total of its row, what was counted long ago would be an increase to Prometheus.
+    Added to the total of its row, old counts would be an increase to Prometheus.
     """
     if meaning.series.code == series.code:
         return meaning
     return msgspec.structs.replace(meaning, series=meaning.series._replace(code=series.code))
 
 
-def _results_family() -> CounterMetricFamily:
-    return CounterMetricFamily(
-        RESULTS.removesuffix("_total"),
-        "Push results by channel, status code and severity.",
-        labels=["channel", "code", "severity"],
-    )
+def _labels(meaning: ClassifiedResult, app: str = "") -> Labels:
+    return meaning.series.channel, meaning.series.code, meaning.severity.value, app
 
 
-def _overflow(classifier: Classifier) -> list[ClassifiedResult]:
-    """List what counts the unknown codes past the bound, for each channel."""
-    return [ClassifiedResult.unknown(channel, OTHER) for channel in classifier.channels()]
-
-
-def _labels(meaning: ClassifiedResult) -> tuple[str, str, str]:
-    return meaning.series.channel, meaning.series.code, meaning.severity
-
-
-def _code_info(meanings: Iterable[ClassifiedResult]) -> Metric:
-    family = GaugeMetricFamily(
-        CODE_INFO,
-        "What a code means, to join with push_results_total; the value is always 1.",
-        labels=["channel", "code", "name", "category", "severity", "retry"],
-    )
-    # One row for each set of labels of push_results_total, or the join would be ambiguous.
-    rows: dict[tuple[str, str, str], ClassifiedResult] = {}
-    for meaning in meanings:
-        rows.setdefault(_labels(meaning), meaning)
-    for (channel, code, severity), meaning in rows.items():
-        name = printable(meaning.name)  # an operator's table may hold anything
-        labels = (channel, code, name, meaning.category, severity, meaning.retry)
-        family.add_metric(labels, 1)
-    return family
-
-
-def _channel_info(receipts_of: Mapping[str, str]) -> Metric:
-    family = GaugeMetricFamily(
-        CHANNEL_INFO,
-        "The channel whose pushes a channel's receipts are of, or empty; the value is always 1.",
-        labels=["channel", "receipts_of"],
-    )
-    for labels in receipts_of.items():
-        family.add_metric(labels, 1)
-    return family
-
-
-def _last_received(counts: Mapping[Series, Count]) -> Metric:
-    family = GaugeMetricFamily(
-        LAST_RECEIVED,
-        "Unix time at which the last result of a channel was counted.",
-        labels=["channel"],
-    )
-    latest: dict[str, float] = {}
-    for series, count in counts.items():
-        latest[series.channel] = max(count.last_at, latest.get(series.channel, 0))
-    for channel, at in latest.items():
-        family.add_metric((channel,), at)
-    return family
+def _code_labels(meaning: ClassifiedResult) -> Labels:
+    channel, code, severity, _ = _labels(meaning)
+    name = printable(meaning.name)  # an operator's table may hold anything
+    return channel, code, name, meaning.category.value, severity, meaning.retry.value
 
 
 def printable(text: str) -> str:
     """Replace what is invisible or no character: NUL, controls, halves of surrogate pairs.
 
     A NUL ends Prometheus' parsing of a scrape, half a surrogate pair cannot be encoded at all, and
-    a line end or a change of writing direction would say something that the text does not.
+    a line end or a change of writing direction would forge text.
     """
     if text.isprintable():
         return text

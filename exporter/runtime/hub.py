@@ -9,6 +9,7 @@ from exporter.configuration.settings import Settings
 from exporter.errors import UNROUTED, Reason
 from exporter.ledger.ledger import Count, Ledger
 from exporter.ledger.stores import make_store
+from exporter.metrics.exposition import Exposition
 from exporter.metrics.metrics import Metrics
 from exporter.metrics.results import ResultsCollector
 from exporter.records.folder import Folder
@@ -46,7 +47,7 @@ class Hub:
             Folder(settings.record, settings.record_max_bytes) if settings.record else None
         )
         self._sources = self.metrics.webhooks.source
-        self.metrics.registry.register(self._results)
+        self.exposition = Exposition(self.metrics.registry, self._results)
         self.metrics.ledger.pending.set_function(lambda: self.ledger.pending)
         self.metrics.ledger.dedupe_reach.set_function(lambda: self.ledger.dedupe_reach_seconds)
         self.metrics.reload_successful.set_function(lambda: current.problem is None)

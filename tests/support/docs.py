@@ -165,7 +165,7 @@ async def _scraped() -> list[Metric]:
         configure_logs("error", "console")
         async with started(settings) as exporter:
             await exporter.post("/webhooks/results", b'{"channel": "apns", "code": 2009}')
-            return list(exporter.hub.metrics.registry.collect())
+            return list(exporter.hub.exposition.registry.collect())
 
 
 def _sample_name(metric: Metric) -> str:
