@@ -25,13 +25,13 @@ def make_server(edge: Edge) -> web.Server:
 
 
 def _middleware(
-    edge: Edge, handle: Callable[[web.BaseRequest, RequestState], Awaitable[web.Response]]
-) -> Callable[[web.BaseRequest], Awaitable[web.Response]]:
+    edge: Edge, handle: Callable[[web.BaseRequest, RequestState], Awaitable[web.StreamResponse]]
+) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
     """Count each request by its outcome, and turn every error into the contract's response."""
     debug = edge.current.settings.log_level == "debug"
     connections, finished = edge.connections, edge.hub.finished
 
-    async def respond(request: web.BaseRequest) -> web.Response:
+    async def respond(request: web.BaseRequest) -> web.StreamResponse:
         started = time.perf_counter()
         state = RequestState()
         connection = request.protocol
@@ -39,7 +39,7 @@ def _middleware(
         edge.in_flight += 1
         status: Status = "accepted"
         try:
-            response = await handle(request, state)
+            response: web.StreamResponse = await handle(request, state)
         except Exception as error:  # noqa: BLE001 - every request gets a response
             status, response = _refuse(error, state.source)
         finally:

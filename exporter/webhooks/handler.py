@@ -13,7 +13,7 @@ from exporter.results import Rejection
 from exporter.webhooks.deliveries import make_submission
 from exporter.webhooks.edge import Edge
 from exporter.webhooks.limits import is_compressed
-from exporter.webhooks.responses import echo, respond
+from exporter.webhooks.responses import Responses, echo
 
 _PREFIX = "/webhooks/"
 
@@ -39,8 +39,9 @@ class Webhooks:
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
+        self._responses = Responses()
 
-    async def handle(self, request: web.BaseRequest, state: RequestState) -> web.Response:
+    async def handle(self, request: web.BaseRequest, state: RequestState) -> web.StreamResponse:
         """Handle a request; every failure is a RequestError."""
         gateway = self._check(request, state)
         if hdrs.EXPECT in request.headers and request.version >= HttpVersion11:
@@ -61,7 +62,7 @@ class Webhooks:
         key = gateway.request_key(received, credential)
         submission = make_submission(gateway.name, batch, classified, credential, key)
         receipt = await self._edge.hub.commit(submission)
-        return respond(gateway, received, receipt, batch.rejected)
+        return self._responses.respond(request, gateway, received, receipt, batch.rejected)
 
     def _check(self, request: web.BaseRequest, state: RequestState) -> Gateway:
         """Return the gateway of the path; raises RequestError for what the headers rule out."""
