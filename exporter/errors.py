@@ -66,8 +66,8 @@ class Reason(StrEnum):
     BODY_TIMEOUT = (
         "body_timeout",
         408,
-        "the body took longer than BODY_TIMEOUT_SECONDS",
-        None,
+        "no byte of the body arrived for BODY_TIMEOUT_SECONDS, or the body took over a minute",
+        2,
         True,
     )
     CONFLICT = (

@@ -18,7 +18,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from exporter.errors import Reason, RequestError
-from exporter.webhooks.limits import Bodies, Limits
+from exporter.webhooks.limits import ArrivingBytes, Bodies, Limits
 from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
 
 HEADERS = f"POST /webhooks/results HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -74,7 +74,7 @@ async def test_every_bound_has_a_number_and_a_reason() -> None:
 )
 async def test_first_headers_have_their_time(make_settings: MakeSettings, sent: bytes) -> None:
     """A connection whose headers do not arrive is closed; one that has made a request stays."""
-    async with started(make_settings(), Limits(head_seconds=0.5)) as exporter:
+    async with started(make_settings(), Limits(header_timeout_seconds=0.5)) as exporter:
         used_reader, used = await exporter.connect()
         used.write(REQUEST)
         await used_reader.readuntil(b"}")
@@ -321,11 +321,50 @@ async def test_connection_too_many_is_closed(make_settings: MakeSettings) -> Non
 
 
 async def test_evicted_body_counts_no_more() -> None:
-    """What still arrives of a body that has made way is not held against the others."""
-    bodies = Bodies(Limits(max_arriving_bytes=10))
-    bodies._hold(asyncio.timeout(1), 100)
-    assert bodies._bytes == 0
-    assert not bodies.evict()
+    """What still arrives of an evicted body is not counted against the others."""
+    arriving = ArrivingBytes(10)
+    async with asyncio.timeout(None) as evicted, asyncio.timeout(None) as other:  # noqa: ASYNC100
+        arriving.begin(evicted)
+        assert arriving.evict()
+        evicted.reschedule(None)
+        arriving.add(evicted, 100)
+        assert not arriving.end(evicted)
+        arriving.begin(other)
+        arriving.add(other, 10)
+        assert arriving.end(other)
+
+
+async def test_pause_of_the_exporter_is_not_the_senders(make_settings: MakeSettings) -> None:
+    """A body that arrived while the event loop was held is read, however long that took."""
+    async with started(make_settings(), Limits(body_seconds=0.2)) as exporter:
+        reader, writer = await exporter.connect()
+        writer.write(REQUEST[:-3])
+        await until(lambda: exporter.in_flight)
+        writer.write(REQUEST[-3:])
+        time.sleep(0.5)  # noqa: ASYNC251 - this holds the loop
+        assert b" 200 " in await reader.readuntil(b"}")
+        writer.close()
+
+
+async def test_body_that_trickles_is_refused(make_settings: MakeSettings) -> None:
+    """A body that arrives byte by byte has a bound on its whole time."""
+    limits = Limits(body_seconds=0.3, whole_body_seconds=0.5)
+    async with started(make_settings(), limits) as exporter:
+        reader, writer = await exporter.connect()
+        writer.write(f"{HEADERS}Content-Length: 1000\r\n\r\n".encode())
+        trickle = asyncio.create_task(_trickle(writer))
+        response = await reader.readuntil(b"}")
+        trickle.cancel()
+        assert response.startswith(b"HTTP/1.1 408 ")
+        assert b"Retry-After: 2" in response
+        assert b"within 0.5 s" in response
+        writer.close()
+
+
+async def _trickle(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b" ")
+        await asyncio.sleep(0.05)
 
 
 async def test_stop_refuses_bodies_that_never_arrive(make_settings: MakeSettings) -> None:
