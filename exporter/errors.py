@@ -8,6 +8,13 @@ from typing import Any, Self
 UNROUTED = "unknown"
 """The label `source` of requests to no gateway, so that none can have this name."""
 
+ACCEPTED = "accepted"
+"""The label `status` of requests that were counted, …"""
+VERIFIED = "verified"
+"""… and of handshakes, which a sender makes to try the address."""
+
+SUCCEEDED = (ACCEPTED, VERIFIED)
+
 
 class Reason(StrEnum):
     """Why a request is refused: the `error` of its response, and the label `status`.

@@ -23,7 +23,7 @@ from exporter.classification.alerts import (
     AlertName,
 )
 from exporter.classification.tables import OTHER
-from exporter.errors import Reason
+from exporter.errors import SUCCEEDED, Reason
 from exporter.results import ClassifiedResult, Series
 from exporter.runtime.code_matches import FIRST_ITEMS
 
@@ -168,7 +168,7 @@ def watches_requests(alert: str, status: str) -> bool:
     if alert == AlertName.EXPORTER_OVERLOADED:
         return status == Reason.OVERLOADED
     if alert == AlertName.WEBHOOK_REJECTING:
-        return status != "accepted" and not Reason(status).of_exporter
+        return status not in SUCCEEDED and not Reason(status).of_exporter
     return False
 
 

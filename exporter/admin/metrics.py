@@ -14,7 +14,10 @@ async def metrics(request: web.Request) -> web.Response:
     """Respond to a scrape."""
     accept = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
     exposition = request.app[VIEW].hub.exposition
-    text, content_type = exposition.render(accept, request.query.getall("name[]", ()))
+    names = request.query.getall("name[]", ())
+    text, content_type = exposition.render(accept, names)
+    if not names:
+        request.app[VIEW].service.scrapes.note()
     headers = {hdrs.CONTENT_TYPE: content_type}
     if _accepts_gzip(request.headers.getall(hdrs.ACCEPT_ENCODING, ())):
         headers[hdrs.CONTENT_ENCODING] = "gzip"

@@ -57,7 +57,7 @@ class Status(msgspec.Struct, frozen=True):
     ready: bool
     """Whether results are accepted."""
     problem: str | None
-    """`ledger_unavailable` or `draining`, where they are not."""
+    """`ledger_unavailable`, `draining` or `not_scraped`, where they are not."""
     now: float
     """Unix time of this status."""
     version: str

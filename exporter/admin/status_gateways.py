@@ -5,9 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from exporter.admin.view import View
-from exporter.errors import UNROUTED, ItemReason, Reason
-
-ACCEPTED = "accepted"
+from exporter.errors import ACCEPTED, SUCCEEDED, UNROUTED, ItemReason, Reason
 
 _WITHOUT_CODE = tuple(reason for reason in ItemReason if reason.startswith("code_"))
 
@@ -89,7 +87,8 @@ def _received(gateway: str, requests: Totals, rejections: Totals) -> Received:
     statuses = {status: count for (source, status), count in requests.items() if source == gateway}
     total = sum(statuses.values())
     items = sum(count for (source, _), count in rejections.items() if source == gateway)
-    return Received(total, total - statuses.get(ACCEPTED, 0), items)
+    refused = total - sum(statuses.get(status, 0) for status in SUCCEEDED)
+    return Received(total, refused, items)
 
 
 def _finding(gateway: str, requests: Totals, rejections: Totals) -> str | None:
@@ -122,6 +121,6 @@ def refused_of(view: View) -> list[Refused]:
             ("item", items, recent_items, ItemReason),
         )
         for (source, reason), total in totals.items()
-        if total and reason != ACCEPTED
+        if total and reason not in SUCCEEDED
     ]
     return sorted(rows, key=lambda row: (-row.last_hour, -row.since_start))

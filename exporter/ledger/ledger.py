@@ -81,6 +81,11 @@ class Ledger:
         return self._store.name
 
     @property
+    def shared(self) -> bool:
+        """Whether several processes share the store, each with counts of its own."""
+        return self._store.shared
+
+    @property
     def dedupe_reach_seconds(self) -> float:
         """How old a delivery can be and still be known when it is repeated.
 

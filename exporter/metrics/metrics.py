@@ -13,7 +13,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from exporter.errors import UNROUTED, ItemReason, Reason
+from exporter.errors import SUCCEEDED, UNROUTED, ItemReason, Reason
 
 RESULTS = "push_results_total"
 CODE_INFO = "push_code_info"
@@ -78,7 +78,7 @@ class WebhookMetrics:
         self._sources: dict[str, SourceMetrics] = {}
         self._requests = Counter(
             REQUESTS,
-            "Requests by gateway and outcome: accepted, or the reason for which they are refused.",
+            "Requests by gateway and status: accepted, verified (handshakes), or why refused.",
             ["source", "status"],
             registry=registry,
         )
@@ -127,7 +127,7 @@ class WebhookMetrics:
             return children
 
     def _make_source(self, name: str) -> "SourceMetrics":
-        statuses = ["accepted", *Reason]
+        statuses = [*SUCCEEDED, *Reason]
         return SourceMetrics(
             requests={status: self._requests.labels(name, status) for status in statuses},
             seconds=self._request_seconds.labels(name),

@@ -21,7 +21,7 @@ from exporter.runtime.snapshot import Snapshot
 from exporter.runtime.submission import Receipt, Submission
 from exporter.runtime.unknown_codes import UnknownCodes
 
-Status = Literal["accepted"] | Reason
+Status = Literal["accepted", "verified"] | Reason
 """How a request ended: the label `status`."""
 
 

@@ -81,6 +81,8 @@ async def running(settings: Settings, limits: Limits | None = None) -> AsyncIter
         stack.push_async_callback(hub.close)
         await hub.start()
         await stack.enter_async_context(admin_listener(current, hub, service, private, limits))
+        if hub.ledger.shared:
+            stack.push_async_callback(service.scrapes.one_more)
         await stack.enter_async_context(ingest_listener(current, hub, service, public, limits))
         log.info("listening", version=VERSION, ingest=ingest_port, admin=admin_port)
         yield Running(current, hub, service)

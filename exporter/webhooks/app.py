@@ -14,6 +14,7 @@ from exporter.errors import Reason, RequestError
 from exporter.runtime.hub import Status
 from exporter.webhooks.edge import Edge
 from exporter.webhooks.handler import RequestState, Webhooks
+from exporter.webhooks.health import health
 from exporter.webhooks.responses import refuse
 
 log = structlog.get_logger()
@@ -32,20 +33,25 @@ def _middleware(
     connections, finished = edge.connections, edge.hub.finished
 
     async def respond(request: web.BaseRequest) -> web.StreamResponse:
-        started = time.perf_counter()
-        state = RequestState()
         connection = request.protocol
         connections.began(connection)
+        try:
+            return health(request, edge.service) or await answer(request)
+        finally:
+            connections.responded(connection)
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        started = time.perf_counter()
+        state = RequestState()
         edge.in_flight += 1
-        status: Status = "accepted"
         try:
             response: web.StreamResponse = await handle(request, state)
+            status = state.status
         except Exception as error:  # noqa: BLE001 - every request gets a response
             status, response = _refuse(error, state.source)
         finally:
             edge.in_flight -= 1
-            connections.responded(connection)
-        if status != "accepted" or state.rejected:
+        if state.rejected or isinstance(status, Reason):
             _record(edge, state, status)
         if _must_close(request):
             response.force_close()

@@ -10,6 +10,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from exporter.errors import UNROUTED, Reason, RequestError
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.results import Rejection
+from exporter.runtime.hub import Status
 from exporter.webhooks.deliveries import make_submission
 from exporter.webhooks.edge import Edge
 from exporter.webhooks.limits import is_compressed
@@ -32,6 +33,8 @@ class RequestState(msgspec.Struct):
     """Whether a credential has let it in."""
     rejected: list[Rejection] = []
     """Its invalid items."""
+    status: Status = "accepted"
+    """How it ends, if not by an error."""
 
 
 class Webhooks:
@@ -50,6 +53,7 @@ class Webhooks:
         received = state.received = self._received(request, body)
         handshake = gateway.handshake(received)
         if handshake is not None:
+            state.status = "verified"
             return echo(handshake)
         if request.method != "POST":
             raise _method_not_allowed()
