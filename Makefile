@@ -5,6 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN = $(VENV)/bin
 TOOLS = tests/requirements.txt
+LIBRARIES = tests/libraries
 VERSIONS = 3.11 3.12 3.13
 
 .DEFAULT_GOAL = help
@@ -71,6 +72,7 @@ lock: $(VENV)/developer ## renew the versions and hashes of what is in the image
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' | \
 		$(LOCK) - -o deploy/image/build-requirements.txt
 	$(LOCK) --group dev --constraint deploy/image/requirements.txt pyproject.toml -o $(TOOLS)
+	$(LOCK) --python-version 3.11 --overrides $(LIBRARIES)/overrides.txt $(LIBRARIES)/requirements.in -o $(LIBRARIES)/requirements.txt
 
 audit: $(VENV)/developer ## known vulnerabilities of what is in the image
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r deploy/image/requirements.txt
