@@ -27,8 +27,8 @@ class Libraries(NamedTuple):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment variables that put both interpreters first."""
-        path = os.pathsep.join((str(self.folder / "python" / "bin"), os.environ["PATH"]))
+        """Return the environment variables in which both interpreters are found first."""
+        path = f"{self.folder / 'python' / 'bin'}{os.pathsep}{os.environ['PATH']}"
         return {**os.environ, "PATH": path, "PYTHONWARNINGS": "ignore"}
 
     def command(self, folder: Path, program: str, beside: Iterable[Path] = ()) -> list[str]:
@@ -38,8 +38,8 @@ class Libraries(NamedTuple):
         modules = folder / "node_modules"
         if not modules.exists():
             modules.symlink_to(self.folder / "node_modules")
-        interpreter = "node" if program.endswith(".mjs") else "python"
-        return [str(self.folder / "python" / "bin" / interpreter), str(folder / program)]
+        interpreter = {".mjs": "node", ".py": "python", ".sh": "sh"}[Path(program).suffix]
+        return [interpreter, str(folder / program)]
 
 
 def installed_libraries() -> Libraries:
@@ -77,8 +77,7 @@ def _uv() -> Path:
 
 def _run(*command: object) -> None:
     words = [str(word) for word in command]
-    path = f"{_CACHE / 'python' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path}
+    environment = Libraries(_CACHE).environment
     done = subprocess.run(
         words, cwd=_CACHE, env=environment, capture_output=True, text=True, check=False
     )
