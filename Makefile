@@ -9,7 +9,7 @@ LIBRARIES = tests/libraries
 VERSIONS = 3.11 3.12 3.13
 
 .DEFAULT_GOAL = help
-.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz bench docs dashboards screenshots lock audit image lint types imports check format clean
+.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz findings bench docs dashboards screenshots lock audit image lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,13 @@ test-lowest: $(VENV)/developer ## the tests of modules, with the oldest dependen
 
 fuzz: $(VENV)/developer ## both endpoints against random input, for minutes
 	FUZZ=long $(BIN)/pytest tests/fuzz $(ARGS)
+
+findings: ## run every finding about other software; needs node, npm and openssl; takes minutes
+	@failed=""; for script in findings/*.sh; do \
+		echo "== $$script"; \
+		$$script || failed="$$failed $$script"; \
+	done; \
+	test -z "$$failed" || { echo "These have changed:$$failed"; exit 1; }
 
 bench: $(VENV)/developer ## ours beside its peers; needs wrk and node; takes about ten minutes
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -5,6 +5,7 @@ import axiosRetry from "axios-retry";
 
 axiosRetry(axios, {
   retries: 10,
+  shouldResetTimeout: true,
   retryDelay: axiosRetry.exponentialDelay,
   retryCondition: (error) => axiosRetry.isNetworkError(error) || axiosRetry.isRetryableError(error),
 });
