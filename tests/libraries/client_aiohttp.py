@@ -6,7 +6,7 @@ import sys
 from aiohttp import ClientError, ClientTimeout
 from aiohttp_retry import ExponentialRetry, RetryClient
 
-retry = ExponentialRetry(attempts=10, start_timeout=0.5, exceptions={ClientError, TimeoutError})
+retry = ExponentialRetry(attempts=10, exceptions={ClientError, TimeoutError})
 authorization, body, *calls = sys.argv[1:]
 
 
