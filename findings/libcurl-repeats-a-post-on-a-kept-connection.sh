@@ -5,11 +5,9 @@
 # Guess: curl sends a request once unless --retry says otherwise, and then never a POST whose response
 #        is missing, since nobody knows whether it was carried out.
 # Seen:  on a kept connection libcurl takes the close for a race with the server's idle timeout, and
-#        sends the whole POST again on a new connection, at once. There is no option against it but
-#        FORBID_REUSE or FRESH_CONNECT, which keep no connection. On a fresh connection it fails at
-#        once with 52, "Empty reply from server".
-# So:    give every POST an id that the receiver recognises, even if you ask for no retries. This holds
-#        for PHP's curl and whatever else is built on libcurl.
+#        sends the whole POST again on a new connection, at once. With FORBID_REUSE, which keeps no
+#        connection, it is sent once, as it is on a fresh one: 52, "Empty reply from server".
+# So:    give every POST an id that the receiver recognises, even if you ask for no retries.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

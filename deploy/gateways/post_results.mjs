@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const ATTEMPTS = 10; // about six minutes
+const ATTEMPTS = 10; // about five minutes
 const RETRIED = [502, 503, 504];
 
 // Every attempt has the id of the first, so that a batch counts once however often it is sent.
