@@ -3,8 +3,8 @@
 #
 # Guess: Client.Do sends a POST once. `Idempotency-Key` is a header for the server, like any other.
 # Seen:  with that header, or X-Idempotency-Key, Go takes the POST for idempotent and sends it again
-#        on a new connection, at once; the caller sees one error. Without the header, and on
-#        a fresh connection, it is sent once. The header's value is sent unchanged both times.
+#        on a new connection, at once; the caller sees one outcome. Without the header, and on a fresh
+#        connection, it is sent once.
 # So:    a receiver has to recognise the request by an id it knows: the exporter knows `webhook-id`
 #        and the `id` of items, not Idempotency-Key.
 set -euo pipefail

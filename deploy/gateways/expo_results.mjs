@@ -18,12 +18,13 @@ export async function reportTickets(tickets) {
 }
 
 // Reports the receipts there are, and returns the ids of those to ask for again: a quarter of an
-// hour after the push at the earliest, a day at the latest, when Expo drops them.
+// hour after the push at the earliest, a day at the latest, when Expo drops them. A receipt that is
+// reported again counts once.
 export async function reportReceipts(expo, ids) {
   const waiting = [];
   for (const chunk of expo.chunkPushNotificationReceiptIds(ids)) {
     const receipts = await expo.getPushNotificationReceiptsAsync(chunk);
-    await post(Object.entries(receipts).map(([id, receipt]) => result(receipt, id)));
+    await post(Object.entries(receipts).map(([id, receipt]) => result(receipt, id)), null);
     waiting.push(...chunk.filter((id) => !(id in receipts)));
   }
   return waiting;

@@ -22,6 +22,6 @@ def report(client, msg_id, registration_ids, date=None):
         counts = Counter(device["status"] for device in devices.values())
         results = [
             {"channel": "jpush-receipts", "code": status, "count": count}
-            for status, count in counts.items()
+            for status, count in sorted(counts.items())
         ]
         post(results, f"jpush-{msg_id}-{start}")

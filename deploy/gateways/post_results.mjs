@@ -6,11 +6,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 const ATTEMPTS = 10; // about five minutes
 const RETRIED = [502, 503, 504];
 
-// Every attempt has the id of the first, so that a batch counts once however often it is sent.
+// Every attempt has the id of the first, so that a batch counts once however often it is sent. With
+// null it has none, and the `id` of each result makes a repeated one a duplicate.
 export async function post(results, id = randomUUID()) {
   if (results.length === 0) return;
   const url = new URL(process.env.EXPORTER_URL);
-  const headers = { authorization: `Bearer ${process.env.EXPORTER_TOKEN}`, "webhook-id": id };
+  const headers = { authorization: `Bearer ${process.env.EXPORTER_TOKEN}` };
+  if (id) headers["webhook-id"] = id;
   const request = { method: "POST", headers, body: JSON.stringify(results) };
   for (let attempt = 1; ; attempt++) {
     const last = attempt === ATTEMPTS;

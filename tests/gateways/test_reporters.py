@@ -103,17 +103,24 @@ async def test_node_apn(
     assert not [one for one in answers if one in "".join(servers.reported)]
 
 
-async def test_expo(libraries: Libraries, servers: Vendors, tmp_path: Path) -> None:
+async def test_expo(
+    libraries: Libraries, receiver: Exporter, servers: Vendors, tmp_path: Path
+) -> None:
     """A push counts by its ticket if that failed, else by its receipt once there is one."""
     tokens = [expo_token(one) for one in ("good", "gone", "large", "late", "odd")]
     command = libraries.command(tmp_path, "expo.mjs", reporter("expo_results.mjs"))
     assert json.loads(await run(libraries, servers, *command, *tokens)) == ["receipt-late"]
-    assert [(one["code"], one.get("id")) for one in reported(servers)] == [
-        ("DeviceNotRegistered", None),
+    receipts = [
         ("ok", "receipt-good"),
         ("MessageTooBig", "receipt-large"),
         ("error", "receipt-odd"),
     ]
+    assert [(one["code"], one.get("id")) for one in reported(servers)] == [
+        ("DeviceNotRegistered", None),
+        *receipts,
+        *receipts,
+    ]
+    assert sum((await receiver.counted()).values()) == 1 + len(receipts)
     assert "01234567" not in "".join(servers.reported)
 
 
