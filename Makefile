@@ -5,10 +5,11 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN = $(VENV)/bin
 TOOLS = tests/requirements.txt
+LIBRARIES = tests/libraries
 VERSIONS = 3.11 3.12 3.13
 
 .DEFAULT_GOAL = help
-.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz bench docs dashboards screenshots lock audit image lint types imports check format clean
+.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz findings bench docs dashboards screenshots lock audit image lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +52,13 @@ test-lowest: $(VENV)/developer ## the tests of modules, with the oldest dependen
 fuzz: $(VENV)/developer ## both endpoints against random input, for minutes
 	FUZZ=long $(BIN)/pytest tests/fuzz $(ARGS)
 
+findings: ## run every finding about other software; needs node, npm and openssl; takes minutes
+	@failed=""; for script in findings/*.sh; do \
+		echo "== $$script"; \
+		$$script || failed="$$failed $$script"; \
+	done; \
+	test -z "$$failed" || { echo "These have changed:$$failed"; exit 1; }
+
 bench: $(VENV)/developer ## ours beside its peers; needs wrk and node; takes about ten minutes
 	$(BIN)/python -m tests.bench $(ARGS)
 
@@ -71,6 +79,7 @@ lock: $(VENV)/developer ## renew the versions and hashes of what is in the image
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' | \
 		$(LOCK) - -o deploy/image/build-requirements.txt
 	$(LOCK) --group dev --constraint deploy/image/requirements.txt pyproject.toml -o $(TOOLS)
+	$(LOCK) --python-version 3.11 --overrides $(LIBRARIES)/overrides.txt $(LIBRARIES)/requirements.in -o $(LIBRARIES)/requirements.txt
 
 audit: $(VENV)/developer ## known vulnerabilities of what is in the image
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r deploy/image/requirements.txt

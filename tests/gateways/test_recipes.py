@@ -5,12 +5,12 @@ import gzip
 import json
 import re
 import runpy
+import subprocess
 import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jinja2 import Environment, StrictUndefined
 from pydantic import BaseModel
 
 from exporter.classification.classifier import Classifier
@@ -30,6 +30,7 @@ from exporter.gateways.described.files import load_description, shipped
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.results import Series
 from tests.support.gateways import unsigned_gateways
+from tests.support.libraries import Libraries
 from tests.support.senders import RECIPES
 
 CLASSIFIER = Classifier(load_tables(sorted((RECIPES / "codes").glob("*.toml"))))
@@ -69,8 +70,17 @@ def entry(status: str, platform: str, code: int, response: str) -> dict[str, Any
             ("apns", "2009", "apns"),
         ),
         (
-            entry("FAILURE", "GCM", 400, '{"results":[{"error":"NotRegistered"}]}'),
+            entry(
+                "FAILURE",
+                "GCM",
+                404,
+                '{"error":{"code":404,"status":"NOT_FOUND","details":[{"errorCode":"UNREGISTERED"}]}}',
+            ),
             ("fcm", "90000003", "fcm"),
+        ),
+        (
+            entry("FAILURE", "GCM", 404, '{"error":{"code":404,"status":"NOT_FOUND"}}'),
+            ("fcm", "NOT_FOUND", "fcm"),
         ),
     ],
 )
@@ -84,15 +94,20 @@ def test_sns_forwarder(logged: dict[str, Any], expected: tuple[str, ...]) -> Non
     assert "tokA" not in json.dumps(made)
 
 
-@pytest.mark.parametrize("kind", ["sent", "received", "clicked", "failed", "unsubscribed"])
-def test_onesignal_template(kind: str) -> None:
-    """The template renders a result whose code the table beside it has."""
-    text = Path(RECIPES / "onesignal.liquid").read_text("utf-8")
-    event = {"kind": f"message.push.{kind}", "id": "e-1", "data": {"failure_reason": "expired"}}
-    template = Environment(undefined=StrictUndefined, autoescape=False).from_string(text)
-    [(found, ids)] = series(template.render(event=event))
-    assert found == Series("onesignal", f"message.push.{kind}", "onesignal")
-    assert ids == ["e-1"]
+def test_onesignal_template(libraries: Libraries, tmp_path: Path) -> None:
+    """The template renders each event as a result whose code the table beside it has."""
+    reason = 'expired: "token"\nof the device'
+    kinds = [
+        f"message.push.{one}" for one in ("sent", "received", "clicked", "failed", "unsubscribed")
+    ]
+    events = [{"kind": one, "id": f"e-{one}", "data": {"failure_reason": reason}} for one in kinds]
+    command = libraries.command(tmp_path, "liquid.mjs")
+    arguments = [str(RECIPES / "onesignal.liquid"), json.dumps(events)]
+    done = subprocess.run(
+        [*command, *arguments], env=libraries.environment, capture_output=True, check=True
+    )
+    for kind, body in zip(kinds, json.loads(done.stdout), strict=True):
+        assert series(body) == [(Series("onesignal", kind, "onesignal"), [f"e-{kind}"])]
 
 
 def _blocks(language: str) -> list[str]:
