@@ -12,16 +12,19 @@ MARK = "…"
 LONG_WORD = re.compile(r"[\w+/=:.-]{32,}|[0-9]{16,}")
 """Device tokens and target ids are long words; those of a vendor's message are not."""
 
+# Names that end with such a word, and names that consist of one, perhaps after a separator.
 _NAME = (
     r"(?:[\w.-]*(?:token|secret|password|phone|mobile|imei|oaid|idfa|email"
     r"|(?:target|reg|registration|device|user|client|open)[_-]?id|(?:api|access|app)[_-]?key)"
-    r"|target|alias|account|uid|cid|sign|signature|authorization|cookie)s?"
+    r"|(?:[\w.-]*[.-])?"
+    r"(?:target|alias|account|uid|cid|sign|signature|authorization|cookie))s?"
 )
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
-# Bounded by LONG_WORD, which goes first: no name is longer than 31 letters. A blank line parts the
-# name of a form's field from its value, `>` an element's.
+# Each word is tried once, from its beginning, and none is longer than 31 characters, for LONG_WORD
+# goes first: so the time is linear. A blank line separates the name of a form's field from its
+# value, `>` that of an element.
 _NAMED = re.compile(
-    rf"""(\b{_NAME}\\*["']?(?:\s*[:=>]|\r?\n\r?\n)\s*\\*)"""
+    rf"""((?<![\w.-]){_NAME}\\*["']?(?:\s*[:=>]|\r?\n\r?\n)\s*\\*)"""
     r"""([\[{]|"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&}\]<]+)""",
     re.IGNORECASE | re.DOTALL,
 )

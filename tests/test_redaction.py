@@ -111,6 +111,8 @@ def test_no_text_is_too_odd(text: str) -> None:
         ('{"token":{"a":["x"],"b":"y"},"code":NaN}', '{"token":…,"code":NaN}'),
         ('{"tokens": ["abcdefgh1", "y', '{"tokens": …'),
         ("tokens=[abcdefgh1, y] of abcdefgh1", "tokens=… of …"),
+        ("x-target=a, foo-sign: b, design=d", "x-target=…, foo-sign: …, design=d"),
+        ('{"x-target": "a", "design": "d"}', '{"x-target":"…","design":"d"}'),
         ("<code>2</code><token>x</token>", "<code>2</code><token>…</token>"),
         ('name="token"\r\n\r\nx\r\n--', 'name="token"\r\n\r\n…\r\n--'),
         ('{"targetId": "abcdefgh1", "statusDesc": "no abcdefgh1"}',

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -29,8 +29,10 @@ class Redactor:
         self._thread = ThreadPoolExecutor(1, "redactor")
         self._closing = threading.Event()
 
-    def submit(self, source: str, reason: str, request: ReceivedRequest) -> None:
-        """Redact a request soon; never waits, never raises."""
+    def submit(
+        self, source: str, reason: str, request: ReceivedRequest, items: Sequence[int] = ()
+    ) -> None:
+        """Redact a request soon; never waits, never raises. `items` are the rejected ones."""
         if not self._places.acquire(blocking=False):
             self._keep(None)
             return
@@ -42,6 +44,7 @@ class Redactor:
             [*request.query],
             request.query.get("channel"),
             request.content,
+            items,
         )
         self._thread.submit(self._redact, rejected)
 

@@ -39,19 +39,21 @@ class UnknownCode(msgspec.Struct):
     """Unix time in seconds."""
     seen: bool = False
     """Whether the code was used since the start."""
-    raw_message: str | None = None
-    """The beginning of the last message, not redacted."""
+    _message: str | None = None
+    _is_redacted: bool = False
 
     @property
     def message(self) -> str | None:
-        """The last message, redacted."""
-        return _shown(self.raw_message, _MAX_MESSAGE) if self.raw_message else None
+        """The beginning of the last message, redacted when it is first asked for."""
+        if self._message and not self._is_redacted:
+            self._message, self._is_redacted = _shown(self._message, _MAX_MESSAGE), True
+        return self._message
 
     def use(self, message: str | None) -> None:
         """Note another result, and its message if it has one."""
         self.last_used, self.seen = time.time(), True
         if message and not message.isspace():
-            self.raw_message = message[: 10 * _MAX_MESSAGE]
+            self._message, self._is_redacted = message[: 3 * _MAX_MESSAGE], False
 
 
 class UnknownHint(msgspec.Struct, frozen=True):
@@ -183,7 +185,7 @@ def _has_place(codes: Codes) -> bool:
 
 def _shown(text: str, length: int) -> str:
     """Return the beginning of what a sender wrote, redacted."""
-    return redact_text(text[: 10 * length])[:length]
+    return redact_text(text[: 3 * length])[:length]
 
 
 def _unclassified(series: Series) -> ClassifiedResult:

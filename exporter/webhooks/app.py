@@ -94,4 +94,5 @@ def _record(edge: Edge, state: RequestState, status: Status) -> None:
         return
     if edge.redactor and (state.proven or edge.current.settings.record_unauthenticated):
         reason = rejected[0].reason if rejected else status
-        edge.redactor.submit(state.source, reason, received)
+        places = [one.index for one in rejected]
+        edge.redactor.submit(state.source, reason, received, places)
