@@ -1,4 +1,4 @@
-"""Why a request is refused or an item is rejected, and the exceptions that carry it."""
+"""Reasons for refusing requests and rejecting items, and the exceptions that carry them."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -19,9 +19,9 @@ SUCCEEDED = (ACCEPTED, VERIFIED)
 class Reason(StrEnum):
     """Why a request is refused: the `error` of its response, and the label `status`.
 
-    `status` is the HTTP status, `meaning` the sentence of the manual, `retry_after` the seconds
-    after which the request may be sent again (None: not as it is), and `closes` says whether the
-    connection ends with the response, since the rest of the body is not read.
+    `status` is the HTTP status and `meaning` the sentence of the manual. `retry_after` is the
+    number of seconds after which the request may be repeated, None if it must change first.
+    `closes` is True if the rest of the body is not read, so that the connection ends.
     """
 
     status: int
@@ -32,12 +32,12 @@ class Reason(StrEnum):
     def __new__(
         cls,
         value: str,
-        status: int = 0,  # defaults, since looking a member up by its value is a call, too
+        status: int = 0,  # looking up a member by its value calls this, too
         meaning: str = "",
         retry_after: int | None = None,
         closes: bool = False,
     ) -> Self:
-        """Make a member; the value is the public word."""
+        """Make a member; its value is the public name."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.status = status
@@ -49,12 +49,12 @@ class Reason(StrEnum):
     MALFORMED_BODY = (
         "malformed_body",
         400,
-        "the body is cut off, not UTF-8, not in the format, or has over 10,000 bad items",
+        "the body is empty, incomplete, not UTF-8, not in the format, or has over 10,000 bad items",
     )
     INVALID_RESULTS = (
         "invalid_results",
         400,
-        "not one item is a result; the response lists why",
+        "no item is a valid result; the response lists the reasons",
     )
     MALFORMED_REQUEST = ("malformed_request", 400, "not HTTP/1.1", None, True)
     MISSING_CREDENTIALS = (
@@ -62,14 +62,18 @@ class Reason(StrEnum):
         401,
         "the request has no credentials of a scheme that is configured for this webhook",
     )
-    BAD_SIGNATURE = ("bad_signature", 401, "no configured key, token or secret fits")
+    BAD_SIGNATURE = (
+        "bad_signature",
+        401,
+        "no configured key, token or secret verifies the request",
+    )
     STALE_TIMESTAMP = (
         "stale_timestamp",
         401,
         "the signed timestamp is too far from the exporter's clock: compare both clocks",
     )
     NOT_FOUND = ("not_found", 404, "no webhook has this path")
-    METHOD_NOT_ALLOWED = ("method_not_allowed", 405, "results are posted")
+    METHOD_NOT_ALLOWED = ("method_not_allowed", 405, "only POST is accepted")
     BODY_TIMEOUT = (
         "body_timeout",
         408,
@@ -80,7 +84,7 @@ class Reason(StrEnum):
     CONFLICT = (
         "conflict",
         409,
-        "this webhook-id came before with another body; a changed body needs an id of its own",
+        "this webhook-id was already used with a different body; a changed body needs its own id",
     )
     TOO_LARGE = (
         "too_large",
@@ -92,64 +96,67 @@ class Reason(StrEnum):
     UNSUPPORTED_ENCODING = (
         "unsupported_encoding",
         415,
-        "the Content-Encoding is not gzip; send the body so, or plain",
+        "the Content-Encoding is not gzip; use gzip or no encoding",
         None,
         True,
     )
-    INTERNAL_ERROR = ("internal_error", 500, "a fault of the exporter: its log has the traceback")
+    INTERNAL_ERROR = ("internal_error", 500, "a fault of the exporter; its log has the traceback")
     OVERLOADED = (
         "overloaded",
         503,
-        "MAX_PENDING_RESULTS items wait for their commit, or too many bytes of bodies are arriving",
+        "the commit queue is full (MAX_PENDING_RESULTS), or request bodies exceed the memory bound",
         2,
     )
     LEDGER_UNAVAILABLE = (
         "ledger_unavailable",
         503,
-        "nothing can be stored now: /-/ready and the log say why",
+        "results cannot be stored at present; `/-/ready` and the log have the cause",
         2,
     )
     DRAINING = ("draining", 503, "the exporter is stopping", 2, True)
 
     @property
     def of_exporter(self) -> bool:
-        """Whether the state of the exporter is the reason, and not what the request holds."""
+        """Whether the cause is the state of the exporter and not the content of the request."""
         return self.status >= 500  # noqa: PLR2004 - HTTP's own line between the two
 
 
 class ItemReason(StrEnum):
-    """Why an item of a request is rejected, with the sentence of the manual."""
+    """Why an item of a request is rejected."""
 
     meaning: str
 
     def __new__(cls, value: str, meaning: str = "") -> Self:
-        """Make a member; the value is the public word."""
+        """Make a member; its value is the public name."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning
         return member
 
     CODE_MISSING = ("code_missing", "there is no status code")
-    CODE_NULL = ("code_null", "the status code is null, where a description gives its path")
-    CODE_INVALID = ("code_invalid", "the code is neither an integer nor a text that makes a name")
-    CHANNEL_INVALID = ("channel_invalid", "the channel is not text")
+    CODE_NULL = ("code_null", "the status code is null at the path that the description names")
+    CODE_INVALID = ("code_invalid", "the code is neither an integer nor a name")
+    CHANNEL_INVALID = ("channel_invalid", "the channel is not a string")
     COUNT_INVALID = ("count_invalid", "the count is not an integer from 1 to 1,000,000,000")
-    ID_INVALID = ("id_invalid", "the id is not text or an integer, or longer than 256 characters")
-    MESSAGE_INVALID = ("message_invalid", "the message is not text")
+    ID_INVALID = (
+        "id_invalid",
+        "the id is neither a string nor an integer, or has over 256 characters",
+    )
+    MESSAGE_INVALID = ("message_invalid", "the message is not a string")
     NOT_AN_OBJECT = ("not_an_object", "the item is not a JSON object")
     MALFORMED_JSON = ("malformed_json", "the item is not JSON")
 
 
 class ConfigurationError(ValueError):
-    """A setting, key, token or code table is unusable; the message names it and where it is."""
+    """A setting or a file that it names is unusable; the message names it and its place."""
 
 
 class RequestError(Exception):
     """A request to a webhook that gets an error response.
 
-    `detail` is a sentence for the sender and never repeats a secret or a target id; `headers` are
-    those that the response needs besides (`Allow`, `WWW-Authenticate`, `Accept-Encoding`), and
-    `extra` is what its JSON says besides.
+    `detail` is a sentence for the sender, without secrets and target ids. `headers` are further
+    headers of the response (`Allow`, `WWW-Authenticate`, `Accept-Encoding`), `extra` further
+    members of its JSON.
     """
 
     def __init__(
@@ -167,6 +174,6 @@ class RequestError(Exception):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the end of a message about a word that is not known: the one that is most like it."""
+    """Return the end of a message about an unknown word: the known word most like it, if any."""
     near = get_close_matches(word, list(known), 1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,4 +1,4 @@
-"""What a gateway says of one push, before and after classification."""
+"""The results of pushes, before and after classification."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ _OTHER_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
 
 
 class Severity(StrEnum):
-    """How far the damage reaches, least first; `unknown` stands for a code in no table."""
+    """The extent of the damage, least first; `unknown` is for codes without a row."""
 
     INFO = "info"
     WARNING = "warning"
@@ -27,7 +27,7 @@ class Severity(StrEnum):
 
 
 class Category(StrEnum):
-    """What kind of outcome a code stands for."""
+    """The kind of outcome."""
 
     ACCEPTED = "accepted"
     PENDING = "pending"
@@ -50,7 +50,7 @@ class Category(StrEnum):
 
 
 class Retry(StrEnum):
-    """Whether sending again can help, and when."""
+    """Whether and when repeating the push can help."""
 
     NO = "no"
     BACKOFF = "backoff"
@@ -60,34 +60,34 @@ class Retry(StrEnum):
 
 
 class PushResult(msgspec.Struct, frozen=True, gc=False):
-    """What a gateway said of a push, with its code in canonical form."""
+    """The result of a push as the gateway reports it, its code in canonical form."""
 
     code: str
     hint: str | None = None
-    """The channel in the sender's own word, if it gave one."""
+    """The sender's own word for the channel, if any."""
     message: str | None = None
     ios: bool = False
 
 
 class ResultGroup(msgspec.Struct):
-    """The items of a body that say the same, so that it is looked up once.
+    """Identical items of a body, which are classified once.
 
-    Bodies of a hundred results seldom say more than a dozen different things.
+    A body of a hundred results seldom has more than a dozen different ones.
     """
 
     result: PushResult
     count: int = 1
-    """How many pushes each item stands for."""
+    """Pushes per item."""
     anonymous: int = 0
-    """How many items nothing tells apart."""
+    """The number of items without an identity."""
     ids: list[str | int | bytes] = []
     """The identities of the others: message ids, or several values as bytes."""
     exemplar: str | None = None
-    """The last message id, to be shown; never a token or a target id."""
+    """The last message id, for the exemplar; never a token or a target id."""
 
     @property
     def items(self) -> int:
-        """How many results the group holds."""
+        """The number of results in the group."""
         return self.anonymous + len(self.ids)
 
 
@@ -104,7 +104,7 @@ class Series(NamedTuple):
 
 
 class ClassifiedResult(msgspec.Struct, frozen=True):
-    """What a result means: one shared instance for each known series."""
+    """The meaning of a result: one shared instance for each known series."""
 
     series: Series
     name: str
@@ -119,14 +119,14 @@ class ClassifiedResult(msgspec.Struct, frozen=True):
 
     @classmethod
     def unknown(cls, channel: str, code: str) -> "ClassifiedResult":
-        """Stand for a code that no table has on this channel."""
+        """Make the meaning of a code that has no row on this channel."""
         return cls(
             Series(channel, code, ""), "Unknown", Severity.UNKNOWN, Category.UNKNOWN, Retry.NO
         )
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """One item of a batch that is not a result, by its position from 0."""
+    """An invalid item of a body, by its position from 0."""
 
     index: int
     reason: ItemReason
@@ -134,18 +134,18 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct):
-    """What one body holds: the good results and the bad items."""
+    """The content of a body: valid results and invalid items."""
 
     groups: list[ResultGroup]
     rejected: list[Rejection]
     skipped: int = 0
-    """Items that the gateway's description leaves aside: results of something else."""
+    """Items skipped by the description's items.only."""
     defaulted: int = 0
-    """Results for which no path had a code, so that the description's default counts."""
+    """Results whose code is the description's default, since no path has one."""
 
     @property
     def without_code(self) -> int:
-        """How many items have no value at the path of the code."""
+        """The number of items without a value at a path of the code."""
         if not self.rejected:
             return self.defaulted
         return self.defaulted + sum(one.reason in _WITHOUT_CODE for one in self.rejected)

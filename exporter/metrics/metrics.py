@@ -1,4 +1,4 @@
-"""Every metric by name; those of requests, of the ledger and of the process, with their labels."""
+"""The names of all metrics, and the metrics of requests, of the ledger and of the process."""
 
 from collections.abc import Mapping
 
@@ -44,18 +44,18 @@ class Metrics:
     """The metrics of one exporter, in a registry of their own."""
 
     def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
-        # It describes collectors by what they collect, so that `name[]` finds those of the process.
+        # With `auto_describe`, `name[]` finds the metrics of the process.
         self.registry = registry or CollectorRegistry(auto_describe=True)
         self.webhooks = WebhookMetrics(self.registry)
         self.ledger = LedgerMetrics(self.registry)
         self.reload_successful = Gauge(
             RELOAD_SUCCESSFUL,
-            "Whether the last load of keys, tokens and code tables succeeded.",
+            "Whether the last reload of the configuration succeeded.",
             registry=self.registry,
         )
         records = Counter(
             RECORDS,
-            "Rejected requests to keep in RECORD: written, dropped for lack of space, or failed.",
+            "Records of rejected requests: written, dropped for lack of space, or failed.",
             ["outcome"],
             registry=self.registry,
         )
@@ -72,7 +72,7 @@ class Metrics:
 
 
 class WebhookMetrics:
-    """What comes in: requests and the items in them, by gateway."""
+    """Requests and their items, by gateway."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._sources: dict[str, SourceMetrics] = {}
@@ -86,7 +86,7 @@ class WebhookMetrics:
             reason: self._requests.labels(UNROUTED, reason)
             for reason in (Reason.NOT_FOUND, Reason.MALFORMED_REQUEST, Reason.INTERNAL_ERROR)
         }
-        """Requests that reach no gateway, by the reason."""
+        """Requests to no gateway, by reason."""
         self._request_seconds = Histogram(
             REQUEST_SECONDS,
             "Seconds from the headers of a request to its response.",
@@ -96,30 +96,30 @@ class WebhookMetrics:
         )
         self.in_flight = Gauge(
             IN_FLIGHT,
-            "Requests that have no response yet.",
+            "Requests without a response yet.",
             registry=registry,
         )
         self._duplicates = Counter(
             DUPLICATES,
-            "Results that had been counted before and were not counted again.",
+            "Results that had been counted before.",
             ["source"],
             registry=registry,
         )
         self._skipped = Counter(
             SKIPPED,
-            "Items that the gateway's description leaves aside.",
+            "Items skipped by the description's items.only.",
             ["source"],
             registry=registry,
         )
         self._rejected = Counter(
             REJECTED,
-            "Items that were not results, by reason.",
+            "Invalid items, by reason.",
             ["source", "reason"],
             registry=registry,
         )
 
     def source(self, name: str) -> "SourceMetrics":
-        """Return the series of a gateway, created at 0 when it is first asked for."""
+        """Return the children of a gateway, which start at 0."""
         try:
             return self._sources[name]
         except KeyError:
@@ -137,24 +137,24 @@ class WebhookMetrics:
         )
 
     def requests(self) -> dict[tuple[str, ...], int]:
-        """Return how many webhook requests there were, by source and status."""
+        """Return the number of requests by source and status."""
         return _totals(self._requests)
 
     def rejections(self) -> dict[tuple[str, ...], int]:
-        """Return how many items were not results, by source and reason."""
+        """Return the number of rejected items by source and reason."""
         return _totals(self._rejected)
 
     def duplicates(self) -> dict[tuple[str, ...], int]:
-        """Return how many results were not counted again, by source."""
+        """Return the number of duplicates by source."""
         return _totals(self._duplicates)
 
     def skipped(self) -> dict[tuple[str, ...], int]:
-        """Return how many items a gateway's description leaves aside, by source."""
+        """Return the number of skipped items by source."""
         return _totals(self._skipped)
 
 
 class LedgerMetrics:
-    """How well the ledger keeps up."""
+    """Commits of the ledger."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.commit_seconds = Histogram(
@@ -170,18 +170,18 @@ class LedgerMetrics:
         )
         self.pending = Gauge(
             PENDING,
-            "Results that wait for their commit.",
+            "Results waiting to be committed.",
             registry=registry,
         )
         self.dedupe_reach = Gauge(
             DEDUPE_REACH,
-            "Seconds for which a delivery is known, so that its repetition is a duplicate.",
+            "Effective length of the deduplication window in seconds.",
             registry=registry,
         )
 
 
 class SourceMetrics:
-    """The children of one webhook, resolved once."""
+    """The children of one gateway, resolved once."""
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ class SourceMetrics:
 
 
 def _totals(counter: Counter) -> dict[tuple[str, ...], int]:
-    """Read a counter by the values of its labels."""
+    """Return the values of a counter by its label values."""
     return {
         tuple(sample.labels.values()): int(sample.value)
         for metric in counter.collect()

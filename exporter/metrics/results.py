@@ -1,7 +1,7 @@
 """The metrics of results: the ledger's counts, labelled by the current code tables."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -117,9 +117,12 @@ class ResultsCollector(Collector):
         self,
         counts: Callable[[], Mapping[Series, Count] | None],
         classifier: Callable[[], Classifier],
+        apps: Sequence[str] = (),
     ) -> None:
+        """Expose counts; `apps` are the declared apps, if results are told apart by app."""
         self._counts = counts
         self._classifier = classifier
+        self._apps = (*apps, OTHER) if apps else ("",)
         self._exemplars: dict[Series, Exemplar] = {}
         self._layout: _Layout | None = None
 
@@ -181,7 +184,7 @@ class ResultsCollector(Collector):
         layout, classifier = self._layout, self._classifier()
         shown = list(_shown(counts, classifier))
         if layout is None or layout.classifier is not classifier or list(layout.labels) != shown:
-            layout = self._layout = _make_layout(classifier, shown)
+            layout = self._layout = _make_layout(classifier, shown, self._apps)
         return layout
 
 
@@ -193,7 +196,7 @@ def _shown(counts: Mapping[Series, Count], classifier: Classifier) -> Iterator[S
             yield series
 
 
-def _make_layout(classifier: Classifier, shown: Iterable[Series]) -> _Layout:
+def _make_layout(classifier: Classifier, shown: Iterable[Series], apps: Sequence[str]) -> _Layout:
     meanings = {series: _as_counted(series, classifier.current(series)) for series in shown}
     overflow = [ClassifiedResult.unknown(channel, OTHER) for channel in classifier.channels()]
     start = [*classifier.known(), *overflow]
@@ -205,10 +208,39 @@ def _make_layout(classifier: Classifier, shown: Iterable[Series]) -> _Layout:
     return _Layout(
         classifier,
         labels,
-        dict.fromkeys([*map(_labels, start), *labels.values()], 0.0),
+        dict.fromkeys([*_starting(classifier, start, labels, apps), *labels.values()], 0.0),
         {_code_labels(meaning): 1.0 for meaning in rows.values()},
         dict.fromkeys(classifier.receipt_channels().items(), 1.0),
     )
+
+
+def _starting(
+    classifier: Classifier,
+    pairs: Iterable[ClassifiedResult],
+    counted: Iterable[Series],
+    apps: Sequence[str],
+) -> Iterator[Labels]:
+    """Yield the labels that start at 0: without apps all pairs of channel and code.
+
+    With apps, for each of them those of the channels of MPS's status codes, and those of any other
+    channel from the app's first result on.
+    """
+    if apps == ("",):
+        yield from map(_labels, pairs)
+        return
+    used = {(series.channel, series.app) for series in counted}
+    of_mps = {
+        meaning.series.channel
+        for meaning in classifier.known()
+        if (row := classifier.row(meaning.series))
+        and row.origin == "status-page"
+        and meaning.series.table == meaning.series.channel
+    }
+    for app in apps:
+        for meaning in pairs:
+            channel = meaning.series.channel
+            if channel in of_mps or (channel, app) in used:
+                yield _labels(meaning, app)
 
 
 def _as_counted(series: Series, meaning: ClassifiedResult) -> ClassifiedResult:

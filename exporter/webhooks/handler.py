@@ -75,7 +75,7 @@ class Webhooks:
         if request.method not in ("POST", "GET"):  # GET may be a handshake
             raise _method_not_allowed()
         if self._edge.service.draining:
-            raise RequestError(Reason.DRAINING, "The exporter is stopping; send again.")
+            raise RequestError(Reason.DRAINING, "The exporter is stopping; repeat the request.")
         self._edge.bodies.check(request.headers)
         return gateway
 

@@ -1,7 +1,7 @@
 """The text of a scrape is what prometheus-client writes, to the byte."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -62,14 +62,14 @@ def classifiers(tmp_path_factory: pytest.TempPathFactory) -> list[Classifier]:
 class Exporter:
     """The metrics of an exporter, without the exporter."""
 
-    def __init__(self, classifiers: list[Classifier]) -> None:
+    def __init__(self, classifiers: list[Classifier], apps: Sequence[str] = ()) -> None:
         self.counts: dict[Series, Count] = {}
         self.loaded = True
         self.metrics = Metrics("1.2.3")
         self._classifiers = classifiers
         self._classifier = classifiers[0]
         self._results = ResultsCollector(
-            lambda: self.counts if self.loaded else None, lambda: self._classifier
+            lambda: self.counts if self.loaded else None, lambda: self._classifier, apps
         )
         self.exposition = Exposition(self.metrics.registry, self._results)
 
@@ -128,11 +128,13 @@ steps = st.one_of(
 )
 
 
-@given(st.lists(steps, max_size=25))
+@given(st.lists(steps, max_size=25), st.sampled_from([(), ("shop", "chat")]))
 @settings(deadline=None, max_examples=50)
-def test_text_is_the_librarys(classifiers: list[Classifier], steps: list[Step]) -> None:
+def test_text_is_the_librarys(
+    classifiers: list[Classifier], steps: list[Step], apps: tuple[str, ...]
+) -> None:
     """Whatever is counted, shown, reloaded or unused for long, the text is the library's own."""
-    exporter = Exporter(classifiers)
+    exporter = Exporter(classifiers, apps)
     for step in steps:
         step(exporter)
     exporter.check()

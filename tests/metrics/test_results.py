@@ -184,6 +184,35 @@ def test_known_pairs_and_overflow_start_at_0() -> None:
     assert set(totals.values()) == {0}
 
 
+def test_each_app_starts_at_0() -> None:
+    """With apps, the pairs of the channels of MPS's status codes start at 0 for each and `other`.
+
+    Those of another channel do so from the app's first result on; counts from before apps were
+    declared, or of apps that no longer are, keep their labels.
+    """
+    counts = {
+        Series("honor", "2", "mps", "shop"): Count(3, NOW),
+        BAD_TOKEN: Count(5, NOW),
+        Series("apns", "2011", "apns", "gone"): Count(7, NOW),
+    }
+    apps = ("shop", "chat")
+    family, *_ = ResultsCollector(lambda: counts, lambda: CLASSIFIER, apps).collect()
+    channels: dict[str | None, set[str]] = {}
+    for sample in family.samples:
+        channels.setdefault(sample.labels.get("app"), set()).add(sample.labels["channel"])
+    of_mps = {"mps", "apns", "huawei", "mipush", "oppo", "vivo", "fcm"}
+    assert channels == {
+        "shop": of_mps | {"honor"},
+        "chat": of_mps,
+        "other": of_mps,
+        "gone": {"apns"},
+        None: {"apns"},
+    }
+    pairs = {labels for labels in known_labels() | overflow_labels() if labels[0] in of_mps}
+    assert sum(sample.labels.get("app") == "chat" for sample in family.samples) == len(pairs)
+    assert sum(sample.value for sample in family.samples) == 15
+
+
 @pytest.mark.parametrize(("age", "shown"), [(0, {3}), (UNKNOWN_CODE_SECONDS + 60, set())])
 def test_unknown_codes_leave(age: float, shown: set[int]) -> None:
     """An unknown code that no result had for 30 days has no series any more; `other` stays."""
