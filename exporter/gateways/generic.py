@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from xxhash import xxh3_64_intdigest
 
+from exporter.canonical import text_of_code
 from exporter.errors import RequestError
 from exporter.gateways.auth import standard_webhooks
 from exporter.gateways.auth.scheme import Authenticator, Scheme
@@ -157,7 +158,7 @@ def _object(text: str) -> Batch:
 
 def _outcome(facts: Facts) -> Outcome:
     code, hint, message, count = facts
-    return Outcome(PushResult(code_of(code), hint, message), count or 1)
+    return Outcome(PushResult(code_of(code), hint, message or text_of_code(code)), count or 1)
 
 
 _CHECKS: dict[str, tuple[Callable[[Any], bool], ItemReason]] = {
@@ -177,9 +178,16 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], ItemReason]] = {
 
 
 def _loose(value: Any) -> Result:
-    """Say what is wrong with an item."""
+    """Read an item whose code is an array, as tuples become in JSON; or raise what is wrong."""
     if not isinstance(value, dict):
         raise ItemError(ItemReason.NOT_AN_OBJECT)
+    code = value.get("code")
+    if isinstance(code, list) and code and not isinstance(code[0], list):
+        value = {**value, "code": code[0]}
+        try:
+            return msgspec.convert(value, Result)
+        except msgspec.ValidationError:
+            pass
     fields = ((value.get(name), check) for name, check in _CHECKS.items())
     wrong = (reason for field, (fits, reason) in fields if field is not None and not fits(field))
     raise ItemError(next(wrong, ItemReason.MALFORMED_JSON))

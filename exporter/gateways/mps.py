@@ -13,6 +13,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
 from xxhash import xxh3_64_intdigest
 
+from exporter.canonical import text_of_code
 from exporter.gateways.auth import public_keys
 from exporter.gateways.auth.encodings import decode_base64
 from exporter.gateways.auth.scheme import Authenticator
@@ -140,7 +141,7 @@ def _facts(callback: Callback) -> Facts:
 
 def _outcome(facts: Facts) -> Outcome:
     code, hint, message, ios = facts
-    return Outcome(PushResult(code_of(code), hint, message, ios))
+    return Outcome(PushResult(code_of(code), hint, message or text_of_code(code), ios))
 
 
 def _loose(value: Any) -> Callback:

@@ -7,7 +7,7 @@ from typing import Any
 
 from xxhash import xxh3_64_intdigest
 
-from exporter.canonical import canonical_code
+from exporter.canonical import canonical_code, text_of_code
 from exporter.gateways.description import Description
 from exporter.gateways.description_values import Size, Value
 from exporter.gateways.items import (
@@ -121,8 +121,11 @@ class Reading:
         for place, wanted in self._only:
             if text_of(facts[place]) not in wanted:
                 return None
-        code, defaulted = self._code(self._find_code(facts))
+        found = self._find_code(facts)
+        code, defaulted = self._code(found)
         message = _text(self._find_message(facts), ItemReason.MESSAGE_INVALID)
+        if message is None and not self._codes:
+            message = text_of_code(found)
         channel = _text(self._find_channel(facts), ItemReason.CHANNEL_INVALID)
         pushes = 1 if self._count_rule is None else self._count(self._find_count(facts))
         return Outcome(PushResult(code, self._channel(channel), message), pushes, defaulted)

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.classification.tables import GATEWAY, load_tables
+from exporter.classification.tables import COMMON_CHANNEL, load_tables
 from exporter.reasons import Reason
 from exporter.webhooks.handler import LISTED_REJECTIONS, MAX_LISTED_REJECTIONS
 from tests.support.exporter import (
@@ -98,7 +98,7 @@ async def test_every_code_of_every_table_is_counted(exporter: Exporter, keys: Ke
     tables = load_tables()
     results = []
     for channel, table in tables.items():
-        common = tables[GATEWAY].codes if table.common_codes else {}
+        common = tables[COMMON_CHANNEL].codes if table.common_codes else {}
         for code, row in {**common, **table.codes}.items():
             expected[channel, code, row.severity] = 1
             results.append(json.loads(callback(code, row.name, channel=channel)))
