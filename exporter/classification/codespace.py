@@ -6,9 +6,15 @@ from http import HTTPStatus
 from typing import Literal
 
 from exporter.canonical import canonical_code
-from exporter.classification.schema import ANY_TEXT, SUCCESS, CodeTable, is_http_error
+from exporter.classification.schema import (
+    ANY_TEXT,
+    CLASS_SUFFIXES,
+    SUCCESS,
+    CodeTable,
+    is_http_error,
+)
 from exporter.classification.sentences import Sentences
-from exporter.classification.texts import Message, letters_of
+from exporter.classification.texts import Message, Texts, letters_of, texts_of
 from exporter.results import ClassifiedResult, Series
 
 RowRule = Literal["one_row", "name", "sentence", "http_message", "message", "own_row", "common_row"]
@@ -18,8 +24,8 @@ of several, the one of the message; or else the channel's own or the common one.
 
 Found = tuple[ClassifiedResult, RowRule]
 
-Candidate = tuple[ClassifiedResult, tuple[str, ...]]
-"""What a code may mean, and the texts of which a message would hold one, as letters."""
+Candidate = tuple[ClassifiedResult, Texts]
+"""What a code may mean, and the texts by which a message would name it."""
 
 REASON_PHRASES = {letters_of(status.phrase): str(status.value) for status in HTTPStatus} | {
     "payloadtoolarge": "413",
@@ -27,9 +33,6 @@ REASON_PHRASES = {letters_of(status.phrase): str(status.value) for status in HTT
     "contenttoolarge": "413",
 }
 """The HTTP status of each reason phrase, as letters; that of 413 varies with the version."""
-
-_CLASS_SUFFIXES = ("Error", "Exception")
-"""What the name of an exception adds to that of a code, as in `UnregisteredError`."""
 
 
 class Rows:
@@ -76,14 +79,14 @@ class Rows:
         """Return a row with its texts, to tell it from one of the same code in another table."""
         if code not in self._candidates:  # few are ever asked for
             row = self.rows[code]
-            texts = _letters(row.name, row.description, *row.aliases, *row.messages)
-            self._candidates[code] = self.by_code[code], texts
+            texts = (row.name, row.description, *row.aliases, *row.messages)
+            self._candidates[code] = self.by_code[code], texts_of((), texts)
         return self._candidates[code]
 
     def narrower(self, code: str) -> Candidate:
         """Return a row with its texts, to tell it from the vaguer code that it narrows."""
         row = self.rows[code]
-        return self.by_code[code], _letters(row.name, *row.aliases, *row.messages)
+        return self.by_code[code], texts_of((row.name, *row.aliases), row.messages)
 
     def stated_by(self, sentence: str) -> ClassifiedResult | None:
         """Find the row that a sentence names."""
@@ -147,8 +150,10 @@ class CodeSpace:
             return plain, "one_row"
         found, rule = self._find(code, message)
         if narrowing := self._narrowing.get(found.series.code):
-            text = _sentence(code, message) if rule == "sentence" else message
-            if meant := stated(text, narrowing):
+            sentence = rule == "sentence"
+            told = sentence or message is None or canonical_code(message) != code
+            text = _sentence(code, message) if sentence else message
+            if told and (meant := stated(text, narrowing)):
                 return meant, "message"
         return found, rule
 
@@ -181,20 +186,20 @@ class CodeSpace:
 
     def _of_words(self, code: str, message: str | None) -> Found | None:
         """Find the row that a library's word for a code, or a sentence in its place, means."""
+        if word := self._words.get(code.casefold()):
+            return word, "name"
         if code.lstrip("-").isdecimal():
             return None
-        if word := self._recognized(code):
-            return word, "name"
+        if named := self._recognized(code):
+            return named, "name"
         named = None if code.isalnum() else self.own.stated_by(_sentence(code, message))
         return (named, "sentence") if named else None
 
     def _recognized(self, code: str) -> ClassifiedResult | None:
-        """Find the row of a shared word, an exception, a reason phrase, or an alias with `*`."""
-        if found := self._words.get(code.casefold()):
-            return found
-        if code.endswith(_CLASS_SUFFIXES):
-            without = code.removesuffix("Error").removesuffix("Exception")
-            if named := self.own.named(without):
+        """Find the row of an exception, a reason phrase, or an alias with `*`."""
+        if code.endswith(CLASS_SUFFIXES):
+            name = code.removesuffix("Error").removesuffix("Exception")
+            if named := self.own.named(name):
                 return named
         status = REASON_PHRASES.get(code.casefold() if code.isalnum() else letters_of(code))
         if status in self._statuses:
@@ -215,14 +220,8 @@ def stated(message: str | None, candidates: Sequence[Candidate]) -> ClassifiedRe
     if not message or not candidates:
         return None
     there = Message(message)
-    matching = [meaning for meaning, texts in candidates if there.states_any(texts)]
+    matching = [meaning for meaning, texts in candidates if there.names(texts)]
     return matching[0] if len(matching) == 1 else None
-
-
-def _letters(*texts: str) -> tuple[str, ...]:
-    """Reduce texts to their letters, but for numbers, which any message may hold."""
-    letters = dict.fromkeys(letters_of(text) for text in texts if any(map(str.isalpha, text)))
-    return tuple(one for one in letters if one)
 
 
 def _spellings(table: CodeTable) -> Iterator[tuple[str, str]]:

@@ -30,6 +30,9 @@ HTTP_ERRORS = range(400, 600)
 SUCCESS = frozenset({Category.ACCEPTED, Category.PENDING, Category.DELIVERED, Category.OPENED})
 """The categories of rows that report no failure."""
 
+CLASS_SUFFIXES = ("Error", "Exception")
+"""What the name of an exception adds to that of a code, as in `UnregisteredError`."""
+
 ANY_TEXT = "*"
 """In an alias: stands for any run of characters."""
 

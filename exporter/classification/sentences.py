@@ -10,29 +10,41 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from exporter.canonical import canonical_code
-from exporter.classification.schema import SUCCESS, CodeRow, CodeTable
-from exporter.classification.texts import MAX_TEXT_LENGTH, NEGATIONS, Message, letters_of
+from exporter.classification.schema import CLASS_SUFFIXES, SUCCESS, CodeRow, CodeTable
+from exporter.classification.texts import (
+    MAX_TEXT_LENGTH,
+    NEGATIONS,
+    Message,
+    Texts,
+    letters_of,
+    texts_of,
+)
 
 _WORDS = re.compile(r"[^\W_]+")
 
 _IDENTIFIER = re.compile(r"[a-z0-9][A-Z]|[A-Z]{3}|[A-Za-z][0-9]")
 """Tells an identifier from a word of prose: capitals inside, capitals in a row, or digits."""
 
-_ANNOUNCING = ("code", "status", "error", "exception", "errno", "http", "response", "result", "ret")
+_ANNOUNCING = (
+    *("code", "status", "http", "response", "result", "ret"),
+    *("error", "errno", "exception", "failed"),
+)
 """Ends of the words after which a number is a code."""
 
 _HTTP_VERSIONS = {"0", "1", "2"}
 """What stands before the status in `HTTP/1.1 404 Not Found`."""
 
-# How a sentence names a row, the strongest evidence first.
-_NAME, _TEXT, _NUMBER, _SHARED_WORD = range(4)
+# How a sentence names a row, the strongest evidence first. Where the connection failed, what the
+# library was about to do is no cause.
+_NAME, _CONNECTION, _TEXT, _NUMBER, _SHARED_WORD = range(5)
 
 
 class _Phrase(NamedTuple):
     """Words that name a row."""
 
     words: list[str]
-    """As they are spelled; folded for a text, where case does not matter."""
+    folded: bool
+    """Whether case does not matter, as in a text."""
     evidence: int
     code: str
 
@@ -47,16 +59,12 @@ class Sentences:
         """By their first word, folded."""
         self._plain: dict[str, str] = {}
         """Names that are words of prose, too: they count quoted, before a colon, or at the end."""
-        self._foreign: list[tuple[str, str]] = []
+        self._foreign: list[tuple[Texts, str]] = []
         """Texts in scripts without spaces."""
         for code, row in table.codes.items():
             self._add_whole(code, row)
             if row.category not in SUCCESS:  # a sentence with "success" in it may deny it
-                self._add_names(code, row)
-                self._add_messages(code, row)
-                for word in shared_words.get(row.aliases_from or "", ()):
-                    if _IDENTIFIER.search(word):
-                        self._add_phrase(_WORDS.findall(word), _SHARED_WORD, code)
+                self._add_row(code, row, shared_words.get(row.aliases_from or "", ()))
 
     def find(self, text: str) -> str | None:
         """Return the code of the row that a sentence names, None if it names none or several."""
@@ -77,18 +85,27 @@ class Sentences:
             for phrase in self._phrases.get(word.casefold(), ()):
                 if _stands(phrase, words, at):
                     yield phrase.evidence, phrase.code
-            if word in self._plain and _stands_out(word, text, words):
+            if code_of_class := self._of_class(word):
+                yield _NAME, code_of_class
+            elif word in self._plain and _stands_out(word, text, words):
                 yield _NAME, self._plain[word]
             elif word.isdecimal() and (code := self._numbered(words, at)):
                 yield _NUMBER, code
         if self._foreign and not text.isascii():
             message = Message(text)
-            for letters, code in self._foreign:
-                if message.states_any([letters]):
-                    yield _TEXT, code
+            yield from ((_TEXT, code) for texts, code in self._foreign if message.names(texts))
+
+    def _of_class(self, word: str) -> str | None:
+        """Return the code in the name of an exception, unless that is a name of its own."""
+        if not word.endswith(CLASS_SUFFIXES) or word.casefold() in self._phrases:
+            return None
+        name = word.removesuffix("Error").removesuffix("Exception")
+        phrases = self._phrases.get(name.casefold(), ())
+        named = next((one.code for one in phrases if one.words == [name]), None)
+        return named or self._plain.get(name)
 
     def _numbered(self, words: list[str], at: int) -> str | None:
-        """Return the code that a number is: an HTTP status, or one that the word before announces."""
+        """Return the code that a number is: an HTTP status, or what the word before announces."""
         code, before = words[at], words[at - 1].casefold() if at else ""
         row = self._rows.get(code)
         if row is None or len(code) == 1 or row.category in SUCCESS:
@@ -112,32 +129,38 @@ class Sentences:
                 if known != code:
                     self._whole[letters] = None
 
-    def _add_names(self, code: str, row: CodeRow) -> None:
+    def _add_row(self, code: str, row: CodeRow, shared_words: Iterable[str]) -> None:
+        """Register what of a row may stand in a sentence."""
+        hides_reason = row.aliases_from == "unexplained"
         for name in {code, row.name, *row.aliases}:
             words = _WORDS.findall(name)
-            if len(words) > 1 or (words and _IDENTIFIER.search(name)):
-                self._add_phrase(words, _NAME, code)
-            elif words and name.istitle():
+            if len(words) > 1 or _IDENTIFIER.search(name):
+                self._add_phrase(words, _SHARED_WORD if hides_reason else _NAME, code)
+            elif name.istitle() and not hides_reason:
                 self._plain[name] = code
-
-    def _add_messages(self, code: str, row: CodeRow) -> None:
         for text in row.messages:
             if text.isascii():
-                self._add_phrase(_WORDS.findall(text.casefold()), _TEXT, code)
+                words = _WORDS.findall(text.casefold())
+                self._add_phrase(words, _SHARED_WORD if hides_reason else _TEXT, code, folded=True)
             else:
-                self._foreign.append((letters_of(text), code))
+                self._foreign.append((texts_of((), [text]), code))
+        for word in filter(_IDENTIFIER.search, shared_words):
+            evidence = _CONNECTION if row.aliases_from == "connection" else _SHARED_WORD
+            self._add_phrase(_WORDS.findall(word), evidence, code)
 
-    def _add_phrase(self, words: list[str], evidence: int, code: str) -> None:
+    def _add_phrase(
+        self, words: list[str], evidence: int, code: str, *, folded: bool = False
+    ) -> None:
         if any(word.isalpha() or _IDENTIFIER.search(word) for word in words):
             phrases = self._phrases.setdefault(words[0].casefold(), [])
-            phrases.append(_Phrase(words, evidence, code))
+            phrases.append(_Phrase(words, folded, evidence, code))
 
 
 def _stands(phrase: _Phrase, words: list[str], at: int) -> bool:
     """Whether a phrase begins at a word, and is not negated."""
     end = at + len(phrase.words)
     there = words[at:end]
-    if phrase.evidence == _TEXT:
+    if phrase.folded:
         there = [word.casefold() for word in there]
     if there != phrase.words or (at and words[at - 1].casefold() in NEGATIONS):
         return False

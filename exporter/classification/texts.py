@@ -6,6 +6,7 @@ Not by regular expressions: one that skips punctuation takes milliseconds for a 
 import re
 from collections.abc import Iterable
 from itertools import accumulate
+from typing import NamedTuple
 
 MAX_TEXT_LENGTH = 1000
 """Characters of a message that are compared: longer than any vendor's, and a bound on the work."""
@@ -35,48 +36,72 @@ def letters_of(text: str) -> str:
     return "".join(words_of(text))
 
 
+class Texts(NamedTuple):
+    """The texts by which a message names a row."""
+
+    names: tuple[str, ...]
+    """Folded words with spaces around each: `NotRegistered` is not `not registered`."""
+    letters: tuple[str, ...]
+    """What may be spaced and punctuated in any way, as letters."""
+
+
+def texts_of(names: Iterable[str], texts: Iterable[str]) -> Texts:
+    """Prepare names and texts, but for numbers, which any message may hold."""
+    words = [words_of(name) for name in names if any(map(str.isalpha, name))]
+    letters = [letters_of(text) for text in texts if any(map(str.isalpha, text))]
+    return Texts(
+        tuple(dict.fromkeys(f" {' '.join(one)} " for one in words if one)),
+        tuple(dict.fromkeys(filter(None, letters))),
+    )
+
+
 class Message:
     """A message in which the texts of rows are looked for."""
 
-    __slots__ = ("_ends", "_words", "letters")
+    __slots__ = ("_ends", "_letters", "_spaced", "_words")
 
     def __init__(self, text: str) -> None:
         self._words = words_of(text[:MAX_TEXT_LENGTH])
-        self.letters = "".join(self._words)
+        self._letters = "".join(self._words)
+        self._spaced = f" {' '.join(self._words)} "
         self._ends: list[int] = []
         """Where words end, and the first one begins, among the letters; empty until needed."""
 
-    def states_any(self, texts: Iterable[str]) -> bool:
-        """Whether one of the texts, as letters, stands here in whole words, and not negated.
+    def names(self, texts: Texts) -> bool:
+        """Whether one of the texts stands here in whole words, and not negated.
 
         No `success` in `unsuccessful`, and none in `not a success` or `success: false`.
         """
-        return any(text in self.letters and self._states(text) for text in texts)
+        return any(name in self._spaced and self._has_name(name) for name in texts.names) or any(
+            text in self._letters and self._has_letters(text) for text in texts.letters
+        )
 
-    def _states(self, text: str) -> bool:
+    def _has_name(self, name: str) -> bool:
+        before, _, after = self._spaced.partition(name)
+        return not _is_negated(before.split(), after.split())
+
+    def _has_letters(self, text: str) -> bool:
         ends = self._ends = self._ends or list(accumulate(map(len, self._words), initial=0))
-        start = self.letters.find(text)
+        start = self._letters.find(text)
         while start >= 0:
             end = start + len(text)
             if (start in ends or self._is_foreign(start)) and (
                 end in ends or self._is_foreign(end)
             ):
-                return not self._is_negated(start, end)
-            start = self.letters.find(text, start + 1)
+                before = self._words[: ends.index(start)] if start in ends else []
+                after = self._words[ends.index(end) :] if end in ends else []
+                chinese = self._letters[:start].endswith(_CHINESE_NEGATIONS)
+                return not (chinese or _is_negated(before, after))
+            start = self._letters.find(text, start + 1)
         return False
 
     def _is_foreign(self, place: int) -> bool:
         """Whether words are not parted by spaces here, so that one may begin or end anywhere."""
-        return not self.letters[place - 1 : place + 1].isascii()
+        return not self._letters[place - 1 : place + 1].isascii()
 
-    def _is_negated(self, start: int, end: int) -> bool:
-        ends, words = self._ends, self._words
-        if start in ends:
-            before = ends.index(start) - 1
-            while before >= 0 and words[before] in _FILLERS:
-                before -= 1
-            if before >= 0 and words[before] in NEGATIONS:
-                return True
-        if end in ends and words[ends.index(end) :][:1] == ["false"]:
-            return True
-        return self.letters[:start].endswith(_CHINESE_NEGATIONS)
+
+def _is_negated(before: list[str], after: list[str]) -> bool:
+    """Whether the words around a text negate it."""
+    while before and before[-1] in _FILLERS:
+        before = before[:-1]
+    return (bool(before) and before[-1] in NEGATIONS) or after[:1] == ["false"]
