@@ -12,10 +12,11 @@ from typing import NamedTuple
 from exporter.canonical import canonical_code
 from exporter.classification.schema import CLASS_SUFFIXES, SUCCESS, CodeRow, CodeTable
 from exporter.classification.texts import (
+    MAX_NEGATION,
     MAX_TEXT_LENGTH,
-    NEGATIONS,
     Message,
     Texts,
+    is_negated,
     letters_of,
     texts_of,
 )
@@ -101,7 +102,8 @@ class Sentences:
             return None
         name = word.removesuffix("Error").removesuffix("Exception")
         phrases = self._phrases.get(name.casefold(), ())
-        named = next((one.code for one in phrases if one.words == [name]), None)
+        whole = [name.casefold()]
+        named = next((one.code for one in phrases if _folded(one.words) == whole), None)
         return named or self._plain.get(name)
 
     def _numbered(self, words: list[str], at: int) -> str | None:
@@ -159,16 +161,21 @@ class Sentences:
 def _stands(phrase: _Phrase, words: list[str], at: int) -> bool:
     """Whether a phrase begins at a word, and is not negated."""
     end = at + len(phrase.words)
-    there = words[at:end]
-    if phrase.folded:
-        there = [word.casefold() for word in there]
-    if there != phrase.words or (at and words[at - 1].casefold() in NEGATIONS):
-        return False
-    return words[end : end + 1] != ["false"]
+    there = _folded(words[at:end]) if phrase.folded else words[at:end]
+    return there == phrase.words and not is_negated(_before(words, at), words[end : end + 1])
 
 
 def _stands_out(word: str, text: str, words: list[str]) -> bool:
     """Whether a word of prose is meant as a name: quoted, before a colon, or at the end."""
     if f'"{word}"' in text or f"'{word}'" in text or text.startswith(f"{word}:"):
         return True
-    return len(words) > 1 and word == words[-1] and words[-2].casefold() not in NEGATIONS
+    return len(words) > 1 and word == words[-1] and not is_negated(_before(words, -1), [])
+
+
+def _before(words: list[str], at: int) -> list[str]:
+    """Return the few words before a place in which a negation may stand, folded."""
+    return _folded(words[:at][-MAX_NEGATION:])
+
+
+def _folded(words: list[str]) -> list[str]:
+    return [word.casefold() for word in words]

@@ -11,10 +11,13 @@ from typing import NamedTuple
 MAX_TEXT_LENGTH = 1000
 """Characters of a message that are compared: longer than any vendor's, and a bound on the work."""
 
+MAX_NEGATION = 4
+"""Words before a text among which a negation is looked for."""
+
 _SEPARATORS = re.compile(r"[\W_]+")
 _TO_SPACES = str.maketrans({chr(at): " " for at in range(128) if not chr(at).isalnum()})
 
-NEGATIONS = frozenset({"not", "no", "non", "never", "without", "neither", "nor", "cannot", "t"})
+_NEGATIONS = frozenset({"not", "no", "non", "never", "without", "neither", "nor", "cannot", "t"})
 """Words that negate the next one; `t` is what is left of `isn't`."""
 
 _FILLERS = frozenset({"a", "an", "the", "any", "yet", "really", "be", "been"})
@@ -77,8 +80,10 @@ class Message:
         )
 
     def _has_name(self, name: str) -> bool:
-        before, _, after = self._spaced.partition(name)
-        return not _is_negated(before.split(), after.split())
+        start = self._spaced.find(name)
+        before = self._spaced[max(0, start - 40) : start].split()
+        after = self._spaced[start + len(name) :][: len("false ")].split()
+        return not is_negated(before, after)
 
     def _has_letters(self, text: str) -> bool:
         ends = self._ends = self._ends or list(accumulate(map(len, self._words), initial=0))
@@ -88,10 +93,10 @@ class Message:
             if (start in ends or self._is_foreign(start)) and (
                 end in ends or self._is_foreign(end)
             ):
-                before = self._words[: ends.index(start)] if start in ends else []
-                after = self._words[ends.index(end) :] if end in ends else []
+                before = self._words[: ends.index(start)][-MAX_NEGATION:] if start in ends else []
+                after = self._words[ends.index(end) :][:1] if end in ends else []
                 chinese = self._letters[:start].endswith(_CHINESE_NEGATIONS)
-                return not (chinese or _is_negated(before, after))
+                return not (chinese or is_negated(before, after))
             start = self._letters.find(text, start + 1)
         return False
 
@@ -100,8 +105,8 @@ class Message:
         return not self._letters[place - 1 : place + 1].isascii()
 
 
-def _is_negated(before: list[str], after: list[str]) -> bool:
+def is_negated(before: list[str], after: list[str]) -> bool:
     """Whether the words around a text negate it."""
     while before and before[-1] in _FILLERS:
         before = before[:-1]
-    return (bool(before) and before[-1] in NEGATIONS) or after[:1] == ["false"]
+    return (bool(before) and before[-1] in _NEGATIONS) or after[:1] == ["false"]

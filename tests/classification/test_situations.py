@@ -549,7 +549,7 @@ SITUATIONS = [
         {
             "apns": "2024 2025",
             "fcm": "network-error",
-                        **{
+            **{
                 channel: "ConnectionError"
                 for channel, table in TABLES.items()
                 if "ConnectionError" in table.codes
