@@ -103,7 +103,8 @@ def test_other_characters_become_an_underscore(text: str, name: str) -> None:
         ("a/" * 33, "a_" * 32),
         ("x" * 1_000_000, "x" * 64),
         (" " * 2000 + "2", "2"),
-        ("0" * 70 + "x", "0" * 63 + "_"),
+        ("0" * 70 + "x", "_"),
+        ("2 " * 40, "2_" * 32),
         (
             "The cloud service did not present a valid authentication ticket. It may be invalid.",
             "The_cloud_service_did_not_present_a_valid_authentication_ticket.",
@@ -113,6 +114,29 @@ def test_other_characters_become_an_underscore(text: str, name: str) -> None:
 )
 def test_a_long_text_is_cut(text: str, name: str) -> None:
     """A sentence in place of a code costs its end, and never the item."""
+    assert canonical_code(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (f"Invalid token: {'a1' * 32} (400)", "Invalid_token_400_"),
+        (f"{'x ' * 10}{'a1b2:' * 50}", "x_" * 9 + "x"),
+        (f"{'APA91b-_:' * 20}", "_"),
+        ("regId 15513410784181118114099 is invalid", "regId_is_invalid"),
+        (
+            "POST https://push.example/3/device/shop/" + "a1" * 32,
+            "POST_https_push.example_device_shop_",
+        ),
+        ("projects/shop/messages/0:1500415314455276%31bd1c96", "projects_shop_messages_31bd1c96"),
+        (
+            "ResponseEntityIsNotWhatItWasExpectedToBe, sorry",
+            "ResponseEntityIsNotWhatItWasExpectedToBe_sorry",
+        ),
+    ],
+)
+def test_a_text_loses_its_tokens(text: str, name: str) -> None:
+    """A code becomes a label, so the tokens and ids of a sentence are left out of it."""
     assert canonical_code(text) == name
 
 

@@ -49,7 +49,8 @@ class Classifier:
             for common in [_common(tables, table)]
         }
         # Senders report the same few messages over and over.
-        self._remembered = lru_cache(maxsize=512)(self._find)
+        self._find_remembered = lru_cache(maxsize=512)(self._find)
+        self._choose_remembered = lru_cache(maxsize=512)(self._choose)
         self._common_codes = self._spaces[COMMON_CHANNEL].own.by_code
         self._hintless = Hintless(
             self._spaces[channel].own for channel, table in tables.items() if not table.hint_only
@@ -127,10 +128,8 @@ class Classifier:
         space = self._spaces[channel]
         if plain := space.plain.get(result.code):
             return plain, rule, "one_row"
-        message = result.message
-        short = message is None or len(message) <= _MAX_REMEMBERED
-        find = self._remembered if short else self._find
-        meaning, row_rule = find(channel, result.code, message)
+        find = self._find_remembered if _is_short(result.message) else self._find
+        meaning, row_rule = find(channel, result.code, result.message)
         return meaning, rule, row_rule
 
     def _find(self, channel: str, code: str, message: str | None) -> Found:
@@ -150,9 +149,20 @@ class Classifier:
             if channel == COMMON_CHANNEL:
                 return self._from_common_channel(result)
             return self._on_channel(channel, result, "only_table")
-        if meant := stated(result.message, [rows.candidate(code) for rows, code in owners]):
-            return meant, "message", "one_row"
+        if owners and result.message:
+            choose = self._choose_remembered if _is_short(result.message) else self._choose
+            if meant := choose(result.code, result.message):
+                return meant, "message", "one_row"
         return ClassifiedResult.unknown(OTHER, result.code), "nothing", "one_row"
+
+    def _choose(self, code: str, message: str) -> ClassifiedResult | None:
+        """Choose by the message between the tables that have a code."""
+        owners = self._hintless.owners(code)
+        return stated(message, [rows.candidate(found) for rows, found in owners])
+
+
+def _is_short(message: str | None) -> bool:
+    return message is None or len(message) <= _MAX_REMEMBERED
 
 
 def _rows(channel: str, table: CodeTable) -> Rows:

@@ -217,7 +217,7 @@ class CodeSpace:
 
 def stated(message: str | None, candidates: Sequence[Candidate]) -> ClassifiedResult | None:
     """Return the only candidate of which the message states a text; None for several."""
-    if not message or not candidates:
+    if not message:
         return None
     there = Message(message)
     matching = [meaning for meaning, texts in candidates if there.names(texts)]

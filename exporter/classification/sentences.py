@@ -57,7 +57,7 @@ class Sentences:
         self._rows = table.codes
         self._whole: dict[str, str | None] = {}
         self._phrases: dict[str, list[_Phrase]] = {}
-        """By their first word, folded."""
+        """By their first two words, or the only one, folded."""
         self._plain: dict[str, str] = {}
         """Names that are words of prose, too: they count quoted, before a colon, or at the end."""
         self._foreign: list[tuple[Texts, str]] = []
@@ -82,10 +82,12 @@ class Sentences:
     def _evidence(self, text: str) -> Iterator[tuple[int, str]]:
         """Yield the rows that a sentence names, with the kind of evidence for each."""
         words = _WORDS.findall(text)
+        folded = _folded(words)
         for at, word in enumerate(words):
-            for phrase in self._phrases.get(word.casefold(), ()):
-                if _stands(phrase, words, at):
-                    yield phrase.evidence, phrase.code
+            for key in (folded[at], " ".join(folded[at : at + 2])):
+                for phrase in self._phrases.get(key, ()):
+                    if _stands(phrase, folded if phrase.folded else words, at):
+                        yield phrase.evidence, phrase.code
             if code_of_class := self._of_class(word):
                 yield _NAME, code_of_class
             elif word in self._plain and _stands_out(word, text, words):
@@ -101,10 +103,8 @@ class Sentences:
         if not word.endswith(CLASS_SUFFIXES) or word.casefold() in self._phrases:
             return None
         name = word.removesuffix("Error").removesuffix("Exception")
-        phrases = self._phrases.get(name.casefold(), ())
-        whole = [name.casefold()]
-        named = next((one.code for one in phrases if _folded(one.words) == whole), None)
-        return named or self._plain.get(name)
+        phrases = self._phrases.get(name.casefold())
+        return phrases[0].code if phrases else self._plain.get(name)
 
     def _numbered(self, words: list[str], at: int) -> str | None:
         """Return the code that a number is: an HTTP status, or what the word before announces."""
@@ -154,15 +154,14 @@ class Sentences:
         self, words: list[str], evidence: int, code: str, *, folded: bool = False
     ) -> None:
         if any(word.isalpha() or _IDENTIFIER.search(word) for word in words):
-            phrases = self._phrases.setdefault(words[0].casefold(), [])
+            phrases = self._phrases.setdefault(" ".join(words[:2]).casefold(), [])
             phrases.append(_Phrase(words, folded, evidence, code))
 
 
 def _stands(phrase: _Phrase, words: list[str], at: int) -> bool:
     """Whether a phrase begins at a word, and is not negated."""
     end = at + len(phrase.words)
-    there = _folded(words[at:end]) if phrase.folded else words[at:end]
-    return there == phrase.words and not is_negated(_before(words, at), words[end : end + 1])
+    return words[at:end] == phrase.words and not is_negated(_before(words, at), words[end : end + 1])
 
 
 def _stands_out(word: str, text: str, words: list[str]) -> bool:
