@@ -231,7 +231,7 @@ def test_a_bad_list_of_tables_leaves_the_other_commands_alone(
         (["XIAOMI", "10027"], ["mipush 10027 AppFrequencyLimit"]),
         (["-2"], ["oppo -2 Service in Flow Control"]),
         (["IOS", "2009"], ["apns 2009 BadDeviceToken"]),
-        (["2009"], ["apns 2009 BadDeviceToken"]),
+        (["2009"], ["apns 2009 BadDeviceToken", "umeng 2009 AliasOrFileIdMissing"]),
         (["2", "--channel", "VIVO"], ["vivo 2 Acked"]),
         (["--", "-1"], MINUS_ONE),
     ],
