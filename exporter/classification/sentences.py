@@ -161,7 +161,9 @@ class Sentences:
 def _stands(phrase: _Phrase, words: list[str], at: int) -> bool:
     """Whether a phrase begins at a word, and is not negated."""
     end = at + len(phrase.words)
-    return words[at:end] == phrase.words and not is_negated(_before(words, at), words[end : end + 1])
+    return words[at:end] == phrase.words and not is_negated(
+        _before(words, at), words[end : end + 1]
+    )
 
 
 def _stands_out(word: str, text: str, words: list[str]) -> bool:
