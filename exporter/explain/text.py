@@ -26,7 +26,8 @@ _CHANNEL_BY: dict[ChannelRule, str] = {
 _ROW_BY: dict[RowRule, str] = {
     "one_row": "",
     "name": " The code is a name or alias of this row.",
-    "http_message": " The code is an HTTP status, and the message is a name or alias of this row.",
+    "sentence": " The code is a sentence that names this row.",
+    "http_message": " The code is an HTTP status, and the message names this row.",
     "message": " The code has several meanings here: the message is this one's.",
     "own_row": " It has a row of its own and a common one: the message does not say which.",
     "common_row": " It has a row of its own and a common one: the message does not say which.",

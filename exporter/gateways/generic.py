@@ -29,7 +29,7 @@ from exporter.gateways.text import (
     problem_of,
     text_of,
 )
-from exporter.results import Batch, PushResult
+from exporter.results import Batch, PushResult, text_of_code
 
 NAME = "results"
 
@@ -130,7 +130,7 @@ def _object(text: str) -> Batch:
 
 def _outcome(facts: Facts) -> Outcome:
     code, hint, message, count = facts
-    return Outcome(PushResult(code_of(code), hint, message), count or 1)
+    return Outcome(PushResult(code_of(code), hint, message or text_of_code(code)), count or 1)
 
 
 _CHECKS: dict[str, tuple[Callable[[Any], bool], ItemReason]] = {
@@ -150,9 +150,16 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], ItemReason]] = {
 
 
 def _loose(value: Any) -> Result:
-    """Say what is wrong with an item."""
+    """Read an item whose code is an array, as tuples become in JSON; or raise what is wrong."""
     if not isinstance(value, dict):
         raise ItemError(ItemReason.NOT_AN_OBJECT)
+    code = value.get("code")
+    if isinstance(code, list) and code and not isinstance(code[0], list):
+        value = {**value, "code": code[0]}
+        try:
+            return msgspec.convert(value, Result)
+        except msgspec.ValidationError:
+            pass
     fields = ((value.get(name), check) for name, check in _CHECKS.items())
     wrong = (reason for field, (fits, reason) in fields if field is not None and not fits(field))
     raise ItemError(next(wrong, ItemReason.MALFORMED_JSON))

@@ -20,7 +20,7 @@ from exporter.gateways.builtin import BuiltIn
 from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
 from exporter.gateways.items import Facts, ItemError, ItemFormat, ItemReader, Outcome, code_of
 from exporter.gateways.text import text_of
-from exporter.results import Batch, PushResult
+from exporter.results import Batch, PushResult, text_of_code
 
 NAME = "mps"
 
@@ -106,7 +106,7 @@ def _facts(callback: Callback) -> Facts:
 
 def _outcome(facts: Facts) -> Outcome:
     code, hint, message, ios = facts
-    return Outcome(PushResult(code_of(code), hint, message, ios))
+    return Outcome(PushResult(code_of(code), hint, message or text_of_code(code), ios))
 
 
 def _loose(value: Any) -> Callback:

@@ -298,7 +298,7 @@ async def test_codes_for_a_person(exporter: Exporter) -> None:
     assert 'id="oppo--2" hidden>' in page
     assert f'<span id="shown">1</span> of {number}' in page
     _, page = await get(exporter, "/codes?q=UNREGISTERED+messaging/registration-token")
-    assert 'id="fcm-90000003">' in page
+    assert 'id="fcm-NOT_FOUND">' in page
     assert "<code>messaging/registration-token-not-registered</code>" in page
     assert f'<span id="shown">1</span> of {number}' in page
     _, page = await get(exporter, "/codes?q=%22%3E%3Cscript%3E")

@@ -62,7 +62,7 @@ async def whole(exporter: Exporter, path: str) -> Page:
     """Get a page; it is well formed, of a sane size, and nothing in it can run."""
     status, text = await get(exporter, path)
     assert status == 200
-    assert len(text) < 500_000
+    assert len(text) < 1_000_000
     page = Page(text)
     assert page.open == []
     assert page.counts["html"] == page.counts["main"] == page.counts["script"] == 1

@@ -230,7 +230,7 @@ def test_large_integers_are_exact(code: int) -> None:
 
 BAD_FIELDS = [
     ("code", "true", "code_invalid"),
-    ("code", "[1]", "code_invalid"),
+    ("code", "[[1]]", "code_invalid"),
     ("code", "null", "code_missing"),
     ("code", '""', "code_missing"),
     ("channel", "5", "channel_invalid"),
@@ -273,9 +273,9 @@ def test_envelope_without_a_list_is_malformed(body: bytes) -> None:
 
 def test_details_do_not_repeat_the_body() -> None:
     """What is said of a bad item or body holds none of its values."""
-    batch = decode("results", b'[{"code": "a secret token"}, {"code": 1, "count": "s3cret"}]')
+    batch = decode("results", b'[{"code": {"a": "s3cret"}}, {"code": 1, "count": "s3cret"}]')
+    assert len(batch.rejected) == 2
     assert "s3cret" not in str(batch)
-    assert "secret token" not in str(batch)
     with pytest.raises(RequestError) as caught:
         decode("mps", b'{"targetId": "s3cret", ')
     assert "s3cret" not in caught.value.detail

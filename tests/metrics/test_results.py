@@ -18,7 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.classification.classifier import Classifier
-from exporter.classification.tables import GATEWAY, OTHER, load_tables
+from exporter.classification.tables import COMMON_CHANNEL, OTHER, load_tables
 from exporter.errors import ItemReason, Reason
 from exporter.ledger.ledger import Count
 from exporter.metrics.metrics import Metrics
@@ -163,7 +163,7 @@ def test_process_and_python_are_described() -> None:
 
 def known_labels() -> set[tuple[str, ...]]:
     """List each known (channel, code, severity), from the tables and not by the classifier."""
-    common = TABLES[GATEWAY].codes
+    common = TABLES[COMMON_CHANNEL].codes
     return {
         (channel, code, row.severity.value)
         for channel, table in TABLES.items()
@@ -307,7 +307,7 @@ def test_two_meanings_of_one_code_are_two_series() -> None:
     rows = [row for row in collected({})["push_code_info"] if row[:2] == ("oppo", "-1")]
     assert sorted((row[2], row[4]) for row in rows) == [
         (TABLES["oppo"].codes["-1"].name, "error"),
-        (TABLES[GATEWAY].codes["-1"].name, "info"),
+        (TABLES[COMMON_CHANNEL].codes["-1"].name, "info"),
     ]
 
 

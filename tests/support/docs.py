@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from exporter.admin.status import Status
+from exporter.classification.tables import load_tables
 from exporter.commands.main import _parser
 from exporter.configuration.settings import Settings, load_settings
 from exporter.errors import ItemReason, Reason
@@ -131,6 +132,24 @@ def packages_table() -> Rows:
     return rows
 
 
+def channels_table() -> Rows:
+    """List the channels in reading order with their hints."""
+    rows = [
+        (
+            f"`{table.channel}`",
+            table.title,
+            ", ".join(
+                [f"`{hint}`" for hint in table.aliases]
+                + [f"`{hint}` (as spelled)" for hint in table.exact_aliases]
+            ),
+            "yes" if table.hint_only else "",
+            str(len(table.codes)),
+        )
+        for table in load_tables().values()
+    ]
+    return [("channel", "service", "other hints", "needs a hint", "rows"), *rows]
+
+
 TABLES: dict[str, Callable[[], Rows]] = {
     "packages": packages_table,
     "settings": settings_table,
@@ -141,6 +160,7 @@ TABLES: dict[str, Callable[[], Rows]] = {
     "status": status_table,
     "commands": commands_table,
     "alerts": alerts_table,
+    "channels": channels_table,
     "chart values": chart_values_table,
 }
 

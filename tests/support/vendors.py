@@ -58,7 +58,7 @@ APNS = {
     "gone": Answer(410, "Unregistered", "2011"),
     "throttled": Answer(429, "TooManyRequests", "2018"),
     "expired-key": Answer(403, "ExpiredProviderToken", "ExpiredProviderToken"),
-    "outage": Answer(500, "InternalServerError", "500"),
+    "outage": Answer(500, "InternalServerError", "2021"),
 }
 """By the name in the device token; the bodies are reasons. HTTP/2 is served elsewhere."""
 

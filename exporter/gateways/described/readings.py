@@ -18,7 +18,7 @@ from exporter.gateways.items import (
     code_of,
 )
 from exporter.gateways.paths import ABSENT, Path
-from exporter.results import PushResult, canonical_code
+from exporter.results import PushResult, canonical_code, text_of_code
 
 MAX_COUNT = 1_000_000_000
 
@@ -106,8 +106,11 @@ class Reading:
         for place, wanted in self._only:
             if text_of(facts[place]) not in wanted:
                 return None
-        code, defaulted = self._code(self._find_code(facts))
+        found = self._find_code(facts)
+        code, defaulted = self._code(found)
         message = _text(self._find_message(facts), ItemReason.MESSAGE_INVALID)
+        if message is None and not self._codes:
+            message = text_of_code(found)
         channel = _text(self._find_channel(facts), ItemReason.CHANNEL_INVALID)
         pushes = 1 if self._count_rule is None else self._count(self._find_count(facts))
         return Outcome(PushResult(code, self._channel(channel), message), pushes, defaulted)
