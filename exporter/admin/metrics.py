@@ -6,7 +6,7 @@ from aiohttp import hdrs, web
 
 from exporter.admin.keys import VIEW
 
-_GZIP_LEVEL = 1
+GZIP_LEVEL = 1
 """Of 140 KB, 17 KB in 0.3 ms; level 9 takes eight times as long for 13 KB."""
 
 
@@ -21,7 +21,7 @@ async def metrics(request: web.Request) -> web.Response:
     headers = {hdrs.CONTENT_TYPE: content_type}
     if _accepts_gzip(request.headers.getall(hdrs.ACCEPT_ENCODING, ())):
         headers[hdrs.CONTENT_ENCODING] = "gzip"
-        packer = zlib.compressobj(_GZIP_LEVEL, wbits=31)
+        packer = zlib.compressobj(GZIP_LEVEL, wbits=31)
         text = packer.compress(text) + packer.flush()
     return web.Response(body=text, headers=headers)
 

@@ -96,11 +96,13 @@ def beside(work: Callable[[], object], end: Callable[[], None] = lambda: None) -
 
 
 @contextmanager
-def started(command: list[str], log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    command: list[str], log: Path, folder: Path | None = None, /, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program inside the block; end it by its process id, at the worst by force."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=output, env={**os.environ, **environment}
+            command, stdout=output, stderr=output, cwd=folder, env={**os.environ, **environment}
         )
     try:
         yield process
