@@ -8,7 +8,7 @@ TOOLS = tests/requirements.txt
 VERSIONS = 3.11 3.12 3.13
 
 .DEFAULT_GOAL = help
-.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz bench docs dashboards screenshots lock audit image lint types imports check format clean
+.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz bench docs dashboards renderings screenshots lock audit image lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ docs: $(VENV)/developer ## write the tables of the READMEs that are generated fr
 
 dashboards: $(VENV)/developer ## build deploy/grafana from dashboards/ and rules.yml
 	$(BIN)/python -m dashboards
+
+renderings: $(VENV)/developer ## render the chart for the sets of values of its tests, after a change of the chart
+	$(BIN)/python -m tests.support.helm
 
 screenshots: $(VENV)/developer ## pictures of the pages, two of them for README; needs chromium; takes a minute
 	$(BIN)/python -m tests.system.screenshots

@@ -87,6 +87,15 @@ async def test_health_check(
     assert await health_check(port, admin_host=host) == 1
 
 
+async def test_health_check_tells_a_full_disk(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """An exporter that cannot write its ledger is healthy, as no restart helps, but not ready."""
+    (tmp_path / "full").touch()
+    port = free_port()
+    async with started(make_settings(admin_port=port, ledger_path=tmp_path / "full" / "ledger")):
+        assert await health_check(port) == 0
+        assert await health_check(port, "/-/ready") == 1
+
+
 async def test_health_check_gives_the_password(make_settings: MakeSettings, tmp_path: Path) -> None:
     """With the right user and password in files, readiness is known behind a password."""
     port = free_port()
