@@ -108,13 +108,13 @@ async def test_health_check_gives_the_password(make_settings: MakeSettings, tmp_
         assert await health_check(port, *right[:2], tmp_path / "wrong") == 1
 
 
-# ---------------------------------------------------------------- systemd
+# ---------------------------------------------------------------- systemd, load balancers
 
 UNIT = DEPLOY / "systemd" / "push-result-exporter.service"
 TEMPLATE = DEPLOY / "systemd" / "push-result-exporter@.service"
-
-
 DROP_IN = DEPLOY / "systemd" / "postgresql.conf"
+NGINX = DEPLOY / "nginx" / "push-result-exporter.conf"
+HAPROXY = DEPLOY / "haproxy" / "haproxy.cfg"
 
 
 @pytest.fixture(params=[None, DROP_IN], ids=["alone", "postgresql"])
@@ -181,10 +181,23 @@ def test_template_is_the_unit_with_ports() -> None:
     assert unit == template.replace(ports[0], "").replace(" (%i)", "").replace("-%i", "")
 
 
-def test_instances_are_where_nginx_looks() -> None:
-    """The upstream of nginx has the ports of instances 1, 2 and 3."""
+@pytest.mark.parametrize("config", [NGINX, HAPROXY])
+def test_instances_are_where_load_balancers_look(config: Path) -> None:
+    """The group of exporters with a SQLite ledger has the ports of instances 1, 2 and 3."""
     port = re.search(r"INGEST_PORT=(\S+)", TEMPLATE.read_text("utf-8"))
     assert port
     instances = [port[1].replace("%i", str(number)) for number in (1, 2, 3)]
-    config = (DEPLOY / "nginx" / "push-result-exporter.conf").read_text("utf-8")
-    assert re.findall(r"server 127\.0\.0\.1:(\d+)", config) == instances
+    addresses = re.findall(
+        r"^ +server .*127\.0\.0\.1:(\d+)", config.read_text("utf-8"), re.MULTILINE
+    )
+    assert [one for one in addresses if one != "10987"] == instances
+
+
+def test_haproxy_knows_its_configuration(tmp_path: Path) -> None:
+    """HAProxy accepts the file without a warning."""
+    certificate = make_certificate(tmp_path, "push.example.com")
+    chain = tmp_path / "push.pem"
+    chain.write_bytes(certificate.chain.read_bytes() + certificate.key.read_bytes())
+    text = HAPROXY.read_text("utf-8").replace("/etc/haproxy/push.example.com.pem", str(chain))
+    (tmp_path / "haproxy.cfg").write_text(text)
+    checked(program("haproxy", "haproxy"), "-c", "-dW", "-f", tmp_path / "haproxy.cfg")
