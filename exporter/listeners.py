@@ -5,7 +5,7 @@ import resource
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -55,8 +55,8 @@ async def ingest_listener(
 ) -> AsyncIterator[None]:
     """Take requests on a socket; at the end finish those in flight, then close.
 
-    A connection that the kernel has taken but this process has not is reset then; nothing of its
-    request was acknowledged, so a sender sends again.
+    A connection in the kernel's queue is reset then, unless systemd holds the socket for the next
+    process; nothing of its request was acknowledged, so a sender repeats it.
     """
     limits = limits or Limits.of(runtime.settings)
     limits = replace(limits, max_connections=allow_connections(limits.max_connections))
@@ -87,12 +87,20 @@ async def ingest_listener(
 
 
 async def _drain(runtime: Runtime, server: web.Server, limits: Limits) -> None:
-    """Wait for the requests in flight, and at first for those on their way on kept connections."""
+    """Serve what arrives on open connections for a moment, then wait for requests in flight.
+
+    A sender that does not repeat requests loses none that it had sent on an accepted connection.
+    """
+    grace = min(limits.grace_seconds, limits.drain_seconds)
+    await _wait_until(lambda: not (runtime.in_flight or server.connections), grace)
+    runtime.refusing = True
+    await _wait_until(lambda: not runtime.in_flight, limits.drain_seconds - grace)
+
+
+async def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
     loop = asyncio.get_running_loop()
-    start = loop.time()
-    while loop.time() < start + limits.drain_seconds and (  # noqa: ASYNC110 - only a stop waits
-        runtime.in_flight or (server.connections and loop.time() < start + limits.grace_seconds)
-    ):
+    end = loop.time() + seconds
+    while loop.time() < end and not condition():  # noqa: ASYNC110 - only a stop waits
         await asyncio.sleep(0.01)
 
 

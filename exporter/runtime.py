@@ -37,6 +37,9 @@ class Runtime:
         """Where the listeners are; if a setting is 0, known once they are bound."""
         self.process = os.getpid()
         self.draining = False
+        """Set when the exporter stops: it is not ready, and closes connections after a response."""
+        self.refusing = False
+        """Set when the exporter has been draining for the grace period: results are refused."""
         """Set when the exporter stops: results are refused, so that a sender goes elsewhere."""
         self.in_flight = 0
         """Webhook calls that are being answered."""

@@ -64,9 +64,12 @@ async def running(
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(log.info, "stopped")
         public = stack.enter_context(
-            bind(settings.ingest_host, settings.ingest_port, reuse_port=settings.reuse_port)
+            systemd.inherited("ingest")
+            or bind(settings.ingest_host, settings.ingest_port, reuse_port=settings.reuse_port)
         )
-        private = stack.enter_context(bind(settings.admin_host, settings.admin_port))
+        private = stack.enter_context(
+            systemd.inherited("admin") or bind(settings.admin_host, settings.admin_port)
+        )
         stack.push_async_callback(runtime.ledger.close)
         await runtime.ledger.start()
         runtime.ingest_port, runtime.admin_port = (

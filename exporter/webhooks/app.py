@@ -74,7 +74,7 @@ def _middleware(
             connections.responded(connection)
         if status != "accepted" or exchange.rejected:
             _record(recorder, exchange, status)
-        if _ends_connection(request):
+        if runtime.draining or _ends_connection(request):
             response.force_close()
         exchange.received = None  # it refers to the request, and the request to it
         _count(runtime.metrics.webhooks, exchange.source, status, time.perf_counter() - started)

@@ -83,7 +83,7 @@ class Webhooks:
         exchange.source = gateway.name
         if request.method not in ("POST", "GET"):  # GET may be a handshake
             raise _method_not_allowed()
-        if self._runtime.draining:
+        if self._runtime.refusing:
             raise RequestError(Reason.DRAINING, "The exporter is stopping; send again.")
         self._bodies.check(request.headers)
         return gateway

@@ -39,7 +39,7 @@ class Limits:
     max_headers: int = 100
     """Headers of a request; senders use a dozen."""
     grace_seconds: float = 1.0
-    """After SIGTERM: for a request that is already on its way on a kept connection."""
+    """After SIGTERM: for requests that arrive on open connections, which are served."""
     drain_seconds: float = 4.0
     """After SIGTERM: for requests in flight; the rest of ten seconds is for the last commit, which
     may have to wait for the ledger's lock."""

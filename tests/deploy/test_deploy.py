@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.settings import load_settings
+from exporter.settings import Settings, load_settings
 from tests.support.exporter import MakeSettings, started
 from tests.support.passwords import PASSWORD, USER, write_users
 from tests.support.programs import free_port, program
@@ -127,6 +127,7 @@ def units(request: pytest.FixtureRequest, tmp_path: Path) -> list[Path]:
         assert home in text
         made.append(tmp_path / name)
         made[-1].write_text(text.replace(home, str(tool("push-result-exporter"))))
+        shutil.copy(unit.with_suffix(".socket"), made[-1].with_suffix(".socket"))
         if request.param:
             folder = tmp_path / f"{name}.d"
             folder.mkdir()
@@ -138,8 +139,11 @@ def test_units_are_valid_and_confined(units: list[Path]) -> None:
     """Systemd knows every line, and puts the exposure at 1.5 of 10 at most."""
     analyze = program("systemd-analyze", "systemd")
     for unit in units:
-        done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=True)
-        assert not done.stderr
+        for one in (unit, unit.with_suffix(".socket")):
+            done = subprocess.run(
+                [analyze, "verify", one], capture_output=True, text=True, check=True
+            )
+            assert not done.stderr
         checked(analyze, "security", "--offline=true", "--threshold=15", unit)
 
 
@@ -173,10 +177,21 @@ def test_drop_in_sets_what_the_exporter_takes(
     assert settings.instance == "host-push-result-exporter"
 
 
+def test_sockets_have_the_ports_of_the_services() -> None:
+    """Each socket unit listens where its service would, under the name that the exporter knows."""
+    for service in (UNIT, TEMPLATE):
+        port = re.search(r"INGEST_PORT=(\S+)", service.read_text("utf-8"))
+        text = service.with_suffix(".socket").read_text("utf-8")
+        listen = re.search(r"^ListenStream=(?:127\.0\.0\.1:)?(\S+)$", text, re.MULTILINE)
+        assert listen
+        assert listen[1] == (port[1] if port else str(Settings.model_fields["ingest_port"].default))
+        assert "FileDescriptorName=ingest\n" in text
+
+
 def test_template_is_the_unit_with_ports() -> None:
     """The two units differ in their names, ports and folders alone."""
     unit, template = (one.read_text("utf-8").partition("[Unit]")[2] for one in (UNIT, TEMPLATE))
-    ports = re.search(r"# Only nginx.*?\n\n", template, re.DOTALL)
+    ports = re.search(r"# For nginx.*?\n\n", template, re.DOTALL)
     assert ports
     assert unit == template.replace(ports[0], "").replace(" (%i)", "").replace("-%i", "")
 

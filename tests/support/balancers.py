@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.programs import free_port, program, started, wait_for
+from tests.support.programs import free_port, program, reachable, started, wait_for
 from tests.support.traffic import Client
 from tests.test_tls import Certificate
 
@@ -128,10 +127,5 @@ def _listening(
 ) -> Iterator[Balancer]:
     trust = ssl.create_default_context(cafile=certificate.chain)
     with started(command, folder / f"{Path(command[0]).name}.log"):
-        wait_for(lambda: _reachable(port), "the load balancer listens")
+        wait_for(lambda: reachable(port), "the load balancer listens")
         yield Balancer(f"https://127.0.0.1:{port}", trust, folder)
-
-
-def _reachable(port: int) -> bool:
-    with socket.socket() as probe:
-        return not probe.connect_ex(("127.0.0.1", port))

@@ -46,6 +46,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def reachable(port: int) -> bool:
+    """Whether a connection to a port is accepted."""
+    with socket.socket() as probe:
+        return not probe.connect_ex(("127.0.0.1", port))
+
+
 def wait_for(condition: Callable[[], Found | None], what: str) -> Found:
     """Ask again until there is an answer that is not empty."""
     end = time.monotonic() + DEADLINE
