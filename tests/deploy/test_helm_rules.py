@@ -2,7 +2,11 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -10,7 +14,7 @@ import yaml
 
 from tests.deploy.test_deploy import DEPLOY, checked
 from tests.support.helm import IMAGE, Manifest, rendered, rendered_now
-from tests.support.programs import program
+from tests.support.programs import fetch, program, prometheus, wait_for
 from tests.support.rules import RULES
 
 SHIPPED: dict[str, Any] = yaml.safe_load(RULES.read_text("utf-8"))
@@ -97,6 +101,66 @@ def test_prometheus_operator_calls_the_job_as_the_rules_do(name: str) -> None:
     selectors = re.findall(r'job=~?"([^"]+)"', RULES.read_text("utf-8"))
     assert selectors
     assert all(re.fullmatch(selector, job["replacement"]) for selector in selectors)
+
+
+EXPOSED = """\
+# TYPE push_results_total counter
+push_results_total{channel="apns",instance="replica-0"} 7
+# TYPE push_exporter_build_info gauge
+push_exporter_build_info 1
+"""
+
+
+class Exposition(BaseHTTPRequestHandler):
+    """Responds with what an exporter exposes whose name is leased, and with a metric without it."""
+
+    def do_GET(self) -> None:
+        """Respond to a scrape."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.end_headers()
+        self.wfile.write(EXPOSED.encode())
+
+
+@contextmanager
+def exposing() -> Iterator[str]:
+    """Serve the exposition inside the block; give its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Exposition) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def test_leased_name_replaces_instance_and_pod(tmp_path: Path) -> None:
+    """Prometheus stores samples under the name of the replica, so another Pod continues them."""
+    (monitor,) = rendered("postgresql", "ServiceMonitor")
+    relabelings = monitor["spec"]["endpoints"][0]["metricRelabelings"]
+    names = {"sourceLabels": "source_labels", "targetLabel": "target_label"}
+    native = [{names.get(key, key): value for key, value in one.items()} for one in relabelings]
+    with exposing() as address:
+        job = {
+            "job_name": "push-result-exporter",
+            "static_configs": [{"targets": [address], "labels": {"pod": "push-7f"}}],
+            "metric_relabel_configs": native,
+        }
+        config = yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]})
+        with prometheus(tmp_path, config) as url:
+
+            def labels(metric: str) -> dict[str, str]:
+                found = json.loads(fetch(f"{url}/api/v1/query?query={metric}"))["data"]["result"]
+                return dict(found[0]["metric"]) if found else {}
+
+            wait_for(lambda: labels("push_results_total"), "the exporter is scraped")
+            common = {"job": "push-result-exporter"}
+            total = {"__name__": "push_results_total", "channel": "apns", "instance": "replica-0"}
+            assert labels("push_results_total") == total | common
+            assert labels("push_exporter_build_info")["instance"] == address
+            assert (
+                labels("up") == {"__name__": "up", "instance": address, "pod": "push-7f"} | common
+            )
 
 
 @pytest.mark.parametrize("uid", [None, "prod-metrics"])

@@ -171,7 +171,8 @@ def test_scheme_is_the_balancers(
     description.write_text(DESCRIPTION.replace("{secret}", secret.name))
     port = int(str(settings["ingest_port"]))
     with exporter_process(tmp_path, **(settings | {"gateway_files": description})):
-        front = balancing(tmp_path, certificate, "push_sqlite", [port] * REPLICAS)
+        group = "push_one" if balancing is nginx else "push_sqlite"
+        front = balancing(tmp_path, certificate, group, [port] * (1 if group == "push_one" else 3))
         with front as balancer, closing(balancer.client()) as client:
             body = b'{"code": 10072}'
             signed = b"https://push.example.com/webhooks/urlsigner" + body
