@@ -70,9 +70,13 @@ def fetch(
 ) -> bytes:
     """Get or post; OSError if there is no answer or an error."""
     request = urllib.request.Request(url, body, headers or {})
-    with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
-        data: bytes = answer.read()
-        return data
+    try:
+        with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
+            data: bytes = answer.read()
+            return data
+    except urllib.error.HTTPError as error:
+        error.close()  # Python 3.14 warns of one that is left open
+        raise
 
 
 def answers(
