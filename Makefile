@@ -1,15 +1,15 @@
 # One way to do each thing. `make` alone lists what there is.
 
-PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
 TOOLS = tests/requirements.txt
 LIBRARIES = tests/libraries
-VERSIONS = 3.11 3.12 3.13
+VERSIONS = 3.11 3.12 3.13 3.14 3.15
 
 .DEFAULT_GOAL = help
-.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz findings bench docs dashboards screenshots lock audit image lint types imports check format clean
+.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz findings bench docs dashboards renderings screenshots lock audit image archive chart lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,9 @@ docs: $(VENV)/developer ## write the tables of the READMEs that are generated fr
 dashboards: $(VENV)/developer ## build deploy/grafana from dashboards/ and rules.yml
 	$(BIN)/python -m dashboards
 
+renderings: $(VENV)/developer ## render the chart for the sets of values of its tests, after a change of the chart
+	$(BIN)/python -m tests.support.helm
+
 screenshots: $(VENV)/developer ## pictures of the pages, two of them for README; needs chromium; takes a minute
 	$(BIN)/python -m tests.system.screenshots
 
@@ -91,6 +94,24 @@ image: ## build the container image with docker, podman or buildah
 	@test -n "$(ENGINE)" || { echo "docker, podman or buildah is needed"; exit 1; }
 	$(ENGINE) build $(if $(filter %buildah,$(ENGINE)),--format docker) --tag push-result-exporter:$(VERSION) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) $(ARGS) .
+
+DIST = dist
+# What leaves the repository links to the runbooks of its version.
+PIN_LINKS = grep -rlZ '/blob/main/' $(1) | xargs -0 sed -i 's,/blob/main/,/blob/v$(VERSION)/,g'
+
+archive: ## rules, dashboards, runbooks and Alertmanager's configuration, as an archive in DIST
+	@rm -rf $(DIST)/push-result-exporter-$(VERSION) && mkdir -p $(DIST)/push-result-exporter-$(VERSION)
+	@cp -r deploy/alertmanager deploy/grafana deploy/prometheus deploy/runbooks LICENSE $(DIST)/push-result-exporter-$(VERSION)
+	@$(call PIN_LINKS,$(DIST)/push-result-exporter-$(VERSION))
+	tar -C $(DIST) -czf $(DIST)/push-result-exporter-$(VERSION)-monitoring.tar.gz --sort=name --owner=0 --group=0 \
+		--numeric-owner --mtime=@$$(git log -1 --format=%ct) push-result-exporter-$(VERSION)
+
+chart: ## the chart with IMAGE as its image, as a folder in DIST for `helm package`
+	@test -n "$(IMAGE)" || { echo "IMAGE=… is needed: the repository of the image"; exit 1; }
+	@rm -rf $(DIST)/push-result-exporter && mkdir -p $(DIST)
+	cp -rL deploy/helm/push-result-exporter $(DIST)/push-result-exporter
+	@sed -i 's,^  repository: ""$$,  repository: $(IMAGE),' $(DIST)/push-result-exporter/values.yaml
+	@$(call PIN_LINKS,$(DIST)/push-result-exporter)
 
 lint: $(VENV)/developer ## style, formatting, words, workflows: all of .pre-commit-config.yaml
 	$(BIN)/pre-commit run --all-files

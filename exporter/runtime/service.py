@@ -27,7 +27,9 @@ class Service:
         self.process_id = os.getpid()
         self.ingest_port, self.admin_port = ingest_port, admin_port
         self.draining = False
-        """Set when the exporter stops: results are refused, so that senders try another one."""
+        """Set when the exporter stops: it is not ready, and closes connections after a response."""
+        self.refusing = False
+        """Set after the grace period of a stop: results are refused."""
 
     def not_ready(self) -> NotReady | None:
         """Return why requests should go elsewhere, or None."""

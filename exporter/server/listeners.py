@@ -55,8 +55,8 @@ async def ingest_listener(
 ) -> AsyncIterator[None]:
     """Accept requests on a socket; at the end finish those in flight, then close.
 
-    A connection in the kernel's queue is reset then: nothing of its request was acknowledged, so
-    a sender sends it again.
+    A connection in the kernel's queue is reset then, unless systemd holds the socket for the next
+    process: nothing of its request was acknowledged, so a sender repeats it.
     """
     edge = Edge(current, hub, service, limits)
     hub.metrics.webhooks.in_flight.set_function(lambda: edge.in_flight)
@@ -80,13 +80,21 @@ async def ingest_listener(
 
 
 async def _drain(edge: Edge, server: web.Server) -> None:
-    """Wait for the requests in flight, and at first for those arriving on open connections."""
+    """Serve what arrives on open connections for a moment, then wait for requests in flight.
+
+    A sender that does not repeat requests loses none that it had sent on an accepted connection.
+    """
     limits = edge.limits
+    grace = min(limits.grace_seconds, limits.drain_seconds)
+    await _wait_until(lambda: not (edge.in_flight or server.connections), grace)
+    edge.service.refusing = True
+    await _wait_until(lambda: not edge.in_flight, limits.drain_seconds - grace)
+
+
+async def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
     loop = asyncio.get_running_loop()
-    start = loop.time()
-    while loop.time() < start + limits.drain_seconds and (  # noqa: ASYNC110 - only a stop waits
-        edge.in_flight or (server.connections and loop.time() < start + limits.grace_seconds)
-    ):
+    end = loop.time() + seconds
+    while loop.time() < end and not condition():  # noqa: ASYNC110 - only a stop waits
         await asyncio.sleep(0.01)
 
 

@@ -73,9 +73,12 @@ async def running(settings: Settings, limits: Limits | None = None) -> AsyncIter
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(log.info, "stopped")
         public = stack.enter_context(
-            bind(settings.ingest_host, settings.ingest_port, reuse_port=settings.reuse_port)
+            systemd.inherited("ingest")
+            or bind(settings.ingest_host, settings.ingest_port, reuse_port=settings.reuse_port)
         )
-        private = stack.enter_context(bind(settings.admin_host, settings.admin_port))
+        private = stack.enter_context(
+            systemd.inherited("admin") or bind(settings.admin_host, settings.admin_port)
+        )
         ingest_port, admin_port = (bound.getsockname()[1] for bound in (public, private))
         service = Service(hub, ingest_port=ingest_port, admin_port=admin_port)
         stack.push_async_callback(hub.close)

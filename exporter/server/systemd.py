@@ -1,4 +1,4 @@
-"""Tell systemd how the service is: ready, reloading, alive, stopping (sd_notify(3))."""
+"""Systemd: sockets that it passes (sd_listen_fds(3)), states that it is told (sd_notify(3))."""
 
 import asyncio
 import os
@@ -6,6 +6,39 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+
+from exporter.errors import ConfigurationError
+
+_FIRST_FD = 3
+_NAMES = ("ingest", "admin")
+
+
+def inherited(name: str) -> socket.socket | None:
+    """Return the socket that a socket unit passes under a name, `ingest` or `admin`, if it does.
+
+    Raises ConfigurationError if sockets are passed that the exporter cannot listen on.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")[: int(os.environ["LISTEN_FDS"])]
+    if unknown := sorted(set(names).difference(_NAMES)):
+        raise ConfigurationError(
+            f"systemd passes a socket named {unknown[0]!r}: set FileDescriptorName=ingest or admin"
+        )
+    if names.count(name) > 1:
+        raise ConfigurationError(
+            f"systemd passes {names.count(name)} sockets named {name}: pass one"
+        )
+    return _listening(_FIRST_FD + names.index(name), name) if name in names else None
+
+
+def _listening(descriptor: int, name: str) -> socket.socket:
+    found = socket.socket(fileno=descriptor)
+    stream = found.type == socket.SOCK_STREAM and found.family in (socket.AF_INET, socket.AF_INET6)
+    if not (stream and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)):
+        raise ConfigurationError(f"the socket {name} of systemd is no listening TCP socket")
+    found.set_inheritable(False)
+    return found
 
 
 def notify(*lines: str) -> None:

@@ -53,7 +53,7 @@ def _middleware(
             edge.in_flight -= 1
         if state.rejected or isinstance(status, Reason):
             _record(edge, state, status)
-        if _must_close(request):
+        if edge.service.draining or _must_close(request):
             response.force_close()
         state.received = None  # it refers to the request, and the request to it
         finished(state.source, status, time.perf_counter() - started)

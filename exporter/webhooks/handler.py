@@ -42,7 +42,7 @@ class Webhooks:
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
-        self._responses = Responses()
+        self._responses = Responses(edge.service)
 
     async def handle(self, request: web.BaseRequest, state: RequestState) -> web.StreamResponse:
         """Handle a request; every failure is a RequestError."""
@@ -74,7 +74,7 @@ class Webhooks:
         state.source = gateway.name
         if request.method not in ("POST", "GET"):  # GET may be a handshake
             raise _method_not_allowed()
-        if self._edge.service.draining:
+        if self._edge.service.refusing:
             raise RequestError(Reason.DRAINING, "The exporter is stopping; repeat the request.")
         self._edge.bodies.check(request.headers)
         return gateway

@@ -41,7 +41,7 @@ class Limits:
     max_headers: int = 100
     """Headers of a request; senders use a dozen."""
     grace_seconds: float = 1.0
-    """After SIGTERM: for requests that are arriving on keep-alive connections."""
+    """After SIGTERM: for requests that arrive on open connections, which are served."""
     drain_seconds: float = 4.0
     """After SIGTERM: for requests in flight; the rest of ten seconds is for the last commit, which
     may wait for the ledger's lock."""

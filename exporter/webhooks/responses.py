@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 from exporter.errors import Reason, RequestError
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.results import Rejection
+from exporter.runtime.service import Service
 from exporter.runtime.submission import Receipt
 
 LISTED_REJECTIONS = 10
@@ -30,7 +31,8 @@ _HEADERS = CIMultiDict({"Content-Type": "application/json", "Server": "push-resu
 class Responses:
     """Makes the responses to requests that were handled."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._second = 0
         self._ready: dict[bytes | Receipt, bytes] = {}
         """Whole responses of this second, by what they report."""
@@ -49,7 +51,7 @@ class Responses:
             report = _with_rejections(receipt, rejected, verbose=_is_verbose(received))
             return _json(report if own is None else own)
         content = receipt if own is None else own
-        if _is_usual(request):
+        if _is_usual(request) and not self._service.draining:
             return _ReadyResponse(self._whole(content))
         return _json(_body(content))
 

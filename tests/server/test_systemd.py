@@ -1,7 +1,9 @@
-"""What systemd is told, on a real datagram socket."""
+"""Sockets that systemd passes, and what it is told, by its own program and a datagram socket."""
 
+import os
 import signal
 import socket
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +12,18 @@ import pytest
 
 from exporter.server.systemd import notify, reloading
 from tests.support.exporter import KeyPair
-from tests.support.programs import exporter_process, frozen
+from tests.support.programs import (
+    Launch,
+    answers,
+    exporter_process,
+    fetch,
+    free_port,
+    frozen,
+    program,
+    reachable,
+    started,
+    wait_for,
+)
 
 
 class Manager:
@@ -95,3 +108,51 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "absent"))
     notify("READY=1")
+
+
+def activated(port: int, *flags: str) -> Launch:
+    """Start the exporter as a socket unit does, at the first connection to a port."""
+    path = program("systemd-socket-activate", "systemd")
+    listen = [path, f"--listen=127.0.0.1:{port}", *flags]
+    passed = [f"--setenv={name}" for name in os.environ if name.startswith("PUSH_EXPORTER_")]
+    return Launch((*listen, *passed, sys.executable, "-m", "exporter", "serve"))
+
+
+def test_inherited_socket_takes_the_place_of_the_port(
+    tmp_path: Path, keys: KeyPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that systemd accepted into its queue before the start is served."""
+    port, admin = free_port(), free_port()
+    settings = {"mps_public_key_files": keys.public, "admin_port": admin, "ingest_port": 1}
+    for name, value in {**settings, "ledger_path": tmp_path / "ledger"}.items():
+        monkeypatch.setenv(f"PUSH_EXPORTER_{name.upper()}", str(value))
+    with started([*activated(port, "--fdname=ingest").command], tmp_path / "log"):
+        wait_for(lambda: reachable(port), "systemd-socket-activate listens")
+        fetch(f"http://127.0.0.1:{port}/-/healthy")
+        assert answers(f"http://127.0.0.1:{admin}/-/ready")
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (["--fdname=webhooks"], "'webhooks': set FileDescriptorName=ingest or admin"),
+        (["--listen=127.0.0.1:{}", "--fdname=ingest:ingest"], "2 sockets named ingest"),
+        (["--listen={}", "--fdname=ingest:admin"], "admin of systemd is no listening TCP"),
+    ],
+)
+def test_unusable_sockets_are_refused(
+    tmp_path: Path,
+    keys: KeyPair,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: list[str],
+    problem: str,
+) -> None:
+    """A socket without a known name, a second one, or one of another kind ends the start."""
+    port = free_port()
+    monkeypatch.setenv("PUSH_EXPORTER_MPS_PUBLIC_KEY_FILES", str(keys.public))
+    second = tmp_path / "socket" if "admin" in problem else free_port()
+    launch = activated(port, *(flag.format(second) for flag in flags))
+    with started([*launch.command], log := tmp_path / "log") as process:
+        wait_for(lambda: reachable(port), "systemd-socket-activate listens")
+        assert process.wait(20) == 2
+    assert problem in log.read_text()

@@ -46,6 +46,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def reachable(port: int) -> bool:
+    """Whether a connection to a port is accepted."""
+    with socket.socket() as probe:
+        return not probe.connect_ex(("127.0.0.1", port))
+
+
 def wait_for(condition: Callable[[], Found | None], what: str) -> Found:
     """Ask again until there is an answer that is not empty."""
     end = time.monotonic() + DEADLINE
@@ -64,9 +70,13 @@ def fetch(
 ) -> bytes:
     """Get or post; OSError if there is no answer or an error."""
     request = urllib.request.Request(url, body, headers or {})
-    with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
-        data: bytes = answer.read()
-        return data
+    try:
+        with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
+            data: bytes = answer.read()
+            return data
+    except urllib.error.HTTPError as error:
+        error.close()  # Python 3.14 warns of one that is left open
+        raise
 
 
 def answers(

@@ -527,8 +527,8 @@ async def test_locked_ledger_acknowledges_nothing(
 
 
 async def test_draining_exporter_refuses_results(exporter: Exporter, keys: KeyPair) -> None:
-    """An exporter that is stopping sends callers elsewhere and is not ready."""
-    exporter.service.draining = True
+    """An exporter that is stopping is not ready, and after the grace period refuses results."""
+    exporter.service.draining = exporter.service.refusing = True
     body = callback("2")
     url = f"{exporter.ingest}{MPS}?sign={url_sign(keys.sign(body))}"
     async with exporter.client.post(url, data=body) as answer:
