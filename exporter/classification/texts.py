@@ -75,9 +75,14 @@ class Message:
 
         No `success` in `unsuccessful`, and none in `not a success` or `success: false`.
         """
-        return any(name in self._spaced and self._has_name(name) for name in texts.names) or any(
-            text in self._letters and self._has_letters(text) for text in texts.letters
-        )
+        spaced, letters = self._spaced, self._letters
+        for name in texts.names:
+            if name in spaced and self._has_name(name):
+                return True
+        for text in texts.letters:  # noqa: SIM110 - a generator takes longer than the search
+            if text in letters and self._has_letters(text):
+                return True
+        return False
 
     def _has_name(self, name: str) -> bool:
         start = self._spaced.find(name)

@@ -504,6 +504,7 @@ def test_the_message_tells_the_meanings_of_one_code(
         ("vivo", '{"result": 10302, "desc": "x"}', "10302"),
         ("oppo", '{"code":11,"message":"x"}', "11"),
         ("oppo", "in 11 seconds", None),
+        ("mipush-receipts", "failed on 16/1", None),
     ],
 )
 def test_a_sentence_names_one_row(hint: str, sentence: str, row: str | None) -> None:
@@ -519,6 +520,23 @@ def test_a_sentence_names_one_row(hint: str, sentence: str, row: str | None) -> 
 def _needs_its_text(sentence: str) -> bool:
     """Whether punctuation tells what the canonical form of the sentence no longer does."""
     return sentence.startswith(("Unregistered:", "{")) or "-" in sentence
+
+
+@pytest.mark.parametrize(
+    ("code", "hint", "message", "row"),
+    [
+        ("410", "apns", "Unregistered", "2011"),
+        ("PERMISSION_DENIED", "fcm", "SenderId mismatch", "SENDER_ID_MISMATCH"),
+        ("10000", None, "Invalid RegistrationId", "10000"),
+    ],
+)
+def test_a_long_message_means_what_a_short_one_does(
+    code: str, hint: str | None, message: str, row: str
+) -> None:
+    """What follows the vendor's text in a message changes nothing."""
+    for text in (message, f"{message} " + "." * 300):
+        meaning = CLASSIFIER.classify(PushResult(code, hint=hint, message=text))
+        assert (meaning.known, meaning.series.code) == (True, row)
 
 
 def test_a_sentence_needs_a_hint() -> None:
