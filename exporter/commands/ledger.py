@@ -17,7 +17,7 @@ from exporter.ledger.stores import ledger_address
 from exporter.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from exporter.ledger.administration import Administration, Instance
+    from exporter.ledger.administration import Administration, Copied, Instance
 
 _SETTINGS = ("config", "ledger_url", "ledger_password_file", "ledger_path", "instance")
 _FOLDED = "departed"
@@ -157,27 +157,32 @@ async def _fold_in(
             for name, one in known.items()
             if not one.running and one.seen_seconds_ago >= options.unseen_hours * 3600
         }
-    folded = await ledger.fold(sorted(chosen), options.into)
+    line = ProgressLine()
+
+    def show(done: int, total: int) -> None:
+        line.show(lambda: f"{bar(done, total)} {done:,} of {total:,} instances", last=done == total)
+
+    folded = await ledger.fold(sorted(chosen), options.into, show)
     return folded, [name for name in sorted(chosen) if known[name].running]
 
 
 def _copy(options: argparse.Namespace) -> int:
     line = ProgressLine()
 
-    async def copy(settings: Settings, ledger: "Administration") -> tuple[int, int, str]:
-        window, instance = settings.dedupe_window_seconds, settings.instance
-        results, keys = await ledger.copy(settings.ledger_path, instance, window, show)
-        return results, keys, instance
+    async def copy(settings: Settings, ledger: "Administration") -> "Copied":
+        window = settings.dedupe_window_seconds
+        return await ledger.copy(settings.ledger_path, settings.instance, window, show)
 
     def show(done: int, total: int) -> None:
         line.show(lambda: f"{bar(done, total)} {done:,} of {total:,} keys", last=done == total)
 
-    results, keys, instance = _administer(options, copy)
+    copied = _administer(options, copy)
     line.end(
-        f"Copied {results:,} results and {keys:,} deduplication keys; {instance} goes on from them."
+        f"Copied {copied.results:,} results and {copied.keys:,} deduplication keys; "
+        f"{copied.instance} goes on from them."
     )
     if options.json:
-        print_json({"results": results, "keys": keys, "instance": instance})
+        print_json(copied._asdict())
     return 0
 
 
