@@ -16,8 +16,8 @@ from exporter.ledger.keys import Keyring
 from exporter.ledger.lease import LEASE_SECONDS, PREFIX
 from exporter.ledger.schema import SCHEMA_SECONDS, VERSION, check_version, outdated
 from exporter.ledger.sql import definition, read_sql
-from exporter.ledger.sqlite import LedgerFile
-from exporter.ledger.store import Stored, StoreError
+from exporter.ledger.sqlite import LedgerFile, read_all_keys
+from exporter.ledger.store import Stored, StoredKeys, StoreError
 
 _KEYS_AT_ONCE = 5000
 
@@ -105,7 +105,7 @@ class Administration:
             with closing(LedgerFile(file, "full")) as source:
                 stored = source.open()
                 await self._copy_secrets(stored.keyring)
-                keys = await self._copy_keys(stored, window, progress)
+                keys = await self._copy_keys(source, window, progress)
                 name = instance or f"{PREFIX}0"
                 await self._copy_counts(stored, name, leased=instance is None)
         except (OSError, sqlite3.Error) as error:
@@ -118,11 +118,11 @@ class Administration:
             await self._run("copy_secret", secret=secret, xxh3=xxh3, since=since)
 
     async def _copy_keys(
-        self, stored: Stored, window: float, progress: Callable[[int, int], None]
+        self, source: LedgerFile, window: float, progress: Callable[[int, int], None]
     ) -> int:
         oldest = time.time() - window
-        groups = [(at, keys) for _, at, keys in stored.keys if at > oldest]
-        total, done = sum(len(keys) for _, keys in groups), 0
+        groups = [one for one in read_all_keys(source) if one.at > oldest]
+        total, done = sum(len(one.keys) for one in groups), 0
         for keys, times in _pieces(groups):
             await self._run("copy_keys", keys=signed(keys), times=times.tolist())
             done += len(keys)
@@ -153,15 +153,15 @@ class Administration:
 
 
 def _pieces(
-    groups: Sequence[tuple[float, "array[int]"]],
+    groups: Sequence[StoredKeys],
 ) -> Iterator[tuple["array[int]", "array[float]"]]:
     """Cut keys and their times into pieces for a statement each."""
     keys, times = array("Q"), array("d")
-    for at, together in groups:
-        for start in range(0, len(together), _KEYS_AT_ONCE):
-            piece = together[start : start + _KEYS_AT_ONCE]
+    for group in groups:
+        for start in range(0, len(group.keys), _KEYS_AT_ONCE):
+            piece = group.keys[start : start + _KEYS_AT_ONCE]
             keys.extend(piece)
-            times.extend([at] * len(piece))
+            times.extend([group.at] * len(piece))
             if len(keys) >= _KEYS_AT_ONCE:
                 yield keys, times
                 keys, times = array("Q"), array("d")

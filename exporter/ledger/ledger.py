@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 import structlog
@@ -25,6 +26,11 @@ MAX_COMMIT_RESULTS = 20_000
 """Results of one commit, so that a full queue does not hold up the event loop."""
 
 _PROBE_EVERY = 1.0  # seconds between attempts to recover
+_START_SECONDS = 0.25
+"""After which a start goes on while keys are read: a quarter of a million need no longer."""
+_SLICE_KEYS = 1 << 14
+"""Keys that are remembered in a step of the event loop: some milliseconds."""
+_READING = "the deduplication keys are being read"
 
 log = structlog.get_logger()
 
@@ -71,6 +77,11 @@ class Ledger:
         """Where the keys of the last commit end."""
         self._last_write = 0.0
         """When the store was last written to, by the loop's clock."""
+        self._unread = False
+        """Whether the store is open, and its keys have not been read."""
+        self._failing = False
+        """Whether the last attempt to write failed, which is logged once."""
+        self._started = asyncio.Event()
         self._wake = asyncio.Event()
         self._closing = False
         self._loop = asyncio.get_running_loop()
@@ -94,11 +105,18 @@ class Ledger:
     async def start(self) -> None:
         """Open the store, continue its counts and start the writer.
 
+        The keys of a store are read afterwards, while the ledger has a `problem` that says so.
         Raises ConfigurationError if it cannot be a ledger. If it merely cannot be used now
         (locked, read-only, full, out of reach), the ledger starts with a `problem` and recovers.
         """
-        await self._recover()
+        try:
+            await self._open()
+        except StoreError as error:
+            self._failed(error)
         self._writer = asyncio.create_task(self._write())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_START_SECONDS):
+                await self._started.wait()
 
     async def close(self) -> None:
         """Commit what is pending, then close the store."""
@@ -147,6 +165,9 @@ class Ledger:
         return self._queue[-1]
 
     async def _write(self) -> None:
+        if self._store.opened:
+            await self._recover()
+        self._started.set()
         while self._queue or not self._closing:
             if self._queue:
                 # Yields to the event loop twice: the responses to the last commit go out, and what
@@ -171,16 +192,21 @@ class Ledger:
                 self._failed(error)
 
     async def _recover(self) -> None:
+        """Open the store if need be, and look whether it takes commits."""
         try:
             if not self._store.opened:
-                await self._load()
+                await self._open()
+            if self._unread:
+                await self._read_keys()
             await self._store.probe()
         except StoreError as error:
             self._failed(error)
             return
-        if self.problem:
+        if self._failing:
             log.info("ledger works again", ledger=self.name)
-        self.problem = None
+        self._failing = False
+        if not self._unread:
+            self.problem = None
 
     async def _renew_lease(self) -> None:
         """Renew the lease of the store while nothing is written."""
@@ -189,18 +215,31 @@ class Ledger:
             await self._store.probe()
             self._last_write = self._loop.time()
 
-    async def _load(self) -> None:
+    async def _open(self) -> None:
+        """Take the store, and continue its counts; its keys are not read yet."""
         stored = await self._store.open()
         self.counts = {series: Count(total, at) for series, total, at in stored.counts}
-        self._retention.clear()
-        for number, at, keys in stored.keys:
-            self._window.extend(keys)
-            self._retention.note(number, at)
         self._memory = Memory(self._window, stored.keyring) if self._dedupe_seconds else None
         self._number = stored.number
-        self._durable = self._window.end
+        self._unread = True
+        self.problem = self.problem or _READING
         self.loaded = True
         self._on_load()
+
+    async def _read_keys(self) -> None:
+        """Fill the window from the store, a slice at a time beside whatever else there is to do."""
+        self._retention.clear()
+        after, read = 0, 0
+        while not self._closing and (parts := await self._store.read_keys(after)):
+            for part in parts:
+                for start in range(0, len(part.keys), _SLICE_KEYS):
+                    self._window.extend(part.keys[start : start + _SLICE_KEYS])
+                    await asyncio.sleep(0)
+                self._retention.note(part.first, part.at)
+                after, read = part.last, read + len(part.keys)
+            self.problem = f"{_READING}, {read:,} so far"
+        self._durable = self._window.end
+        self._unread = self._closing
 
     async def _commit(self, batch: Batch) -> None:
         number = self._number + 1
@@ -257,6 +296,7 @@ class Ledger:
 
     def _failed(self, error: Exception) -> None:
         self._on_error()
-        if not self.problem:
+        if not self._failing:
             log.error("ledger unavailable", ledger=self.name, problem=str(error))
+        self._failing = True
         self.problem = str(error)

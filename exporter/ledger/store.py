@@ -71,11 +71,19 @@ class Stored(NamedTuple):
     """That of the last commit, 0 if there is none."""
     counts: list[tuple[Series, int, float]]
     """Series, number of results, time of the last one: those of this process alone."""
-    keys: list[tuple[int, float, "array[int]"]]
-    """Number and time of commits, oldest first, with their keys; none if the store itself looks
-    keys up when it commits."""
     keyring: Keyring
     """Makes the keys of deliveries; a shared store may give it earlier keys later on."""
+
+
+class StoredKeys(NamedTuple):
+    """The keys of commits that were made within a second."""
+
+    first: int
+    """The number of the first of them."""
+    last: int
+    at: float
+    """The time of the last one."""
+    keys: "array[int]"
 
 
 class Store(Protocol):
@@ -104,11 +112,17 @@ class Store(Protocol):
         """
 
     async def open(self) -> Stored:
-        """Take the ledger for this process alone, creating it if there is none, and read it.
+        """Take the ledger for this process alone, creating it if there is none; read its counts.
 
         While another process has it, StoreError. A commit of ours whose outcome was not known is
         either in what is returned or will never be. Raises ConfigurationError if there is
         something that is no ledger which this version can read; it is left as it was.
+        """
+
+    async def read_keys(self, after: int) -> list[StoredKeys]:
+        """Return a part of the keys, oldest first, of the commits after a number; none at the end.
+
+        None at all if the store itself looks keys up when it commits.
         """
 
     async def commit(self, commit: Commit) -> Outcome:
