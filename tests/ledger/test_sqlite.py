@@ -129,7 +129,6 @@ def test_keys_of_a_second_are_read_together(path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("reopen", [False, True])
 def test_keys_are_read_in_parts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many are read at once, all keys are read once and in order."""
     monkeypatch.setattr(ledger_file, "_KEYS_AT_ONCE", 7)
@@ -142,6 +141,7 @@ def test_keys_are_read_in_parts(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert read == [number * 10 + n for number in range(1, 40) for n in range(number % 5)]
 
 
+@pytest.mark.parametrize("reopen", [False, True])
 def test_keys_are_trimmed_by_oldest(path: Path, reopen: bool) -> None:
     """A commit drops the keys of the commits before `oldest`, of an earlier run too."""
     with opened(path) as (file, _):
