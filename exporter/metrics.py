@@ -1,6 +1,6 @@
 """Every metric by name; those of requests, of the ledger and of the process, with their labels."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -9,11 +9,14 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from exporter.gateways.gateway import UNROUTED
+from exporter.ledger.store import Upkeep
 from exporter.reasons import ItemReason, Reason
 
 RESULTS = "push_results_total"
@@ -30,6 +33,8 @@ COMMIT_SECONDS = "push_ledger_commit_duration_seconds"
 COMMIT_ERRORS = "push_ledger_commit_errors_total"
 PENDING = "push_ledger_pending_results"
 DEDUPE_REACH = "push_ledger_dedupe_reach_seconds"
+OLDEST_TRANSACTION = "push_ledger_oldest_transaction_seconds"
+EXPIRY_SECONDS = "push_ledger_expiry_seconds_total"
 RECORDS = "push_exporter_records_total"
 BUILD_INFO = "push_exporter_build_info"
 RELOAD_SUCCESSFUL = "push_exporter_config_last_reload_successful"
@@ -171,13 +176,33 @@ class LedgerMetrics:
         )
         self.pending = Gauge(
             PENDING,
-            "Results that wait for their commit.",
+            "Results waiting to be committed.",
             registry=registry,
         )
         self.dedupe_reach = Gauge(
             DEDUPE_REACH,
-            "Seconds for which a delivery is known, so that its repetition is a duplicate.",
+            "Effective length of the deduplication window in seconds.",
             registry=registry,
+        )
+
+
+class DatabaseCollector(Collector):
+    """Shows what is known of the database of a ledger in PostgreSQL."""
+
+    def __init__(self, upkeep: Upkeep) -> None:
+        self._upkeep = upkeep
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield both families."""
+        yield GaugeMetricFamily(
+            OLDEST_TRANSACTION,
+            "Age of the oldest transaction, standby or slot for which PostgreSQL keeps deleted rows.",
+            value=self._upkeep.oldest_transaction_seconds,
+        )
+        yield CounterMetricFamily(
+            EXPIRY_SECONDS.removesuffix("_total"),
+            "Seconds spent on deleting expired deduplication keys from PostgreSQL.",
+            value=self._upkeep.expiry_seconds,
         )
 
 

@@ -14,7 +14,7 @@ from exporter.errors import ConfigurationError
 from exporter.gateways.matches import CodeMatches
 from exporter.ledger.ledger import Count, Ledger
 from exporter.ledger.stores import make_store
-from exporter.metrics import Metrics
+from exporter.metrics import DatabaseCollector, Metrics
 from exporter.result_metrics import ResultsCollector
 from exporter.results import Series
 from exporter.settings import Settings
@@ -54,6 +54,8 @@ class Runtime:
         )
         self.results = ResultsCollector(self._counts, lambda: self.snapshot.classifier)
         self.metrics.registry.register(self.results)
+        if self.ledger.upkeep:
+            self.metrics.registry.register(DatabaseCollector(self.ledger.upkeep))
         self.metrics.webhooks.in_flight.set_function(lambda: self.in_flight)
         self.metrics.ledger.pending.set_function(lambda: self.ledger.pending)
         self.metrics.ledger.dedupe_reach.set_function(lambda: self.ledger.dedupe_reach_seconds)

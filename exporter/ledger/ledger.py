@@ -17,7 +17,7 @@ import structlog
 from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger.batch import Batch, Memory, unavailable
 from exporter.ledger.retention import Retention
-from exporter.ledger.store import Commit, Outcome, Store, StoreError
+from exporter.ledger.store import Commit, Outcome, Store, StoreError, Upkeep
 from exporter.ledger.window import CAPACITY, DeliveryWindow
 from exporter.reasons import Reason
 from exporter.results import Delivery, Series, results_of
@@ -91,6 +91,16 @@ class Ledger:
     def name(self) -> str:
         """The store for people: the path of a file, or the address of a database."""
         return self._store.name
+
+    @property
+    def instance(self) -> str | None:
+        """The name under which this process counts in a shared store, once it has one."""
+        return self._store.instance
+
+    @property
+    def upkeep(self) -> Upkeep | None:
+        """What is known of the database of a shared store."""
+        return self._store.upkeep
 
     @property
     def dedupe_reach_seconds(self) -> float:

@@ -13,7 +13,7 @@ from exporter.ledger.database import Database
 from exporter.ledger.keys import Keyring
 from exporter.ledger.schema import read_secrets
 from exporter.ledger.sql import read_sql
-from exporter.ledger.store import StoreError
+from exporter.ledger.store import StoreError, Upkeep
 
 SLOTS_PER_WINDOW = 8
 """A slot is written for this part of the window, so that the table is this much larger."""
@@ -35,11 +35,7 @@ class Maintenance:
     """
 
     def __init__(self, address: Address, window: float) -> None:
-        self.expiry_seconds = 0.0
-        """Seconds that were spent on expiry."""
-        self.oldest_transaction_seconds = 0.0
-        """For how long the database has had to keep what was deleted, because a transaction, a
-        standby or a replication slot may still read it. At most since this process started."""
+        self.upkeep = Upkeep()
         self._address = address
         self._window = window
         self._slot_seconds = max(window / SLOTS_PER_WINDOW, _MIN_SLOT_SECONDS)
@@ -76,7 +72,7 @@ class Maintenance:
             try:
                 await self._expire(database)
             finally:
-                self.expiry_seconds += time.perf_counter() - started
+                self.upkeep.expiry_seconds += time.perf_counter() - started
             if self._keyring:
                 _, earlier = await read_secrets(database, self._window)
                 self._keyring.set_earlier(earlier)
@@ -109,5 +105,5 @@ class Maintenance:
         since = next((at for at, one in reversed(self._transactions) if one <= number - age), None)
         if since is None:  # it began before the first sample
             since = self._transactions[0][0] if self._transactions else now
-        self.oldest_transaction_seconds = now - since if age else 0.0
+        self.upkeep.oldest_transaction_seconds = now - since if age else 0.0
         self._transactions.append((now, number))

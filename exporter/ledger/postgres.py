@@ -12,7 +12,7 @@ from exporter.ledger.lease import LEASE_SECONDS, LastCommit, Lease
 from exporter.ledger.maintenance import Maintenance
 from exporter.ledger.schema import prepare_schema, read_keyring
 from exporter.ledger.sql import read_sql
-from exporter.ledger.store import Commit, Outcome, Stored, StoredKeys, StoreError
+from exporter.ledger.store import Commit, Outcome, Stored, StoredKeys, StoreError, Upkeep
 from exporter.results import Series
 
 _RECONNECT_SECONDS = 10.0  # for learning the outcome of a commit
@@ -55,9 +55,9 @@ class PostgresStore:
         return self._lease.instance
 
     @property
-    def maintenance(self) -> Maintenance:
-        """Expiry, and what it has found."""
-        return self._maintenance
+    def upkeep(self) -> Upkeep:
+        """What is known of the database."""
+        return self._maintenance.upkeep
 
     async def open(self) -> Stored:
         """Connect, take a name, and read what was counted under it."""

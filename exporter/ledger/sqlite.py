@@ -17,7 +17,7 @@ import msgspec
 from exporter.errors import ConfigurationError
 from exporter.ledger.keys import EarlierKeys, Keyring, hide_old_keys, new_secret
 from exporter.ledger.sql import read_sql
-from exporter.ledger.store import Commit, Outcome, Stored, StoredKeys, StoreError
+from exporter.ledger.store import Commit, Outcome, Stored, StoredKeys, StoreError, Upkeep
 from exporter.results import Series
 
 APPLICATION_ID = 0x50524558  # "PREX"
@@ -42,6 +42,8 @@ class SqliteStore:
 
     shared = False
     heartbeat: float | None = None
+    instance: str | None = None
+    upkeep: Upkeep | None = None
 
     def __init__(self, path: Path, sync: Sync = "full") -> None:
         self.name = str(path)

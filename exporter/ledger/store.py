@@ -86,6 +86,16 @@ class StoredKeys(NamedTuple):
     keys: "array[int]"
 
 
+class Upkeep(msgspec.Struct):
+    """What is known of the database behind a store that several processes share."""
+
+    expiry_seconds: float = 0.0
+    """Seconds that this process has spent on deleting expired keys."""
+    oldest_transaction_seconds: float = 0.0
+    """For how long the database has kept what was deleted, because a transaction, a standby or a
+    replication slot may still read it; at most since this process started."""
+
+
 class Store(Protocol):
     """Durable counts and deduplication keys of one process.
 
@@ -102,6 +112,14 @@ class Store(Protocol):
     @property
     def name(self) -> str:
         """The store for people: never with a password."""
+
+    @property
+    def instance(self) -> str | None:
+        """The name under which this process counts, once it has one; None where there is none."""
+
+    @property
+    def upkeep(self) -> Upkeep | None:
+        """What is known of the database; None for a file."""
 
     @property
     def opened(self) -> bool:

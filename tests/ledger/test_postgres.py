@@ -138,24 +138,24 @@ async def test_only_the_conflict_is_refused(address: Address, server: Server) ->
 
 async def test_slots_go_round(address: Address, server: Server) -> None:
     """Keys are written into one slot after another; a repeat is known in whichever it is."""
-    upkeep = Maintenance(address, WINDOW)
+    rounds = Maintenance(address, WINDOW)
     async with running(store(address, "a")) as a, running(store(address, "b")) as b:
         for number in range(8):
             assert await a.record([delivery(number)]) == 1
             assert await b.record([delivery(*range(number + 1))]) == 0
             assert await b.record([delivery(100 + number)]) == 1
             age(server, WINDOW / SLOTS_PER_WINDOW - 1)
-            await upkeep.run()
+            await rounds.run()
             assert slot_in_use(server) == number  # not old enough
             age(server, 1)
-            await upkeep.run()
+            await rounds.run()
         assert filled_slots(server) == [(slot, 2) for slot in range(8)]
         assert await a.record([delivery(*range(1, 8), *range(101, 108))]) == 0
         assert await b.record([delivery(1000)]) == 1
         age(server, WINDOW + 2)
         async with running(store(address, "c")) as c:
             assert await c.record([delivery(7)]) == 1
-            await upkeep.run()
+            await rounds.run()
             assert filled_slots(server) == [(8, 2)]
             assert await c.record([delivery(7, 6)]) == 1
     assert counts(server) == {"a": 8, "b": 9, "c": 2}
@@ -163,7 +163,7 @@ async def test_slots_go_round(address: Address, server: Server) -> None:
 
 async def test_full_ring_goes_on(address: Address, server: Server) -> None:
     """While no slot can be emptied the one in use stays, and nothing is counted twice."""
-    upkeep = Maintenance(address, WINDOW)
+    rounds = Maintenance(address, WINDOW)
     async with running(store(address)) as one:
         for number in range(14):
             assert await one.record([delivery(number)]) == 1
@@ -171,7 +171,7 @@ async def test_full_ring_goes_on(address: Address, server: Server) -> None:
                 "UPDATE push_result_exporter.slot_in_use SET began_at = began_at - interval '1 h'",
                 "fresh",
             )
-            await upkeep.run()
+            await rounds.run()
         assert [number for _, number in filled_slots(server)] == [*[1] * 11, 3]
         assert await one.record([delivery(*range(14))]) == 0
 
@@ -239,21 +239,21 @@ async def test_expired_key_in_the_slot_in_use_is_new(address: Address, server: S
 
 async def test_slot_that_is_being_read_is_emptied_later(address: Address, server: Server) -> None:
     """A long transaction that has read the keys delays neither commits nor the next slot."""
-    upkeep = Maintenance(address, WINDOW)
+    rounds = Maintenance(address, WINDOW)
     async with running(store(address)) as one:
         await one.record([delivery(1)])
         age(server, WINDOW / SLOTS_PER_WINDOW)
-        await upkeep.run()
+        await rounds.run()
         age(server, WINDOW + 2)
         with closing(psycopg.connect(server.url("postgres", "fresh"))) as backup:
             backup.execute("SELECT count(*) FROM push_result_exporter.keys")
-            await upkeep.run()
+            await rounds.run()
             assert await one.record([delivery(2)]) == 1
             assert filled_slots(server) == [(0, 1), (2, 1)]
-        await upkeep.run()
+        await rounds.run()
         assert filled_slots(server) == [(2, 1)]
         assert one.problem is None
-    assert upkeep.expiry_seconds > 0
+    assert rounds.upkeep.expiry_seconds > 0
 
 
 async def test_rounds_of_several_replicas(address: Address, server: Server) -> None:
@@ -268,22 +268,22 @@ async def test_rounds_of_several_replicas(address: Address, server: Server) -> N
 
 async def test_old_transaction_is_dated(address: Address, server: Server) -> None:
     """The age of the oldest view of the database is seen, whatever role has it."""
-    upkeep = Maintenance(address, WINDOW)
+    rounds = Maintenance(address, WINDOW)
     async with running(store(address)) as one:
         await one.record([delivery(1)])
-        await upkeep.run()
-        assert upkeep.oldest_transaction_seconds == 0
+        await rounds.run()
+        assert rounds.upkeep.oldest_transaction_seconds == 0
         await one.record([delivery(2)])
-        await upkeep.run()
+        await rounds.run()
         with closing(psycopg.connect(server.url("postgres", "fresh"))) as backup:
             backup.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             backup.execute("SELECT 1")
             await one.record([delivery(3)])
             await asyncio.sleep(1)
-            await upkeep.run()
-            assert 1 <= upkeep.oldest_transaction_seconds < 20
-        await upkeep.run()
-        assert upkeep.oldest_transaction_seconds == 0
+            await rounds.run()
+            assert 1 <= rounds.upkeep.oldest_transaction_seconds < 20
+        await rounds.run()
+        assert rounds.upkeep.oldest_transaction_seconds == 0
 
 
 @pytest.mark.parametrize("number", [1, 10_000])

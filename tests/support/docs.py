@@ -19,7 +19,9 @@ from pydantic_core import PydanticUndefined
 
 from exporter.admin.status import Status
 from exporter.commands.main import _parser
+from exporter.ledger.store import Upkeep
 from exporter.logs import configure_logs
+from exporter.metrics import DatabaseCollector
 from exporter.reasons import ItemReason, Reason
 from exporter.settings import Settings, load_settings
 from exporter.webhooks.limits import Limits
@@ -146,7 +148,8 @@ async def _scraped() -> list[Metric]:
         configure_logs("error", "console")
         async with started(settings) as exporter:
             await exporter.post("/webhooks/results", b'{"channel": "apns", "code": 2009}')
-            return list(exporter.runtime.metrics.registry.collect())
+            database = DatabaseCollector(Upkeep())  # of a ledger in PostgreSQL
+            return [*exporter.runtime.metrics.registry.collect(), *database.collect()]
 
 
 def _sample_name(metric: Metric) -> str:
