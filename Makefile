@@ -8,7 +8,7 @@ TOOLS = tests/requirements.txt
 VERSIONS = 3.11 3.12 3.13
 
 .DEFAULT_GOAL = help
-.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz bench docs dashboards screenshots lock audit image lint types imports check format clean
+.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz bench soak docs dashboards screenshots lock audit image lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ fuzz: $(VENV)/developer ## both endpoints against random input, for minutes
 
 bench: $(VENV)/developer ## ours beside its peers; needs wrk and node; takes about ten minutes
 	$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(VENV)/developer ## replicas over one PostgreSQL for an hour, measured every minute; fails on growth
+	$(BIN)/python -m tests.soak $(ARGS)
 
 docs: $(VENV)/developer ## write the tables of the READMEs that are generated from the code
 	$(BIN)/python -m tests.support.docs

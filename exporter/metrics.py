@@ -196,7 +196,7 @@ class DatabaseCollector(Collector):
         """Yield both families."""
         yield GaugeMetricFamily(
             OLDEST_TRANSACTION,
-            "Age of the oldest transaction, standby or slot for which PostgreSQL keeps deleted rows.",
+            "Age of the oldest transaction, standby or slot for which deleted rows are kept.",
             value=self._upkeep.oldest_transaction_seconds,
         )
         yield CounterMetricFamily(

@@ -20,7 +20,7 @@ SLOTS_PER_WINDOW = 8
 
 _MIN_SLOT_SECONDS = 10.0
 _INTERVAL = 60.0  # seconds between two rounds, at most
-_ROUNDS_PER_SLOT = 4
+_ROUNDS_PER_SLOT = 2
 _SAMPLES = 24 * 60
 """Of transaction numbers: a day of rounds."""
 
@@ -84,17 +84,18 @@ class Maintenance:
     async def _expire(self, database: Database) -> None:
         """Empty the slots that have expired, and go over to the next one if it is time."""
         window = {"window": self._window}
+        age = {"age": self._slot_seconds}
+        [(is_due, expired, old)] = await database.run(read_sql("postgresql", "due"), window | age)
         problem: StoreError | None = None
-        for (slot,) in await database.run(read_sql("postgresql", "expired_slots"), window):
+        for slot in expired:
             try:
-                await database.run(read_sql("postgresql", "empty_slot"), {"slot": slot, **window})
+                await database.run(read_sql("postgresql", "empty_slot"), window | {"slot": slot})
             except StoreError as error:
                 problem = error  # which is no reason to leave the others
-        age = {"age": self._slot_seconds}
-        await database.run(read_sql("postgresql", "advance"), age)
-        for (there,) in await database.run(read_sql("postgresql", "old_keys"), window):
-            if there:
-                await database.run(read_sql("postgresql", "empty_old_keys"))
+        if is_due:
+            await database.run(read_sql("postgresql", "advance"), age)
+        if old:
+            await database.run(read_sql("postgresql", "empty_old_keys"))
         if problem:
             raise problem
 
