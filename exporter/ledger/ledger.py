@@ -15,10 +15,10 @@ import msgspec
 import structlog
 
 from exporter.errors import ConfigurationError, RequestError
-from exporter.ledger.batch import Batch, Memory, unavailable
-from exporter.ledger.retention import Retention
+from exporter.ledger.batch import Batch, unavailable
+from exporter.ledger.memory import Memory
 from exporter.ledger.store import Commit, Outcome, Store, StoreError, Upkeep
-from exporter.ledger.window import CAPACITY, DeliveryWindow
+from exporter.ledger.window import CAPACITY
 from exporter.reasons import Reason
 from exporter.results import Delivery, Series, results_of
 
@@ -28,8 +28,6 @@ MAX_COMMIT_RESULTS = 20_000
 _PROBE_EVERY = 1.0  # seconds between attempts to recover
 _START_SECONDS = 0.25
 """After which a start goes on while keys are read: a quarter of a million need no longer."""
-_SLICE_KEYS = 1 << 14
-"""Keys that are remembered in a step of the event loop: some milliseconds."""
 _READING = "the deduplication keys are being read"
 
 log = structlog.get_logger()
@@ -67,14 +65,11 @@ class Ledger:
         self._dedupe_seconds = dedupe_seconds
         self._max_pending = max_pending
         self._on_load, self._on_commit, self._on_error = on_load, on_commit, on_error
-        self._window = DeliveryWindow(max_keys)
-        self._retention = Retention(self._window, dedupe_seconds)
+        self._max_keys = max_keys
         self._memory: Memory | None = None
         """None until the store could be read, and where there is no deduplication."""
         self._number = 0
         self._queue: deque[Batch] = deque()
-        self._durable = self._window.end
-        """Where the keys of the last commit end."""
         self._last_write = 0.0
         """When the store was last written to, by the loop's clock."""
         self._unread = False
@@ -108,9 +103,9 @@ class Ledger:
 
         The deduplication window, unless the bound on keys evicts them earlier.
         """
-        if self._store.shared or not self._window.full:
+        if self._store.shared or not self._memory:
             return self._dedupe_seconds
-        return self._retention.age(time.time())
+        return self._memory.reach(time.time())
 
     async def start(self) -> None:
         """Open the store, continue its counts and start the writer.
@@ -158,7 +153,7 @@ class Ledger:
         # Deduplicate on arrival, and not with the commit: the data is still in the CPU cache.
         batch = self._open_batch(results)
         batch.add(deliveries, results, accepted, self._memory)
-        batch.end = self._window.end
+        batch.end = self._memory.end if self._memory else 0
         self.pending += results
         return accepted
 
@@ -166,10 +161,8 @@ class Ledger:
         """Return the batch that so many results may join."""
         if self._queue and self._queue[-1].results + results <= MAX_COMMIT_RESULTS:
             return self._queue[-1]
-        now = time.time()
-        self._retention.expire(now)
         if self._memory:
-            self._memory.keyring.expire(now - self._dedupe_seconds)
+            self._memory.expire(time.time())
         self._queue.append(Batch())
         self._wake.set()
         return self._queue[-1]
@@ -229,27 +222,22 @@ class Ledger:
         """Take the store, and continue its counts; its keys are not read yet."""
         stored = await self._store.open()
         self.counts = {series: Count(total, at) for series, total, at in stored.counts}
-        self._memory = Memory(self._window, stored.keyring) if self._dedupe_seconds else None
+        if self._dedupe_seconds:
+            self._memory = Memory(self._max_keys, self._dedupe_seconds, stored.keyring)
         self._number = stored.number
-        self._unread = True
+        self._unread = self._memory is not None
         self.problem = self.problem or _READING
         self.loaded = True
         self._on_load()
 
     async def _read_keys(self) -> None:
-        """Fill the window from the store, a slice at a time beside whatever else there is to do."""
-        self._retention.clear()
-        after, read = 0, 0
-        while not self._closing and (parts := await self._store.read_keys(after)):
-            for part in parts:
-                for start in range(0, len(part.keys), _SLICE_KEYS):
-                    self._window.extend(part.keys[start : start + _SLICE_KEYS])
-                    await asyncio.sleep(0)
-                self._retention.note(part.first, part.at)
-                after, read = part.last, read + len(part.keys)
-            self.problem = f"{_READING}, {read:,} so far"
-        self._durable = self._window.end
-        self._unread = self._closing
+        """Read the keys of the window, unless the ledger is closed meanwhile."""
+        if self._memory:
+            async for read in self._memory.read(self._store):
+                self.problem = f"{_READING}, {read:,} so far"
+                if self._closing:
+                    return
+        self._unread = False
 
     async def _commit(self, batch: Batch) -> None:
         number = self._number + 1
@@ -258,7 +246,7 @@ class Ledger:
             at=time.time(),
             counts=batch.counts,
             keys=batch.keys,
-            oldest=self._retention.oldest or number,
+            oldest=(self._memory and self._memory.oldest) or number,
             entries=batch.entries,
         )
         outcome = Outcome()
@@ -281,17 +269,16 @@ class Ledger:
             total = self.counts.setdefault(series, Count(0, 0))
             total.total += count
             total.last_at = commit.at
-        self._durable = batch.end
         if commit.counts:
             self._number = commit.number
-        if commit.keys:
-            self._retention.note(commit.number, commit.at, batch.end)
-        if outcome.conflicts:
+        if self._memory:
+            self._memory.commit(commit.number, commit.at, batch.end)
+        if outcome.conflicts and self._memory:
             for waiting in (batch, *self._queue):
                 waiting.refuse_conflicts(outcome.conflicts)
             for entry in batch.entries:
                 if not outcome.conflicts.isdisjoint(entry.keys):
-                    self._window.remove(*entry.keys, entry.content)
+                    self._memory.remove(*entry.keys, entry.content)
         self.pending -= batch.results
         batch.accept(outcome)
 
@@ -302,7 +289,8 @@ class Ledger:
             self.pending -= waiting.results
             waiting.refuse(unavailable())
         self._queue.clear()
-        self._window.rollback(self._durable)
+        if self._memory:
+            self._memory.rollback()
 
     def _failed(self, error: Exception) -> None:
         self._on_error()
