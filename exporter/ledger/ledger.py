@@ -26,8 +26,8 @@ MAX_COMMIT_RESULTS = 20_000
 """Results of one commit, so that a full queue does not hold up the event loop."""
 
 _PROBE_EVERY = 1.0  # seconds between attempts to recover
-_START_SECONDS = 0.25
-"""After which a start goes on while keys are read: a quarter of a million need no longer."""
+_START_SECONDS = 1.0
+"""After which a start goes on while keys are read: a million seldom need longer."""
 _READING = "the deduplication keys are being read"
 
 log = structlog.get_logger()

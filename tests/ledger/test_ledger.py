@@ -35,6 +35,7 @@ def path(tmp_path: Path) -> Path:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for a recovery more often than in production, and wait less for a lock."""
     monkeypatch.setattr(ledger, "_PROBE_EVERY", 0.02)
+    monkeypatch.setattr(ledger, "_START_SECONDS", 60)
     monkeypatch.setattr(ledger_file, "_LOCK_WAIT", 0.05)
 
 
@@ -266,6 +267,16 @@ async def test_window_of_zero_never_dedupes(path: Path) -> None:
         assert await one.record([delivery(1)]) == 1
         assert in_memory(one) == on_disk(path) == {ACKED: 3}
         assert stored_commits(path) == 0
+
+
+async def test_failed_commit_without_deduplication(path: Path) -> None:
+    """What could not be written counts nothing, where no key is remembered, too."""
+    async with started(path, dedupe_seconds=0) as one:
+        with locked(path):
+            assert await refusal(one, [delivery(1)]) == "ledger_unavailable"
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(1)]) == 1
+        assert in_memory(one) == on_disk(path) == {ACKED: 1}
 
 
 async def test_concurrent_requests_share_commits(path: Path) -> None:

@@ -144,10 +144,10 @@ async def test_slots_go_round(address: Address, server: Server) -> None:
             assert await a.record([delivery(number)]) == 1
             assert await b.record([delivery(*range(number + 1))]) == 0
             assert await b.record([delivery(100 + number)]) == 1
-            age(server, WINDOW / SLOTS_PER_WINDOW - 1)
+            age(server, WINDOW / SLOTS_PER_WINDOW - 60)
             await rounds.run()
             assert slot_in_use(server) == number  # not old enough
-            age(server, 1)
+            age(server, 60)
             await rounds.run()
         assert filled_slots(server) == [(slot, 2) for slot in range(8)]
         assert await a.record([delivery(*range(1, 8), *range(101, 108))]) == 0
@@ -254,6 +254,22 @@ async def test_slot_that_is_being_read_is_emptied_later(address: Address, server
         assert filled_slots(server) == [(2, 1)]
         assert one.problem is None
     assert rounds.upkeep.expiry_seconds > 0
+
+
+async def test_slot_that_may_not_be_emptied(address: Address, server: Server) -> None:
+    """A slot that fails stops neither the others nor the change of slots, and is reported."""
+    rounds = Maintenance(address, WINDOW)
+    async with running(store(address)) as one:
+        for number in range(2):
+            await one.record([delivery(number)])
+            age(server, WINDOW / SLOTS_PER_WINDOW)
+            await rounds.run()
+        age(server, WINDOW + 2)
+        server.execute("REVOKE TRUNCATE ON push_result_exporter.keys_0 FROM exporter", "fresh")
+        with pytest.raises(StoreError, match="permission denied for table keys_0"):
+            await rounds.run()
+        assert filled_slots(server) == [(0, 1)]
+        assert slot_in_use(server) == 3
 
 
 async def test_rounds_of_several_replicas(address: Address, server: Server) -> None:
@@ -735,6 +751,17 @@ async def test_schema_without_a_version_is_named(address: Address, server: Serve
     server.execute("DELETE FROM push_result_exporter.schema_version", "fresh")
     again = PostgresStore(address, "a", dedupe_seconds=1000)
     with pytest.raises(StoreError, match="has no version: `ledger init` completes it"):
+        await again.open()
+    await again.close()
+
+
+async def test_schema_without_a_secret_is_named(address: Address, server: Server) -> None:
+    """Without its secret no key can be made, and a new one would count everything again."""
+    async with running(store(address)):
+        pass
+    server.execute("DELETE FROM push_result_exporter.secrets", "fresh")
+    again = store(address)
+    with pytest.raises(StoreError, match="has no secret: `ledger init` completes it"):
         await again.open()
     await again.close()
 

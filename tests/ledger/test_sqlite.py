@@ -201,6 +201,8 @@ def test_second_handle_is_refused(path: Path) -> None:
             second.open()
         with pytest.raises(sqlite3.OperationalError):
             second.commit(commit())
+        with pytest.raises(sqlite3.OperationalError):
+            second.read_keys(0)
         file.commit(commit(2))
     assert totals(path) == {ACKED: 2}
 
