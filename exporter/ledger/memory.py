@@ -12,6 +12,8 @@ from exporter.results import Delivery
 _SLICE_KEYS = 1 << 14
 """Keys that are read in a step of the event loop: some milliseconds."""
 
+_NONE: dict[int, list[Key]] = {}
+
 
 class Memory:
     """The window of a ledger, whose keyring comes with the store."""
@@ -57,7 +59,7 @@ class Memory:
         keys = self._keyring.current.of(delivery)
         earlier = self._keyring.earlier(delivery)
         if not earlier:
-            return self._window.add(keys), {}
+            return self._window.add(keys), _NONE
         look_up = self._window.look_up
         others = {
             key: list(same)

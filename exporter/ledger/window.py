@@ -15,6 +15,8 @@ CAPACITY = 1 << 20
 """Keys that are remembered by default; the three arrays take 32 MiB once it is full."""
 
 _BUCKETS = 2  # for each key, so that most chains end where they begin
+_FEW = 8  # buckets for each key, below which there are more buckets made
+_GROWTH = 64  # times as many
 _BYTES = 8  # of a number in the arrays
 
 
@@ -39,8 +41,8 @@ class DeliveryWindow:
         self._older = array("Q")
         self._newest = array("Q", bytes(_BYTES * _BUCKETS * min(self.capacity, step)))
         self._step = step
-        self._doubled_at = 0
-        """The position at which the number of buckets was last doubled."""
+        self._grown_at = 0
+        """The position at which there were last more buckets made."""
 
     @property
     def full(self) -> bool:
@@ -79,11 +81,12 @@ class DeliveryWindow:
             step = min(-(-reached // self._step) * self._step, self.capacity) - len(self._keys)
             self._keys.frombytes(bytes(_BYTES * step))
             self._older.frombytes(bytes(_BYTES * step))
-        held = self.end - self.begin + number
-        while held * _BUCKETS > len(self._newest) < _BUCKETS * self.capacity:
-            # Both halves begin with the same chains: the other's keys only make them longer.
-            self._newest.extend(self._newest)
-            self._doubled_at = self.end
+        buckets, most = len(self._newest), _BUCKETS * self.capacity
+        if (self.end - self.begin + number) * _FEW > buckets < most:
+            # Each part begins with the same chains, whose keys of other buckets make them longer:
+            # so they have to be few.
+            self._newest *= min(_GROWTH, most // buckets)
+            self._grown_at = self.end
 
     def add_request(self, key: int, content: int) -> Seen:
         """Remember a key together with the hash of key and body.
@@ -134,7 +137,7 @@ class DeliveryWindow:
         for position in range(self.end - 1, end - 1, -1):
             key = self._keys[position & place]
             self._newest[key & bucket_mask] = self._older[position & place]
-        if self._doubled_at > end:  # and other buckets may begin with these keys, too
+        if self._grown_at > end:  # and other buckets may begin with these keys, too
             for bucket, head in enumerate(self._newest):
                 position = head
                 while position >= end:

@@ -1,5 +1,6 @@
 """The delivery window: exact cases on tiny rings, and any sequence against a list."""
 
+import random
 import tracemalloc
 
 import pytest
@@ -141,9 +142,9 @@ def test_memory_is_taken_as_the_window_fills() -> None:
         window = DeliveryWindow(1 << 20)
         window.add(range(1000))
         assert tracemalloc.get_traced_memory()[0] < 1e6
-        window.add(range(1000, 200_000))
-        assert tracemalloc.get_traced_memory()[0] < 200_000 * 64
-        window.extend(range(200_000, 1 << 20))
+        window.add(range(1000, 100_000))
+        assert tracemalloc.get_traced_memory()[0] < 20e6
+        window.extend(range(100_000, 1 << 20))
         full = tracemalloc.get_traced_memory()[0]
         assert full < 36 * (1 << 20)
         window.extend(range(1 << 20, 1 << 21))
@@ -155,16 +156,17 @@ def test_memory_is_taken_as_the_window_fills() -> None:
 
 def test_failed_commit_in_which_the_window_grew() -> None:
     """Keys that were known before stay known, in whichever bucket they are by then."""
-    before = list(range(0, 4000, 20))
+    rng = random.Random(20261130)
     for size in range(1, 200, 7):
         window = DeliveryWindow(1 << 10, step=1)
-        window.add(before[:size])
+        before, *others = ([rng.getrandbits(64) for _ in range(size)] for _ in range(5))
+        window.add(before)
         end = window.end
-        for first in (1, 2, 3):
-            window.add(range(first, 4000, 20))
+        for keys in others[:3]:
+            window.add(keys)
         window.rollback(end)
-        assert window.add(range(4, 4000, 20)) == list(range(4, 4000, 20))
-        assert window.add(before) == before[size:]
+        assert window.add(others[3]) == others[3]
+        assert window.add(before) == []
 
 
 def test_rollback_of_a_request_makes_it_new() -> None:
