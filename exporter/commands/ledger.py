@@ -1,4 +1,4 @@
-"""The command `ledger`: who counts in PostgreSQL, and what an operator does about it."""
+"""The command `ledger`: administer the ledger in PostgreSQL."""
 
 import argparse
 import math
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 def add_ledger(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `ledger` with its commands."""
-    text = "Look after the ledger in PostgreSQL."
+    text = "Administer the ledger in PostgreSQL."
     parser = parsers.add_parser("ledger", help=text, description=text, allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -41,39 +41,43 @@ def add_ledger(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
     listing = command("list", _list, "List instances, their totals and last commits.")
     _add_json(listing)
-    making = command("init", _init, "Create the schema, or what is missing of it.")
-    making.add_argument("--grant-to", metavar="ROLE", help="role of the exporters; only its rights")
-    making.add_argument("--print", action="store_true", help="print the SQL, and change nothing")
-    folding = command("fold", _fold, "Add the counts of departed instances up in one.")
+    making = command("init", _init, "Create or upgrade the schema.")
+    making.add_argument(
+        "--grant-to", metavar="ROLE", help="role that gets the rights of an exporter"
+    )
+    making.add_argument("--print", action="store_true", help="print the SQL without running it")
+    folding = command("fold", _fold, "Add up the counts of departed instances in one.")
     folding.add_argument("departed", nargs="*", metavar="INSTANCE", help="instances to fold")
     folding.add_argument(
         "--unseen-hours",
         type=_hours,
         metavar="HOURS",
-        help="fold every instance that has not been running for so long",
+        help="fold every instance that has not run for this time",
     )
     folding.add_argument(
         "--into",
         type=_name,
         default=_FOLDED,
-        help="instance that gets the counts; no replica runs as it",
+        help="instance that gets the counts; it must not be running",
     )
     _add_json(folding)
     _add_json(
-        command("copy", _copy, "Copy the SQLite ledger at LEDGER_PATH, of a stopped exporter.")
+        command(
+            "copy", _copy, "Copy the SQLite ledger at LEDGER_PATH; its exporter must be stopped."
+        )
     )
 
 
 def _hours(text: str) -> float:
     hours = float(text)
     if not 0 <= hours < math.inf:
-        raise argparse.ArgumentTypeError("this is no number of hours")
+        raise argparse.ArgumentTypeError("not a number of hours")
     return hours
 
 
 def _name(text: str) -> str:
     if not text.strip():
-        raise argparse.ArgumentTypeError("an instance has a name")
+        raise argparse.ArgumentTypeError("the name is empty")
     return text
 
 
@@ -119,7 +123,7 @@ def _init(options: argparse.Namespace) -> int:
         options, lambda _settings, ledger: ledger.initialize(options.grant_to), upgrades=True
     )
     rights = f", and {options.grant_to} may use it" if options.grant_to else ""
-    print(f"The schema is there{rights}.")
+    print(f"The schema is ready{rights}.")
     return 0
 
 
@@ -131,10 +135,10 @@ def _fold(options: argparse.Namespace) -> int:
     print(
         f"Folded into {options.into}: {', '.join(folded)}."
         if folded
-        else "There was no departed instance to fold."
+        else "No departed instance to fold."
     )
     if running:
-        print(f"Left as they were, since they are running: {', '.join(running)}.", file=sys.stderr)
+        print(f"Not folded, because they are running: {', '.join(running)}.", file=sys.stderr)
     return int(bool(running))
 
 
@@ -144,12 +148,12 @@ async def _fold_in(
     known = {one.instance: one for one in await ledger.instances()}
     if options.into in known and known[options.into].running:
         raise ConfigurationError(
-            f"--into {options.into}: it is running, and its counters would jump"
+            f"--into {options.into}: it is running, so its counters would jump"
         )
     if unknown := [name for name in options.departed if name not in known]:
-        raise ConfigurationError(f"there is no instance {', '.join(unknown)}; see `ledger list`")
+        raise ConfigurationError(f"unknown instance: {', '.join(unknown)}; see `ledger list`")
     if not options.departed and options.unseen_hours is None:
-        raise ConfigurationError("name the instances to fold, or give --unseen-hours")
+        raise ConfigurationError("name the instances to fold, or use --unseen-hours")
     chosen = set(options.departed)
     if options.unseen_hours is not None:
         chosen |= {
@@ -192,7 +196,7 @@ def _administer(
     *,
     upgrades: bool = False,
 ) -> Result:
-    """Do something over one connection."""
+    """Run an administrative task over one connection."""
     settings = load_settings(options.flags, options, allow_unsigned=True)  # nobody is let in here
     address = ledger_address(settings)
     from exporter.ledger.administration import Administration  # noqa: PLC0415 - an extra

@@ -10,6 +10,7 @@ import secrets
 import socket
 from array import array
 from collections.abc import AsyncIterator
+from itertools import count
 from typing import NamedTuple
 
 from exporter.ledger.arrays import unsigned
@@ -61,8 +62,7 @@ class Lease:
             return
         async for name, leased in self._candidates():
             if await self._take(name, leased=leased):
-                return
-        raise StatementError("no name is free", "")
+                break
 
     async def _candidates(self) -> AsyncIterator[tuple[str, bool]]:
         """Yield names to try: that of before, the host's if it has counted, the lowest free one."""
@@ -72,7 +72,7 @@ class Lease:
             yield self.instance, True
         if any(name == socket.gethostname() and not leased for name, leased, _ in rows):
             yield socket.gethostname(), False
-        for number in range(len(rows) + 100):  # others may be taken meanwhile
+        for number in count():
             if (name := f"{PREFIX}{number}") not in taken:
                 yield name, True
 

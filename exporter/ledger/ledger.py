@@ -72,8 +72,8 @@ class Ledger:
         self._queue: deque[Batch] = deque()
         self._last_write = 0.0
         """When the store was last written to, by the loop's clock."""
-        self._unread = False
-        """Whether the store is open, and its keys have not been read."""
+        self._unread: Memory | None = None
+        """What the keys of an open store have to be read into, until they are."""
         self._failing = False
         """Whether the last attempt to write failed, which is logged once."""
         self._started = asyncio.Event()
@@ -200,7 +200,7 @@ class Ledger:
             if not self._store.opened:
                 await self._open()
             if self._unread:
-                await self._read_keys()
+                await self._read_keys(self._unread)
             await self._store.probe()
         except StoreError as error:
             self._failed(error)
@@ -225,19 +225,18 @@ class Ledger:
         if self._dedupe_seconds:
             self._memory = Memory(self._max_keys, self._dedupe_seconds, stored.keyring)
         self._number = stored.number
-        self._unread = self._memory is not None
+        self._unread = self._memory
         self.problem = self.problem or _READING
         self.loaded = True
         self._on_load()
 
-    async def _read_keys(self) -> None:
+    async def _read_keys(self, memory: Memory) -> None:
         """Read the keys of the window, unless the ledger is closed meanwhile."""
-        if self._memory:
-            async for read in self._memory.read(self._store):
-                self.problem = f"{_READING}, {read:,} so far"
-                if self._closing:
-                    return
-        self._unread = False
+        async for read in memory.read(self._store):
+            self.problem = f"{_READING}, {read:,} so far"
+            if self._closing:
+                return
+        self._unread = None
 
     async def _commit(self, batch: Batch) -> None:
         number = self._number + 1
