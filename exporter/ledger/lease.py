@@ -9,8 +9,8 @@ import os
 import secrets
 import socket
 from array import array
-from collections.abc import AsyncIterator
-from itertools import count
+from collections.abc import Iterator
+from itertools import count, filterfalse, repeat
 from typing import NamedTuple
 
 from exporter.ledger.arrays import unsigned
@@ -57,26 +57,28 @@ class Lease:
     async def take(self) -> None:
         """Take the name, or a free one; raises StoreError while another process holds it."""
         if self._given is not None:
-            if not await self._take(self._given, leased=False):
+            if not await self._take(self._given, False):
                 raise StatementError(await self._held_by(self._given), "")
             return
-        async for name, leased in self._candidates():
-            if await self._take(name, leased=leased):
-                break
-
-    async def _candidates(self) -> AsyncIterator[tuple[str, bool]]:
-        """Yield names to try: that of before, the host's if it has counted, the lowest free one."""
         rows = await self._database.run(read_sql("postgresql", "names"), {"lease": LEASE_SECONDS})
-        taken = {name for name, leased, free in rows if not (leased and free)}
+        names = self._candidates(rows)
+        while not await self._take(*next(names)):
+            pass  # another process was faster
+
+    def _candidates(self, rows: list[tuple[str, bool, bool]]) -> Iterator[tuple[str, bool]]:
+        """Yield names to try, and whether each is leased.
+
+        That of before, the host's if it has counted, then the free ones of the set in order.
+        """
         if self.instance is not None:
             yield self.instance, True
         if any(name == socket.gethostname() and not leased for name, leased, _ in rows):
             yield socket.gethostname(), False
-        for number in count():
-            if (name := f"{PREFIX}{number}") not in taken:
-                yield name, True
+        taken = {name for name, leased, free in rows if not (leased and free)}
+        names = (f"{PREFIX}{number}" for number in count())
+        yield from zip(filterfalse(taken.__contains__, names), repeat(True))
 
-    async def _take(self, name: str, *, leased: bool) -> bool:
+    async def _take(self, name: str, leased: bool) -> bool:
         values = {
             "instance": name, "holder": self._holder, "leased": leased, "lease": LEASE_SECONDS
         }  # fmt: skip

@@ -47,6 +47,16 @@ async def test_replicas_take_the_lowest_free_names(address: Address) -> None:
         assert (last.instance, total(last)) == ("replica-3", 0)
 
 
+async def test_replicas_that_start_together(address: Address) -> None:
+    """However many take names at the same moment, each has one of its own, the lowest ones."""
+    first = store(address)
+    await first.open()  # which makes the schema
+    others = [store(address) for _ in range(5)]
+    await asyncio.gather(*(one.open() for one in others))
+    assert sorted(str(one.instance) for one in others) == [f"replica-{n}" for n in range(1, 6)]
+    await asyncio.gather(*(one.close() for one in (first, *others)))
+
+
 async def test_given_names_are_not_leased(address: Address, server: Server) -> None:
     """A name that somebody gave is left to that process, whether it runs or not."""
     async with running(store(address, "replica-0")) as given:
