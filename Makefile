@@ -9,7 +9,7 @@ LIBRARIES = tests/libraries
 VERSIONS = 3.11 3.12 3.13 3.14 3.15
 
 .DEFAULT_GOAL = help
-.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz findings bench docs dashboards renderings screenshots lock audit image archive chart lint types imports check format clean
+.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz findings bench soak docs dashboards renderings screenshots lock audit image archive chart lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,9 @@ findings: ## run every finding about other software; needs node, npm and openssl
 
 bench: $(VENV)/developer ## ours beside its peers; needs wrk and node; takes about ten minutes
 	$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(VENV)/developer ## replicas over one PostgreSQL for an hour, measured every minute; fails on growth
+	$(BIN)/python -m tests.soak $(ARGS)
 
 docs: $(VENV)/developer ## write the tables of the READMEs that are generated from the code
 	$(BIN)/python -m tests.support.docs

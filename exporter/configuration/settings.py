@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import re
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -68,11 +67,12 @@ class Settings(BaseSettings):
     ledger_password_file: Path | None = Field(
         None, description="the password for LEDGER_URL, if it is not in the URL"
     )
-    instance: str = Field(
-        default_factory=socket.gethostname,
+    instance: str | None = Field(
+        None,
         min_length=1,
         max_length=128,
-        description="the name under which this replica counts in PostgreSQL; the host's name",
+        description="the name under which this replica counts in PostgreSQL; if unset, the lowest "
+        "free one of `replica-0`, `replica-1`, …",
     )
     ledger_sync: Literal["full", "normal", "off"] = Field(
         "full",

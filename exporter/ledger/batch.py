@@ -7,42 +7,10 @@ from collections import Counter
 import msgspec
 
 from exporter.errors import Reason, RequestError
-from exporter.ledger.keys import Key, Keyring
+from exporter.ledger.memory import Memory
 from exporter.ledger.store import Entry, Outcome
-from exporter.ledger.window import DeliveryWindow, Seen
+from exporter.ledger.window import Seen
 from exporter.results import Delivery, Series
-
-
-class Memory:
-    """What this process remembers of deliveries: the keys of the last ones."""
-
-    def __init__(self, window: DeliveryWindow, keyring: Keyring) -> None:
-        self.window = window
-        self.keyring = keyring
-
-    def add(self, delivery: Delivery) -> tuple[list[int], dict[int, list[Key]]]:
-        """Remember a delivery; return its new keys, and the earlier keys of these."""
-        keys = self.keyring.current.of(delivery)
-        earlier = self.keyring.earlier(delivery)
-        if not earlier:
-            return self.window.add(keys), {}
-        look_up = self.window.look_up
-        others = {
-            key: list(same)
-            for key, *same in zip(keys, *earlier, strict=True)
-            if all(look_up(one.key) is Seen.NEW for one in same)
-        }
-        fresh = self.window.add(others)
-        return fresh, {key: others[key] for key in fresh}
-
-    def add_request(self, delivery: Delivery) -> tuple[Key, list[Key], Seen]:
-        """Remember a delivery that may conflict; return its key, the earlier ones, and if known."""
-        key = self.keyring.current.of_request(delivery)
-        earlier = [one for [one] in self.keyring.earlier(delivery)]
-        for one in earlier:
-            if (seen := self.window.look_up(*one)) is not Seen.NEW:
-                return key, [], seen
-        return key, earlier, self.window.add_request(*key)
 
 
 class Request(msgspec.Struct, frozen=True):

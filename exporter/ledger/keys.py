@@ -24,6 +24,7 @@ SECRET_BYTES = 32
 _CACHED_SCOPES = 4096
 """Derived hash keys that are kept; a scope is a channel and a code of a credential."""
 
+_NONE: list[list["Key"]] = []
 _CONTENT = b"content"
 _OLD_KEY = b"old key"
 
@@ -108,6 +109,8 @@ class Keyring:
 
     def earlier(self, delivery: Delivery) -> list[list[Key]]:
         """Return for each kind of earlier keys those of a delivery, in the order of identities."""
+        if not self._earlier:
+            return _NONE
         return [_keys(kind, made, delivery) for kind, made in self._earlier.items()]
 
 

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -17,7 +17,7 @@ import msgspec
 from exporter.errors import ConfigurationError
 from exporter.ledger.keys import EarlierKeys, Keyring, hide_old_keys, new_secret
 from exporter.ledger.sql import read_sql
-from exporter.ledger.store import Commit, Outcome, Stored, StoreError
+from exporter.ledger.store import Commit, Outcome, Stored, StoredKeys, StoreError, Upkeep
 from exporter.results import Series
 
 APPLICATION_ID = 0x50524558  # "PREX"
@@ -28,6 +28,8 @@ OLDEST_VERSION = 2
 Sync = Literal["full", "normal", "off"]
 
 _LOCK_WAIT = 2.0  # seconds; a short backup of the file goes unnoticed
+_KEYS_AT_ONCE = 1 << 18
+"""Keys that are read at once at a start: two megabytes, and some milliseconds."""
 _MERGE_SECONDS = 1.0
 """Keys of commits within so many seconds are read together: a quiet day is a million commits."""
 
@@ -40,6 +42,8 @@ class SqliteStore:
 
     shared = False
     heartbeat: float | None = None
+    instance: str | None = None
+    upkeep: Upkeep | None = None
 
     def __init__(self, path: Path, sync: Sync = "full") -> None:
         self.name = str(path)
@@ -54,6 +58,10 @@ class SqliteStore:
         stored = await self._run(self._file.open)
         self.opened = True
         return stored
+
+    async def read_keys(self, after: int) -> list[StoredKeys]:
+        """Read some hundred thousand keys at once."""
+        return await self._run(self._file.read_keys, after)
 
     async def commit(self, commit: Commit) -> Outcome:
         """Write counts and keys in one transaction; no other process counts into the file."""
@@ -120,6 +128,27 @@ class LedgerFile:
             if _is_damage(error):
                 raise self._refusal(f"it is corrupt or not a database ({error})") from error
             raise
+
+    def read_keys(self, after: int) -> list[StoredKeys]:
+        """Read the keys of the commits after a number, up to some hundred thousand keys."""
+        if not self._database:
+            raise sqlite3.OperationalError("the ledger is not open")
+        read: list[StoredKeys] = []
+        total, until = 0, 0.0
+        query = "SELECT number, at, keys FROM deliveries WHERE number > ? ORDER BY number"
+        with closing(self._database.execute(query, (after,))) as rows:
+            for number, at, blob in rows:
+                if read and at < until:
+                    first, _, _, keys = read[-1]
+                    keys.frombytes(blob)
+                    read[-1] = StoredKeys(first, number, at, keys)
+                elif total >= _KEYS_AT_ONCE:
+                    break
+                else:
+                    read.append(StoredKeys(number, number, at, array("Q", blob)))
+                    until = at + _MERGE_SECONDS
+                total += len(blob) // 8
+        return read
 
     def commit(self, commit: Commit) -> None:
         """Write counts and keys together; on sqlite3.Error or OSError nothing was written."""
@@ -201,6 +230,14 @@ class LedgerFile:
         return status.st_dev, status.st_ino
 
 
+def read_all_keys(file: LedgerFile) -> Iterator[StoredKeys]:
+    """Read the keys of an open file, oldest first."""
+    after = 0
+    while read := file.read_keys(after):
+        yield from read
+        after = read[-1].last
+
+
 def _run_script(database: sqlite3.Connection, name: str) -> None:
     """Run a script that makes or upgrades the schema, all of it or nothing."""
     database.create_function("new_secret", 0, new_secret)
@@ -216,18 +253,12 @@ def _run_script(database: sqlite3.Connection, name: str) -> None:
 def _read(database: sqlite3.Connection) -> Stored:
     with closing(database.execute("SELECT * FROM counts")) as rows:
         counts = [(Series(*row[:4]), row[4], row[5]) for row in rows]
-    keys: list[tuple[int, float, array[int]]] = []
-    number, until = 0, 0.0
-    with closing(database.execute("SELECT number, at, keys FROM deliveries ORDER BY 1")) as rows:
-        for number, at, blob in rows:
-            if keys and at < until:
-                first, _, together = keys[-1]
-                together.frombytes(blob)
-                keys[-1] = (first, at, together)
-            else:
-                keys.append((number, at, array("Q", blob)))
-                until = at + _MERGE_SECONDS
-    return Stored(number, counts, keys, _read_keyring(database))
+    [(number,)] = database.execute("SELECT max(number) FROM deliveries")
+    # Keys that are cut off would be met in the middle of reading them.
+    [(broken,)] = database.execute("SELECT count(*) FROM deliveries WHERE length(keys) % 8")
+    if broken:
+        raise ValueError("its keys are not whole")
+    return Stored(number or 0, counts, _read_keyring(database))
 
 
 def _read_keyring(database: sqlite3.Connection) -> Keyring:

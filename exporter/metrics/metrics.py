@@ -1,6 +1,6 @@
 """The names of all metrics, and the metrics of requests, of the ledger and of the process."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -9,11 +9,14 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from exporter.errors import SUCCEEDED, UNROUTED, ItemReason, Reason
+from exporter.ledger.store import Upkeep
 
 RESULTS = "push_results_total"
 CODE_INFO = "push_code_info"
@@ -29,6 +32,8 @@ COMMIT_SECONDS = "push_ledger_commit_duration_seconds"
 COMMIT_ERRORS = "push_ledger_commit_errors_total"
 PENDING = "push_ledger_pending_results"
 DEDUPE_REACH = "push_ledger_dedupe_reach_seconds"
+OLDEST_TRANSACTION = "push_ledger_oldest_transaction_seconds"
+EXPIRY_SECONDS = "push_ledger_expiry_seconds_total"
 RECORDS = "push_exporter_records_total"
 BUILD_INFO = "push_exporter_build_info"
 RELOAD_SUCCESSFUL = "push_exporter_config_last_reload_successful"
@@ -177,6 +182,26 @@ class LedgerMetrics:
             DEDUPE_REACH,
             "Effective length of the deduplication window in seconds.",
             registry=registry,
+        )
+
+
+class DatabaseCollector(Collector):
+    """Shows what is known of the database of a ledger in PostgreSQL."""
+
+    def __init__(self, upkeep: Upkeep) -> None:
+        self._upkeep = upkeep
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield both families."""
+        yield GaugeMetricFamily(
+            OLDEST_TRANSACTION,
+            "Age of the oldest transaction, standby or slot for which deleted rows are kept.",
+            value=self._upkeep.oldest_transaction_seconds,
+        )
+        yield CounterMetricFamily(
+            EXPIRY_SECONDS.removesuffix("_total"),
+            "Seconds spent on deleting expired deduplication keys from PostgreSQL.",
+            value=self._upkeep.expiry_seconds,
         )
 
 

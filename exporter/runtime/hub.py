@@ -10,7 +10,7 @@ from exporter.errors import UNROUTED, Reason
 from exporter.ledger.ledger import Count, Ledger
 from exporter.ledger.stores import make_store
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.metrics import Metrics
+from exporter.metrics.metrics import DatabaseCollector, Metrics
 from exporter.metrics.results import ResultsCollector
 from exporter.records.folder import Folder
 from exporter.records.record import Record
@@ -42,6 +42,8 @@ class Hub:
             on_commit=self.metrics.ledger.commit_seconds.observe,
             on_error=self.metrics.ledger.commit_errors.inc,
         )
+        if self.ledger.upkeep:
+            self.metrics.registry.register(DatabaseCollector(self.ledger.upkeep))
         self._results = ResultsCollector(self.counts, lambda: current.snapshot.classifier)
         self._records = (
             Folder(settings.record, settings.record_max_bytes) if settings.record else None

@@ -117,7 +117,7 @@ def test_fold(address: Address, server: Server, capsys: pytest.CaptureFixture[st
     }
     assert totals(server) == {("departed", "2"): 3, ("departed", "2009"): 3}
     assert main(["ledger", "fold", "--unseen-hours", "1"]) == 0
-    assert "no departed instance" in capsys.readouterr().out
+    assert "No departed instance" in capsys.readouterr().out
     assert count(address, "a", delivery(1, 2, 3, 4)) == 1
     assert totals(server)["a", "2"] == 1
 
@@ -139,7 +139,7 @@ def test_running_instance_is_not_folded(
     asyncio.run(run())
     told = capsys.readouterr()
     assert told.out == "Folded into departed: b.\n"
-    assert "since they are running: a." in told.err
+    assert "because they are running: a." in told.err
     assert "--into a: it is running" in told.err
     assert totals(server) == {("a", "2"): 1, ("departed", "2"): 1}
 
@@ -255,7 +255,7 @@ def test_init_grants_least_rights(
     server.execute("CREATE ROLE \"gu'est\" LOGIN PASSWORD 'guest'", "postgres")
     for _ in range(2):
         assert main(["ledger", "init", "--grant-to", "gu'est"]) == 0
-    assert capsys.readouterr().out.endswith("The schema is there, and gu'est may use it.\n")
+    assert capsys.readouterr().out.endswith("The schema is ready, and gu'est may use it.\n")
     password = tmp_path / "guest"
     password.write_text("guest")
     guest = parse_address(server.url("gu'est".replace("'", "%27"), "fresh"), password)
@@ -346,7 +346,7 @@ def test_fold_asks_which(address: Address, capsys: pytest.CaptureFixture[str]) -
     assert main(["ledger", "fold", "a", "z"]) == 2
     told = capsys.readouterr().err.splitlines()
     assert "--unseen-hours" in told[0]
-    assert "there is no instance z" in told[1]
+    assert "unknown instance: z" in told[1]
 
 
 @pytest.mark.parametrize(

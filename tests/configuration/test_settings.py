@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ DEFAULTS: dict[str, object] = {
     "LEDGER_PATH": Path("data/ledger.sqlite3"),
     "LEDGER_URL": None,
     "LEDGER_PASSWORD_FILE": None,
-    "INSTANCE": socket.gethostname(),
+    "INSTANCE": None,
     "LEDGER_SYNC": "full",
     "DEDUPE_WINDOW_SECONDS": 86400,
     "DEDUPE_MAX_KEYS": 1048576,

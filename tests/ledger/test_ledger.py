@@ -19,6 +19,7 @@ from exporter.ledger import ledger
 from exporter.ledger import sqlite as ledger_file
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.sqlite import SqliteStore
+from exporter.ledger.store import StoreError
 from exporter.results import Delivery, Identity, Series
 from tests.support.deliveries import ACKED, BAD_TOKEN, SCOPE
 from tests.support.deliveries import delivery as made
@@ -34,6 +35,7 @@ def path(tmp_path: Path) -> Path:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for a recovery more often than in production, and wait less for a lock."""
     monkeypatch.setattr(ledger, "_PROBE_EVERY", 0.02)
+    monkeypatch.setattr(ledger, "_START_SECONDS", 60)
     monkeypatch.setattr(ledger_file, "_LOCK_WAIT", 0.05)
 
 
@@ -232,10 +234,10 @@ async def test_conflict_ends_with_the_window(path: Path, restart: bool) -> None:
         await one.record([Delivery({ACKED: 1}, 1, SCOPE, list(range(100, 107)))])
         if not restart:
             assert await one.record(whole(8)) == 2
-    async with started(path, max_keys=8, dedupe_seconds=0.05) as one:
+    async with started(path, max_keys=8, dedupe_seconds=1) as one:
         if restart:
             assert await one.record(whole(8)) == 2
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(1.2)
         assert await one.record(whole(9)) == 2
         assert await refusal(one, whole(8)) == "conflict"
     assert on_disk(path) == {ACKED: 13}
@@ -265,6 +267,16 @@ async def test_window_of_zero_never_dedupes(path: Path) -> None:
         assert await one.record([delivery(1)]) == 1
         assert in_memory(one) == on_disk(path) == {ACKED: 3}
         assert stored_commits(path) == 0
+
+
+async def test_failed_commit_without_deduplication(path: Path) -> None:
+    """What could not be written counts nothing, where no key is remembered, too."""
+    async with started(path, dedupe_seconds=0) as one:
+        with locked(path):
+            assert await refusal(one, [delivery(1)]) == "ledger_unavailable"
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(1)]) == 1
+        assert in_memory(one) == on_disk(path) == {ACKED: 1}
 
 
 async def test_concurrent_requests_share_commits(path: Path) -> None:
@@ -438,6 +450,63 @@ async def test_second_exporter_takes_over(path: Path) -> None:
     finally:
         await second.close()
     assert on_disk(path) == {ACKED: 2}
+
+
+async def test_large_window_is_read_while_the_exporter_runs(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start does not wait for the keys: until they are read nothing is accepted, and why."""
+    async with started(path) as one:
+        await one.record([made(*range(10, 1000))])
+    monkeypatch.setattr(ledger, "_START_SECONDS", 0)
+    async with started(path) as one:
+        assert in_memory(one) == {ACKED: 990}
+        assert "are being read" in str(one.problem)
+        assert await refusal(one, [delivery(10)]) == "ledger_unavailable"
+        await until(lambda: one.problem is None)
+        assert await one.record([made(*range(9, 1001))]) == 2
+
+
+async def test_keys_that_cannot_be_read_are_read_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure in the middle of reading is a problem until all of the keys are read."""
+    monkeypatch.setattr(ledger_file, "_KEYS_AT_ONCE", 1)
+    monkeypatch.setattr(ledger_file, "_MERGE_SECONDS", 0)
+    async with started(path) as one:
+        for number in range(10, 20):
+            await one.record([delivery(number)])
+    store = SqliteStore(path)
+    reads = 0
+
+    async def read_keys(after: int, read: Any = store.read_keys) -> Any:
+        nonlocal reads
+        reads += 1
+        if reads == 5:
+            raise StoreError("disk I/O error")
+        return await read(after)
+
+    monkeypatch.setattr(store, "read_keys", read_keys)
+    one = Ledger(store)
+    await one.start()
+    try:
+        await until(lambda: one.problem is None)
+        assert reads == 5 + 11
+        assert await one.record([made(*range(9, 21))]) == 2
+    finally:
+        await one.close()
+
+
+async def test_close_while_keys_are_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exporter that is stopped early leaves the ledger as it was."""
+    async with started(path) as one:
+        await one.record([made(*range(10, 1000))])
+    monkeypatch.setattr(ledger, "_START_SECONDS", 0)
+    async with started(path):
+        pass
+    async with started(path) as one:
+        await until(lambda: one.problem is None)
+        assert await one.record([made(*range(9, 1001))]) == 2
 
 
 async def test_start_refuses_what_is_no_ledger(path: Path) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import ConfigurationError
-from exporter.ledger.sqlite import VERSION, LedgerFile, Sync
+from exporter.ledger import sqlite as ledger_file
+from exporter.ledger.sqlite import VERSION, LedgerFile, Sync, read_all_keys
 from exporter.ledger.store import Commit, Stored
 from exporter.results import Series
 
@@ -38,6 +39,12 @@ def stored(path: Path) -> Stored:
     """Read a ledger that nobody holds."""
     with opened(path) as (_, held):
         return held
+
+
+def stored_keys(path: Path) -> list[tuple[int, float, "array[int]"]]:
+    """Read number, time and keys of the commits of a ledger that nobody holds."""
+    with opened(path) as (file, _):
+        return [(one.first, one.at, one.keys) for one in read_all_keys(file)]
 
 
 def totals(path: Path) -> dict[Series, int]:
@@ -67,7 +74,7 @@ def make_ledger(path: Path, commits: int = 40) -> None:
 
 def test_new_ledger_is_empty_and_makes_its_folder(path: Path) -> None:
     """A path in a folder that does not exist gives an empty ledger."""
-    assert stored(path)[:3] == (0, [], [])
+    assert stored(path)[:2] == (0, [])
     assert path.is_file()
 
 
@@ -105,7 +112,7 @@ def test_keys_are_stored_by_commit(path: Path) -> None:
         file.commit(commit(8, at=80.0))
         file.commit(commit(9, keys=[5], at=90.0))
     keys = [(7, 70.0, array("Q", [0, 2**64 - 1])), (9, 90.0, array("Q", [5]))]
-    assert stored(path).keys == keys
+    assert stored_keys(path) == keys
 
 
 def test_keys_of_a_second_are_read_together(path: Path) -> None:
@@ -115,11 +122,23 @@ def test_keys_of_a_second_are_read_together(path: Path) -> None:
             file.commit(commit(number, keys=[number], at=at))
     held = stored(path)
     assert held.number == 5
-    assert held.keys == [
+    assert stored_keys(path) == [
         (1, 10.9, array("Q", [1, 2])),
         (3, 11.9, array("Q", [3, 4])),
         (5, 30.0, array("Q", [5])),
     ]
+
+
+def test_keys_are_read_in_parts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are read at once, all keys are read once and in order."""
+    monkeypatch.setattr(ledger_file, "_KEYS_AT_ONCE", 7)
+    with opened(path) as (file, _):
+        for number in range(1, 40):
+            keys = range(number * 10, number * 10 + number % 5)
+            file.commit(commit(number, keys=keys, at=number * 0.4))
+        assert sum(len(one.keys) for one in file.read_keys(0)) < 20
+    read = [key for _, _, keys in stored_keys(path) for key in keys]
+    assert read == [number * 10 + n for number in range(1, 40) for n in range(number % 5)]
 
 
 @pytest.mark.parametrize("reopen", [False, True])
@@ -133,8 +152,19 @@ def test_keys_are_trimmed_by_oldest(path: Path, reopen: bool) -> None:
     if reopen:
         with opened(path) as (file, _):
             file.commit(commit(4, oldest=3))
-    assert [number for number, _, _ in stored(path).keys] == [3]
+    assert [number for number, _, _ in stored_keys(path)] == [3]
     assert totals(path) == {ACKED: 4}
+
+
+def test_lock_file_follows_no_link(path: Path, tmp_path: Path) -> None:
+    """A link in place of the lock file is refused, and what it points at is left as it was."""
+    precious = tmp_path / "precious"
+    precious.write_text("do not touch")
+    path.parent.mkdir()
+    path.with_name(path.name + ".lock").symlink_to(precious)
+    with pytest.raises(OSError, match="symbolic links"), opened(path):
+        pass
+    assert precious.read_text() == "do not touch"
 
 
 @pytest.mark.parametrize(("sync", "level"), [("full", 2), ("normal", 1), ("off", 0)])
@@ -171,6 +201,8 @@ def test_second_handle_is_refused(path: Path) -> None:
             second.open()
         with pytest.raises(sqlite3.OperationalError):
             second.commit(commit())
+        with pytest.raises(sqlite3.OperationalError):
+            second.read_keys(0)
         file.commit(commit(2))
     assert totals(path) == {ACKED: 2}
 
@@ -207,7 +239,8 @@ def test_second_process_is_refused(path: Path) -> None:
 def test_commit_survives_a_kill(path: Path) -> None:
     """What was committed before a `kill -9` is there, keys and all, and the lock is gone."""
     assert run_other_process(path) == -9
-    assert stored(path)[:3] == (1, [(ACKED, 3, 5.0)], [(1, 5.0, array("Q", [9]))])
+    assert stored(path)[:2] == (1, [(ACKED, 3, 5.0)])
+    assert stored_keys(path) == [(1, 5.0, array("Q", [9]))]
 
 
 def _foreign_database(path: Path) -> None:
@@ -285,7 +318,7 @@ def test_file_that_is_no_sound_ledger_is_refused(path: Path, make: Callable[[Pat
         assert "move this one away" in str(refused.value)
         assert path.read_bytes() == before
     path.unlink()
-    assert stored(path)[:3] == (0, [], [])
+    assert stored(path)[:2] == (0, [])
 
 
 def test_newer_version_is_named(path: Path) -> None:
@@ -371,7 +404,7 @@ def test_locked_database_takes_nothing_until_it_is_free(path: Path) -> None:
         file.commit(commit(2, {ACKED: 100}, [3], at=2000.5))
     held = stored(path)
     assert held.counts == [(ACKED, 101, 2000.5)]
-    assert held.keys == [(1, 1000.5, array("Q", [1])), (2, 2000.5, array("Q", [3]))]
+    assert stored_keys(path) == [(1, 1000.5, array("Q", [1])), (2, 2000.5, array("Q", [3]))]
 
 
 def test_commit_that_fails_half_way_leaves_nothing(path: Path) -> None:
@@ -400,4 +433,4 @@ def test_folder_in_place_of_the_file(path: Path) -> None:
     with pytest.raises(ConfigurationError, match="it is a folder"), opened(path):
         pass
     path.rmdir()
-    assert stored(path)[:3] == (0, [], [])
+    assert stored(path)[:2] == (0, [])

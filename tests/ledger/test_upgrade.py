@@ -16,9 +16,10 @@ from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger.address import Address, parse_address
 from exporter.ledger.administration import Administration
 from exporter.ledger.ledger import Ledger
+from exporter.ledger.maintenance import Maintenance
 from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.sqlite import SqliteStore
-from exporter.ledger.store import Store
+from exporter.ledger.store import Store, StoreError
 from exporter.results import Delivery, Identity
 from tests.ledger.conftest import running
 from tests.support.deliveries import ACKED, delivery
@@ -228,12 +229,56 @@ async def test_exporter_of_before_is_refused(
     server.execute(statement, "fresh")
     store = PostgresStore(address, "b", dedupe_seconds=WINDOW)
     await store.open()
-    with pytest.raises(psycopg.errors.InvalidColumnReference):
+    with pytest.raises(psycopg.errors.ProgrammingError):
         server.execute(statement, "fresh")
     assert server.execute("SELECT version FROM push_result_exporter.schema_version", "fresh") == [
         (2,)
     ]
     await store.close()
+
+
+def test_file_with_broken_keys_is_refused(tmp_path: Path) -> None:
+    """A file that cannot be upgraded is left as it was."""
+    path = tmp_path / "ledger.sqlite3"
+    make_old_file(path, 5.0)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE deliveries SET keys = x'010203'")
+        database.commit()
+    before = path.read_bytes()
+
+    async def run() -> None:
+        store = SqliteStore(path)
+        with pytest.raises(ConfigurationError, match="corrupt"):
+            await store.open()
+        await store.close()
+
+    asyncio.run(run())
+    assert path.read_bytes() == before
+
+
+async def test_old_keys_are_emptied(address: Address, server: Server) -> None:
+    """A window after the upgrade the keys of before it are gone."""
+    make_old_schema(server, 5)
+    async with running(PostgresStore(address, "a", dedupe_seconds=WINDOW)):
+        rounds = Maintenance(address, WINDOW)
+        count = "SELECT count(*) FROM push_result_exporter.old_keys"
+        await rounds.run()
+        assert server.execute(count, "fresh") == [(7,)]
+        server.execute(
+            f"UPDATE push_result_exporter.secrets SET since = since - interval '{WINDOW + 1} s'",
+            "fresh",
+        )
+        await rounds.run()
+        assert server.execute(count, "fresh") == [(0,)]
+
+
+async def test_commands_ask_for_the_upgrade(address: Address, server: Server) -> None:
+    """What reads or writes an old schema names the command that upgrades it."""
+    make_old_schema(server, 5)
+    administration = Administration(address)
+    with pytest.raises(StoreError, match="has version 1: run `push-result-exporter ledger init`"):
+        await administration.connect()
+    await administration.close()
 
 
 def test_older_file_is_refused(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from exporter.classification.tables import load_tables
 from exporter.commands.main import _parser
 from exporter.configuration.settings import Settings, load_settings
 from exporter.errors import ItemReason, Reason
+from exporter.ledger.store import Upkeep
+from exporter.metrics.metrics import DatabaseCollector
 from exporter.server.logs import configure_logs
 from exporter.webhooks.limits import Limits
 from tests.support.chart_values import chart_values
@@ -185,7 +187,8 @@ async def _scraped() -> list[Metric]:
         configure_logs("error", "console")
         async with started(settings) as exporter:
             await exporter.post("/webhooks/results", b'{"channel": "apns", "code": 2009}')
-            return list(exporter.hub.exposition.registry.collect())
+            database = DatabaseCollector(Upkeep())  # of a ledger in PostgreSQL
+            return [*exporter.hub.exposition.registry.collect(), *database.collect()]
 
 
 def _sample_name(metric: Metric) -> str:
