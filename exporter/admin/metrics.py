@@ -1,4 +1,8 @@
-"""`GET /metrics`: OpenMetrics or text, gzip, and only the families of `name[]` if given."""
+"""`GET /metrics`: OpenMetrics or text, gzip.
+
+With `name[]` only the families of these names; with `label=instance` every sample has the name
+under which a replica counts as a label, so that series outlive a Pod.
+"""
 
 import zlib
 
@@ -15,7 +19,9 @@ async def metrics(request: web.Request) -> web.Response:
     accept = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
     exposition = request.app[VIEW].hub.exposition
     names = request.query.getall("name[]", ())
-    text, content_type = exposition.render(accept, names)
+    labels = request.query.getall("label", ())
+    instance = request.app[VIEW].hub.ledger.instance if "instance" in labels else None
+    text, content_type = exposition.render(accept, names, instance=instance)
     if not names:
         request.app[VIEW].service.scrapes.note()
     headers = {hdrs.CONTENT_TYPE: content_type}

@@ -5,6 +5,7 @@ are written, which takes an eighth of the time. The text is the same to the byte
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, cast
 
 from prometheus_client import CollectorRegistry, Metric
@@ -19,7 +20,8 @@ _OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 _TEXT = "text/plain; version=1.0.0"
 _CLASSIC_TEXT = "text/plain; version=0.0.4"
 _END = "# EOF\n"
-_ZERO = " 0.0"
+_MAX_TEXTS = 8
+"""Formats that are kept: a replica seldom changes its name."""
 
 Exemplars = Mapping[Labels, Exemplar]
 Encoder = Callable[[Collector], bytes]
@@ -43,29 +45,44 @@ class Exposition:
         self.registry.register(results)
         self._others = others
         self._results = results
-        self._families: dict[str, list[_FamilyText]] = {}
-        """By content type."""
+        self._families: dict[tuple[str, str | None], list[_FamilyText]] = {}
+        """By content type and instance."""
 
-    def render(self, accept: str, names: Sequence[str] = ()) -> Rendered:
-        """Render in the format that an Accept header asks for; `names` are those of `name[]`."""
+    def render(
+        self, accept: str, names: Sequence[str] = (), *, instance: str | None = None
+    ) -> Rendered:
+        """Render in the format that an Accept header asks for.
+
+        `names` are those of `name[]`; `instance` is a label for all samples.
+        """
         encode, content_type = choose_encoder(_supported(accept))
+        if instance is not None:
+            encode = partial(_encode_labelled, encode, instance)
         if names:
             return Rendered(encode(self.registry.restricted_registry(names)), content_type)
         others = encode(self._others).decode()
         end = _END if others.endswith(_END) else ""
-        results = self._results_text(encode, content_type, with_exemplars=bool(end))
+        families = self._families_of(content_type, instance, encode)
+        results = self._results_text(families, with_exemplars=bool(end))
         return Rendered("".join([others.removesuffix(_END), *results, end]).encode(), content_type)
 
+    def _families_of(
+        self, content_type: str, instance: str | None, encode: Encoder
+    ) -> "list[_FamilyText]":
+        key = content_type, instance
+        if key not in self._families:
+            if len(self._families) >= _MAX_TEXTS:
+                self._families.clear()
+            self._families[key] = [_FamilyText(encode, one) for one in FAMILIES]
+        return self._families[key]
+
     def _results_text(
-        self, encode: Encoder, content_type: str, *, with_exemplars: bool
+        self, families: "list[_FamilyText]", *, with_exemplars: bool
     ) -> Iterator[str]:
         samples = self._results.samples()
         if samples is None:
             return
         exemplars = self._results.exemplars() if with_exemplars else {}
-        families = self._families.get(content_type)
-        if families is None:
-            families = self._families[content_type] = [_FamilyText(encode, one) for one in FAMILIES]
         for family, values in zip(families, samples, strict=True):
             yield from family.render(values, exemplars)
 
@@ -135,8 +152,9 @@ class _FamilyText:
             places: list[Labels] = [(str(number),) for number in range(len(new))]
             shown = {place: exemplars[labels] for place, labels in zip(places, new, strict=True)}
             lines = self._written(_EXEMPLARS.metric(dict.fromkeys(places, 0.0), shown)).split("\n")
-            for labels, line in zip(new, lines[2:], strict=False):  # after HELP and TYPE
-                self._ends[labels] = line.partition(_ZERO)[2]
+            bare = self._written(_EXEMPLARS.metric(dict.fromkeys(places, 0.0))).split("\n")
+            for labels, line, start in zip(new, lines[2:], bare[2:], strict=False):  # HELP, TYPE
+                self._ends[labels] = line.removeprefix(start)
         self._exemplars = exemplars
         return set(new)
 
@@ -146,6 +164,27 @@ class _FamilyText:
 
 def _written_number(value: float) -> str:
     return cast("str", floatToGoString(value))  # type: ignore[no-untyped-call]
+
+
+def _encode_labelled(encode: Encoder, instance: str, registry: Collector) -> bytes:
+    return encode(_Labelled(registry, instance))
+
+
+class _Labelled(Collector):
+    """Collects what a registry does, with a label `instance`."""
+
+    def __init__(self, registry: Collector, instance: str) -> None:
+        self._registry = registry
+        self._labels = {"instance": instance}
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield copies of the families."""
+        for metric in self._registry.collect():
+            labelled = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+            labelled.samples = [
+                sample._replace(labels=sample.labels | self._labels) for sample in metric.samples
+            ]
+            yield labelled
 
 
 _EXEMPLARS = Family("exemplars_total", "counter", "", ("place",))

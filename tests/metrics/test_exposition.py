@@ -1,12 +1,15 @@
 """The text of a scrape is what prometheus-client writes, to the byte."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import OTHER, load_tables
@@ -98,15 +101,42 @@ class Exporter:
 
     def check(self) -> None:
         """Compare each format, and a selection by name, with prometheus-client's text."""
-        for accept in FORMATS:
+        for accept, instance in product(FORMATS, (None, 'replica-0 # {msg_id=" 0.0')):
             encode, content_type = choose_encoder(accept)
-            rendered = self.exposition.render(accept)
+            rendered = self.exposition.render(accept, instance=instance)
             assert rendered.content_type == content_type
-            assert lasting(rendered.text) == lasting(encode(self.exposition.registry))
+            text = encode(labelled(self.exposition.registry, instance))
+            assert lasting(rendered.text) == lasting(text)
         selected = self.exposition.registry.restricted_registry(NAMES)
         assert self.exposition.render(OPENMETRICS, NAMES).text == choose_encoder(OPENMETRICS)[0](
             selected
         )
+
+
+def labelled(registry: Collector, instance: str | None) -> Collector:
+    """Give every sample a label, as a registry of prometheus-client."""
+    if instance is None:
+        return registry
+    other = CollectorRegistry()
+    other.register(Labelled(registry, instance))
+    return other
+
+
+class Labelled(Collector):
+    """Collects with one label more."""
+
+    def __init__(self, registry: Collector, instance: str) -> None:
+        self._registry, self._instance = registry, instance
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families."""
+        for metric in self._registry.collect():
+            more = Metric(metric.name, metric.documentation, metric.type)
+            for name, labels, value, _, exemplar, *_ in metric.samples:
+                more.add_sample(
+                    name, {**labels, "instance": self._instance}, value, exemplar=exemplar
+                )
+            yield more
 
 
 def lasting(text: bytes) -> list[bytes]:
