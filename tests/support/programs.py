@@ -172,8 +172,14 @@ def exporter_process(
 ) -> Iterator[ExporterProcess]:
     """Run `push-result-exporter serve` with settings from the environment, until ready."""
     with exporter_starting(folder, launch, **settings) as exporter:
-        wait_for(lambda: serves(exporter, "ready", launch), "the exporter is ready")
+        wait_for(lambda: scrapes_and_serves(exporter, launch), "the exporter is ready")
         yield exporter
+
+
+def scrapes_and_serves(exporter: ExporterProcess, launch: Launch) -> bool:
+    """Scrape, which a replica over PostgreSQL waits for, and ask whether it is ready."""
+    answers(f"{exporter.admin}/metrics", launch.headers, launch.trust)
+    return serves(exporter, "ready", launch)
 
 
 def serves(exporter: ExporterProcess, what: str, launch: Launch = PLAIN) -> bool:
