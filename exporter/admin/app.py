@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from exporter.admin import operation
+from exporter.admin import management
 from exporter.admin.basic_auth import basic_auth_middleware
 from exporter.admin.codes import codes_json, codes_page
 from exporter.admin.cross_origin import cross_origin_middleware
@@ -14,7 +14,7 @@ from exporter.admin.metrics import make_metrics_handler
 from exporter.admin.rendering import Pages, add_headers
 from exporter.admin.runbook_texts import load_runbooks
 from exporter.admin.runbooks import runbook_page, runbooks_page
-from exporter.admin.status import status_json, status_page
+from exporter.admin.status.status import status_json, status_page
 from exporter.admin.view import View
 from exporter.runtime.current import Current
 from exporter.runtime.hub import Hub
@@ -38,9 +38,9 @@ def make_admin_app(current: Current, hub: Hub, service: Service) -> web.Applicat
             web.get(same_path("/runbooks/{alert}"), runbook_page),
             web.get(same_path("/assets/{name}"), pages.asset),
             web.get(same_path("/metrics"), make_metrics_handler(view.hub.metrics.registry)),
-            web.get(same_path("/-/healthy"), operation.healthy),
-            web.get(same_path("/-/ready"), operation.ready),
-            web.post(same_path("/-/reload"), operation.reload),
+            web.get(same_path("/-/healthy"), management.healthy),
+            web.get(same_path("/-/ready"), management.ready),
+            web.post(same_path("/-/reload"), management.reload),
             web.get(same_path("/api/v1/status"), status_json),
             web.get(same_path("/api/v1/codes"), codes_json),
         ]

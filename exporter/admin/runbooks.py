@@ -6,11 +6,11 @@ from operator import attrgetter
 import msgspec
 from aiohttp import web
 
-from exporter.admin.findings import WINDOW, Finding, health_of, watches_requests
+from exporter.admin.findings.health import WINDOW, Finding, health_of, watches_requests
 from exporter.admin.history import MINUTE
 from exporter.admin.keys import PAGES, RUNBOOKS, VIEW
 from exporter.admin.rendering import root_of
-from exporter.admin.status_codes import guidance
+from exporter.admin.status.codes import guidance
 from exporter.admin.view import View
 from exporter.classification.alerts import ACCEPTED, AlertName, alerts_for
 from exporter.classification.classifier import Classifier

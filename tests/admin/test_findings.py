@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.admin.findings import Health, health_of
+from exporter.admin.findings.health import Health, health_of
 from exporter.admin.history import MINUTE, History, LastHour
 from exporter.admin.runbooks import live_values
 from exporter.admin.view import View

@@ -7,12 +7,12 @@ import msgspec
 from aiohttp import web
 
 from exporter import VERSION
-from exporter.admin.findings import Health, health_of
+from exporter.admin.findings.health import Health, health_of
 from exporter.admin.history import MINUTE, MINUTES
 from exporter.admin.keys import PAGES, VIEW
 from exporter.admin.rendering import json_response
-from exporter.admin.status_channels import ChannelStatus, channels_of
-from exporter.admin.status_codes import (
+from exporter.admin.status.channels import ChannelStatus, channels_of
+from exporter.admin.status.codes import (
     CodeStatus,
     OtherCodeStatus,
     UnknownCodeStatus,
@@ -24,8 +24,8 @@ from exporter.admin.status_codes import (
     unknown_hints,
     worst_of_hour,
 )
-from exporter.admin.status_delivery import DeliveryStatus, deliveries_of
-from exporter.admin.status_gateways import (
+from exporter.admin.status.delivery import DeliveryStatus, deliveries_of
+from exporter.admin.status.gateways import (
     GatewayStatus,
     Refused,
     RequestsHour,
