@@ -41,17 +41,21 @@ class UnknownCode(msgspec.Struct):
     """Whether the code was used since the start."""
     raw_message: str | None = None
     """The beginning of the last message, not redacted."""
+    redacted: str | None = None
+    """The same, redacted when it was first read."""
 
     @property
     def message(self) -> str | None:
         """The last message, redacted."""
-        return _shown(self.raw_message, _MAX_MESSAGE) if self.raw_message else None
+        if self.raw_message and self.redacted is None:
+            self.redacted = _shown(self.raw_message, _MAX_MESSAGE)
+        return self.redacted
 
     def use(self, message: str | None) -> None:
         """Note another result, and its message if it has one."""
         self.last_used, self.seen = time.time(), True
         if message and not message.isspace():
-            self.raw_message = message[: 10 * _MAX_MESSAGE]
+            self.raw_message, self.redacted = message[: 10 * _MAX_MESSAGE], None
 
 
 class UnknownHint(msgspec.Struct, frozen=True):
