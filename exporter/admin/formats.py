@@ -1,14 +1,16 @@
 """How the pages write numbers and times, and draw bars: the filters of their templates."""
 
 from datetime import UTC, datetime
+from itertools import groupby
 
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"))  # seconds, unit
-_LEAST_WIDTH = 2.0  # of a part of a bar, in hundredths: what is rare stays visible
-_SPARK_HEIGHT = 20.0
+_LEAST_WIDTH = 2.0  # of a part of a bar, in hundredths: a rare severity stays visible
+_HEIGHT = 100  # of a sparkline
+_LEAST_HEIGHT = 5
 
 
 def number(value: int) -> str:
-    """Write a number so that it can be read at a glance."""
+    """Write a number with separators of thousands."""
     return f"{value:,}"
 
 
@@ -31,8 +33,13 @@ def share(part: int, total: int) -> str:
 
 
 def share_of(part: int, total: int) -> str:
-    """Write a share to stand after its number, or nothing where it would say nothing."""
+    """Write a share to stand after its number, or nothing where it would be 0 or make no sense."""
     return f" ({share(part, total)})" if 0 < part <= total else ""
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a number and its noun."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def clock(at: float) -> str:
@@ -40,13 +47,24 @@ def clock(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def time_of_day(at: float, now: float) -> str:
+    """Write a moment in UTC to the minute, with its date unless that is today's."""
+    moment, today = (datetime.fromtimestamp(one, UTC) for one in (at, now))
+    return f"{moment:{'%H:%M' if moment.date() == today.date() else '%Y-%m-%d %H:%M'}} UTC"
+
+
+def iso(at: float) -> str:
+    """Write a moment as HTML's `datetime` attribute."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def bars(values: list[int], peak: int) -> str:
-    """Draw one bar a value as an SVG path, 1 wide, the peak as high as the picture."""
-    return "".join(
-        f"M{place}.1 {_SPARK_HEIGHT:g}v-{height:.3g}h.8v{height:.3g}z"
-        for place, value in enumerate(values)
-        if (height := max(1.0, _SPARK_HEIGHT * value / peak) if value else 0)
-    )
+    """Draw one bar per value as an SVG path: 1 wide, the peak as high as the picture."""
+    steps = []
+    for value, same in groupby(values):
+        height = max(_LEAST_HEIGHT, round(_HEIGHT * value / peak)) if value else 0
+        steps.append(f"V{_HEIGHT - height}h{len(list(same))}")
+    return f"M0 {_HEIGHT}{''.join(steps)}V{_HEIGHT}z"
 
 
 def parts(severities: dict[str, int]) -> list[tuple[str, float, float]]:
@@ -73,10 +91,13 @@ def sentence(text: str) -> str:
 FILTERS = {
     "sentence": sentence,
     "number": number,
+    "plural": plural,
     "age": age,
     "share": share,
     "share_of": share_of,
     "clock": clock,
+    "time_of_day": time_of_day,
+    "iso": iso,
     "bars": bars,
     "parts": parts,
 }

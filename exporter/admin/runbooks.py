@@ -1,20 +1,24 @@
 """`GET /runbooks` and `GET /runbooks/<alert>`: what to do, beside what raises the alert now."""
 
+import asyncio
 from collections.abc import Container, Iterator
 from operator import attrgetter
 
 import msgspec
 from aiohttp import web
 
-from exporter.admin.findings.health import WINDOW, Finding, health_of, watches_requests
-from exporter.admin.history import MINUTE
-from exporter.admin.keys import PAGES, RUNBOOKS, VIEW
-from exporter.admin.rendering import root_of
+from exporter.admin.findings.finding import Finding
+from exporter.admin.findings.health import findings_of
+from exporter.admin.findings.requests import watches_request
+from exporter.admin.history import MINUTE, WINDOW
+from exporter.admin.reading import Reading
+from exporter.admin.rendering import Pages, relocated, root_of
+from exporter.admin.runbook_texts import load_runbooks
 from exporter.admin.status.codes import guidance
 from exporter.admin.view import View
 from exporter.classification.alerts import ACCEPTED, AlertName, alerts_for
 from exporter.classification.classifier import Classifier
-from exporter.errors import Reason
+from exporter.errors import UNROUTED, Reason
 from exporter.results import ClassifiedResult
 
 MAX_CODES = 20
@@ -24,7 +28,7 @@ MAX_NAME = 100
 
 
 class WatchedCode(msgspec.Struct, frozen=True):
-    """A code that raises an alert, and how many results of the window had it."""
+    """A code that raises an alert, and the number of its results in the window."""
 
     channel: str
     code: str
@@ -38,7 +42,7 @@ class WatchedCode(msgspec.Struct, frozen=True):
 
 
 class WatchedReason(msgspec.Struct, frozen=True):
-    """A reason of refused requests that raises an alert, and how many there were."""
+    """A reason of refused requests that raises an alert, and the number of these requests."""
 
     gateway: str
     reason: str
@@ -54,37 +58,32 @@ class Live(msgspec.Struct, frozen=True):
     """The first MAX_CODES."""
     more_codes: int
     reasons: list[WatchedReason]
-    seconds: float
-    """How far back it goes: WINDOW minutes, less after a restart."""
+    since: float | None
+    """Unix time of the beginning, where less than WINDOW minutes have been observed."""
 
 
-def live_values(view: View, alert: str) -> Live:
+def live_values(reading: Reading, alert: str) -> Live:
     """Collect what raises an alert now."""
-    findings = _findings(view, alert)
+    findings = [one for one in findings_of(reading) if one.alert and one.alert.name == alert]
     dead = {one.channel for one in findings if one.channel}
-    codes = sorted(_codes(view, alert, dead), key=attrgetter("results"), reverse=True)
+    codes = sorted(_codes(reading, alert, dead), key=attrgetter("results"), reverse=True)
+    observed = reading.view.history.results.seconds
     return Live(
         findings,
         codes[:MAX_CODES],
         max(0, len(codes) - MAX_CODES),
-        sorted(_reasons(view, alert), key=attrgetter("requests"), reverse=True),
-        min(view.history.results.seconds, WINDOW * MINUTE),
+        sorted(_reasons(reading, alert), key=attrgetter("requests"), reverse=True),
+        reading.now - observed if observed < WINDOW * MINUTE else None,
     )
 
 
-def _findings(view: View, alert: str) -> list[Finding]:
-    findings = health_of(view).findings
-    return [one for one in findings if one.alert and one.alert.name == alert]
-
-
-def _codes(view: View, alert: str, found: Container[str]) -> Iterator[WatchedCode]:
+def _codes(reading: Reading, alert: str, found: Container[str]) -> Iterator[WatchedCode]:
     """List what the alert counts; `found` are the channels of its findings."""
-    classifier = view.classifier
+    classifier = reading.view.classifier
     counts: dict[ClassifiedResult, int] = {}
-    for series, count in view.history.results.counts(WINDOW).items():
-        # A code that a reload gave a row was counted under two series.
-        meaning = classifier.current(series)
-        counts[meaning] = counts.get(meaning, 0) + count
+    for one in reading.all:
+        if one.window:  # a code that a reload gave a row was counted under two series
+            counts[one.meaning] = counts.get(one.meaning, 0) + one.window
     for meaning, count in counts.items():
         if _counts(classifier, alert, meaning, found):
             description, action = guidance(classifier, meaning)
@@ -96,55 +95,67 @@ def _codes(view: View, alert: str, found: Container[str]) -> Iterator[WatchedCod
 def _counts(
     classifier: Classifier, alert: str, meaning: ClassifiedResult, found: Container[str]
 ) -> bool:
-    """Whether results of a meaning are what an alert is about."""
-    if alert == AlertName.NOTHING_ACCEPTED:  # whatever a dead channel says
+    """Whether an alert counts results of a meaning."""
+    if alert == AlertName.NOTHING_ACCEPTED:  # any code of a dead channel
         return meaning.series.channel in found
-    if alert == AlertName.DELIVERY_RATIO_LOW:  # receipts of what has not arrived
+    if alert == AlertName.DELIVERY_RATIO_LOW:  # receipts of pushes that did not arrive
         return meaning.category not in ACCEPTED and classifier.has_receipts(meaning.series.channel)
     return alert in {one.name for one in alerts_for(meaning)}
 
 
-def _reasons(view: View, alert: str) -> Iterator[WatchedReason]:
-    for (gateway, status), count in view.history.requests.counts(WINDOW).items():
-        if watches_requests(alert, status):
+def _reasons(reading: Reading, alert: str) -> Iterator[WatchedReason]:
+    for (gateway, status), count in reading.view.history.requests.counts(WINDOW).items():
+        if gateway != UNROUTED and watches_request(alert, status):
             yield WatchedReason(gateway, status, count, Reason(status).meaning)
 
 
-async def runbooks_page(request: web.Request) -> web.Response:
-    """List the runbooks, those of alerts with findings marked."""
-    return _index(request)
+class RunbookPages:
+    """The runbooks of this version, beside the findings of now."""
 
+    def __init__(self, view: View, pages: Pages) -> None:
+        self._view, self._pages = view, pages
 
-async def runbook_page(request: web.Request) -> web.Response:
-    """Show a runbook and what raises its alert now; 404 and the list if there is none."""
-    alert = request.match_info["alert"].removesuffix(".md")  # as the files are called
-    runbook = request.app[RUNBOOKS].get(alert)
-    if runbook is None:
-        return _index(request, missing=alert)
-    address = f"{root_of(request)}runbooks/"
-    return request.app[PAGES].html(
-        request,
-        "runbook.html",
-        alert=alert,
-        summary=runbook.html(runbook.summary, address),
-        sections=runbook.html(runbook.sections, address),
-        live=live_values(request.app[VIEW], alert),
-        window=WINDOW * MINUTE,
-    )
+    async def index(self, request: web.Request) -> web.Response:
+        """List the runbooks, those of alerts with findings marked."""
+        return await self._index(request)
 
+    async def page(self, request: web.Request) -> web.Response:
+        """Show a runbook and what raises its alert now; 404 and the list if there is none."""
+        alert = request.match_info["alert"].removesuffix(".md")  # as the files are called
+        runbook = (await asyncio.to_thread(load_runbooks)).get(alert)
+        if runbook is None:
+            return await self._index(request, alert[:MAX_NAME])
+        root = root_of(request)
 
-def _index(request: web.Request, missing: str = "") -> web.Response:
-    app, address = request.app, f"{root_of(request)}runbooks/"
-    rows = [
-        (alert, runbook.html(runbook.summary, address), findings)
-        for alert, runbook in app[RUNBOOKS].items()
-        for findings in [_findings(app[VIEW], alert)]
-    ]
-    return app[PAGES].html(
-        request,
-        "runbooks.html",
-        code=404 if missing else 200,
-        missing=missing[:MAX_NAME],
-        address=address,
-        rows=rows,
-    )
+        def values() -> dict[str, object]:
+            reading = Reading(self._view)
+            return {
+                "alert": alert,
+                "summary": relocated(runbook.summary, root),
+                "sections": relocated(runbook.sections, root),
+                "live": live_values(reading, alert),
+                "now": reading.now,
+                "window": WINDOW,
+            }
+
+        return await self._pages.respond(request, "runbook.html", values, alert, keeps=True)
+
+    async def _index(self, request: web.Request, missing: str = "") -> web.Response:
+        runbooks = await asyncio.to_thread(load_runbooks)
+        root = root_of(request)
+
+        def values() -> dict[str, object]:
+            found: dict[str, list[Finding]] = {}
+            for one in findings_of(Reading(self._view)):
+                if one.alert:
+                    found.setdefault(one.alert.name, []).append(one)
+            rows = [
+                (alert, relocated(runbook.summary, root), found.get(alert, []))
+                for alert, runbook in runbooks.items()
+            ]
+            return {"rows": rows, "missing": missing, "address": f"{root}runbooks/"}
+
+        status = 404 if missing else 200
+        return await self._pages.respond(
+            request, "runbooks.html", values, missing, status=status, keeps=not missing
+        )

@@ -1,22 +1,29 @@
-"""What the pages report: the parts of a running exporter, and its last hour."""
+"""What the pages report: the parts of a running exporter, and its recent past."""
 
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any
 
+from exporter.admin.channel_minutes import ChannelMinutes
+from exporter.admin.findings.first_seen import FirstSeen
 from exporter.admin.history import History
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import Tables
+from exporter.results import ClassifiedResult, Series
 from exporter.runtime.current import Current
 from exporter.runtime.hub import Hub
 from exporter.runtime.service import Service
+from exporter.runtime.snapshot import Snapshot
 
 
-class View(NamedTuple):
+class View:
     """A running exporter, as its pages see it."""
 
-    current: Current
-    hub: Hub
-    service: Service
-    history: History
+    def __init__(self, current: Current, hub: Hub, service: Service, history: History) -> None:
+        self.current, self.hub, self.service, self.history = current, hub, service, history
+        self.meanings = Meanings()
+        self.channel_minutes = ChannelMinutes(history.results, self.meanings)
+        self.first_seen = FirstSeen()
+        current.subscribe(self._update)
 
     @property
     def classifier(self) -> Classifier:
@@ -27,3 +34,32 @@ class View(NamedTuple):
     def tables(self) -> Tables:
         """The code tables of the current snapshot."""
         return self.current.snapshot.tables
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The effective settings by name, as JSON has them; secrets are paths of files."""
+        values = self.current.settings.model_dump(mode="json")
+        return {name.upper(): value for name, value in values.items()}
+
+    @property
+    def name(self) -> str:
+        """What tells this exporter from others: INSTANCE, by default the host's name."""
+        return self.current.settings.instance
+
+    def _update(self, snapshot: Snapshot) -> None:
+        self.meanings.update_tables(snapshot)
+        self.channel_minutes.clear()
+
+
+class Meanings(dict[Series, ClassifiedResult]):
+    """What each series means by the current tables; looked up once."""
+
+    def update_tables(self, snapshot: Snapshot) -> None:
+        """Begin again with the tables of a snapshot."""
+        self.clear()
+        self._classify = snapshot.classifier.current
+
+    def __missing__(self, series: Series) -> ClassifiedResult:
+        """Look a series up."""
+        meaning = self[series] = self._classify(series)
+        return meaning

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from exporter.admin.findings.health import Health, health_of
-from exporter.admin.history import MINUTE, History, LastHour
+from exporter.admin.findings.finding import Health
+from exporter.admin.findings.health import health_of
+from exporter.admin.history import MINUTE, History, Increases
+from exporter.admin.reading import Reading
 from exporter.admin.runbooks import live_values
 from exporter.admin.view import View
 from exporter.results import Series
@@ -21,16 +23,16 @@ def history(exporter: Exporter) -> History:
     return History.of(exporter.hub)
 
 
-def view(exporter: Exporter, history: History) -> View:
-    """See an exporter with another last hour than its pages."""
-    return View(exporter.current, exporter.hub, exporter.service, history)
+def read(exporter: Exporter, history: History) -> Reading:
+    """Read an exporter with another history than that of its pages."""
+    return Reading(View(exporter.current, exporter.hub, exporter.service, history))
 
 
 async def judged(exporter: Exporter, history: History, *results: dict[str, Any]) -> Health:
     """Count results and judge."""
     status, answer = await exporter.results(json.dumps(results).encode())
     assert status == 200, answer
-    return health_of(view(exporter, history))
+    return health_of(read(exporter, history))
 
 
 def acked(channel: str, count: int) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def said(health: Health) -> list[str]:
 
 async def test_nothing_came_yet(exporter: Exporter, history: History) -> None:
     """An exporter that has just begun is ready, which is not the same as well."""
-    health = health_of(view(exporter, history))
+    health = health_of(read(exporter, history))
     assert (health.state, health.headline) == ("quiet", "Ready: no result has come yet")
 
 
@@ -54,6 +56,7 @@ async def test_all_is_well(exporter: Exporter, history: History) -> None:
     few = {"channel": "vivo", "code": 10072, "count": 9}
     health = await judged(exporter, history, acked("vivo", 100), few)
     assert (health.state, health.headline, health.findings) == ("ok", "All is well", [])
+    assert health.caveat == "as far as one minute shows"
 
 
 @pytest.mark.parametrize(
@@ -80,6 +83,7 @@ async def test_what_is_wrong_with_a_channel(
     assert said(health) == [title]
     [finding] = health.findings
     assert f" {result['code']} " in finding.detail
+    assert finding.since == pytest.approx(time.time(), abs=5)
     assert finding.action
     assert finding.alert
     assert finding.alert.runbook == f"runbooks/{finding.alert.name}"
@@ -127,7 +131,7 @@ def totals(exporter: Exporter) -> dict[Series, int]:
 async def aged(exporter: Exporter, history: History, *before: dict[str, Any]) -> History:
     """Count results, and let minutes go by until they are out of the window."""
     clock = Clock()
-    history = history._replace(results=LastHour(partial(totals, exporter), clock))
+    history = history._replace(results=Increases(partial(totals, exporter), clock=clock))
     await judged(exporter, history, *before)
     for _ in range(16):
         clock.now += MINUTE
@@ -145,7 +149,7 @@ async def test_nothing_accepted(
     found = said(await judged(exporter, history, dead, acked("oppo", 7)))
     assert found[0] == "nothing accepted by vivo"
     assert not {"invalid tokens on vivo", "failures on vivo"} & set(found)
-    [shown] = live_values(view(exporter, history), "PushNothingAccepted").codes
+    [shown] = live_values(read(exporter, history), "PushNothingAccepted").codes
     assert (shown.channel, shown.code, shown.results) == ("vivo", str(result["code"]), 50)
 
 
@@ -160,14 +164,14 @@ async def test_something_may_be_accepted(
     history = await aged(exporter, history, before)
     found = said(await judged(exporter, history, *now))
     assert not [title for title in found if title.startswith("nothing accepted")]
-    assert live_values(view(exporter, history), "PushNothingAccepted").codes == []
+    assert live_values(read(exporter, history), "PushNothingAccepted").codes == []
 
 
 async def test_receipts_may_be_late(exporter: Exporter, history: History) -> None:
     """Receipts that stop are no alarm; of those that came, the failures are shown."""
     late = {"channel": "mipush-receipts", "code": 1, "count": 1000}
     history = await aged(exporter, history, late)
-    assert said(health_of(view(exporter, history))) == []
+    assert said(health_of(read(exporter, history))) == []
     await judged(
         exporter,
         history,
@@ -175,7 +179,7 @@ async def test_receipts_may_be_late(exporter: Exporter, history: History) -> Non
         {"channel": "mipush-receipts", "code": 64, "count": 3},
         {"channel": "vivo", "code": 10072, "count": 3},
     )
-    [shown] = live_values(view(exporter, history), "PushDeliveryRatioLow").codes
+    [shown] = live_values(read(exporter, history), "PushDeliveryRatioLow").codes
     assert (shown.channel, shown.code, shown.results) == ("mipush-receipts", "64", 3)
 
 
@@ -185,8 +189,7 @@ async def test_only_the_most_frequent_codes_are_named(exporter: Exporter, histor
     health = await judged(exporter, history, acked("vivo", 10_000), *many)
     [finding] = health.findings
     assert finding.detail == (
-        "Less than 1% of 10,015 results: "
-        "NEW5 Unknown (5), NEW4 Unknown (4), NEW3 Unknown (3) and 2 more."
+        "Less than 1% of 10,015 results: NEW5 (5), NEW4 (4), NEW3 (3) and 2 more."
     )
 
 
@@ -195,7 +198,7 @@ async def test_refused_calls(exporter: Exporter, history: History) -> None:
     await judged(exporter, history, acked("vivo", 1))
     for _ in range(10):
         await exporter.post("/webhooks/results", b"{}", {"Authorization": "Bearer of another"})
-    health = health_of(view(exporter, history))
+    health = health_of(read(exporter, history))
     assert health.headline == "Attention: requests to /webhooks/results are refused"
     assert "bad_signature (10)" in health.findings[0].detail
 
@@ -209,7 +212,7 @@ async def test_overload(exporter: Exporter, history: History) -> None:
         status, _ = await exporter.results(b'{"code": 2}')
         assert status == 503
     exporter.hub.ledger.pending = 0
-    health = health_of(view(exporter, history))
+    health = health_of(read(exporter, history))
     assert said(health) == ["requests to /webhooks/results are too many for the disk"]
 
 
@@ -219,7 +222,7 @@ async def test_a_ledger_that_fails(exporter: Exporter, history: History) -> None
     path.rename(path.with_suffix(".gone"))
     status, _ = await exporter.results(b'{"code": 2}')
     assert status == 503
-    health = health_of(view(exporter, history))
+    health = health_of(read(exporter, history))
     assert health.headline == "Trouble: not accepting results, the ledger cannot be used"
     assert str(path) in health.findings[0].detail
 
@@ -230,13 +233,13 @@ async def test_a_stop_and_a_failed_reload(exporter: Exporter, history: History) 
     token.write_text("")
     async with exporter.client.post(f"{exporter.admin}/-/reload") as answer:
         assert answer.status == 500
-    assert said(health_of(view(exporter, history))) == ["the last reload failed"]
+    assert said(health_of(read(exporter, history))) == ["the last reload failed"]
     token.write_text(TOKEN)
     async with exporter.client.post(f"{exporter.admin}/-/reload") as answer:
         assert answer.status == 200
-    assert said(health_of(view(exporter, history))) == []
+    assert said(health_of(read(exporter, history))) == []
     exporter.service.draining = True
-    assert health_of(view(exporter, history)).state == "trouble"
+    assert health_of(read(exporter, history)).state == "trouble"
 
 
 class Clock:
@@ -256,7 +259,7 @@ async def test_results_that_stop(exporter: Exporter, history: History) -> None:
     One campaign is none, however large, nor are a few results.
     """
     clock = Clock()
-    hour = LastHour(history.results._totals, clock)
+    hour = Increases(history.results._totals, clock=clock)
     history = history._replace(results=hour)
     batches = [
         (acked("apns", 20), acked("vivo", 19), acked("oppo", 5000)),
@@ -277,4 +280,4 @@ async def test_quiet(exporter: Exporter, history: History) -> None:
     await judged(exporter, history, acked("apns", 1))
     [count] = exporter.hub.ledger.counts.values()
     count.last_at = time.time() - 901
-    assert health_of(view(exporter, history)).headline == "Quiet: no result in the last 15 minutes"
+    assert health_of(read(exporter, history)).headline == "Quiet: no result in the last 15 minutes"

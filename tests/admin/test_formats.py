@@ -2,7 +2,17 @@
 
 import pytest
 
-from exporter.admin.formats import age, bars, clock, parts, share, share_of
+from exporter.admin.formats import (
+    age,
+    bars,
+    clock,
+    iso,
+    parts,
+    plural,
+    share,
+    share_of,
+    time_of_day,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,14 +49,22 @@ def test_share_of(part: int, total: int, text: str) -> None:
     assert share_of(part, total) == text
 
 
-def test_clock() -> None:
-    """A moment is written in UTC."""
+def test_moments() -> None:
+    """A moment is written in UTC: whole, to the minute with its date if need be, and for HTML."""
     assert clock(0) == "1970-01-01 00:00:00 UTC"
+    assert time_of_day(3600, 86399) == "01:00 UTC"
+    assert time_of_day(3600, 86400) == "1970-01-01 01:00 UTC"
+    assert iso(3600) == "1970-01-01T01:00:00Z"
+
+
+def test_plural() -> None:
+    """A noun agrees with its number."""
+    assert [plural(n, "result") for n in (0, 1, 2000)] == ["0 results", "1 result", "2,000 results"]
 
 
 def test_bars() -> None:
-    """The peak is as high as the picture, the least is visible, and nothing is not drawn."""
-    assert bars([0, 10_000, 1], 10_000) == "M1.1 20v-20h.8v20zM2.1 20v-1h.8v1z"
+    """The peak is as high as the picture, the least is visible, and equal values are one step."""
+    assert bars([0, 0, 10_000, 1], 10_000) == "M0 100V100h2V0h1V95h1V100z"
 
 
 def test_parts() -> None:

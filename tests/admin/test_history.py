@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.admin.history import MINUTE, LastHour
+from exporter.admin.history import MINUTE, Increases
 
 
 class Totals:
@@ -11,7 +11,11 @@ class Totals:
     def __init__(self, totals: dict[str, int] | None) -> None:
         self.totals = totals
         self.now = 1000.0
-        self.hour = LastHour(lambda: self.totals, lambda: self.now)
+        self.hour = Increases(lambda: self.totals, clock=lambda: self.now)
+
+    def steps(self) -> list[dict[str, int]]:
+        """Return the increases of every step."""
+        return [*(dict(step) for _, step in self.hour.ended()), self.hour.in_progress()]
 
     def pass_minute(self, **counted: int) -> None:
         """Count something, then let the minute end."""
@@ -41,7 +45,7 @@ def test_minutes_in_order() -> None:
     watched.pass_minute()
     watched.pass_minute(a=2, b=3)
     watched.count(b=4)
-    assert watched.hour.minutes() == [{"a": 1}, {}, {"a": 2, "b": 3}, {"b": 4}]
+    assert watched.steps() == [{"a": 1}, {}, {"a": 2, "b": 3}, {"b": 4}]
 
 
 def test_some_of_the_minutes() -> None:
@@ -61,7 +65,7 @@ def test_nothing_is_older_than_an_hour() -> None:
         assert watched.hour.seconds == min(minute * MINUTE, 3600)
         watched.pass_minute(a=1)
     watched.count(a=1)
-    assert len(watched.hour.minutes()) == 60
+    assert len(watched.steps()) == 60
     assert watched.hour.counts() == {"a": 60}
 
 
@@ -70,7 +74,7 @@ def test_unknown_totals() -> None:
     watched = Totals(None)
     watched.now += MINUTE
     watched.hour.sample()
-    assert (watched.hour.seconds, watched.hour.minutes(), watched.hour.counts()) == (0, [], {})
+    assert (watched.hour.seconds, watched.steps(), watched.hour.counts()) == (0, [{}], {})
     watched.totals = {"a": 500}
     watched.hour.sample()
     watched.now += 15
@@ -86,5 +90,5 @@ def test_a_process_that_was_stopped(stopped: float, empty: int) -> None:
     watched.count(a=2)
     watched.now += stopped * MINUTE
     watched.hour.sample()
-    assert watched.hour.minutes()[-empty - 2 : -1] == [{}] * empty + [{"a": 2}]
-    assert ({"a": 1} in watched.hour.minutes()) == (stopped < 60)
+    assert watched.steps()[-empty - 2 : -1] == [{}] * empty + [{"a": 2}]
+    assert ({"a": 1} in watched.steps()) == (stopped < 60)

@@ -1,11 +1,11 @@
 """The channels of the status page: results of all time and of the last hour, by severity."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
 from exporter.admin.history import MINUTES
-from exporter.admin.view import View
+from exporter.admin.reading import Reading
 from exporter.classification.tables import OTHER
 from exporter.results import Severity
 
@@ -17,7 +17,7 @@ class ChannelHour(msgspec.Struct):
     severities: dict[str, int]
     """Results by severity."""
     per_minute: list[int]
-    """One figure per minute, the running one last."""
+    """One number per minute, that of the minute in progress last."""
     failing_per_minute: list[int]
 
 
@@ -26,9 +26,9 @@ class ChannelStatus(msgspec.Struct):
 
     channel: str
     title: str
-    """Its name for people."""
+    """Its display name."""
     results: int
-    """Of all time, as the ledger has them."""
+    """Of all time, as in the ledger."""
     last_received: float | None
     """Unix time; null before the first result."""
     severities: dict[str, int]
@@ -36,48 +36,44 @@ class ChannelStatus(msgspec.Struct):
     last_hour: ChannelHour
 
 
-def channels_of(view: View) -> list[ChannelStatus]:
-    """Sum up each channel that has a table or was counted."""
-    current = view.classifier.current
-    rows = {one: _empty(one, _title(view, one)) for one in _channels(view)}
-    for series, count in view.hub.ledger.counts.items():
-        row = rows[series.channel]
-        row.results += count.total
-        row.last_received = max(count.last_at, row.last_received or 0)
-        row.severities[current(series).severity] += count.total
-    for series, results in view.history.results.counts().items():
-        recent = rows[series.channel].last_hour
-        recent.results += results
-        recent.severities[current(series).severity] += results
-    _by_minute(view, {channel: row.last_hour for channel, row in rows.items()})
+def channels_of(reading: Reading) -> list[ChannelStatus]:
+    """Sum up each selected channel that has a table or was counted."""
+    rows = {
+        channel: _empty(channel, _title(reading, channel))
+        for channel in _channels(reading)
+        if reading.selection.shows(channel)
+    }
+    for one in reading.counted:
+        row, severity = rows[one.series.channel], one.meaning.severity
+        row.results += one.total
+        row.last_received = max(one.last_at, row.last_received or 0)
+        row.severities[severity] += one.total
+        row.last_hour.results += one.hour
+        row.last_hour.severities[severity] += one.hour
+    for place, minute in enumerate(reading.minutes, MINUTES - len(reading.minutes)):
+        for channel, counts in minute.items():
+            if channel in rows:
+                rows[channel].last_hour.per_minute[place] = counts.results
+                rows[channel].last_hour.failing_per_minute[place] = counts.failing
     return list(rows.values())
 
 
-def _channels(view: View) -> Iterable[str]:
+def channels_with_results(reading: Reading) -> list[str]:
+    """List the channels that were counted, selected or not, in the tables' order."""
+    counted = {one.series.channel for one in reading.all}
+    return [channel for channel in _channels(reading) if channel in counted]
+
+
+def _channels(reading: Reading) -> Iterable[str]:
     """List the channels of the tables, then those whose table a reload has removed."""
-    counted = sorted({series.channel for series in view.hub.ledger.counts})
-    return dict.fromkeys([*view.classifier.channels(), *counted])
+    counted = sorted({one.series.channel for one in reading.all})
+    return dict.fromkeys([*reading.view.classifier.channels(), *counted])
 
 
-def _title(view: View, channel: str) -> str:
-    if table := view.tables.get(channel):
+def _title(reading: Reading, channel: str) -> str:
+    if table := reading.view.tables.get(channel):
         return table.title
     return "No known channel" if channel == OTHER else "Its table was removed"
-
-
-def _by_minute(view: View, rows: Mapping[str, ChannelHour]) -> None:
-    """Fill in the figures of each minute; there may be 60 times as many as codes."""
-    current = view.classifier.current
-    well = {
-        series for series in view.hub.ledger.counts if current(series).severity is Severity.INFO
-    }
-    minutes = view.history.results.minutes()
-    for place, minute in enumerate(minutes, MINUTES - len(minutes)):
-        for series, results in minute.items():
-            row = rows[series.channel]
-            row.per_minute[place] += results
-            if series not in well:
-                row.failing_per_minute[place] += results
 
 
 def _empty(channel: str, title: str) -> ChannelStatus:

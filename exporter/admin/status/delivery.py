@@ -1,17 +1,17 @@
-"""From accepted to delivered: what the receipts of the last hour say of each channel of sending."""
+"""From accepted to delivered: the receipts of the last hour, by channel of sending."""
 
 from collections.abc import Iterator
 
 import msgspec
 
-from exporter.admin.view import View
+from exporter.admin.reading import Reading
 from exporter.results import Category
 
 
 class DeliveryStatus(msgspec.Struct):
-    """The pushes of a channel in the last hour: what came of them as far as receipts say.
+    """The pushes of a channel in the last hour: accepted, and what receipts say of them.
 
-    Receipts come later than acceptances, so that at the start delivered may be more than accepted.
+    Receipts come later than acceptances: after a start more may be delivered than was accepted.
     """
 
     channel: str
@@ -23,27 +23,32 @@ class DeliveryStatus(msgspec.Struct):
     """By the user, as receipts say."""
 
 
-def deliveries_of(view: View) -> list[DeliveryStatus]:
-    """Sum up each channel of which there were receipts in the last hour, in the tables' order."""
-    tables = view.tables
-    current = view.classifier.current
+def deliveries_of(reading: Reading) -> list[DeliveryStatus]:
+    """Sum up each selected channel that had receipts in the last hour, in the tables' order."""
+    tables = reading.view.tables
     rows: dict[str, DeliveryStatus] = {}
-    for series, count in view.history.results.counts().items():
-        table = tables.get(series.channel)
-        sending = (table.receipts_of if table else "") or series.channel
+    for one in reading.all:  # receipts have channels of their own
+        if not one.hour:
+            continue
+        table = tables.get(one.series.channel)
+        sending = (table.receipts_of if table else "") or one.series.channel
         row = rows.setdefault(sending, DeliveryStatus(sending))
-        match current(series).category:
+        match one.meaning.category:
             case Category.ACCEPTED:
-                row.accepted += count
+                row.accepted += one.hour
             case Category.DELIVERED:
-                row.delivered += count
+                row.delivered += one.hour
             case Category.OPENED:
-                row.opened += count
-    return [row for row in _ordered(view, rows) if row.delivered or row.opened]
+                row.opened += one.hour
+    return [
+        row
+        for row in _ordered(reading, rows)
+        if (row.delivered or row.opened) and reading.selection.shows(row.channel)
+    ]
 
 
-def _ordered(view: View, rows: dict[str, DeliveryStatus]) -> Iterator[DeliveryStatus]:
+def _ordered(reading: Reading, rows: dict[str, DeliveryStatus]) -> Iterator[DeliveryStatus]:
     """Order the rows as the channels are; a receipt may be of a channel without a table."""
-    channels = view.classifier.channels()
+    channels = reading.view.classifier.channels()
     yield from (rows[channel] for channel in channels if channel in rows)
     yield from (row for channel, row in rows.items() if channel not in channels)

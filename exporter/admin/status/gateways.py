@@ -1,28 +1,25 @@
-"""The gateways of the status page: what they sent, what was refused of it, and why."""
+"""The gateways of the status page: their requests, and why some were refused."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 import msgspec
 
-from exporter.admin.view import View
+from exporter.admin.findings.requests import ACCEPTED, alert_of
+from exporter.admin.reading import Reading, Totals
+from exporter.classification.alerts import Alert
 from exporter.errors import UNROUTED, ItemReason, Reason
-
-ACCEPTED = "accepted"
 
 _WITHOUT_CODE = tuple(reason for reason in ItemReason if reason.startswith("code_"))
 
-Totals = Mapping[tuple[str, ...], int]
-"""By source and status or reason."""
-
 
 class Received(msgspec.Struct, frozen=True):
-    """What came of a gateway in some time."""
+    """The requests of a gateway in some time."""
 
     requests: int
     refused: int
     """Requests of which nothing was counted."""
     rejected_items: int
-    """Items of accepted requests that were not results."""
+    """Invalid items."""
 
 
 class GatewayStatus(msgspec.Struct, frozen=True):
@@ -30,15 +27,15 @@ class GatewayStatus(msgspec.Struct, frozen=True):
 
     gateway: str
     title: str
-    """Its name for people."""
+    """Its display name."""
     since_start: Received
     last_hour: Received
     skipped_items: int
-    """Items since the start that the gateway's description leaves aside."""
+    """Items since the start that were skipped by the description's items.only."""
     duplicates: int
     """Results since the start that had been counted before."""
     finding: str | None
-    """What is wrong with the way in which the gateway's format is described."""
+    """What is wrong with the description of the gateway's format."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -51,23 +48,25 @@ class Refused(msgspec.Struct, frozen=True):
     meaning: str
     """The reason in a sentence."""
     since_start: int
-    """How often since the exporter started."""
+    """The number since the exporter started."""
     last_hour: int
+    alert: Alert | None
+    """The alert that watches the reason."""
 
 
 class RequestsHour(msgspec.Struct, frozen=True):
-    """The requests of the last hour to all gateways, other paths left out."""
+    """The requests of the last hour to all gateways, without those to other paths."""
 
     requests: int
     refused: int
     """Those of which nothing was counted."""
 
 
-def gateways_of(view: View) -> list[GatewayStatus]:
+def gateways_of(reading: Reading) -> list[GatewayStatus]:
     """Sum up each gateway: those that are configured, then those that a reload has removed."""
-    metrics, gateways = view.hub.metrics.webhooks, view.current.snapshot.gateways
-    start = metrics.requests(), metrics.rejections()
-    hour = view.history.requests.counts(), view.history.rejections.counts()
+    gateways, metrics = reading.view.current.snapshot.gateways, reading.view.hub.metrics.webhooks
+    start = reading.requests, reading.rejections
+    hour = reading.requests_last_hour, reading.rejections_last_hour
     skipped, duplicates = metrics.skipped(), metrics.duplicates()
     names = dict.fromkeys([*gateways, *sorted({source for source, _ in start[0]})])
     return [
@@ -93,12 +92,12 @@ def _received(gateway: str, requests: Totals, rejections: Totals) -> Received:
 
 
 def _finding(gateway: str, requests: Totals, rejections: Totals) -> str | None:
-    """Say that no item has had a code so far: the format is not the one that is expected."""
+    """Report that no item has had a code so far: the format is not the expected one."""
     without = sum(rejections.get((gateway, reason), 0) for reason in _WITHOUT_CODE)
     if not without or requests.get((gateway, ACCEPTED)):
         return None
     return (
-        f"No item has had a code so far, of {without:,}. See where the code is looked for: "
+        f"None of {without:,} items so far has a code. See where it is looked for: "
         f"push-result-exporter explain --gateway {gateway} --payload FILE"
     )
 
@@ -111,17 +110,23 @@ def requests_of(gateways: list[GatewayStatus]) -> RequestsHour:
     )
 
 
-def refused_of(view: View) -> list[Refused]:
+def refused_of(reading: Reading) -> list[Refused]:
     """List what was refused since the start, the most frequent of the last hour first."""
-    requests, items = view.hub.metrics.webhooks.requests(), view.hub.metrics.webhooks.rejections()
-    recent_requests, recent_items = view.history.requests.counts(), view.history.rejections.counts()
-    rows = [
-        Refused(kind, source, reason, kinds(reason).meaning, total, hour.get((source, reason), 0))
-        for kind, totals, hour, kinds in (
-            ("request", requests, recent_requests, Reason),
-            ("item", items, recent_items, ItemReason),
-        )
-        for (source, reason), total in totals.items()
-        if total and reason != ACCEPTED
-    ]
+    rows = [*_refused_requests(reading), *_rejected_items(reading)]
     return sorted(rows, key=lambda row: (-row.last_hour, -row.since_start))
+
+
+def _refused_requests(reading: Reading) -> Iterator[Refused]:
+    for (source, status), total in reading.requests.items():
+        if total and status != ACCEPTED:
+            hour = reading.requests_last_hour.get((source, status), 0)
+            alert = alert_of(status) if source != UNROUTED else None
+            meaning = Reason(status).meaning
+            yield Refused("request", source, status, meaning, total, hour, alert)
+
+
+def _rejected_items(reading: Reading) -> Iterator[Refused]:
+    for (source, reason), total in reading.rejections.items():
+        if total:
+            hour = reading.rejections_last_hour.get((source, reason), 0)
+            yield Refused("item", source, reason, ItemReason(reason).meaning, total, hour, None)

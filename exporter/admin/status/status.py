@@ -1,29 +1,19 @@
 """`GET /` and `GET /api/v1/status`: the state of the exporter; times in Unix seconds, no secret."""
 
-import time
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from exporter import VERSION
-from exporter.admin.findings.health import Health, health_of
+from exporter.admin.findings.finding import Health
+from exporter.admin.findings.health import health_of
 from exporter.admin.history import MINUTE, MINUTES
-from exporter.admin.keys import PAGES, VIEW
-from exporter.admin.rendering import json_response
-from exporter.admin.status.channels import ChannelStatus, channels_of
-from exporter.admin.status.codes import (
-    CodeStatus,
-    OtherCodeStatus,
-    UnknownCodeStatus,
-    UnknownHintStatus,
-    counted_codes,
-    most_frequent,
-    other_codes,
-    unknown_codes,
-    unknown_hints,
-    worst_of_hour,
-)
+from exporter.admin.reading import Reading, Selection
+from exporter.admin.rendering import Pages
+from exporter.admin.responses import Content, json_content
+from exporter.admin.status.channels import ChannelStatus, channels_of, channels_with_results
+from exporter.admin.status.codes import CodeStatus, failing_codes
 from exporter.admin.status.delivery import DeliveryStatus, deliveries_of
 from exporter.admin.status.gateways import (
     GatewayStatus,
@@ -33,10 +23,25 @@ from exporter.admin.status.gateways import (
     refused_of,
     requests_of,
 )
+from exporter.admin.status.setup import Setup, setup_of
+from exporter.admin.status.unknown import (
+    OtherCodeStatus,
+    OtherResults,
+    UnknownCodeStatus,
+    UnknownHintStatus,
+    number_of_other,
+    other_codes,
+    other_results,
+    unknown_by_channel,
+    unknown_codes,
+    unknown_hints,
+)
 from exporter.admin.view import View
+from exporter.metrics.results import UNKNOWN_CODE_SECONDS
+from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
 
 MAX_UNKNOWN_CODES = 20
-"""On the page; the JSON has all of them."""
+"""On the page, which can be filtered by channel; the JSON has all of them."""
 
 
 class LedgerStatus(msgspec.Struct, frozen=True):
@@ -47,22 +52,24 @@ class LedgerStatus(msgspec.Struct, frozen=True):
     problem: str | None
     """Why results cannot be stored now."""
     pending_results: int
-    """Items that wait for their commit."""
+    """Results waiting to be committed."""
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Everything."""
+    """The state of the exporter, or of what a selection shows of it."""
 
     health: Health
     ready: bool
     """Whether results are accepted."""
     problem: str | None
-    """`ledger_unavailable` or `draining`, where they are not."""
+    """Why results are not accepted: `ledger_unavailable` or `draining`."""
     now: float
     """Unix time of this status."""
     version: str
+    name: str
+    """The name of this exporter among others."""
     host: str
-    """The name of the machine."""
+    """The host name."""
     process: int
     """The process id."""
     ports: dict[str, int]
@@ -73,6 +80,8 @@ class Status(msgspec.Struct, frozen=True):
     ledger: LedgerStatus
     hour_seconds: float
     """How far back the last hour goes: a restart begins a new one."""
+    setup: Setup | None
+    """What helps to get the first result; null once a result has come."""
     requests_last_hour: RequestsHour
     gateways: list[GatewayStatus]
     channels: list[ChannelStatus]
@@ -83,8 +92,10 @@ class Status(msgspec.Struct, frozen=True):
     """Those of the last hour, the worst severity first."""
     unknown_codes: list[UnknownCodeStatus]
     """The last seen first."""
+    other_results: list[OtherResults]
+    """The channels with results under the code `other`, the most of the last hour first."""
     other_codes: list[OtherCodeStatus]
-    """The last unknown codes of each channel that are counted as `other`."""
+    """The last codes of each channel that are counted as `other`, the last seen first."""
     unknown_hints: list[UnknownHintStatus]
     """Words for a channel that no table knows, the last seen first."""
     refused: list[Refused]
@@ -92,55 +103,74 @@ class Status(msgspec.Struct, frozen=True):
     """The effective ones by name; secrets are paths of files."""
 
 
-def status_of(view: View) -> Status:
-    """Sum up the exporter's state."""
-    now = time.time()
+def status_of(reading: Reading, newest: int | None = None) -> Status:
+    """Sum up the exporter's state, with the newest (or all) unknown codes."""
+    view = reading.view
     problem = view.service.not_ready()
-    hour = view.history.results.counts()
-    codes = list(counted_codes(view, hour))
-    gateways = gateways_of(view)
+    of_all_time, of_last_hour = failing_codes(reading)
+    gateways = gateways_of(reading)
     return Status(
-        health=health_of(view),
+        health=health_of(reading),
         ready=problem is None,
         problem=problem,
-        now=now,
+        now=reading.now,
         version=VERSION,
+        name=view.name,
         host=view.service.host,
         process=view.service.process_id,
         ports={"ingest": view.service.ingest_port, "admin": view.service.admin_port},
         started_at=view.service.started_at,
-        uptime_seconds=now - view.service.started_at,
+        uptime_seconds=reading.now - view.service.started_at,
         ledger=LedgerStatus(view.hub.ledger.name, view.hub.ledger.problem, view.hub.ledger.pending),
         hour_seconds=view.history.results.seconds,
+        setup=setup_of(reading),
         requests_last_hour=requests_of(gateways),
         gateways=gateways,
-        channels=channels_of(view),
-        deliveries_last_hour=deliveries_of(view),
-        failing_codes=most_frequent(codes),
-        failing_codes_last_hour=worst_of_hour(codes),
-        unknown_codes=unknown_codes(view, hour),
-        other_codes=other_codes(view),
-        unknown_hints=unknown_hints(view),
-        refused=refused_of(view),
-        settings={
-            name.upper(): value
-            for name, value in view.current.settings.model_dump(mode="json").items()
-        },
+        channels=channels_of(reading),
+        deliveries_last_hour=deliveries_of(reading),
+        failing_codes=of_all_time,
+        failing_codes_last_hour=of_last_hour,
+        unknown_codes=unknown_codes(reading, newest),
+        other_results=other_results(reading),
+        other_codes=other_codes(reading, newest),
+        unknown_hints=unknown_hints(reading),
+        refused=refused_of(reading),
+        settings=view.settings,
     )
 
 
-async def status_page(request: web.Request) -> web.Response:
-    """Show the state of the exporter to a person."""
-    status = status_of(request.app[VIEW])
-    return request.app[PAGES].html(
-        request,
-        "status.html",
-        status=status,
-        max_unknown=MAX_UNKNOWN_CODES,
-        hour=MINUTES * MINUTE,
-    )
+class StatusPages:
+    """The status page and its JSON."""
 
+    def __init__(self, view: View, pages: Pages) -> None:
+        self._view, self._pages = view, pages
 
-async def status_json(request: web.Request) -> web.Response:
-    """Give the state of the exporter to a program."""
-    return json_response(status_of(request.app[VIEW]))
+    async def page(self, request: web.Request) -> web.Response:
+        """Show the state of the exporter to a person."""
+        selection = Selection.of(request.query)
+
+        def values() -> dict[str, object]:
+            reading = Reading(self._view, selection)
+            return {
+                "status": status_of(reading, MAX_UNKNOWN_CODES),
+                "selection": selection,
+                "selectable": channels_with_results(reading),
+                "unknown_by_channel": unknown_by_channel(reading),
+                "number_other": number_of_other(reading),
+                "max_labels": MAX_PER_CHANNEL,
+                "unused_days": UNKNOWN_CODE_SECONDS // 86400,
+                "hour": MINUTES * MINUTE,
+            }
+
+        return await self._pages.respond(request, "status.html", values, selection)
+
+    async def json(self, request: web.Request) -> web.Response:
+        """Return the state of the exporter to a program."""
+        selection = Selection.of(request.query)
+
+        async def make() -> Content:
+            with self._pages.pace.slice():
+                return json_content(status_of(Reading(self._view, selection)))
+
+        content = await self._pages.pace.share(("status.json", selection), make)
+        return content.response(request)

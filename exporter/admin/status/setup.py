@@ -1,0 +1,89 @@
+"""What helps until the first result arrives: the webhooks, their credentials, other paths."""
+
+import msgspec
+
+from exporter.admin.findings.requests import ACCEPTED
+from exporter.admin.reading import Reading
+from exporter.errors import UNROUTED
+from exporter.gateways.gateway import Gateway
+
+
+class WebhookSetup(msgspec.Struct, frozen=True):
+    """A webhook before the first result."""
+
+    gateway: str
+    title: str
+    """Its display name."""
+    path: str
+    """The path to enter at the sender, after the exporter's public address."""
+    missing_settings: str | None
+    """The settings that would give it a credential; null if it has one."""
+    accepts_unsigned: bool
+    """Whether ALLOW_UNSIGNED lets in requests without a credential."""
+    curl: str
+    """A command to try the address on the exporter's machine; it counts nothing."""
+    requests: int
+    """Since the start."""
+    refused: dict[str, int]
+    """Of them, those that were refused, by reason."""
+
+
+class OtherPathStatus(msgspec.Struct, frozen=True):
+    """A path that was requested and that no webhook has."""
+
+    path: str
+    """Without the query, shortened, redacted."""
+    requests: int
+    last_seen: float
+    """Unix time."""
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """The webhooks as they are set up, and what came instead of results."""
+
+    webhooks: list[WebhookSetup]
+    other_requests: int
+    """Requests since the start to paths that no webhook has."""
+    other_paths: list[OtherPathStatus]
+    """The most requested of these paths first."""
+
+
+def setup_of(reading: Reading) -> Setup | None:
+    """Describe the webhooks, as long as no result has ever come."""
+    if reading.all:
+        return None
+    requests = reading.requests
+    gateways = reading.view.current.snapshot.gateways
+    return Setup(
+        [_webhook(reading, gateway) for gateway in gateways.values()],
+        sum(count for (source, _), count in requests.items() if source == UNROUTED),
+        [
+            OtherPathStatus(one.path, one.requests, one.last_seen)
+            for one in reading.view.hub.other_paths.most_requested()
+        ],
+    )
+
+
+def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
+    statuses = {
+        status: count
+        for (source, status), count in reading.requests.items()
+        if source == gateway.name and count
+    }
+    path = f"/webhooks/{gateway.name}"
+    return WebhookSetup(
+        gateway=gateway.name,
+        title=gateway.title,
+        path=path,
+        missing_settings=gateway.lacking,
+        accepts_unsigned=bool(gateway.lacking) and reading.view.current.settings.allow_unsigned,
+        curl=f"curl -i -d '[]' {_ingest_url(reading)}{path}",
+        requests=sum(statuses.values()),
+        refused={status: count for status, count in statuses.items() if status != ACCEPTED},
+    )
+
+
+def _ingest_url(reading: Reading) -> str:
+    """Return the URL of the public listener from this host."""
+    scheme = "https" if reading.view.current.snapshot.tls else "http"
+    return f"{scheme}://127.0.0.1:{reading.view.service.ingest_port}"
