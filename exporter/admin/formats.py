@@ -1,12 +1,13 @@
 """How the pages write numbers and times, and draw bars: the filters of their templates."""
 
 from datetime import UTC, datetime
-from itertools import groupby
 
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"))  # seconds, unit
 _LEAST_WIDTH = 2.0  # of a part of a bar, in hundredths: a rare severity stays visible
 _HEIGHT = 100  # of a sparkline
 _LEAST_HEIGHT = 5
+_STEPS = [f"V{_HEIGHT - height}h1" for height in range(_HEIGHT + 1)]
+"""The path of a bar by its height."""
 
 
 def number(value: int) -> str:
@@ -60,10 +61,8 @@ def iso(at: float) -> str:
 
 def bars(values: list[int], peak: int) -> str:
     """Draw one bar per value as an SVG path: 1 wide, the peak as high as the picture."""
-    steps = []
-    for value, same in groupby(values):
-        height = max(_LEAST_HEIGHT, round(_HEIGHT * value / peak)) if value else 0
-        steps.append(f"V{_HEIGHT - height}h{len(list(same))}")
+    scale = _HEIGHT / (peak or 1)
+    steps = [_STEPS[max(_LEAST_HEIGHT, int(scale * value)) if value else 0] for value in values]
     return f"M0 {_HEIGHT}{''.join(steps)}V{_HEIGHT}z"
 
 

@@ -27,6 +27,30 @@ WINDOW = 15
 Key = TypeVar("Key", bound=Hashable)
 
 
+class Recent(NamedTuple, Generic[Key]):
+    """The increases of counters in the newest steps, as of one moment."""
+
+    totals: Mapping[Key, int]
+    in_progress: Mapping[Key, int]
+    """The increases since the last sample."""
+    ended: deque[dict[Key, int]]
+    sums: Mapping[int, Mapping[Key, int]]
+    """Of the newest steps by their number, without the one in progress."""
+
+    def counts(self, newest: int | None = None, *, after: int = 0) -> dict[Key, int]:
+        """Add up the newest steps (all by default), without the `after` newest of them."""
+        ended = None if after else self.sums.get(newest or 0)
+        if ended is not None:
+            counts = dict(ended)
+            _add(counts, self.in_progress)
+            return counts
+        counts = {} if after else dict(self.in_progress)
+        end = newest - 1 if newest else None  # of the ended steps
+        for step in islice(reversed(self.ended), max(after - 1, 0), end):
+            _add(counts, step)
+        return counts
+
+
 class Increases(Generic[Key]):
     """The increases of counters in each of the newest steps; the last one is in progress.
 
@@ -87,21 +111,10 @@ class Increases(Generic[Key]):
         """Yield the steps that have ended, the oldest first, each with a number of its own."""
         return enumerate(self._ended, self._number - len(self._ended))
 
-    def in_progress(self) -> dict[Key, int]:
-        """Return the increases since the last sample."""
-        return self._in_progress(self._totals() or {})
-
-    def counts(self, newest: int | None = None, *, after: int = 0) -> dict[Key, int]:
-        """Add up the newest steps (all by default), without the `after` newest of them."""
-        newest = newest or self._steps
-        counts = {} if after else self.in_progress()
-        if newest in self._sums and not after:
-            _add(counts, self._sums[newest])
-            return counts
-        start = max(after - 1, 0)  # of the ended steps
-        for step in islice(reversed(self._ended), start, newest - 1):
-            _add(counts, step)
-        return counts
+    def read(self) -> "Recent[Key]":
+        """Return the increases up to now."""
+        totals = self._totals() or {}
+        return Recent(totals, self._in_progress(totals), self._ended, self._sums)
 
     def _in_progress(self, totals: Mapping[Key, int]) -> dict[Key, int]:
         before = self._sampled

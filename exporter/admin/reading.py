@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from exporter.admin.channel_minutes import Minute
-from exporter.admin.history import HOURS, MINUTES, WINDOW
+from exporter.admin.history import HOURS, MINUTES, WINDOW, Recent
+from exporter.admin.minutes import ChannelMinutes
 from exporter.admin.view import View
 from exporter.results import ClassifiedResult, Series
 
@@ -41,6 +41,8 @@ class Counted(NamedTuple):
 
     series: Series
     meaning: ClassifiedResult
+    alerts: tuple[str, ...]
+    """Those that watch it, the most specific first."""
     total: int
     last_at: float
     """Unix time of the last result."""
@@ -55,7 +57,12 @@ class Reading:
         self.view, self.selection = view, selection
         self.now = time.time()
         """Unix time."""
-        self.all = _counted(view)
+        self.results = view.history.results.read()
+        self.requests = view.history.requests.read()
+        """By source and status."""
+        self.rejections = view.history.rejections.read()
+        """Rejected items by source and reason."""
+        self.all = _counted(view, self.results)
         """Every series, selected or not."""
 
     @cached_property
@@ -64,43 +71,23 @@ class Reading:
         return [one for one in self.all if self.selection.has(one.series)]
 
     @cached_property
-    def minutes(self) -> list[Minute]:
-        """The results of each minute of the last hour by channel, the one in progress last."""
-        return self.view.channel_minutes.minutes()
+    def minutes(self) -> dict[str, ChannelMinutes]:
+        """The results of the last hour by channel and minute."""
+        return self.view.minutes.read(self.results.in_progress)
 
     @cached_property
     def day(self) -> dict[Series, int]:
         """The results of the last day."""
-        return self.view.history.results_by_hour.counts(HOURS)
-
-    @cached_property
-    def requests(self) -> Totals:
-        """The requests since the start, by source and status."""
-        return self.view.hub.metrics.webhooks.requests()
-
-    @cached_property
-    def requests_last_hour(self) -> Totals:
-        """The requests of the last hour, by source and status."""
-        return self.view.history.requests.counts()
-
-    @cached_property
-    def rejections(self) -> Totals:
-        """The rejected items since the start, by source and reason."""
-        return self.view.hub.metrics.webhooks.rejections()
-
-    @cached_property
-    def rejections_last_hour(self) -> Totals:
-        """The rejected items of the last hour, by source and reason."""
-        return self.view.history.rejections.counts()
+        return self.view.history.results_by_hour.read().counts(HOURS)
 
 
-def _counted(view: View) -> list[Counted]:
-    results, meanings = view.history.results, view.meanings
+def _counted(view: View, results: Recent[Series]) -> list[Counted]:
+    meanings = view.meanings
     hour, window = results.counts(MINUTES).get, results.counts(WINDOW).get
     return [
         Counted(
             series,
-            meanings[series],
+            *meanings[series],
             count.total,
             count.last_at,
             hour(series, 0),

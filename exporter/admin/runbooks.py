@@ -11,12 +11,12 @@ from exporter.admin.findings.finding import Finding
 from exporter.admin.findings.health import findings_of
 from exporter.admin.findings.requests import watches_request
 from exporter.admin.history import MINUTE, WINDOW
-from exporter.admin.reading import Reading
+from exporter.admin.reading import Counted, Reading
 from exporter.admin.rendering import Pages, relocated, root_of
 from exporter.admin.runbook_texts import load_runbooks
 from exporter.admin.status.codes import guidance
 from exporter.admin.view import View
-from exporter.classification.alerts import ACCEPTED, AlertName, alerts_for
+from exporter.classification.alerts import ACCEPTED, AlertName
 from exporter.classification.classifier import Classifier
 from exporter.errors import UNROUTED, Reason
 from exporter.results import ClassifiedResult
@@ -82,29 +82,27 @@ def _codes(reading: Reading, alert: str, found: Container[str]) -> Iterator[Watc
     classifier = reading.view.classifier
     counts: dict[ClassifiedResult, int] = {}
     for one in reading.all:
-        if one.window:  # a code that a reload gave a row was counted under two series
+        # A code that a reload gave a row was counted under two series.
+        if one.window and _counts(classifier, alert, one, found):
             counts[one.meaning] = counts.get(one.meaning, 0) + one.window
     for meaning, count in counts.items():
-        if _counts(classifier, alert, meaning, found):
-            description, action = guidance(classifier, meaning)
-            yield WatchedCode(
-                *meaning.series, meaning.name, meaning.severity, count, description, action
-            )
+        description, action = guidance(classifier, meaning)
+        yield WatchedCode(
+            *meaning.series, meaning.name, meaning.severity, count, description, action
+        )
 
 
-def _counts(
-    classifier: Classifier, alert: str, meaning: ClassifiedResult, found: Container[str]
-) -> bool:
-    """Whether an alert counts results of a meaning."""
+def _counts(classifier: Classifier, alert: str, one: Counted, found: Container[str]) -> bool:
+    """Whether an alert counts the results of a series."""
     if alert == AlertName.NOTHING_ACCEPTED:  # any code of a dead channel
-        return meaning.series.channel in found
+        return one.series.channel in found
     if alert == AlertName.DELIVERY_RATIO_LOW:  # receipts of pushes that did not arrive
-        return meaning.category not in ACCEPTED and classifier.has_receipts(meaning.series.channel)
-    return alert in {one.name for one in alerts_for(meaning)}
+        return one.meaning.category not in ACCEPTED and classifier.has_receipts(one.series.channel)
+    return alert in one.alerts
 
 
 def _reasons(reading: Reading, alert: str) -> Iterator[WatchedReason]:
-    for (gateway, status), count in reading.view.history.requests.counts(WINDOW).items():
+    for (gateway, status), count in reading.requests.counts(WINDOW).items():
         if gateway != UNROUTED and watches_request(alert, status):
             yield WatchedReason(gateway, status, count, Reason(status).meaning)
 

@@ -1,14 +1,15 @@
 """What the pages report: the parts of a running exporter, and its recent past."""
 
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-from exporter.admin.channel_minutes import ChannelMinutes
 from exporter.admin.findings.first_seen import FirstSeen
 from exporter.admin.history import History
+from exporter.admin.minutes import MinutesByChannel
+from exporter.classification.alerts import alerts_for
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import Tables
-from exporter.results import ClassifiedResult, Series
+from exporter.results import ClassifiedResult, Series, Severity
 from exporter.runtime.current import Current
 from exporter.runtime.hub import Hub
 from exporter.runtime.service import Service
@@ -21,7 +22,7 @@ class View:
     def __init__(self, current: Current, hub: Hub, service: Service, history: History) -> None:
         self.current, self.hub, self.service, self.history = current, hub, service, history
         self.meanings = Meanings()
-        self.channel_minutes = ChannelMinutes(history.results, self.meanings)
+        self.minutes = MinutesByChannel(history.results, self._is_failing)
         self.first_seen = FirstSeen()
         current.subscribe(self._update)
 
@@ -46,20 +47,32 @@ class View:
         """What tells this exporter from others: INSTANCE, by default the host's name."""
         return self.current.settings.instance
 
+    def _is_failing(self, series: Series) -> bool:
+        return self.meanings[series].result.severity is not Severity.INFO
+
     def _update(self, snapshot: Snapshot) -> None:
         self.meanings.update_tables(snapshot)
-        self.channel_minutes.clear()
+        self.minutes.clear()
 
 
-class Meanings(dict[Series, ClassifiedResult]):
-    """What each series means by the current tables; looked up once."""
+class Meaning(NamedTuple):
+    """What a series means by the current tables, and which alerts watch it."""
+
+    result: ClassifiedResult
+    alerts: tuple[str, ...]
+    """The most specific first."""
+
+
+class Meanings(dict[Series, Meaning]):
+    """The meaning of each series, looked up once for each snapshot."""
 
     def update_tables(self, snapshot: Snapshot) -> None:
         """Begin again with the tables of a snapshot."""
         self.clear()
         self._classify = snapshot.classifier.current
 
-    def __missing__(self, series: Series) -> ClassifiedResult:
+    def __missing__(self, series: Series) -> Meaning:
         """Look a series up."""
-        meaning = self[series] = self._classify(series)
+        result = self._classify(series)
+        meaning = self[series] = Meaning(result, tuple(one.name for one in alerts_for(result)))
         return meaning

@@ -34,7 +34,7 @@ def alert_of(reason: str) -> Alert | None:
 
 def request_findings(reading: Reading) -> Iterator[Finding]:
     """Judge the requests of the window to each gateway."""
-    requests = reading.view.history.requests.counts(WINDOW)
+    requests = reading.requests.counts(WINDOW)
     for gateway in sorted({source for source, _ in requests} - {UNROUTED}):
         statuses = {status: count for (source, status), count in requests.items()
                     if source == gateway}  # fmt: skip

@@ -3,7 +3,6 @@
 from collections.abc import Container, Iterator, Mapping
 from operator import attrgetter
 
-from exporter.admin.channel_minutes import Minute
 from exporter.admin.findings.finding import Finding, declared, describe, reaches
 from exporter.admin.history import MINUTES, WINDOW
 from exporter.admin.reading import Counted, Reading, by_channel
@@ -44,10 +43,10 @@ def _failures(reading: Reading, channel: str, counted: list[Counted]) -> Iterato
     """Judge the results of a channel; each code is named once, by the most specific alert."""
     total = _results(counted)
     dead = False
-    for alert in OF_FAILURES:
+    for alert in _candidates(counted, total):
         if dead and DECLARATIONS[alert].share:  # a dead channel has worse than its shares
             continue
-        affected = [one for one in counted if WATCHES[alert].matches(one.meaning)]
+        affected = [one for one in counted if alert in one.alerts]
         if reaches(alert, _results(affected), total):
             dead = dead or alert is AlertName.CHANNEL_REJECTED
             counted = [one for one in counted if one not in affected]
@@ -59,6 +58,19 @@ def _failures(reading: Reading, channel: str, counted: list[Counted]) -> Iterato
         ):
             dead = True
             yield _of_codes(reading, AlertName.NOTHING_ACCEPTED, channel, counted, total)
+
+
+def _candidates(counted: list[Counted], total: int) -> list[AlertName]:
+    """Return the alerts whose thresholds all of a channel's results could reach."""
+    affected: dict[str, int] = {}
+    for one in counted:
+        for alert in one.alerts:
+            affected[alert] = affected.get(alert, 0) + one.window
+    return [
+        alert
+        for alert in OF_FAILURES
+        if alert is AlertName.CHANNEL_REJECTED or reaches(alert, affected.get(alert, 0), total)
+    ]
 
 
 def _nothing_accepted(reading: Reading, channel: str, counted: list[Counted]) -> bool:
@@ -99,11 +111,10 @@ def _named(one: Counted) -> str:
 
 def _unknown_codes(channels: Mapping[str, list[Counted]]) -> Iterator[Finding]:
     """Name the unknown codes of all channels in one note, so that they do not hide the rest."""
-    watch = WATCHES[AlertName.UNKNOWN_CODE]
     unknown = {
         channel: found
         for channel, counted in channels.items()
-        if (found := [one for one in counted if watch.matches(one.meaning)])
+        if (found := [one for one in counted if AlertName.UNKNOWN_CODE in one.alerts])
     }
     if not unknown:
         return
@@ -139,16 +150,12 @@ def _stopped(reading: Reading, heard: Container[str]) -> Iterator[Finding]:
     One campaign is no steady traffic, and receipts come when phones are switched on.
     """
     has_receipts = reading.view.classifier.has_receipts
-    minutes = reading.minutes[::-1]
-    quarters = [
-        _by_channel(minutes[start : start + WINDOW]) for start in range(WINDOW, MINUTES, WINDOW)
-    ]
     silent = {
-        channel: sum(quarter.get(channel, 0) for quarter in quarters)
-        for channel in sorted(set().union(*quarters))
-        if channel not in heard
-        and sum(quarter.get(channel, 0) >= STEADY_RESULTS for quarter in quarters) > 1
-        and not has_receipts(channel)
+        channel: sum(quarters)
+        for channel, minutes in sorted(reading.minutes.items())
+        if channel not in heard and not has_receipts(channel)
+        for quarters in [_quarters(minutes.results)]
+        if sum(results >= STEADY_RESULTS for results in quarters) > 1
     }
     if silent:
         had = ", ".join(f"{channel} ({count:,})" for channel, count in silent.items())
@@ -160,12 +167,10 @@ def _stopped(reading: Reading, heard: Container[str]) -> Iterator[Finding]:
         )
 
 
-def _by_channel(minutes: list[Minute]) -> dict[str, int]:
-    channels: dict[str, int] = {}
-    for minute in minutes:
-        for channel, counts in minute.items():
-            channels[channel] = channels.get(channel, 0) + counts.results
-    return channels
+def _quarters(minutes: list[int]) -> list[int]:
+    """Add up the minutes before the window by quarters of an hour."""
+    before = minutes[: MINUTES - WINDOW]
+    return [sum(before[start : start + WINDOW]) for start in range(0, len(before), WINDOW)]
 
 
 def _results(counted: list[Counted]) -> int:

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 
 import msgspec
 
-from exporter.admin.history import MINUTES
+from exporter.admin.minutes import NONE
 from exporter.admin.reading import Reading
 from exporter.classification.tables import OTHER
 from exporter.results import Severity
+
+_NO_RESULTS = dict.fromkeys(map(str, Severity), 0)
 
 
 class ChannelHour(msgspec.Struct):
@@ -50,11 +52,10 @@ def channels_of(reading: Reading) -> list[ChannelStatus]:
         row.severities[severity] += one.total
         row.last_hour.results += one.hour
         row.last_hour.severities[severity] += one.hour
-    for place, minute in enumerate(reading.minutes, MINUTES - len(reading.minutes)):
-        for channel, counts in minute.items():
-            if channel in rows:
-                rows[channel].last_hour.per_minute[place] = counts.results
-                rows[channel].last_hour.failing_per_minute[place] = counts.failing
+    for channel, minutes in reading.minutes.items():
+        if channel in rows:
+            rows[channel].last_hour.per_minute = minutes.results
+            rows[channel].last_hour.failing_per_minute = minutes.failing
     return list(rows.values())
 
 
@@ -77,6 +78,5 @@ def _title(reading: Reading, channel: str) -> str:
 
 
 def _empty(channel: str, title: str) -> ChannelStatus:
-    none = dict.fromkeys(map(str, Severity), 0)
-    hour = ChannelHour(0, dict(none), [0] * MINUTES, [0] * MINUTES)
-    return ChannelStatus(channel, title, 0, None, none, hour)
+    hour = ChannelHour(0, dict(_NO_RESULTS), NONE, NONE)
+    return ChannelStatus(channel, title, 0, None, dict(_NO_RESULTS), hour)

@@ -8,7 +8,7 @@ from exporter.admin.reading import Counted, Reading
 from exporter.classification.alerts import Alert, alerts_for
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import OTHER
-from exporter.results import ClassifiedResult, Severity
+from exporter.results import ClassifiedResult, Series, Severity
 from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
 
 MAX_FAILING_CODES = 20
@@ -21,7 +21,8 @@ _ADD_ROW = (
     "Look the code up in the vendor's documentation and add a row for it: the status page has a "
     "draft."
 )
-_SEVERITIES = [Severity.CRITICAL, Severity.ERROR, Severity.WARNING]
+_URGENCY = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 2}
+"""The severities of failing codes, the worst first."""
 
 
 class CodeStatus(msgspec.Struct, frozen=True):
@@ -64,10 +65,13 @@ class _Sums:
 
 def failing_codes(reading: Reading) -> tuple[list[CodeStatus], list[CodeStatus]]:
     """Return the most frequent failing codes of all time, and the worst of the last hour."""
-    sums: dict[ClassifiedResult, _Sums] = {}
+    sums: dict[Series, _Sums] = {}
     for one in reading.counted:
-        if one.meaning.severity in _SEVERITIES:
-            sums.setdefault(one.meaning, _Sums(one.meaning)).add(one)
+        if one.meaning.severity in _URGENCY:
+            row = sums.get(one.meaning.series)
+            if row is None:
+                row = sums[one.meaning.series] = _Sums(one.meaning)
+            row.add(one)
     of_hour = [one for one in sums.values() if one.hour]
     return (
         _first(reading, sums.values(), key=lambda one: (-one.total,)),
@@ -76,7 +80,7 @@ def failing_codes(reading: Reading) -> tuple[list[CodeStatus], list[CodeStatus]]
 
 
 def _by_severity(one: _Sums) -> tuple[int, ...]:
-    return _SEVERITIES.index(one.meaning.severity), -one.hour
+    return _URGENCY[one.meaning.severity], -one.hour
 
 
 def _first(

@@ -65,8 +65,8 @@ class RequestsHour(msgspec.Struct, frozen=True):
 def gateways_of(reading: Reading) -> list[GatewayStatus]:
     """Sum up each gateway: those that are configured, then those that a reload has removed."""
     gateways, metrics = reading.view.current.snapshot.gateways, reading.view.hub.metrics.webhooks
-    start = reading.requests, reading.rejections
-    hour = reading.requests_last_hour, reading.rejections_last_hour
+    start = reading.requests.totals, reading.rejections.totals
+    hour = reading.requests.counts(), reading.rejections.counts()
     skipped, duplicates = metrics.skipped(), metrics.duplicates()
     names = dict.fromkeys([*gateways, *sorted({source for source, _ in start[0]})])
     return [
@@ -117,16 +117,18 @@ def refused_of(reading: Reading) -> list[Refused]:
 
 
 def _refused_requests(reading: Reading) -> Iterator[Refused]:
-    for (source, status), total in reading.requests.items():
+    hour = reading.requests.counts()
+    for (source, status), total in reading.requests.totals.items():
         if total and status != ACCEPTED:
-            hour = reading.requests_last_hour.get((source, status), 0)
+            last = hour.get((source, status), 0)
             alert = alert_of(status) if source != UNROUTED else None
             meaning = Reason(status).meaning
-            yield Refused("request", source, status, meaning, total, hour, alert)
+            yield Refused("request", source, status, meaning, total, last, alert)
 
 
 def _rejected_items(reading: Reading) -> Iterator[Refused]:
-    for (source, reason), total in reading.rejections.items():
+    hour = reading.rejections.counts()
+    for (source, reason), total in reading.rejections.totals.items():
         if total:
-            hour = reading.rejections_last_hour.get((source, reason), 0)
-            yield Refused("item", source, reason, ItemReason(reason).meaning, total, hour, None)
+            last = hour.get((source, reason), 0)
+            yield Refused("item", source, reason, ItemReason(reason).meaning, total, last, None)

@@ -52,7 +52,7 @@ def setup_of(reading: Reading) -> Setup | None:
     """Describe the webhooks, as long as no result has ever come."""
     if reading.all:
         return None
-    requests = reading.requests
+    requests = reading.requests.totals
     gateways = reading.view.current.snapshot.gateways
     return Setup(
         [_webhook(reading, gateway) for gateway in gateways.values()],
@@ -67,7 +67,7 @@ def setup_of(reading: Reading) -> Setup | None:
 def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
     statuses = {
         status: count
-        for (source, status), count in reading.requests.items()
+        for (source, status), count in reading.requests.totals.items()
         if source == gateway.name and count
     }
     path = f"/webhooks/{gateway.name}"
