@@ -9,7 +9,7 @@ from aiohttp import web
 
 from exporter.admin.findings.finding import Finding
 from exporter.admin.findings.health import findings_of
-from exporter.admin.findings.requests import watches_request
+from exporter.admin.findings.requests import refusal, watches_request
 from exporter.admin.history import MINUTE, WINDOW
 from exporter.admin.reading import Counted, Reading
 from exporter.admin.rendering import Pages, relocated, root_of
@@ -18,7 +18,7 @@ from exporter.admin.status.codes import guidance
 from exporter.admin.view import View
 from exporter.classification.alerts import ACCEPTED, AlertName
 from exporter.classification.classifier import Classifier
-from exporter.errors import UNROUTED, Reason
+from exporter.errors import UNROUTED
 from exporter.results import ClassifiedResult
 
 MAX_CODES = 20
@@ -103,8 +103,9 @@ def _counts(classifier: Classifier, alert: str, one: Counted, found: Container[s
 
 def _reasons(reading: Reading, alert: str) -> Iterator[WatchedReason]:
     for (gateway, status), count in reading.requests.counts(WINDOW).items():
-        if gateway != UNROUTED and watches_request(alert, status):
-            yield WatchedReason(gateway, status, count, Reason(status).meaning)
+        reason = refusal(status)
+        if reason and gateway != UNROUTED and watches_request(alert, status):
+            yield WatchedReason(gateway, status, count, reason.meaning)
 
 
 class RunbookPages:

@@ -63,8 +63,9 @@ def test_plural() -> None:
 
 
 def test_bars() -> None:
-    """The peak is as high as the picture, the least is visible, and equal values are one step."""
-    assert bars([0, 0, 10_000, 1], 10_000) == "M0 100V100h2V0h1V95h1V100z"
+    """The peak is as high as the picture, and the least is visible."""
+    assert bars([0, 10_000, 1], 10_000) == "M0 100V100h1V0h1V95h1V100z"
+    assert bars([0], 0) == "M0 100V100h1V100z"
 
 
 def test_parts() -> None:

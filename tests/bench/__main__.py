@@ -22,6 +22,7 @@ from exporter.ledger.store import Commit
 from exporter.results import Series
 from tests.bench import traffic
 from tests.bench.described import described
+from tests.bench.pages import pages
 from tests.bench.postgres import postgres
 from tests.bench.servers import Bench, Run, Server, install_peers, resident, scraped
 from tests.support.programs import cpu_seconds, fetch, free_port
@@ -182,11 +183,12 @@ PARTS = {
     "batches": batches,
     "described": described,
     "latency": half_load,
+    "pages": pages,
     "endurance": endurance,
     "replicas": replicas,
     "postgres": postgres,
 }
-WITHOUT_PEERS = {"described", "latency", "endurance", "replicas", "postgres"}
+WITHOUT_PEERS = {"described", "latency", "pages", "endurance", "replicas", "postgres"}
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ from exporter.errors import UNROUTED, Reason
 
 ACCEPTED = "accepted"
 
+_REASONS = frozenset(Reason)
+
 WATCHED_REASONS: Mapping[str, Callable[[Reason], bool]] = {
     AlertName.WEBHOOK_REJECTING: lambda reason: not reason.of_exporter,
     AlertName.EXPORTER_OVERLOADED: lambda reason: reason is Reason.OVERLOADED,
@@ -21,10 +23,15 @@ JUDGED = (AlertName.WEBHOOK_REJECTING, AlertName.EXPORTER_OVERLOADED)
 """Those that are judged by the requests, in the order in which they are shown."""
 
 
+def refusal(status: str) -> Reason | None:
+    """Return the reason of a status, or None for a request that was not refused."""
+    return Reason(status) if status in _REASONS else None
+
+
 def watches_request(alert: str, status: str) -> bool:
     """Whether an alert counts the requests that ended with a status."""
-    watch = WATCHED_REASONS.get(alert)
-    return watch is not None and status != ACCEPTED and watch(Reason(status))
+    watch, reason = WATCHED_REASONS.get(alert), refusal(status)
+    return watch is not None and reason is not None and watch(reason)
 
 
 def alert_of(reason: str) -> Alert | None:

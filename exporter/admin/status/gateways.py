@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from exporter.admin.findings.requests import ACCEPTED, alert_of
+from exporter.admin.findings.requests import ACCEPTED, alert_of, refusal
 from exporter.admin.reading import Reading, Totals
 from exporter.classification.alerts import Alert
-from exporter.errors import UNROUTED, ItemReason, Reason
+from exporter.errors import UNROUTED, ItemReason
 
 _WITHOUT_CODE = tuple(reason for reason in ItemReason if reason.startswith("code_"))
 
@@ -86,9 +86,9 @@ def gateways_of(reading: Reading) -> list[GatewayStatus]:
 
 def _received(gateway: str, requests: Totals, rejections: Totals) -> Received:
     statuses = {status: count for (source, status), count in requests.items() if source == gateway}
-    total = sum(statuses.values())
+    refused = sum(count for status, count in statuses.items() if refusal(status))
     items = sum(count for (source, _), count in rejections.items() if source == gateway)
-    return Received(total, total - statuses.get(ACCEPTED, 0), items)
+    return Received(sum(statuses.values()), refused, items)
 
 
 def _finding(gateway: str, requests: Totals, rejections: Totals) -> str | None:
@@ -119,11 +119,10 @@ def refused_of(reading: Reading) -> list[Refused]:
 def _refused_requests(reading: Reading) -> Iterator[Refused]:
     hour = reading.requests.counts()
     for (source, status), total in reading.requests.totals.items():
-        if total and status != ACCEPTED:
+        if total and (reason := refusal(status)):
             last = hour.get((source, status), 0)
             alert = alert_of(status) if source != UNROUTED else None
-            meaning = Reason(status).meaning
-            yield Refused("request", source, status, meaning, total, last, alert)
+            yield Refused("request", source, status, reason.meaning, total, last, alert)
 
 
 def _rejected_items(reading: Reading) -> Iterator[Refused]:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from exporter.admin.findings.requests import ACCEPTED
+from exporter.admin.findings.requests import refusal
 from exporter.admin.reading import Reading
 from exporter.errors import UNROUTED
 from exporter.gateways.gateway import Gateway
@@ -79,7 +79,7 @@ def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
         accepts_unsigned=bool(gateway.lacking) and reading.view.current.settings.allow_unsigned,
         curl=f"curl -i -d '[]' {_ingest_url(reading)}{path}",
         requests=sum(statuses.values()),
-        refused={status: count for status, count in statuses.items() if status != ACCEPTED},
+        refused={status: count for status, count in statuses.items() if refusal(status)},
     )
 
 
