@@ -129,7 +129,7 @@ async def test_pages_stay_small(exporter: Exporter) -> None:
         assert status == 200
         assert len(page) < size, path
     assert "more are not shown" in page
-    assert f"20 of {20 * len(channels)}" in (await get(exporter, "/"))[1]
+    assert f"10 of {20 * len(channels)}" in (await get(exporter, "/"))[1]
 
 
 async def test_files_of_the_pages(exporter: Exporter) -> None:

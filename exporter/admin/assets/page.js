@@ -15,7 +15,7 @@ function localize(tree) {
     const at = new Date(time.dateTime);
     if (!clock || isNaN(at)) continue;
     const day = at.toDateString() === new Date().toDateString() ? {} : { year: "numeric", month: "2-digit", day: "2-digit" };
-    clock.textContent = at.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+    clock.textContent = at.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" });
   }
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from exporter.admin.findings.exporter import exporter_findings
 from exporter.admin.findings.finding import Finding, Health, Level
-from exporter.admin.findings.requests import request_findings
+from exporter.admin.findings.requests import first_day_findings, request_findings
 from exporter.admin.findings.results import result_findings
 from exporter.admin.history import MINUTE, WINDOW
 from exporter.admin.reading import Reading
@@ -41,7 +41,7 @@ def findings_of(reading: Reading) -> list[Finding]:
 
 def _findings(reading: Reading) -> Iterator[Finding]:
     yield from exporter_findings(reading.view)
-    yield from request_findings(reading)
+    yield from request_findings(reading) if reading.all else first_day_findings(reading)
     yield from result_findings(reading)
 
 

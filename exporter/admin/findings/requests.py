@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from exporter.admin.findings.finding import Finding, declared, describe, reaches
+from exporter.admin.findings.finding import Finding, Level, declared, describe, reaches
 from exporter.admin.history import WINDOW
-from exporter.admin.reading import Reading
+from exporter.admin.reading import Reading, Totals
 from exporter.classification.alerts import Alert, AlertName
 from exporter.errors import UNROUTED, Reason
 
@@ -43,8 +43,7 @@ def request_findings(reading: Reading) -> Iterator[Finding]:
     """Judge the requests of the window to each gateway."""
     requests = reading.requests.counts(WINDOW)
     for gateway in sorted({source for source, _ in requests} - {UNROUTED}):
-        statuses = {status: count for (source, status), count in requests.items()
-                    if source == gateway}  # fmt: skip
+        statuses = _statuses(requests, gateway)
         total = sum(statuses.values())
         for alert in JUDGED:
             affected = {
@@ -55,3 +54,45 @@ def request_findings(reading: Reading) -> Iterator[Finding]:
             if reaches(alert, sum(affected.values()), total):
                 detail = describe(affected, total, "requests")
                 yield declared(alert, gateway, detail, gateway=gateway)
+
+
+def first_day_findings(reading: Reading) -> Iterator[Finding]:
+    """Report what keeps the first result from coming: refused requests, other paths."""
+    if reading.all:
+        return
+    requests = reading.requests.totals
+    for gateway in sorted({source for source, _ in requests} - {UNROUTED}):
+        statuses = {one: count for one, count in _statuses(requests, gateway).items() if count}
+        refused = {
+            status: count
+            for status, count in statuses.items()
+            if watches_request(AlertName.WEBHOOK_REJECTING, status)
+        }
+        if refused:
+            most = Reason(max(refused, key=lambda status: refused[status]))
+            detail = describe(refused, sum(statuses.values()), "requests")
+            yield declared(
+                AlertName.WEBHOOK_REJECTING,
+                gateway,
+                f"{detail} {most}: {most.meaning}.",
+                gateway=gateway,
+            )
+    yield from _other_paths(reading)
+
+
+def _other_paths(reading: Reading) -> Iterator[Finding]:
+    others = {one.path: one.requests for one in reading.view.hub.other_paths.most_requested()}
+    if others:
+        total = reading.requests.totals.get((UNROUTED, Reason.NOT_FOUND), 0)
+        webhooks = [f"/webhooks/{name}" for name in reading.view.current.snapshot.gateways]
+        yield Finding(
+            Level.ATTENTION,
+            "requests come to paths that no webhook has",
+            describe(others, max(total, sum(others.values())), "such requests"),
+            "Correct the URL at the sender, or in the proxy that changes it. Webhooks are: "
+            f"{', '.join(webhooks)}.",
+        )
+
+
+def _statuses(requests: Totals, gateway: str) -> dict[str, int]:
+    return {status: count for (source, status), count in requests.items() if source == gateway}

@@ -23,10 +23,9 @@ OF_FAILURES = tuple(alert for alert in WATCHES if alert is not AlertName.UNKNOWN
 STEADY_RESULTS = THRESHOLDS["steady_results"]
 """Results in two quarters of an hour with which a silence is no chance."""
 
-_UNKNOWN_ACTION = "Read their messages below, and add a row for each to a table of your own."
 _PAST_BOUND = (
-    f" Past the first {MAX_PER_CHANNEL} codes of a channel the label is `other`; the last of these "
-    "codes are listed below, too."
+    f" Past the first {MAX_PER_CHANNEL} codes of a channel the label is other; the last of these "
+    "codes are on the status page, too."
 )
 
 
@@ -131,7 +130,7 @@ def _unknown_codes(channels: Mapping[str, list[Counted]]) -> Iterator[Finding]:
         AlertName.UNKNOWN_CODE,
         _channels(unknown),
         describe(codes, total, "results"),
-        _UNKNOWN_ACTION + (_PAST_BOUND if past_bound else ""),
+        DECLARATIONS[AlertName.UNKNOWN_CODE].advice + (_PAST_BOUND if past_bound else ""),
         channel=only,
     )
 

@@ -40,8 +40,8 @@ from exporter.admin.view import View
 from exporter.metrics.results import UNKNOWN_CODE_SECONDS
 from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
 
-MAX_UNKNOWN_CODES = 20
-"""On the page, which can be filtered by channel; the JSON has all of them."""
+MAX_UNKNOWN_CODES = 10
+"""On the page; that of one channel has all of its codes, and the JSON has all of all."""
 
 
 class LedgerStatus(msgspec.Struct, frozen=True):
@@ -152,7 +152,7 @@ class StatusPages:
         def values() -> dict[str, object]:
             reading = Reading(self._view, selection)
             return {
-                "status": status_of(reading, MAX_UNKNOWN_CODES),
+                "status": status_of(reading, None if selection.channel else MAX_UNKNOWN_CODES),
                 "selection": selection,
                 "selectable": channels_with_results(reading),
                 "unknown_by_channel": unknown_by_channel(reading),
