@@ -27,11 +27,14 @@ MAX_SLASHES = 8
 
 def make_admin_app(current: Current, hub: Hub, service: Service) -> web.Application:
     """Build the private application."""
-    app = web.Application(middlewares=[cross_origin_middleware, basic_auth_middleware])
-    app[VIEW] = view = View(current, hub, service, History.of(hub))
+    view = View(current, hub, service, History.of(hub))
+    pages = Pages(view)
+    app = web.Application(
+        middlewares=[cross_origin_middleware, basic_auth_middleware, pages.missing_page]
+    )
+    app[VIEW] = view
     app.cleanup_ctx.append(_history)
     app.on_response_prepare.append(add_headers)
-    pages = Pages(view)
     codes, runbooks, status = (
         Codes(view, pages),
         RunbookPages(view, pages),

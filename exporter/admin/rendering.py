@@ -6,13 +6,17 @@ from collections.abc import Callable, Hashable, Mapping
 from importlib.resources import files
 from pathlib import PurePath
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exporter.admin.formats import FILTERS
 from exporter.admin.pace import Pace
 from exporter.admin.responses import Content
 from exporter.admin.view import View
+
+MAX_PATH = 200
+"""Characters of a path that does not exist, for which there is a page that says so."""
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -82,6 +86,19 @@ class Pages:
     def fragment(self, template: str, **values: object) -> str:
         """Render a part of a page that is made once."""
         return self._templates.get_template(template).render(values)
+
+    @web.middleware
+    async def missing_page(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Show a page with the way back to a person who asks for a path that there is not."""
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            path = request.path[:MAX_PATH]
+            if "text/html" not in request.headers.get(hdrs.ACCEPT, "") or path != request.path:
+                raise
+            return await self.respond(
+                request, "missing.html", lambda: {"path": path}, path, status=404
+            )
 
     async def asset(self, request: web.Request) -> web.Response:
         """Respond with a file that the pages need."""

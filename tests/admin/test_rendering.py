@@ -129,6 +129,11 @@ async def test_pages_stay_small(exporter: Exporter) -> None:
         assert status == 200
         assert len(page) < size, path
     assert "more are not shown" in page
+    sent = 0
+    for path in ("/", "/assets/page.css", "/assets/page.js", "/assets/trouble.svg"):
+        response, _ = await respond(exporter, "GET", path, accept_encoding="gzip")
+        sent += int(response.headers["Content-Length"])
+    assert sent < 25_000
     assert f"10 of {20 * len(channels)}" in (await get(exporter, "/"))[1]
 
 
