@@ -1,7 +1,7 @@
 """`GET /codes` and `GET /api/v1/codes`: the effective code tables."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -78,8 +78,11 @@ class Codes:
 
         def render() -> Iterator[str]:
             for row in self._watched():
-                texts.append(_text(row))
-                yield self._pages.fragment("code_row.html", row=row, runbooks=runbooks)
+                messages = self._view.tables[row["channel"]].codes[row["code"]].messages
+                texts.append(_text(row, messages))
+                yield self._pages.fragment(
+                    "code_row.html", row=row, messages=messages, runbooks=runbooks
+                )
 
         return CodeRows(await self._pages.pace.pieces(render()), texts)
 
@@ -104,7 +107,7 @@ class Codes:
                 yield {**row, "alerts": alerts_for(classifier.current(series))}
 
 
-def _text(row: dict[str, Any]) -> str:
+def _text(row: dict[str, Any], messages: Sequence[str]) -> str:
     alerts = [alert.name for alert in row["alerts"]]
     cells = [cell for cell in row.values() if isinstance(cell, str)]
-    return " ".join([*cells, *row["aliases"], *alerts]).casefold()
+    return " ".join([*cells, *row["aliases"], *messages, *alerts]).casefold()

@@ -36,6 +36,7 @@ async def test_codes_for_a_person(exporter: Exporter) -> None:
     for query, found in (
         ("APNS+baddevicetoken+PushBadDeviceTokenSpike", {"apns-2009"}),
         ("UNREGISTERED+messaging/registration-token", {"fcm-90000003"}),
+        ("mipush+%E6%88%90%E5%8A%9F", {"mipush-Success"}),  # by a message, in Chinese
         ("%22%3E%3Cscript%3E", set()),
     ):
         _, page = await get(exporter, f"/codes?q={query}")
