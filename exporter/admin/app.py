@@ -22,7 +22,7 @@ from exporter.runtime.hub import Hub
 from exporter.runtime.service import Service
 
 MAX_SLASHES = 8
-"""In a row: the links of a page lead back over each slash of its path."""
+"""Consecutive slashes in a path; each makes every link of the page longer."""
 
 
 def make_admin_app(current: Current, hub: Hub, service: Service) -> web.Application:
@@ -64,7 +64,7 @@ async def _history(app: web.Application) -> AsyncIterator[None]:
 
 
 def same_path(path: str) -> str:
-    """Return the pattern of a route that doubled and trailing slashes do not change."""
+    """Return the pattern of a route that ignores doubled and trailing slashes."""
     segments = enumerate(path.strip("/").split("/"))
     slashes = (f"{{slash{n}:/{{{min(n, 1)},{MAX_SLASHES}}}}}{segment}" for n, segment in segments)
     return (

@@ -16,7 +16,7 @@ from exporter.classification.tables import code_rows
 from exporter.results import Series
 
 MAX_QUERY = 200
-"""Characters of a query; the rest is left out."""
+"""Maximum length of a query; the rest is ignored."""
 
 
 class CodeRows(NamedTuple):
@@ -24,10 +24,10 @@ class CodeRows(NamedTuple):
 
     html: list[str]
     texts: list[str]
-    """What a query is compared with, in lower case."""
+    """The searchable text of each row, case-folded."""
 
     def found(self, words: list[str]) -> list[str]:
-        """Return the rows that have all of these words."""
+        """Return the rows that contain all of these words."""
         return [
             html
             for html, text in zip(self.html, self.texts, strict=True)
@@ -46,7 +46,7 @@ class Codes:
         self._json = OncePerSnapshot(current, self._make_json)
 
     async def page(self, request: web.Request) -> web.Response:
-        """Show every code to a person, or those that have all words of a query."""
+        """Respond with the page of all codes, or of those that match a query."""
         query = request.query.get("q", "")[:MAX_QUERY]
         root = root_of(request)
         if query.strip() or root != "./":
@@ -55,11 +55,11 @@ class Codes:
             )
         else:
             content = await self._page.get()
-        return content.response(request, keeps=True)
+        return content.response(request, cacheable=True)
 
     async def json(self, request: web.Request) -> web.Response:
-        """Return every code to a program."""
-        return (await self._json.get()).response(request, keeps=True)
+        """Respond with all codes as JSON."""
+        return (await self._json.get()).response(request, cacheable=True)
 
     async def _found(self, root: str, query: str) -> Content:
         rows = await self._rows.get()
@@ -99,7 +99,7 @@ class Codes:
         )
 
     def _watched(self) -> Iterator[dict[str, Any]]:
-        """Yield every row of the effective tables with the alerts that watch it."""
+        """Yield each row of the effective tables, with the alerts that watch it."""
         classifier = self._view.classifier
         for channel, table in self._view.tables.items():
             for row in code_rows({channel: table}):

@@ -1,4 +1,4 @@
-"""How the pages write numbers and times, and draw bars: the filters of their templates."""
+"""Template filters: numbers, times and bars."""
 
 from datetime import UTC, datetime
 
@@ -11,12 +11,12 @@ _STEPS = [f"V{_HEIGHT - height}h1" for height in range(_HEIGHT + 1)]
 
 
 def number(value: int) -> str:
-    """Write a number with separators of thousands."""
+    """Format a number with thousands separators."""
     return f"{value:,}"
 
 
 def age(seconds: float) -> str:
-    """Write a duration in its largest unit."""
+    """Format a duration in its largest unit."""
     for size, unit in _AGES:
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
@@ -24,7 +24,7 @@ def age(seconds: float) -> str:
 
 
 def share(part: int, total: int) -> str:
-    """Write a share in percent: never 0% of something, nor 100% of less than all."""
+    """Format a share in percent: 0% and 100% stand for none and all only."""
     if not part or part == total:
         return "100%" if part else "0%"
     percent = 100 * part / total
@@ -34,40 +34,40 @@ def share(part: int, total: int) -> str:
 
 
 def share_of(part: int, total: int) -> str:
-    """Write a share to stand after its number, or nothing where it would be 0 or make no sense."""
+    """Format a share to follow its number; empty where it is 0 or undefined."""
     return f" ({share(part, total)})" if 0 < part <= total else ""
 
 
 def plural(count: int, noun: str) -> str:
-    """Write a number and its noun."""
+    """Format a number with its noun."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def clock(at: float) -> str:
-    """Write a moment in UTC."""
+    """Format a time in UTC, to the second."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def time_of_day(at: float, now: float) -> str:
-    """Write a moment in UTC to the minute, with its date unless that is today's."""
+    """Format a time in UTC, to the minute, with the date unless it is today."""
     moment, today = (datetime.fromtimestamp(one, UTC) for one in (at, now))
     return f"{moment:{'%H:%M' if moment.date() == today.date() else '%Y-%m-%d %H:%M'}} UTC"
 
 
 def iso(at: float) -> str:
-    """Write a moment as HTML's `datetime` attribute."""
+    """Format a time for HTML's `datetime` attribute."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def bars(values: list[int], peak: int) -> str:
-    """Draw one bar per value as an SVG path: 1 wide, the peak as high as the picture."""
+    """Return an SVG path of one bar per value: 1 wide, the peak _HEIGHT high."""
     scale = _HEIGHT / (peak or 1)
     steps = [_STEPS[max(_LEAST_HEIGHT, int(scale * value)) if value else 0] for value in values]
     return f"M0 {_HEIGHT}{''.join(steps)}V{_HEIGHT}z"
 
 
 def parts(severities: dict[str, int]) -> list[tuple[str, float, float]]:
-    """Place the severities along a bar of 100: each with its start and its width."""
+    """Return the start and width of each severity in a bar of length 100."""
     total = sum(severities.values())
     widths = {
         severity: max(_LEAST_WIDTH, 100 * count / total)
@@ -83,7 +83,7 @@ def parts(severities: dict[str, int]) -> list[tuple[str, float, float]]:
 
 
 def sentence(text: str) -> str:
-    """Begin with a capital letter, and leave the rest as it is."""
+    """Capitalize the first letter only."""
     return text[:1].upper() + text[1:]
 
 

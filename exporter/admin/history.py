@@ -1,6 +1,6 @@
-"""Increases of counters over the last hour and the last day, in memory: a restart begins again.
+"""Increases of counters over the last hour and the last day, in memory since the start.
 
-The totals are sampled once in a step and compared with those of the sample before.
+Totals are sampled once per step; an increase is the difference between two samples.
 """
 
 import time
@@ -22,20 +22,20 @@ HOURS = 24
 """Steps of the last day."""
 
 WINDOW = 15
-"""Minutes that the findings look at, as the alerts do."""
+"""Minutes that findings are based on, as most alerts are."""
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 class Recent(NamedTuple, Generic[Key]):
-    """The increases of counters in the newest steps, as of one moment."""
+    """The increases of counters in the newest steps, at one time."""
 
     totals: Mapping[Key, int]
     in_progress: Mapping[Key, int]
     """The increases since the last sample."""
     ended: deque[dict[Key, int]]
     sums: Mapping[int, Mapping[Key, int]]
-    """Of the newest steps by their number, without the one in progress."""
+    """Sums of the newest steps by number of steps, without the one in progress."""
 
     def counts(self, newest: int | None = None, *, after: int = 0) -> dict[Key, int]:
         """Add up the newest steps (all by default), without the `after` newest of them."""
@@ -52,11 +52,10 @@ class Recent(NamedTuple, Generic[Key]):
 
 
 class Increases(Generic[Key]):
-    """The increases of counters in each of the newest steps; the last one is in progress.
+    """The increases of counters in each of the newest steps, the step in progress included.
 
-    `totals` returns None while they are unknown: recording begins once they are known. `step` is
-    in seconds, as is what `clock` returns. The sums of the newest steps are maintained for each
-    number of steps in `sums`, so that reading them costs no loop over the steps.
+    `totals` returns None until the totals are known, when recording begins. `step` and `clock` are
+    in seconds. `sums` are numbers of steps whose sums are maintained incrementally.
     """
 
     def __init__(
@@ -74,25 +73,25 @@ class Increases(Generic[Key]):
         self._sampled_at = self._began_at = clock()
         self._ended: deque[dict[Key, int]] = deque(maxlen=steps - 1)
         self._number = 0
-        """How many steps have ended."""
+        """Number of steps that have ended."""
         self._sums: dict[int, dict[Key, int]] = {newest: {} for newest in sums}
-        """Of ended steps: one less than the number."""
+        """Sums of one step fewer than the key: the step in progress is added when read."""
         self.sample()
 
     @property
     def begun(self) -> bool:
-        """Whether the totals have been known."""
+        """Whether recording has begun."""
         return self._sampled is not None
 
     @property
     def seconds(self) -> float:
-        """Return how far back the increases go; 0 while no totals are known."""
+        """Return the time covered, in seconds."""
         if self._sampled is None:
             return 0.0
         return min(self._clock() - self._began_at, self._steps * self._step)
 
     def sample(self) -> None:
-        """End a step; at the first totals begin."""
+        """End a step, or begin with the first totals."""
         totals = self._totals()
         if totals is None:
             return
@@ -108,7 +107,7 @@ class Increases(Generic[Key]):
         self._sampled, self._sampled_at = dict(totals), now
 
     def ended(self) -> Iterator[tuple[int, Mapping[Key, int]]]:
-        """Yield the steps that have ended, the oldest first, each with a number of its own."""
+        """Yield the steps that have ended, the oldest first, with sequence numbers."""
         return enumerate(self._ended, self._number - len(self._ended))
 
     def read(self) -> "Recent[Key]":
@@ -161,7 +160,7 @@ class History(NamedTuple):
 
     @classmethod
     def of(cls, hub: Hub) -> Self:
-        """Begin; the results begin once the ledger is loaded."""
+        """Begin recording; results begin once the ledger is loaded."""
 
         def results() -> dict[Series, int] | None:
             counts = hub.counts()
@@ -180,12 +179,12 @@ class History(NamedTuple):
         )
 
     def begin(self) -> None:
-        """Begin the results if they are known by now."""
+        """Begin recording results if the ledger is loaded."""
         self.results.sample()
         self.results_by_hour.sample()
 
     def sample(self, minute: int) -> None:
-        """End a minute, numbered since the start; every 60th ends an hour."""
+        """End a minute, numbered from 1; each 60th also ends an hour."""
         for increases in (self.results, self.requests, self.rejections):
             increases.sample()
         if minute % MINUTES == 0:

@@ -1,4 +1,4 @@
-"""`GET /metrics`: prometheus-client's own handler, kept safe from a malformed `Accept`."""
+"""`GET /metrics`: prometheus-client's handler, with a guard against a malformed `Accept`."""
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler

@@ -1,4 +1,4 @@
-"""The results of each channel by minute over the last hour, for the bars of the status page."""
+"""Results per minute of each channel over the last hour, for sparklines."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -11,32 +11,32 @@ NONE = [0] * MINUTES
 
 
 class ChannelMinutes(NamedTuple):
-    """The results of a channel by minute, that in progress last; `failing` is all but info."""
+    """Results of a channel per minute, the minute in progress last; `failing` is all but info."""
 
     results: list[int]
     failing: list[int]
 
 
 _Sums = dict[str, tuple[int, int]]
-"""Of one minute: the results and the failing ones by channel."""
+"""Results and failing results of one minute by channel."""
 
 
 class MinutesByChannel:
-    """Sums up each minute once, since a minute may have as many series as there are codes."""
+    """Aggregates each minute once: it may hold as many series as there are codes."""
 
     def __init__(self, increases: Increases[Series], is_failing: Callable[[Series], bool]) -> None:
         self._increases, self._is_failing = increases, is_failing
         self._minutes: dict[int, _Sums] = {}
-        """By the number of the minute."""
+        """By sequence number."""
         self._columns: dict[str, ChannelMinutes] = {}
-        """Of the minutes that have ended."""
+        """By channel, without the minute in progress."""
 
     def clear(self) -> None:
-        """Sum up again: the tables may have changed."""
+        """Discard the aggregates, since the tables may have changed."""
         self._minutes.clear()
 
     def read(self, in_progress: Mapping[Series, int]) -> dict[str, ChannelMinutes]:
-        """Return the minutes of each channel that has results in them."""
+        """Return the minutes of each channel with results in the last hour."""
         self._sum_ended()
         now = self._sum(in_progress)
         return {

@@ -1,4 +1,4 @@
-"""Keeps the rendering of pages from delaying webhooks, which share the event loop with it."""
+"""Limits the event loop time that rendering takes, so that pages do not delay webhooks."""
 
 import asyncio
 import time
@@ -8,41 +8,41 @@ from contextlib import contextmanager
 from exporter.admin.responses import Content
 
 SLICE_SECONDS = 0.001
-"""How long rendering may hold the event loop at a time."""
+"""Time after which rendering yields to the event loop."""
 
 SHARE = 0.02
-"""The share of the event loop's time that rendering may take, on end."""
+"""Long-term share of event loop time available to rendering."""
 
 BURST_SECONDS = 0.1
-"""What rendering may take at once before it has to wait."""
+"""Rendering time available without waiting."""
 
 MAX_WAIT_SECONDS = 1.0
 
 
 class Pace:
-    """Renders one page at a time, in slices, and makes those wait who ask too often.
+    """Renders one page at a time, in slices, and delays requests that exceed the time available.
 
-    Requests that wait for the same page share one rendering, which begins after all of them came:
-    nobody gets an older state than that of the moment of asking.
+    Requests waiting for the same page share one rendering, which begins after the last of them, so
+    that a response is never older than its request.
     """
 
     def __init__(self) -> None:
         self._debt = 0.0
-        """Seconds of rendering that have not been worked off."""
+        """Rendering time used in advance, in seconds."""
         self._at = time.monotonic()
         self._waiting: dict[Hashable, asyncio.Task[Content]] = {}
         self._turn = asyncio.Lock()
 
     async def share(self, key: Hashable, make: Callable[[], Awaitable[Content]]) -> Content:
-        """Make a page in turn, together with the requests that wait for the same key."""
+        """Make a page when it is its turn, once for all requests waiting for the key."""
         task = self._waiting.get(key)
         if task is None:
             task = self._waiting[key] = asyncio.create_task(self._make(key, make))
-        return await asyncio.shield(task)  # one who leaves does not take it from the others
+        return await asyncio.shield(task)  # other requests may wait for it
 
     @contextmanager
     def slice(self) -> Iterator[None]:
-        """Count the time of the block, which holds the event loop."""
+        """Account for the time of the block, which holds the event loop."""
         started = time.perf_counter()
         try:
             yield
@@ -50,7 +50,7 @@ class Pace:
             self._debt += time.perf_counter() - started
 
     async def pieces(self, pieces: Iterable[str]) -> list[str]:
-        """Collect pieces of text as they are made, and let the event loop run in between."""
+        """Collect pieces of text, yielding to the event loop in between."""
         collected: list[str] = []
         iterator = iter(pieces)
         while True:
@@ -67,11 +67,11 @@ class Pace:
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[Content]]) -> Content:
         async with self._turn:
             await asyncio.sleep(self._wait())
-            del self._waiting[key]  # a request that comes from now on wants a newer state
+            del self._waiting[key]  # later requests start a new rendering
             return await make()
 
     def _wait(self) -> float:
-        """Return the seconds until rendering may begin."""
+        """Return the delay before the next rendering, in seconds."""
         now = time.monotonic()
         self._debt = max(0.0, self._debt - SHARE * (now - self._at))
         self._at = now

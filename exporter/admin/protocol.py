@@ -10,17 +10,17 @@ from exporter.admin.responses import SERVER
 KEEPALIVE_SECONDS = 60
 
 MAX_CONNECTIONS = 64
-"""Open at a time; more would take the open files that the public listener needs."""
+"""Maximum number of open connections, so that files remain for the public listener."""
 
 
 class AdminConnections:
-    """The open connections, the one that has been silent for longest first."""
+    """The open connections, least recently active first."""
 
     def __init__(self) -> None:
         self._open: dict[AdminConnection, asyncio.Transport] = {}
 
     def opened(self, connection: "AdminConnection", transport: asyncio.Transport) -> None:
-        """Add a connection; at the bound close the one that has been silent for longest."""
+        """Add a connection; at the limit close the least recently active one."""
         if len(self._open) >= MAX_CONNECTIONS:
             silent, oldest = next(iter(self._open.items()))
             del self._open[silent]
@@ -29,7 +29,7 @@ class AdminConnections:
         self._open[connection] = transport
 
     def heard(self, connection: "AdminConnection") -> None:
-        """Note that a connection has sent something."""
+        """Mark a connection as active."""
         if transport := self._open.pop(connection, None):
             self._open[connection] = transport
 
@@ -56,17 +56,17 @@ class AdminConnection(web.RequestHandler):
         self._connections = connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connection, which may be one too many."""
+        """Register the connection."""
         super().connection_made(transport)
         self._connections.opened(self, cast("asyncio.Transport", transport))
 
     def data_received(self, data: bytes) -> None:
-        """Note that the connection is in use."""
+        """Mark the connection as active."""
         self._connections.heard(self)
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Stop counting the connection."""
+        """Deregister the connection."""
         self._connections.closed(self)
         super().connection_lost(exc)
 
@@ -77,7 +77,7 @@ class AdminConnection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Respond to malformed input without repeating it; faults of ours are logged as usual."""
+        """Respond to malformed input without echoing it; internal errors are logged as usual."""
         if status >= web.HTTPInternalServerError.status_code:
             response = super().handle_error(request, status, exc, message)
         else:

@@ -1,4 +1,4 @@
-"""The counts of an exporter at one moment, of all results or of a channel's."""
+"""A consistent reading of an exporter's counts, for all channels or one."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -14,35 +14,35 @@ Totals = Mapping[tuple[str, ...], int]
 """By source and status, or source and reason."""
 
 MAX_SELECTED = 64
-"""Characters of a channel's name in a query."""
+"""Maximum length of a value in the query."""
 
 
 class Selection(NamedTuple):
-    """The part of the results that a page shows; an empty field selects all."""
+    """A filter on results; an empty field matches everything."""
 
     channel: str = ""
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Selection":
-        """Read the selection from the parameters of a request."""
+        """Read the filter from query parameters."""
         return cls(query.get("channel", "").strip()[:MAX_SELECTED])
 
     def has(self, series: Series) -> bool:
-        """Whether a series is selected."""
+        """Whether a series matches."""
         return self.channel in ("", series.channel)
 
     def shows(self, channel: str | None) -> bool:
-        """Whether what is said of a channel, or of none, belongs to the selection."""
+        """Whether a channel matches; None, for several or none, always does."""
         return channel is None or self.channel in ("", channel)
 
 
 class Counted(NamedTuple):
-    """A series of the ledger, and what its code means by the current tables."""
+    """The counts of one series, with its current meaning."""
 
     series: Series
     meaning: ClassifiedResult
     alerts: tuple[str, ...]
-    """Those that watch it, the most specific first."""
+    """The alerts that watch it, the most specific first."""
     total: int
     last_at: float
     """Unix time of the last result."""
@@ -51,7 +51,7 @@ class Counted(NamedTuple):
 
 
 class Reading:
-    """What an exporter has counted, read once: every part of a page agrees with the others."""
+    """The counts of an exporter, read once, so that all parts of a page agree."""
 
     def __init__(self, view: View, selection: Selection = Selection()) -> None:  # noqa: B008 - immutable
         self.view, self.selection = view, selection
@@ -63,21 +63,21 @@ class Reading:
         self.rejections = view.history.rejections.read()
         """Rejected items by source and reason."""
         self.all = _counted(view, self.results)
-        """Every series, selected or not."""
+        """All series, whatever the selection."""
 
     @cached_property
     def counted(self) -> list[Counted]:
-        """The series of the selection."""
+        """The selected series."""
         return [one for one in self.all if self.selection.has(one.series)]
 
     @cached_property
     def minutes(self) -> dict[str, ChannelMinutes]:
-        """The results of the last hour by channel and minute."""
+        """Results of the last hour by channel and minute."""
         return self.view.minutes.read(self.results.in_progress)
 
     @cached_property
     def day(self) -> dict[Series, int]:
-        """The results of the last day."""
+        """Results of the last day."""
         return self.view.history.results_by_hour.read().counts(HOURS)
 
 

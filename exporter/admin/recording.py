@@ -1,4 +1,4 @@
-"""Samples the counters and looks for findings every minute, whether pages are open or not."""
+"""The background task: samples counters and determines findings once a minute."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""HTML from templates, without scripts or styles inside, and the files that the pages need."""
+"""HTML from templates, without inline scripts or styles, and the static assets."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ from exporter.admin.responses import Content
 from exporter.admin.view import View
 
 MAX_PATH = 200
-"""Characters of a path that does not exist, for which there is a page that says so."""
+"""Maximum length of a path that the page of a 404 repeats."""
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -25,7 +25,7 @@ _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Pages:
-    """The templates and the files beside them, read once."""
+    """The templates and assets, loaded once."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -53,11 +53,11 @@ class Pages:
         key: Hashable = None,
         *,
         status: int = 200,
-        keeps: bool = False,
+        cacheable: bool = False,
     ) -> web.Response:
-        """Respond with a page of the values of now; `key` tells apart the pages of a template.
+        """Respond with a page rendered from `values()`; `key` distinguishes pages of a template.
 
-        With `keeps` a browser may store it and ask whether it is still current.
+        With `cacheable` a browser may store it, and has to revalidate it.
         """
         root = root_of(request)
 
@@ -68,10 +68,10 @@ class Pages:
             return await self.content(template, root, given)
 
         content = await self.pace.share((template, root, key), make)
-        return content.response(request, status, keeps=keeps)
+        return content.response(request, status, cacheable=cacheable)
 
     async def content(self, template: str, root: str, values: Mapping[str, object]) -> Content:
-        """Render a template with its values, and those that every page needs."""
+        """Render a template with values, and those common to all pages."""
         pieces = self._templates.get_template(template).generate(
             values, root=root, runbooks=self.runbooks(root), name=self._view.name
         )
@@ -79,17 +79,17 @@ class Pages:
         return await asyncio.to_thread(Content.of, text.encode(), "text/html")
 
     def runbooks(self, root: str) -> str:
-        """Return the address of all runbooks, up to their names."""
+        """Return the base URL of the runbooks."""
         base = self._view.current.settings.runbook_base_url
         return f"{base.rstrip('/')}/" if base else f"{root}runbooks/"
 
     def fragment(self, template: str, **values: object) -> str:
-        """Render a part of a page that is made once."""
+        """Render a part of a page."""
         return self._templates.get_template(template).render(values)
 
     @web.middleware
     async def missing_page(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Show a page with the way back to a person who asks for a path that there is not."""
+        """Respond to a browser's request for an unknown path with a page of links."""
         try:
             return await handler(request)
         except web.HTTPNotFound:
@@ -101,28 +101,28 @@ class Pages:
             )
 
     async def asset(self, request: web.Request) -> web.Response:
-        """Respond with a file that the pages need."""
+        """Respond with an asset."""
         found = self._assets.get(request.match_info["name"])
         if found is None:
             raise web.HTTPNotFound
-        return found.response(request, keeps=True)
+        return found.response(request, cacheable=True)
 
 
 def _fit(value: object) -> object:
-    """Make text from outside fit for a page; the one place where it gets there."""
+    """Replace characters that HTML cannot hold: the only place where text gets into a page."""
     if isinstance(value, str) and not value.isprintable() and not hasattr(value, "__html__"):
         return _UNFIT.sub("\ufffd", value)  # what has __html__ is made of text that is fit
     return value
 
 
 def root_of(request: web.Request) -> str:
-    """Return the way from a page to `/`, so that links work below any path of a proxy.
+    """Return the relative URL of `/`, so that links work below any path of a proxy.
 
-    It counts slashes, since `/codes/` and `//codes` are the page `/codes`, too.
+    `/codes/` and `//codes` are the page `/codes` too, so it counts slashes.
     """
     return "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
 
 
 def relocated(html: str, root: str) -> str:
-    """Move what was rendered with the root `./` to a page with another root."""
+    """Change the root of HTML that was rendered with the root `./`."""
     return html if root == "./" else html.replace('="./', f'="{root}')

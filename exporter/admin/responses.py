@@ -1,4 +1,4 @@
-"""Responses of the admin listener: compressed, with an ETag, and with headers that keep it safe."""
+"""Responses of the admin listener: compression, ETag, security headers."""
 
 import gzip
 import hashlib
@@ -19,14 +19,14 @@ _HEADERS = {
 }
 
 SERVER = "push-result-exporter"
-"""In place of the versions of Python and aiohttp."""
+"""The header `Server`, without versions."""
 
 _LEVEL = 6
 _TAG_BYTES = 12
 
 
 class Content(NamedTuple):
-    """A body that is ready to be sent, plain or compressed."""
+    """The body of a response, plain and compressed."""
 
     plain: bytes
     zipped: bytes
@@ -35,22 +35,22 @@ class Content(NamedTuple):
 
     @classmethod
     def of(cls, plain: bytes, media_type: str) -> "Content":
-        """Compress a body; takes a millisecond for 50 KB, and releases the GIL meanwhile."""
+        """Compress a body: a millisecond for 50 KB, in which the GIL is released."""
         tag = hashlib.blake2b(plain, digest_size=_TAG_BYTES).hexdigest()
         return cls(plain, gzip.compress(plain, _LEVEL, mtime=0), tag, media_type)
 
     def response(
-        self, request: web.Request, status: int = 200, *, keeps: bool = False
+        self, request: web.Request, status: int = 200, *, cacheable: bool = False
     ) -> web.Response:
-        """Respond as the client accepts it: 304 if it has this content already.
+        """Make the response to a request, 304 if the client has this content.
 
-        With `keeps` a client may store it, and has to ask each time whether it is still current.
+        With `cacheable` a client may store it, and has to revalidate it.
         """
         headers: dict[str, str] = {hdrs.VARY: hdrs.ACCEPT_ENCODING}
-        if keeps:
+        if cacheable:
             headers[hdrs.CACHE_CONTROL] = "private, no-cache"
         tag = ETag(self.tag, is_weak=True)  # of both encodings
-        if keeps and status == web.HTTPOk.status_code and _has(request, tag):
+        if cacheable and status == web.HTTPOk.status_code and _has(request, tag):
             response = web.Response(status=web.HTTPNotModified.status_code, headers=headers)
         else:
             zipped = accepts_gzip(request)
@@ -63,7 +63,7 @@ class Content(NamedTuple):
                 content_type=self.media_type,
                 charset="utf-8",
             )
-        if keeps:
+        if cacheable:
             response.etag = tag
         return response
 
@@ -73,7 +73,7 @@ def _has(request: web.Request, tag: ETag) -> bool:
 
 
 def accepts_gzip(request: web.Request) -> bool:
-    """Whether Accept-Encoding names gzip, or anything, with a weight above 0 (RFC 9110, 12.5.3)."""
+    """Whether Accept-Encoding allows gzip (RFC 9110, 12.5.3)."""
     weights = {}
     for part in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().split(","):
         name, _, weight = part.partition(";")
@@ -82,12 +82,12 @@ def accepts_gzip(request: web.Request) -> bool:
 
 
 def json_content(value: Any) -> Content:
-    """Write JSON; what is not ASCII is escaped, so that any text can be sent."""
+    """Encode as JSON in ASCII, so that any text can be sent."""
     return Content.of(json.dumps(msgspec.to_builtins(value)).encode(), "application/json")
 
 
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Give every response, errors included, the headers that keep a page safe."""
+    """Add the security headers to every response, errors included."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers[hdrs.SERVER] = SERVER  # aiohttp has set its own by now

@@ -1,4 +1,4 @@
-"""The shipped runbooks, from Markdown to HTML that is safe and reads well on a phone."""
+"""The shipped runbooks, rendered from Markdown to safe HTML."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -24,11 +24,11 @@ _ROLES = {
     "th_open": "columnheader",
     "td_open": "cell",
 }
-"""The roles of a table's parts, which a card of a phone's width would lose."""
+"""Explicit roles, which rows keep when CSS makes them cards on a phone."""
 
 
 class Runbook(NamedTuple):
-    """What to do about an alert, as HTML of a page with the root `./`."""
+    """A runbook as HTML, with the root `./`."""
 
     alert: str
     summary: str
@@ -44,7 +44,7 @@ def load_runbooks() -> Mapping[str, Runbook]:
 
 
 def parse_runbook(alert: str, text: str) -> Runbook:
-    """Render a runbook; its first heading is left out, since the page has its own."""
+    """Render a runbook without its first heading, which the page has."""
     parser = _parser()
     tokens = parser.parse(text)
     _prepare_tables(tokens)
@@ -59,7 +59,7 @@ def parse_runbook(alert: str, text: str) -> Runbook:
 
 
 def _prepare_tables(tokens: _Tokens) -> None:
-    """Give tables a name and roles, and each cell the name of its column."""
+    """Add names and roles to tables, and column names to cells."""
     heading, columns, column = "", [""], 0
     for token, following in zip_longest(tokens, tokens[1:]):
         # The pages allow no styles of their own.
@@ -86,7 +86,7 @@ def _prepare_tables(tokens: _Tokens) -> None:
 
 
 def _link(html: RendererHTML, tokens: _Tokens, at: int, options: OptionsDict, env: _Values) -> str:
-    """Let a link to another runbook lead to its page, and hide this page's address from others."""
+    """Point links between runbooks to their pages; send no referrer to other sites."""
     token = tokens[at]
     address = str(token.attrs["href"])
     if "/" not in address and address.endswith(".md"):
@@ -97,7 +97,7 @@ def _link(html: RendererHTML, tokens: _Tokens, at: int, options: OptionsDict, en
 
 
 def _code(html: RendererHTML, tokens: _Tokens, at: int, options: OptionsDict, env: _Values) -> str:
-    """Let a block of code scroll by itself, and be copied."""
+    """Make a block of code scrollable by keyboard, with a copy button."""
     del html, options, env
     line = (tokens[at].map or [0])[0]
     code = f'<pre id="code-{line}" tabindex="0"><code>{escape(tokens[at].content)}</code></pre>'

@@ -1,4 +1,4 @@
-"""`GET /runbooks` and `GET /runbooks/<alert>`: what to do, beside what raises the alert now."""
+"""`GET /runbooks` and `GET /runbooks/<alert>`: the runbooks, with live values of their alerts."""
 
 import asyncio
 from collections.abc import Container, Iterator
@@ -24,11 +24,11 @@ from exporter.results import ClassifiedResult
 MAX_CODES = 20
 
 MAX_NAME = 100
-"""Characters of an unknown alert's name that are shown."""
+"""Maximum length of an unknown alert's name on the page."""
 
 
 class WatchedCode(msgspec.Struct, frozen=True):
-    """A code that raises an alert, and the number of its results in the window."""
+    """A code that an alert watches, with its results in the window."""
 
     channel: str
     code: str
@@ -42,7 +42,7 @@ class WatchedCode(msgspec.Struct, frozen=True):
 
 
 class WatchedReason(msgspec.Struct, frozen=True):
-    """A reason of refused requests that raises an alert, and the number of these requests."""
+    """A reason that an alert watches, with its requests in the window."""
 
     gateway: str
     reason: str
@@ -51,7 +51,7 @@ class WatchedReason(msgspec.Struct, frozen=True):
 
 
 class Live(msgspec.Struct, frozen=True):
-    """What of the last minutes belongs to an alert; the most frequent first."""
+    """The live values of an alert, the most frequent first."""
 
     findings: list[Finding]
     codes: list[WatchedCode]
@@ -59,11 +59,11 @@ class Live(msgspec.Struct, frozen=True):
     more_codes: int
     reasons: list[WatchedReason]
     since: float | None
-    """Unix time of the beginning, where less than WINDOW minutes have been observed."""
+    """Unix time of the start, if less than WINDOW minutes ago."""
 
 
 def live_values(reading: Reading, alert: str) -> Live:
-    """Collect what raises an alert now."""
+    """Collect the live values of an alert."""
     findings = [one for one in findings_of(reading) if one.alert and one.alert.name == alert]
     dead = {one.channel for one in findings if one.channel}
     codes = sorted(_codes(reading, alert, dead), key=attrgetter("results"), reverse=True)
@@ -78,7 +78,7 @@ def live_values(reading: Reading, alert: str) -> Live:
 
 
 def _codes(reading: Reading, alert: str, found: Container[str]) -> Iterator[WatchedCode]:
-    """List what the alert counts; `found` are the channels of its findings."""
+    """Yield the codes that an alert counts; `found` are the channels of its findings."""
     classifier = reading.view.classifier
     counts: dict[ClassifiedResult, int] = {}
     for one in reading.all:
@@ -109,17 +109,17 @@ def _reasons(reading: Reading, alert: str) -> Iterator[WatchedReason]:
 
 
 class RunbookPages:
-    """The runbooks of this version, beside the findings of now."""
+    """The pages of the runbooks."""
 
     def __init__(self, view: View, pages: Pages) -> None:
         self._view, self._pages = view, pages
 
     async def index(self, request: web.Request) -> web.Response:
-        """List the runbooks, those of alerts with findings marked."""
+        """Respond with the list of runbooks, with current findings."""
         return await self._index(request)
 
     async def page(self, request: web.Request) -> web.Response:
-        """Show a runbook and what raises its alert now; 404 and the list if there is none."""
+        """Respond with a runbook and live values of its alert; with 404 and the list if unknown."""
         alert = request.match_info["alert"].removesuffix(".md")  # as the files are called
         runbook = (await asyncio.to_thread(load_runbooks)).get(alert)
         if runbook is None:
@@ -137,7 +137,7 @@ class RunbookPages:
                 "window": WINDOW,
             }
 
-        return await self._pages.respond(request, "runbook.html", values, alert, keeps=True)
+        return await self._pages.respond(request, "runbook.html", values, alert, cacheable=True)
 
     async def _index(self, request: web.Request, missing: str = "") -> web.Response:
         runbooks = await asyncio.to_thread(load_runbooks)
@@ -156,5 +156,5 @@ class RunbookPages:
 
         status = 404 if missing else 200
         return await self._pages.respond(
-            request, "runbooks.html", values, missing, status=status, keeps=not missing
+            request, "runbooks.html", values, missing, status=status, cacheable=not missing
         )

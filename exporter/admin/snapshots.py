@@ -1,4 +1,4 @@
-"""What is made once for each snapshot, when it is first asked for."""
+"""Caches of values that depend on the snapshot."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ Made = TypeVar("Made")
 
 
 class OncePerSnapshot(Generic[Made]):
-    """Makes something again after each reload, once for all who ask at the same time."""
+    """A value computed on first use after each reload, once for concurrent requests."""
 
     def __init__(self, current: Current, make: Callable[[], Awaitable[Made]]) -> None:
         self._make = make
@@ -18,7 +18,7 @@ class OncePerSnapshot(Generic[Made]):
         current.subscribe(self._forget)
 
     async def get(self) -> Made:
-        """Return what was made of the current snapshot."""
+        """Return the value for the current snapshot."""
         if self._task is None or (self._task.done() and self._task.exception()):
             self._task = asyncio.ensure_future(self._make())
         return await asyncio.shield(self._task)

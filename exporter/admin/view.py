@@ -1,4 +1,4 @@
-"""What the pages report: the parts of a running exporter, and its recent past."""
+"""The data source of the pages: a running exporter and its history."""
 
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from exporter.runtime.snapshot import Snapshot
 
 
 class View:
-    """A running exporter, as its pages see it."""
+    """A running exporter, its history, and caches for pages."""
 
     def __init__(self, current: Current, hub: Hub, service: Service, history: History) -> None:
         self.current, self.hub, self.service, self.history = current, hub, service, history
@@ -38,13 +38,13 @@ class View:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The effective settings by name, as JSON has them; secrets are paths of files."""
+        """The effective settings by name, as JSON values; secrets are paths of files."""
         values = self.current.settings.model_dump(mode="json")
         return {name.upper(): value for name, value in values.items()}
 
     @property
     def name(self) -> str:
-        """What tells this exporter from others: INSTANCE, by default the host's name."""
+        """The name of this exporter: INSTANCE, by default the host name."""
         return self.current.settings.instance
 
     def _is_failing(self, series: Series) -> bool:
@@ -56,7 +56,7 @@ class View:
 
 
 class Meaning(NamedTuple):
-    """What a series means by the current tables, and which alerts watch it."""
+    """The meaning of a series by the current tables, and the alerts that watch it."""
 
     result: ClassifiedResult
     alerts: tuple[str, ...]
@@ -67,7 +67,7 @@ class Meanings(dict[Series, Meaning]):
     """The meaning of each series, looked up once for each snapshot."""
 
     def update_tables(self, snapshot: Snapshot) -> None:
-        """Begin again with the tables of a snapshot."""
+        """Discard all meanings; look up in the tables of a snapshot from now on."""
         self.clear()
         self._classify = snapshot.classifier.current
 

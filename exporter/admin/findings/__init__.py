@@ -1,1 +1,1 @@
-"""What is not as it should be: the thresholds of the alerts, applied to the last minutes."""
+"""Findings: the thresholds of the alerts, applied to one exporter's recent counts."""

@@ -18,13 +18,13 @@ _LEDGER_HINTS = {
     "disk I/O error": "The disk fails: look at the kernel's log, and move the ledger to another.",
     "no such table": "The file was replaced while the exporter ran: restore it from the backup.",
 }
-"""What to do, by a part of SQLite's message."""
+"""Actions by a part of SQLite's message."""
 
 _NO_RESTART = "Results are accepted again by themselves; until then every request gets a 503."
 
 
 def exporter_findings(view: View) -> Iterator[Finding]:
-    """Judge the exporter."""
+    """Yield the findings about the exporter."""
     yield from _ledger(view)
     yield from _shutdown(view)
     yield from _reload(view)
@@ -43,7 +43,7 @@ def _ledger(view: View) -> Iterator[Finding]:
 
 
 def ledger_hint(problem: str) -> str:
-    """Return what to do about a ledger's problem."""
+    """Return the action for a problem of the ledger."""
     hints = (hint for part, hint in _LEDGER_HINTS.items() if part in problem)
     return next(hints, "Fix the cause; no restart is needed.")
 
@@ -69,7 +69,7 @@ def _reload(view: View) -> Iterator[Finding]:
 
 
 def _descriptions(view: View) -> Iterator[Finding]:
-    """Name the gateways whose description has matched no code at all."""
+    """Yield a finding for each description whose path of the code never matches."""
     for name in view.current.snapshot.gateways:
         if view.hub.code_matches.is_silent(name):
             yield Finding(

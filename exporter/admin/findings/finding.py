@@ -1,4 +1,4 @@
-"""What a finding is, and what all of them have in common."""
+"""The types of findings, and helpers to make them."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,10 +9,10 @@ from exporter.admin.history import WINDOW
 from exporter.classification.alerts import DECLARATIONS, THRESHOLDS, Alert, AlertName
 
 NAMED = 3
-"""Codes or reasons that a finding names."""
+"""Number of codes or reasons that a finding names."""
 
 _SMALL = 100
-"""Below so many results or requests a share is written as two numbers."""
+"""Totals below this are written as numbers, not as percentages."""
 
 
 class Level(StrEnum):
@@ -28,40 +28,40 @@ LEVELS = {"critical": Level.TROUBLE, "warning": Level.ATTENTION, "info": Level.N
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that is not as it should be."""
+    """A problem, with its figures and the action to take."""
 
     level: Level
     title: str
-    """What is wrong, without a capital letter."""
+    """The problem, without a capital letter."""
     detail: str
-    """What it rests on."""
+    """The figures behind it."""
     action: str
-    """What to do."""
+    """The first thing to do."""
     alert: Alert | None = None
     """The alert with the same thresholds."""
     channel: str | None = None
-    """The channel that it is about; null if about several or none."""
+    """The affected channel; null for several or none."""
     gateway: str | None = None
-    """The gateway that it is about."""
+    """The affected gateway; null for none."""
     since: float | None = None
-    """Unix time at which this exporter first found it."""
+    """Unix time at which this exporter first detected it."""
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The state in one word, in one line, and the findings that it rests on."""
+    """The overall state, and the findings behind it."""
 
     state: str
     """`trouble`, `attention`, `quiet` or `ok`."""
     headline: str
-    """The state and the most urgent finding."""
+    """One line: the state and the most urgent finding."""
     findings: list[Finding]
     """The most urgent first."""
     elsewhere: Finding | None = None
-    """The most urgent one outside the selection, unless it is a note."""
+    """The most urgent finding outside the selection; null if there is none but notes."""
     window_minutes: int = WINDOW
-    """Minutes that shares and numbers are taken of, unless a finding names another time."""
+    """Minutes that the figures cover, unless a finding states another time."""
     caveat: str | None = None
-    """Where all is well after a start: how few minutes say so."""
+    """How little has been observed since the start, if all is well."""
 
 
 def declared(
@@ -73,7 +73,7 @@ def declared(
     channel: str | None = None,
     gateway: str | None = None,
 ) -> Finding:
-    """Make the finding of an alert, with the alert's advice unless there is a better action."""
+    """Make the finding of an alert; `action` replaces the alert's advice."""
     one = DECLARATIONS[alert]
     return Finding(
         LEVELS[one.severity],
@@ -87,7 +87,7 @@ def declared(
 
 
 def reaches(alert: AlertName, affected: int, total: int) -> bool:
-    """Whether a number of results or requests reaches the thresholds of an alert."""
+    """Whether `affected` of `total` reach the thresholds of an alert."""
     one = DECLARATIONS[alert]
     number = THRESHOLDS[one.number] if one.number else 0
     share = THRESHOLDS[one.share] if one.share else 0
@@ -95,7 +95,7 @@ def reaches(alert: AlertName, affected: int, total: int) -> bool:
 
 
 def describe(counts: Mapping[str, int], total: int, what: str) -> str:
-    """Describe a share of results or requests (`what`), and what it consists of."""
+    """Describe the share of `counts` in `total`, and its largest parts."""
     most = sorted(counts, key=lambda name: -counts[name])
     named = ", ".join(f"{name} ({counts[name]:,})" for name in most[:NAMED])
     more = f" and {len(most) - NAMED} more" if len(most) > NAMED else ""

@@ -1,4 +1,4 @@
-"""Since when each finding holds, as far as this process has seen it."""
+"""Tracks since when each finding has been present."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import msgspec
 from exporter.admin.findings.finding import Finding
 
 FORGET_SECONDS = 300.0
-"""A finding that was absent for longer is a new one: numbers near a threshold come and go."""
+"""Absence after which a finding counts as new: figures near a threshold flap."""
 
 _Key = tuple[str, str | None, str | None]
 
@@ -19,13 +19,13 @@ class _Seen(NamedTuple):
 
 
 class FirstSeen:
-    """When each finding was first seen; the findings are looked for every minute."""
+    """The times at which the present findings were first detected."""
 
     def __init__(self) -> None:
         self._seen: dict[_Key, _Seen] = {}
 
     def note(self, findings: Iterable[Finding], now: float) -> list[Finding]:
-        """Return the findings of a moment (Unix time) with the time since when they hold."""
+        """Return the findings at a Unix time, each with the time of its first detection."""
         noted = []
         for one in findings:
             key = one.alert.name if one.alert else one.title, one.channel, one.gateway

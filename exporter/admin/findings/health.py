@@ -1,7 +1,6 @@
-"""Whether all is well, and if not, what: the thresholds of the alerts, applied to recent minutes.
+"""The overall state of an exporter, by its findings.
 
-The alerts of Prometheus know the past and wait before they fire. This judges at once, from one
-exporter's own memory.
+Unlike Prometheus' alerts, findings have no waiting time, and no past before the exporter's start.
 """
 
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ _LEVELS = list(Level)
 
 
 def health_of(reading: Reading) -> Health:
-    """Judge the exporter and what it has counted recently."""
+    """Return the overall state, by the findings of the selection."""
     shown: list[Finding] = []
     hidden: list[Finding] = []
     for one in findings_of(reading):
@@ -34,7 +33,7 @@ def health_of(reading: Reading) -> Health:
 
 
 def findings_of(reading: Reading) -> list[Finding]:
-    """List what is not as it should be, the most urgent first."""
+    """Return all findings, the most urgent first."""
     findings = sorted(_findings(reading), key=lambda one: _LEVELS.index(one.level))
     return reading.view.first_seen.note(findings, reading.now)
 
@@ -64,6 +63,6 @@ def _urgent(findings: list[Finding]) -> list[Finding]:
 
 
 def _caveat(observed: float) -> str:
-    """Say how little was seen (seconds); it changes once a minute, since it may be read aloud."""
+    """Describe the seconds observed, in whole minutes, since screen readers announce changes."""
     minutes = int(observed // MINUTE)
     return f"as far as {minutes} minutes show" if minutes > 1 else "as far as one minute shows"

@@ -1,4 +1,4 @@
-"""Findings about requests, by gateway: those that are refused, and those that overload."""
+"""Findings about requests, by gateway."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -17,10 +17,10 @@ WATCHED_REASONS: Mapping[str, Callable[[Reason], bool]] = {
     AlertName.EXPORTER_OVERLOADED: lambda reason: reason is Reason.OVERLOADED,
     AlertName.LEDGER_FAILING: lambda reason: reason is Reason.LEDGER_UNAVAILABLE,
 }
-"""The alerts about requests, and the reasons that each counts."""
+"""Alerts about requests, with the reasons that each counts."""
 
 JUDGED = (AlertName.WEBHOOK_REJECTING, AlertName.EXPORTER_OVERLOADED)
-"""Those that are judged by the requests, in the order in which they are shown."""
+"""Alerts with thresholds on requests, in the order of the page."""
 
 
 def refusal(status: str) -> Reason | None:
@@ -40,7 +40,7 @@ def alert_of(reason: str) -> Alert | None:
 
 
 def request_findings(reading: Reading) -> Iterator[Finding]:
-    """Judge the requests of the window to each gateway."""
+    """Yield the findings about the requests of the window."""
     requests = reading.requests.counts(WINDOW)
     for gateway in sorted({source for source, _ in requests} - {UNROUTED}):
         statuses = _statuses(requests, gateway)
@@ -57,7 +57,7 @@ def request_findings(reading: Reading) -> Iterator[Finding]:
 
 
 def first_day_findings(reading: Reading) -> Iterator[Finding]:
-    """Report what keeps the first result from coming: refused requests, other paths."""
+    """Yield the findings before the first result: refused requests, requests to other paths."""
     if reading.all:
         return
     requests = reading.requests.totals

@@ -18,10 +18,10 @@ from exporter.classification.tables import OTHER
 from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
 
 OF_FAILURES = tuple(alert for alert in WATCHES if alert is not AlertName.UNKNOWN_CODE)
-"""The alerts whose codes are looked for in each channel, the most specific first."""
+"""Alerts about failing codes, the most specific first."""
 
 STEADY_RESULTS = THRESHOLDS["steady_results"]
-"""Results in two quarters of an hour with which a silence is no chance."""
+"""Results in each of two quarters of an hour after which silence is a finding."""
 
 _PAST_BOUND = (
     f" Past the first {MAX_PER_CHANNEL} codes of a channel the label is other; the last of these "
@@ -30,7 +30,7 @@ _PAST_BOUND = (
 
 
 def result_findings(reading: Reading) -> Iterator[Finding]:
-    """Judge the results of the window on each channel."""
+    """Yield the findings about the results of the window, by channel."""
     channels = by_channel(one for one in reading.all if one.window)
     for channel in sorted(channels):  # in one order, so that the headline does not change
         yield from _failures(reading, channel, channels[channel])
@@ -39,7 +39,7 @@ def result_findings(reading: Reading) -> Iterator[Finding]:
 
 
 def _failures(reading: Reading, channel: str, counted: list[Counted]) -> Iterator[Finding]:
-    """Judge the results of a channel; each code is named once, by the most specific alert."""
+    """Yield the findings about a channel's failures; the most specific alert names a code."""
     total = _results(counted)
     dead = False
     for alert in _candidates(counted, total):
@@ -60,7 +60,7 @@ def _failures(reading: Reading, channel: str, counted: list[Counted]) -> Iterato
 
 
 def _candidates(counted: list[Counted], total: int) -> list[AlertName]:
-    """Return the alerts whose thresholds all of a channel's results could reach."""
+    """Return the alerts whose thresholds the channel's results can reach at all."""
     affected: dict[str, int] = {}
     for one in counted:
         for alert in one.alerts:
@@ -73,7 +73,7 @@ def _candidates(counted: list[Counted], total: int) -> list[AlertName]:
 
 
 def _nothing_accepted(reading: Reading, channel: str, counted: list[Counted]) -> bool:
-    """Whether a channel that usually accepts pushes accepted none, in enough results."""
+    """Whether a channel that usually accepts pushes accepted none in enough results."""
     if reading.view.classifier.has_receipts(channel):  # of accepted pushes
         return False
     doubtful = [one for one in counted if one.meaning.category not in NOT_THE_CHANNEL]
@@ -89,7 +89,7 @@ def _nothing_accepted(reading: Reading, channel: str, counted: list[Counted]) ->
 def _of_codes(
     reading: Reading, alert: AlertName, channel: str, affected: list[Counted], total: int
 ) -> Finding:
-    """Name the codes that an alert is about, and what to do about the most frequent one."""
+    """Make a finding with its codes, and the action of the most frequent one."""
     codes: dict[str, int] = {}
     for one in affected:
         codes[_named(one)] = codes.get(_named(one), 0) + one.window
@@ -109,7 +109,7 @@ def _named(one: Counted) -> str:
 
 
 def _unknown_codes(channels: Mapping[str, list[Counted]]) -> Iterator[Finding]:
-    """Name the unknown codes of all channels in one note, so that they do not hide the rest."""
+    """Yield one note about the unknown codes of all channels."""
     unknown = {
         channel: found
         for channel, counted in channels.items()
@@ -136,7 +136,7 @@ def _unknown_codes(channels: Mapping[str, list[Counted]]) -> Iterator[Finding]:
 
 
 def _channels(channels: Mapping[str, object]) -> str:
-    """Write a channel by its name, several by their number."""
+    """Return the name of the only channel, or the number of channels."""
     if len(channels) > 1:
         return f"{len(channels)} channels"
     (channel,) = channels
@@ -144,9 +144,9 @@ def _channels(channels: Mapping[str, object]) -> str:
 
 
 def _stopped(reading: Reading, heard: Container[str]) -> Iterator[Finding]:
-    """Name the channels that had results steadily, and have none in the window.
+    """Yield a finding about channels with steady results before, and none in the window.
 
-    One campaign is no steady traffic, and receipts come when phones are switched on.
+    A single campaign is not steady, and receipts arrive whenever phones are switched on.
     """
     has_receipts = reading.view.classifier.has_receipts
     silent = {
@@ -167,7 +167,7 @@ def _stopped(reading: Reading, heard: Container[str]) -> Iterator[Finding]:
 
 
 def _quarters(minutes: list[int]) -> list[int]:
-    """Add up the minutes before the window by quarters of an hour."""
+    """Sum the minutes before the window by quarters of an hour."""
     before = minutes[: MINUTES - WINDOW]
     return [sum(before[start : start + WINDOW]) for start in range(0, len(before), WINDOW)]
 

@@ -19,7 +19,7 @@ class ChannelHour(msgspec.Struct):
     severities: dict[str, int]
     """Results by severity."""
     per_minute: list[int]
-    """One number per minute, that of the minute in progress last."""
+    """One number per minute, the minute in progress last."""
     failing_per_minute: list[int]
 
 
@@ -39,7 +39,7 @@ class ChannelStatus(msgspec.Struct):
 
 
 def channels_of(reading: Reading) -> list[ChannelStatus]:
-    """Sum up each selected channel that has a table or was counted."""
+    """Summarize each selected channel that has a table or results."""
     rows = {
         channel: _empty(channel, _title(reading, channel))
         for channel in _channels(reading)
@@ -60,13 +60,13 @@ def channels_of(reading: Reading) -> list[ChannelStatus]:
 
 
 def channels_with_results(reading: Reading) -> list[str]:
-    """List the channels that were counted, selected or not, in the tables' order."""
+    """Return the channels with results, whatever the selection, in the tables' order."""
     counted = {one.series.channel for one in reading.all}
     return [channel for channel in _channels(reading) if channel in counted]
 
 
 def _channels(reading: Reading) -> Iterable[str]:
-    """List the channels of the tables, then those whose table a reload has removed."""
+    """Return the channels of the tables, then those whose table a reload has removed."""
     counted = sorted({one.series.channel for one in reading.all})
     return dict.fromkeys([*reading.view.classifier.channels(), *counted])
 

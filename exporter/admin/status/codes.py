@@ -1,4 +1,4 @@
-"""The failing codes of the status page: those of a table whose severity is not info."""
+"""Failing codes: known codes of another severity than info."""
 
 from collections.abc import Callable, Iterable
 
@@ -22,11 +22,11 @@ _ADD_ROW = (
     "draft."
 )
 _URGENCY = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 2}
-"""The severities of failing codes, the worst first."""
+"""Sort key of the severities, the worst first."""
 
 
 class CodeStatus(msgspec.Struct, frozen=True):
-    """A failing code: how often it came, what it means and what to do."""
+    """A failing code: its numbers, meaning and action."""
 
     channel: str
     code: str
@@ -47,7 +47,7 @@ class CodeStatus(msgspec.Struct, frozen=True):
 
 
 class _Sums:
-    """The numbers of one code; one that got a row by a reload was counted under two series."""
+    """The numbers of a code; one that got a row by a reload has two series."""
 
     __slots__ = ("hour", "last_at", "meaning", "total")
 
@@ -110,7 +110,7 @@ def _status(reading: Reading, one: _Sums) -> CodeStatus:
 
 
 def guidance(classifier: Classifier, meaning: ClassifiedResult) -> tuple[str, str]:
-    """Return what a code means and what to do about it, also for an unknown code."""
+    """Return the description and the action of a code, also of an unknown one."""
     if row := classifier.row(meaning.series):
         return row.description, row.action
     return _NO_ROW.get(meaning.series.code, "No table has this code."), _ADD_ROW

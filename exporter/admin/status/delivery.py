@@ -24,7 +24,7 @@ class DeliveryStatus(msgspec.Struct):
 
 
 def deliveries_of(reading: Reading) -> list[DeliveryStatus]:
-    """Sum up each selected channel that had receipts in the last hour, in the tables' order."""
+    """Summarize each selected channel with receipts in the last hour, in the tables' order."""
     tables = reading.view.tables
     rows: dict[str, DeliveryStatus] = {}
     for one in reading.all:  # receipts have channels of their own
@@ -48,7 +48,7 @@ def deliveries_of(reading: Reading) -> list[DeliveryStatus]:
 
 
 def _ordered(reading: Reading, rows: dict[str, DeliveryStatus]) -> Iterator[DeliveryStatus]:
-    """Order the rows as the channels are; a receipt may be of a channel without a table."""
+    """Yield rows in the order of the channels; those without a table come last."""
     channels = reading.view.classifier.channels()
     yield from (rows[channel] for channel in channels if channel in rows)
     yield from (row for channel, row in rows.items() if channel not in channels)

@@ -1,4 +1,4 @@
-"""The gateways of the status page: their requests, and why some were refused."""
+"""Gateways: their requests, refused requests and rejected items."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ _WITHOUT_CODE = tuple(reason for reason in ItemReason if reason.startswith("code
 
 
 class Received(msgspec.Struct, frozen=True):
-    """The requests of a gateway in some time."""
+    """The requests of a gateway in a period."""
 
     requests: int
     refused: int
@@ -35,7 +35,7 @@ class GatewayStatus(msgspec.Struct, frozen=True):
     duplicates: int
     """Results since the start that had been counted before."""
     finding: str | None
-    """What is wrong with the description of the gateway's format."""
+    """A problem of the gateway's description, or null."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class RequestsHour(msgspec.Struct, frozen=True):
 
 
 def gateways_of(reading: Reading) -> list[GatewayStatus]:
-    """Sum up each gateway: those that are configured, then those that a reload has removed."""
+    """Summarize the configured gateways, then those that a reload has removed."""
     gateways, metrics = reading.view.current.snapshot.gateways, reading.view.hub.metrics.webhooks
     start = reading.requests.totals, reading.rejections.totals
     hour = reading.requests.counts(), reading.rejections.counts()

@@ -1,4 +1,4 @@
-"""What helps until the first result arrives: the webhooks, their credentials, other paths."""
+"""Help until the first result: webhooks, their credentials, requests to other paths."""
 
 import msgspec
 
@@ -15,17 +15,17 @@ class WebhookSetup(msgspec.Struct, frozen=True):
     title: str
     """Its display name."""
     path: str
-    """The path to enter at the sender, after the exporter's public address."""
+    """The path of the URL to enter at the sender."""
     missing_settings: str | None
     """The settings that would give it a credential; null if it has one."""
     accepts_unsigned: bool
     """Whether ALLOW_UNSIGNED lets in requests without a credential."""
     curl: str
-    """A command to try the address on the exporter's machine; it counts nothing."""
+    """A command that tries the URL from the exporter's machine, and counts nothing."""
     requests: int
     """Since the start."""
     refused: dict[str, int]
-    """Of them, those that were refused, by reason."""
+    """Refused requests by reason."""
 
 
 class OtherPathStatus(msgspec.Struct, frozen=True):
@@ -39,17 +39,17 @@ class OtherPathStatus(msgspec.Struct, frozen=True):
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """The webhooks as they are set up, and what came instead of results."""
+    """The webhooks, and the requests so far."""
 
     webhooks: list[WebhookSetup]
     other_requests: int
     """Requests since the start to paths that no webhook has."""
     other_paths: list[OtherPathStatus]
-    """The most requested of these paths first."""
+    """The most requested first."""
 
 
 def setup_of(reading: Reading) -> Setup | None:
-    """Describe the webhooks, as long as no result has ever come."""
+    """Describe the webhooks until the first result; then return None."""
     if reading.all:
         return None
     requests = reading.requests.totals

@@ -1,4 +1,4 @@
-"""`GET /` and `GET /api/v1/status`: the state of the exporter; times in Unix seconds, no secret."""
+"""`GET /` and `GET /api/v1/status`: the state of the exporter, without secrets."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ from exporter.metrics.results import UNKNOWN_CODE_SECONDS
 from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
 
 MAX_UNKNOWN_CODES = 10
-"""On the page; that of one channel has all of its codes, and the JSON has all of all."""
+"""On the page, unless a channel is selected; the JSON has all."""
 
 
 class LedgerStatus(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class LedgerStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The state of the exporter, or of what a selection shows of it."""
+    """The state of the exporter; results are those of the selection."""
 
     health: Health
     ready: bool
@@ -67,7 +67,7 @@ class Status(msgspec.Struct, frozen=True):
     """Unix time of this status."""
     version: str
     name: str
-    """The name of this exporter among others."""
+    """The name of this exporter."""
     host: str
     """The host name."""
     process: int
@@ -79,9 +79,9 @@ class Status(msgspec.Struct, frozen=True):
     uptime_seconds: float
     ledger: LedgerStatus
     hour_seconds: float
-    """How far back the last hour goes: a restart begins a new one."""
+    """The part of the last hour since the start, in seconds."""
     setup: Setup | None
-    """What helps to get the first result; null once a result has come."""
+    """Help until the first result; then null."""
     requests_last_hour: RequestsHour
     gateways: list[GatewayStatus]
     channels: list[ChannelStatus]
@@ -89,7 +89,7 @@ class Status(msgspec.Struct, frozen=True):
     failing_codes: list[CodeStatus]
     """The most frequent of all time."""
     failing_codes_last_hour: list[CodeStatus]
-    """Those of the last hour, the worst severity first."""
+    """The failing codes of the last hour, the worst severity first."""
     unknown_codes: list[UnknownCodeStatus]
     """The last seen first."""
     other_results: list[OtherResults]
@@ -100,11 +100,11 @@ class Status(msgspec.Struct, frozen=True):
     """Words for a channel that no table knows, the last seen first."""
     refused: list[Refused]
     settings: dict[str, Any]
-    """The effective ones by name; secrets are paths of files."""
+    """The effective settings by name; secrets are paths of files."""
 
 
 def status_of(reading: Reading, newest: int | None = None) -> Status:
-    """Sum up the exporter's state, with the newest (or all) unknown codes."""
+    """Summarize the state, with the newest (or all) unknown codes."""
     view = reading.view
     problem = view.service.not_ready()
     of_all_time, of_last_hour = failing_codes(reading)
@@ -146,7 +146,7 @@ class StatusPages:
         self._view, self._pages = view, pages
 
     async def page(self, request: web.Request) -> web.Response:
-        """Show the state of the exporter to a person."""
+        """Respond with the page."""
         selection = Selection.of(request.query)
 
         def values() -> dict[str, object]:
@@ -165,7 +165,7 @@ class StatusPages:
         return await self._pages.respond(request, "status.html", values, selection)
 
     async def json(self, request: web.Request) -> web.Response:
-        """Return the state of the exporter to a program."""
+        """Respond with the JSON."""
         selection = Selection.of(request.query)
 
         async def make() -> Content:

@@ -1,4 +1,4 @@
-"""What no table knows: codes with a label of their own, codes counted as `other`, channel names."""
+"""Unknown codes, with a label or counted as `other`, and unknown channel names."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from exporter.runtime.unknown_codes import UnknownCode
 
 
 class UnknownCodeStatus(msgspec.Struct, frozen=True):
-    """A code that no table has, and the row to give it."""
+    """A code without a row in any table, with a draft of one."""
 
     channel: str
     code: str
@@ -31,7 +31,7 @@ class UnknownCodeStatus(msgspec.Struct, frozen=True):
 
 
 class OtherCodeStatus(msgspec.Struct, frozen=True):
-    """An unknown code that is counted as `other`, and the row to give it."""
+    """An unknown code that is counted as `other`, with a draft of a row."""
 
     channel: str
     code: str
@@ -53,7 +53,7 @@ class OtherResults(msgspec.Struct, frozen=True):
 
 
 class UnknownHintStatus(msgspec.Struct, frozen=True):
-    """A sender's word for a channel that no table knows, and the lines to make it an alias."""
+    """A sender's unknown name of a channel, with the lines that make it an alias."""
 
     hint: str
     """As the sender writes it."""
@@ -66,7 +66,7 @@ class UnknownHintStatus(msgspec.Struct, frozen=True):
 
 
 def unknown_codes(reading: Reading, newest: int | None = None) -> list[UnknownCodeStatus]:
-    """List the newest (or all) selected codes that have a label, the last used first."""
+    """Return the newest (or all) selected codes with a label, the last used first."""
     counted = {one.series: one for one in reading.counted}
     rows = []
     for one in _newest(reading, reading.view.hub.unknown_codes.labelled)[:newest]:
@@ -87,7 +87,7 @@ def unknown_codes(reading: Reading, newest: int | None = None) -> list[UnknownCo
 
 
 def other_codes(reading: Reading, newest: int | None = None) -> list[OtherCodeStatus]:
-    """List the newest (or all) selected codes that are counted as `other`, the last used first."""
+    """Return the newest (or all) selected codes counted as `other`, the last used first."""
     return [
         OtherCodeStatus(
             one.channel,
@@ -121,7 +121,7 @@ def number_of_other(reading: Reading) -> int:
 
 
 def other_results(reading: Reading) -> list[OtherResults]:
-    """List the selected channels with results under `other`, the most results first."""
+    """Return the selected channels with results under `other`, the most results first."""
     rows = [
         OtherResults(one.series.channel, one.total, one.hour)
         for one in reading.counted
@@ -131,7 +131,7 @@ def other_results(reading: Reading) -> list[OtherResults]:
 
 
 def unknown_hints(reading: Reading) -> list[UnknownHintStatus]:
-    """List the hints that no table knows, the last seen first."""
+    """Return the unknown channel names, the last seen first."""
     if not reading.selection.shows(OTHER):
         return []
     rows = [
