@@ -78,7 +78,7 @@ async def test_reload_takes_new_tokens_and_tables(
 
 
 async def test_bad_reload_keeps_the_old(make_settings: MakeSettings, tmp_path: Path) -> None:
-    """A reload that fails changes nothing, says why, and shows in a metric until one succeeds."""
+    """A failed reload changes nothing, names the problem, and shows in a metric."""
     token = tmp_path / "rotating"
     token.write_text("the first token")
     name = "push_exporter_config_last_reload_successful"

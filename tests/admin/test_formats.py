@@ -1,4 +1,4 @@
-"""How the pages write numbers and times, and draw bars."""
+"""Template filters: numbers, times and bars."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_share(part: int, total: int, text: str) -> None:
     [(0, 0, ""), (0, 9, ""), (9, 0, ""), (10, 9, ""), (3, 9, " (33%)"), (9, 9, " (100%)")],
 )
 def test_share_of(part: int, total: int, text: str) -> None:
-    """A share stands after its number where it says something."""
+    """A share follows its number unless it is 0 or undefined."""
     assert share_of(part, total) == text
 
 

@@ -102,7 +102,7 @@ HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: it\r\n\r\n"
 
 
 async def test_connections_are_bounded(exporter: Exporter) -> None:
-    """At the bound a new connection takes the place of the one that was silent for longest."""
+    """At the limit a new connection replaces the least recently active one."""
     connections = [await exporter.connect(exporter.admin) for _ in range(MAX_CONNECTIONS)]
     reader, writer = connections[0]  # a scraper's
     for number in (1, 2):

@@ -16,7 +16,7 @@ def page(text: str) -> Content:
 
 
 async def test_requests_share_a_rendering_that_begins_after_them() -> None:
-    """Those who wait for a page get the same; one who comes while it is made gets a newer one."""
+    """Waiting requests share a rendering; one that comes during it gets a newer one."""
     subject, go = Pace(), asyncio.Event()
     made: list[int] = []
     begun = asyncio.Event()
@@ -39,7 +39,7 @@ async def test_requests_share_a_rendering_that_begins_after_them() -> None:
     assert [one.plain for one in results] == [b"0", b"0", b"0", b"1", b"2"]
 
 
-async def test_one_who_leaves_takes_nothing_from_the_others() -> None:
+async def test_a_cancelled_request_does_not_affect_the_others() -> None:
     """A request that is cancelled does not end the rendering that others wait for."""
     subject, go = Pace(), asyncio.Event()
 
@@ -70,7 +70,7 @@ async def test_a_failure_is_not_kept() -> None:
 
 
 async def test_the_event_loop_runs_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others have their turn after each slice."""
+    """Other tasks run after each slice."""
     monkeypatch.setattr(pace, "SLICE_SECONDS", 0.0)
     turns: list[int] = []
 
@@ -91,7 +91,7 @@ async def test_the_event_loop_runs_in_between(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_pages_that_are_asked_for_too_often_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What rendering has taken beyond its burst is waited for, up to a bound; then it goes on."""
+    """Rendering time beyond the burst delays the next page, up to a bound."""
     monkeypatch.setattr(pace, "BURST_SECONDS", 0.0)
     monkeypatch.setattr(pace, "SHARE", 1e-6)
     monkeypatch.setattr(pace, "MAX_WAIT_SECONDS", 0.05)

@@ -1,4 +1,4 @@
-"""What every page is sent with: compressed if that is accepted, and 304 if it has not changed."""
+"""Compression and revalidation of every page."""
 
 import gzip
 from collections.abc import Mapping
@@ -71,7 +71,7 @@ async def test_every_page_is_compressed(exporter: Exporter, path: str) -> None:
 
 @pytest.mark.parametrize("path", REVALIDATED)
 async def test_a_page_that_has_not_changed(exporter: Exporter, path: str) -> None:
-    """A browser that has the page already is told that it is still current, and nothing else."""
+    """A client that has the page gets 304 without a body."""
     first, body = await respond(exporter, "GET", path)
     assert first.status == 200
     assert body

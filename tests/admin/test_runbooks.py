@@ -177,7 +177,7 @@ async def test_a_code_that_got_a_row_is_one_row(make_settings: MakeSettings, tmp
     ],
 )
 async def test_runbook_base_url(make_settings: MakeSettings, base: str | None, link: str) -> None:
-    """Links lead to the exporter's own pages, or to where RUNBOOK_BASE_URL says."""
+    """Links lead to the exporter's own pages, or below RUNBOOK_BASE_URL."""
     async with started(make_settings(runbook_base_url=base)) as exporter:
         await post(exporter, {"channel": "vivo", "code": 10072, "count": 50})
         for path in ("/", "/codes"):

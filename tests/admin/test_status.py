@@ -5,7 +5,7 @@ from pathlib import Path
 
 from exporter.classification.drafts import draft_row
 from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
-from tests.support.pages import get, status_json
+from tests.support.pages import count, get, status_json
 
 ROW = """
 name = "Flat"
@@ -219,3 +219,98 @@ async def test_a_channel_whose_table_is_gone(make_settings: MakeSettings, tmp_pa
         assert 'id="channel-pager"' in page
         assert "Its table was removed" in page
         assert 'id="unknown-pager-7"' in page
+
+
+async def test_one_channel(exporter: Exporter) -> None:
+    """With a channel in the query page and JSON are about its results; the rest is one line."""
+    await count(
+        exporter,
+        {"channel": "vivo", "code": 2, "count": 7},
+        {"channel": "apns", "code": 2014, "count": 9},
+        {"channel": "apns", "code": "NEW"},
+    )
+    whole = await status_json(exporter)
+    assert (whole["health"]["state"], whole["health"]["elsewhere"]) == ("trouble", None)
+    vivo = await status_json(exporter, "?channel=vivo")
+    assert [row["channel"] for row in vivo["channels"]] == ["vivo"]
+    assert vivo["failing_codes"] == vivo["unknown_codes"] == []
+    assert (vivo["health"]["state"], vivo["health"]["headline"]) == ("ok", "All is well on vivo")
+    assert vivo["health"]["elsewhere"]["title"] == "rejected by apns"
+    apns = await status_json(exporter, "?channel=apns")
+    assert [row["code"] for row in apns["failing_codes"]] == ["2014"]
+    assert [row["code"] for row in apns["unknown_codes"]] == ["NEW"]
+    _, page = await get(exporter, "/?channel=vivo")
+    assert 'id="channel-apns"' not in page
+    assert "trouble, rejected by apns" in page
+    _, page = await get(exporter, "/?channel=%3Cb%3E" + "x" * 500)
+    assert "There is no channel with this name." in page
+    assert "<b>" not in page
+
+
+async def test_codes_counted_as_other(exporter: Exporter) -> None:
+    """Past the labels of a channel, codes are listed with message and draft, and counted."""
+    codes = [{"channel": "vivo", "code": f"N{n}", "message": f"news {n}"} for n in range(45)]
+    await count(exporter, *codes, codes[44])
+    status = await status_json(exporter)
+    assert {row["code"] for row in status["unknown_codes"]} == {f"N{n}" for n in range(20)}
+    assert status["other_results"] == [{"channel": "vivo", "results": 26, "results_last_hour": 26}]
+    assert [row["code"] for row in status["other_codes"]] == [f"N{n}" for n in range(44, 24, -1)]
+    assert "[codes.N44]" in status["other_codes"][0]["toml"]
+    _, page = await get(exporter, "/")
+    assert "vivo 26 (26 in the last hour)" in page
+    assert "<q><bdi>news 44</bdi></q>" in page
+    assert 'id="other-vivo-N44"' in page
+    assert 'id="other-vivo-N25"' not in page  # the page has the last ten of all channels
+    assert 'id="other-vivo-N25"' in (await get(exporter, "/?channel=vivo"))[1]
+
+
+async def test_setup(make_settings: MakeSettings) -> None:
+    """Before the first result there are the webhooks, their credentials and a command for each."""
+    settings = make_settings(mps_public_key_files=[])
+    async with started(settings) as exporter:
+        for path in ("/webhook/mps?sign=secret", "/webhooks/mps"):
+            await exporter.post(path, b"{}")
+        setup = (await status_json(exporter))["setup"]
+        mps, results = setup["webhooks"]
+        assert mps["path"] == "/webhooks/mps"
+        assert mps["missing_settings"] == "MPS_PUBLIC_KEY_FILES"
+        assert (mps["requests"], mps["refused"]) == (1, {"missing_credentials": 1})
+        assert results["missing_settings"] is None
+        assert results["curl"].endswith(f"{exporter.ingest}/webhooks/results")
+        assert setup["other_requests"] == 1
+        assert [one["path"] for one in setup["other_paths"]] == ["/webhook/mps"]
+        _, page = await get(exporter, "/")
+        assert "Set MPS_PUBLIC_KEY_FILES." in page
+        assert "secret" not in page.replace("RESULTS_SECRET_FILES", "").replace(
+            str(settings.results_secret_files[0]), ""
+        ).replace("tokens and secrets", "")
+        await count(exporter, {"code": 2})
+        assert (await status_json(exporter))["setup"] is None
+        assert 'id="setup"' not in (await get(exporter, "/"))[1]
+
+
+async def test_name_of_the_exporter(make_settings: MakeSettings) -> None:
+    """The name is in the head and the title, so that two environments do not look the same."""
+    async with started(make_settings(instance="staging <1>")) as exporter:
+        _, page = await get(exporter, "/")
+        assert "· staging &lt;1&gt; · push-result-exporter</title>" in page
+        assert "<span>staging &lt;1&gt;</span>" in page
+        assert (await status_json(exporter))["name"] == "staging <1>"
+
+
+async def test_reasons_have_their_runbooks(exporter: Exporter) -> None:
+    """A refused request leads to the runbook of the alert that watches its reason."""
+    await exporter.post("/webhooks/mps?sign=x", b"{}")
+    path = exporter.current.settings.ledger_path
+    path.rename(path.with_suffix(".gone"))
+    await exporter.results(b'{"code": 2}')
+    await exporter.post("/nowhere", b"{}")
+    alerts = {
+        row["reason"]: row["alert"] and row["alert"]["name"]
+        for row in (await status_json(exporter))["refused"]
+    }
+    assert alerts == {
+        "bad_signature": "PushWebhookRejecting",
+        "ledger_unavailable": "PushLedgerFailing",
+        "not_found": None,
+    }
