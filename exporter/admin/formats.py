@@ -62,7 +62,7 @@ def iso(at: float) -> str:
 def bars(values: list[int], peak: int) -> str:
     """Return an SVG path of one bar per value: 1 wide, the peak _HEIGHT high."""
     scale = _HEIGHT / (peak or 1)
-    steps = [_STEPS[max(_LEAST_HEIGHT, int(scale * value)) if value else 0] for value in values]
+    steps = [_STEPS[max(_LEAST_HEIGHT, round(scale * value)) if value else 0] for value in values]
     return f"M0 {_HEIGHT}{''.join(steps)}V{_HEIGHT}z"
 
 

@@ -66,6 +66,7 @@ def test_bars() -> None:
     """The peak is as high as the picture, and the least is visible."""
     assert bars([0, 10_000, 1], 10_000) == "M0 100V100h1V0h1V95h1V100z"
     assert bars([0], 0) == "M0 100V100h1V100z"
+    assert all(bars([peak], peak) == "M0 100V0h1V100z" for peak in range(1, 1000))
 
 
 def test_parts() -> None:
