@@ -54,11 +54,13 @@ class Codes:
                 ("codes", root, query), partial(self._found, root, query)
             )
         else:
+            await self._pages.pace.admit()
             content = await self._page.get()
         return content.response(request, cacheable=True)
 
     async def json(self, request: web.Request) -> web.Response:
         """Respond with all codes as JSON."""
+        await self._pages.pace.admit()
         return (await self._json.get()).response(request, cacheable=True)
 
     async def _found(self, root: str, query: str) -> Content:

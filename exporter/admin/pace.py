@@ -1,4 +1,4 @@
-"""Limits the event loop time that rendering takes, so that pages do not delay webhooks."""
+"""Limits the event loop time that pages take, so that they do not delay webhooks."""
 
 import asyncio
 import time
@@ -11,12 +11,15 @@ SLICE_SECONDS = 0.001
 """Time after which rendering yields to the event loop."""
 
 SHARE = 0.02
-"""Long-term share of event loop time available to rendering."""
+"""Long-term share of event loop time available to pages."""
 
 BURST_SECONDS = 0.1
-"""Rendering time available without waiting."""
+"""Time available without waiting."""
 
 MAX_WAIT_SECONDS = 1.0
+
+REQUEST_SECONDS = 0.0005
+"""Time that a request takes besides rendering: parsing, routing, sending."""
 
 
 class Pace:
@@ -28,10 +31,14 @@ class Pace:
 
     def __init__(self) -> None:
         self._debt = 0.0
-        """Rendering time used in advance, in seconds."""
+        """Time used in advance, in seconds."""
         self._at = time.monotonic()
         self._waiting: dict[Hashable, asyncio.Task[Content]] = {}
         self._turn = asyncio.Lock()
+
+    async def admit(self) -> None:
+        """Wait until a page that needs no rendering may be sent."""
+        await asyncio.sleep(self._wait())
 
     async def share(self, key: Hashable, make: Callable[[], Awaitable[Content]]) -> Content:
         """Make a page when it is its turn, once for all requests waiting for the key."""
@@ -71,8 +78,10 @@ class Pace:
             return await make()
 
     def _wait(self) -> float:
-        """Return the delay before the next rendering, in seconds."""
+        """Account for a request; return its delay, in seconds."""
         now = time.monotonic()
         self._debt = max(0.0, self._debt - SHARE * (now - self._at))
         self._at = now
-        return min(MAX_WAIT_SECONDS, max(0.0, (self._debt - BURST_SECONDS) / SHARE))
+        wait = min(MAX_WAIT_SECONDS, max(0.0, (self._debt - BURST_SECONDS) / SHARE))
+        self._debt += REQUEST_SECONDS
+        return wait

@@ -105,6 +105,7 @@ class Pages:
         found = self._assets.get(request.match_info["name"])
         if found is None:
             raise web.HTTPNotFound
+        await self.pace.admit()
         return found.response(request, cacheable=True)
 
 

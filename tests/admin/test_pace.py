@@ -91,7 +91,7 @@ async def test_the_event_loop_runs_in_between(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_pages_that_are_asked_for_too_often_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rendering time beyond the burst delays the next page, up to a bound."""
+    """Time beyond the burst delays the next page, a ready one included, up to a bound."""
     monkeypatch.setattr(pace, "BURST_SECONDS", 0.0)
     monkeypatch.setattr(pace, "SHARE", 1e-6)
     monkeypatch.setattr(pace, "MAX_WAIT_SECONDS", 0.05)
@@ -111,5 +111,6 @@ async def test_pages_that_are_asked_for_too_often_wait(monkeypatch: pytest.Monke
 
     for _ in range(3):
         assert (await subject.share("a", make)).plain == b"made"
+    await subject.admit()
     assert slept[0] == 0
-    assert slept[1:] == [0.05, 0.05]
+    assert slept[1:] == [0.05, 0.05, 0.05]
