@@ -88,7 +88,14 @@ def _codes(reading: Reading, alert: str, found: Container[str]) -> Iterator[Watc
     for meaning, count in counts.items():
         description, action = guidance(classifier, meaning)
         yield WatchedCode(
-            *meaning.series, meaning.name, meaning.severity, count, description, action
+            channel=meaning.series.channel,
+            code=meaning.series.code,
+            table=meaning.series.table,
+            name=meaning.name,
+            severity=meaning.severity,
+            results=count,
+            description=description,
+            action=action,
         )
 
 
