@@ -9,7 +9,10 @@ import msgspec
 MARK = "…"
 """Stands where something was left out."""
 
-LONG_WORD = re.compile(r"[\w+/=:.-]{32,}|[0-9]{16,}")
+_LETTER = r"[\w+/=:.-]"
+_FORM = f"application/x-www-form-urlencoded(?!{_LETTER})"  # 33 letters, and curl's default
+
+LONG_WORD = re.compile(rf"(?<!{_LETTER})(?!{_FORM}){_LETTER}{{32,}}|[0-9]{{16,}}")
 """Device tokens and target ids are long words; those of a vendor's message are not."""
 
 # Names that end with such a word, and names that consist of one, perhaps after a separator.

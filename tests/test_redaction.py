@@ -133,6 +133,9 @@ def test_no_text_is_too_odd(text: str) -> None:
         ('{"code": 2, "x": 1}\n{"token": "abc"}\nno token=abc\n',
          '{"code":2,"x":1}\n{"token":"…"}\nno token=…\n'),
         ("Message push is too fast", "Message push is too fast"),
+        ("no application/x-www-form-urlencoded", "no application/x-www-form-urlencoded"),
+        ("application/x-www-form-urlencoded+abcdefghij", "…"),
+        ("abcdefghij/application/x-www-form-urlencoded", "…"),
         ("design=2", "design=2"),
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ _CHALLENGE = {hdrs.WWW_AUTHENTICATE: 'Basic realm="push-result-exporter", charse
 
 @web.middleware
 async def basic_auth_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Respond with 401 to a request without a known user and the right password."""
+    """Respond with 401 to a request without valid credentials."""
     passwords = request.app[VIEW].current.snapshot.passwords
     if passwords and not await passwords.allow(request.headers.get(hdrs.AUTHORIZATION, "")):
         return web.Response(status=401, text="unauthorized\n", headers=_CHALLENGE)

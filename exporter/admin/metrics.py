@@ -9,6 +9,7 @@ import zlib
 from aiohttp import hdrs, web
 
 from exporter.admin.keys import VIEW
+from exporter.admin.responses import accepts_gzip
 
 GZIP_LEVEL = 1
 """Of 140 KB, 17 KB in 0.3 ms; level 9 takes eight times as long for 13 KB."""
@@ -25,13 +26,8 @@ async def metrics(request: web.Request) -> web.Response:
     if not names:
         request.app[VIEW].service.scrapes.note()
     headers = {hdrs.CONTENT_TYPE: content_type}
-    if _accepts_gzip(request.headers.getall(hdrs.ACCEPT_ENCODING, ())):
+    if accepts_gzip(request):
         headers[hdrs.CONTENT_ENCODING] = "gzip"
         packer = zlib.compressobj(GZIP_LEVEL, wbits=31)
         text = packer.compress(text) + packer.flush()
     return web.Response(body=text, headers=headers)
-
-
-def _accepts_gzip(accepted: list[str] | tuple[str, ...]) -> bool:
-    codings = ",".join(accepted).lower().replace(" ", "").split(",")
-    return any(one.partition(";")[0] == "gzip" and not one.endswith(";q=0") for one in codings)

@@ -12,6 +12,9 @@ import bcrypt
 from exporter.configuration.files import read_lines
 from exporter.errors import ConfigurationError
 
+MAX_CONCURRENT_CHECKS = 2
+"""Checks take a thread and a third of a second each; the other threads stay free."""
+
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
 
@@ -22,23 +25,29 @@ class Passwords:
         self._hashes = hashes
         # bcrypt is slow by design, and Prometheus sends the same header at every scrape.
         self._proven: dict[str, bytes] = {}
+        self._any_hash = next(iter(hashes.values()), b"")
+        self._checks = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
 
     async def allow(self, authorization: str) -> bool:
-        """Say whether an Authorization header names a user and the right password."""
+        """Whether an Authorization header has a user and the right password."""
         scheme, _, encoded = authorization.partition(" ")
         try:
             given = base64.b64decode(encoded.strip(), validate=True)
             user, separator, password = given.decode().partition(":")
         except ValueError:
             return False
-        if scheme.lower() != "basic" or not separator or user not in self._hashes:
+        if scheme.lower() != "basic" or not separator:
             return False
         digest = hashlib.sha256(given).digest()
         if hmac.compare_digest(self._proven.get(user, b""), digest):
             return True
         # bcrypt reads 72 bytes and refuses more.
         secret = password.encode()[:72]
-        proven = await asyncio.to_thread(bcrypt.checkpw, secret, self._hashes[user])
+        # An unknown user takes as long as a known one, so that time does not tell who is known.
+        hashed = self._hashes.get(user, self._any_hash)
+        async with self._checks:
+            matches = await asyncio.to_thread(bcrypt.checkpw, secret, hashed)
+        proven = matches and user in self._hashes
         if proven:
             self._proven[user] = digest
         return proven

@@ -17,6 +17,7 @@ from exporter.records.record import Record
 from exporter.results import Delivery, Series, results_of
 from exporter.runtime.code_matches import CodeMatches
 from exporter.runtime.current import Current
+from exporter.runtime.other_paths import OtherPaths
 from exporter.runtime.snapshot import Snapshot
 from exporter.runtime.submission import Receipt, Submission
 from exporter.runtime.unknown_codes import UnknownCodes
@@ -33,6 +34,7 @@ class Hub:
         self.metrics = Metrics(VERSION)
         self.unknown_codes = UnknownCodes(lambda: self.ledger.counts)
         self.code_matches = CodeMatches()
+        self.other_paths = OtherPaths()
         self.ledger = Ledger(
             make_store(settings),
             dedupe_seconds=settings.dedupe_window_seconds,
@@ -80,10 +82,17 @@ class Hub:
         self._count(submission, receipt)
         return receipt
 
-    def finished(self, source: str, status: Status, seconds: float) -> None:
-        """Count a request by its outcome and the seconds from its headers to its response."""
+    def finished(
+        self, source: str, status: Status, seconds: float, other_path: str | None = None
+    ) -> None:
+        """Count a request by its outcome and the seconds from its headers to its response.
+
+        `other_path` is the path of a request that no webhook has.
+        """
         if source == UNROUTED:
             self.metrics.webhooks.unrouted[Reason(status)].inc()
+            if other_path:
+                self.other_paths.note(other_path)
         else:
             children = self._sources(source)
             children.requests[status].inc()

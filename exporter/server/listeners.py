@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from exporter.admin.app import make_admin_app
-from exporter.admin.protocol import AdminConnection
+from exporter.admin.protocol import AdminConnection, AdminConnections
 from exporter.configuration import tls
 from exporter.errors import ConfigurationError
 from exporter.runtime.current import Current
@@ -106,7 +106,8 @@ async def admin_listener(
     runner = web.AppRunner(make_admin_app(current, hub, service), shutdown_timeout=1)
     await runner.setup()
     server = cast("web.Server", runner.server)  # it has been set up
-    listening = await _listen(private, partial(AdminConnection, server), current, limits)
+    connection = partial(AdminConnection, server, AdminConnections())
+    listening = await _listen(private, connection, current, limits)
     try:
         yield
     finally:

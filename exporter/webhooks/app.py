@@ -56,7 +56,7 @@ def _middleware(
         if edge.service.draining or _must_close(request):
             response.force_close()
         state.received = None  # it refers to the request, and the request to it
-        finished(state.source, status, time.perf_counter() - started)
+        finished(state.source, status, time.perf_counter() - started, state.other_path)
         if debug:
             log.debug("request", source=state.source, status=status)
         return response

@@ -35,6 +35,8 @@ class RequestState(msgspec.Struct):
     """Its invalid items."""
     status: Status = "accepted"
     """How it ends, if not by an error."""
+    other_path: str | None = None
+    """Its path, where no webhook has it."""
 
 
 class Webhooks:
@@ -71,6 +73,11 @@ class Webhooks:
     def _check(self, request: web.BaseRequest, state: RequestState) -> Gateway:
         """Return the gateway of the path; raises RequestError for what the headers rule out."""
         gateway = self._gateway(request)
+        if gateway is None:
+            state.other_path = request.path
+            raise RequestError(
+                Reason.NOT_FOUND, "No webhook has this path. Use POST /webhooks/<gateway>."
+            )
         state.source = gateway.name
         if request.method not in ("POST", "GET"):  # GET may be a handshake
             raise _method_not_allowed()
@@ -79,17 +86,13 @@ class Webhooks:
         self._edge.bodies.check(request.headers)
         return gateway
 
-    def _gateway(self, request: web.BaseRequest) -> Gateway:
+    def _gateway(self, request: web.BaseRequest) -> Gateway | None:
         gateways = self._edge.current.snapshot.gateways
         path = request.raw_path.partition("?")[0]
         gateway = gateways.get(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
         if gateway is None:  # the path may have a doubled or trailing slash, or escapes
             root, _, name = "/".join(filter(None, request.path.split("/"))).partition("/")
             gateway = gateways.get(name) if root == "webhooks" else None
-        if gateway is None:
-            raise RequestError(
-                Reason.NOT_FOUND, "No webhook has this path. Use POST /webhooks/<gateway>."
-            )
         return gateway
 
     def _received(self, request: web.BaseRequest, body: bytes) -> ReceivedRequest:

@@ -21,6 +21,7 @@ from exporter.results import Series
 from tests.bench import traffic
 from tests.bench.described import described
 from tests.bench.memory import memory
+from tests.bench.pages import pages
 from tests.bench.postgres import postgres
 from tests.bench.scrape import scrape
 from tests.bench.servers import Bench, Run, Server, install_peers, resident, scraped
@@ -174,6 +175,7 @@ PARTS = {
     "batches": batches,
     "described": described,
     "latency": half_load,
+    "pages": pages,
     "endurance": endurance,
     "replicas": replicas,
     "postgres": postgres,

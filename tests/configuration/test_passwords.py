@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import threading
 from pathlib import Path
 
 import bcrypt
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.configuration.passwords import Passwords, load_passwords
+from exporter.configuration.passwords import MAX_CONCURRENT_CHECKS, Passwords, load_passwords
 from exporter.errors import ConfigurationError
 
 PASSWORD = "tr0ub4dor:&3"  # with a colon, which ends only the user's name
@@ -239,3 +240,52 @@ def test_file_without_users(tmp_path: Path, content: bytes | None, problem: str)
     with pytest.raises(ConfigurationError, match=problem) as refused:
         load_passwords(path)
     assert str(path) in str(refused.value)
+
+
+async def test_an_unknown_user_takes_a_check(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hash is checked for any user, so that time does not tell which ones there are."""
+    checked = watch_checks(monkeypatch)
+    for user in ("ada", "eve"):
+        assert not await passwords.allow(basic(user, "wrong"))
+    assert not await passwords.allow(basic("eve", PASSWORD))  # ada's
+    assert checked.total == 3
+
+
+async def test_few_checks_at_a_time(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many wrong passwords come, most threads are free for others."""
+    checked = watch_checks(monkeypatch)
+    await asyncio.gather(*(passwords.allow(basic("ada", f"wrong {n}")) for n in range(20)))
+    assert checked.total == 20
+    assert checked.most <= MAX_CONCURRENT_CHECKS
+
+
+class Checks:
+    """The checks of passwords: how many there were, and how many at a time."""
+
+    def __init__(self) -> None:
+        self.total = self.now = self.most = 0
+        self._lock = threading.Lock()
+
+    def change(self, by: int) -> None:
+        """Note that a check begins (1) or ends (-1)."""
+        with self._lock:
+            self.now += by
+            self.total += max(by, 0)
+            self.most = max(self.most, self.now)
+
+
+def watch_checks(monkeypatch: pytest.MonkeyPatch) -> Checks:
+    """Watch bcrypt at its work."""
+    checks, check = Checks(), bcrypt.checkpw
+
+    def watched(password: bytes, hashed_password: bytes) -> bool:
+        checks.change(1)
+        try:
+            return check(password, hashed_password)
+        finally:
+            checks.change(-1)
+
+    monkeypatch.setattr(bcrypt, "checkpw", watched)
+    return checks

@@ -57,19 +57,24 @@ async def test_rejected_calls_are_kept_and_others_are_not(
         assert await signed(exporter, keys, b'{"statusCode"') == 400
         status, _ = await exporter.results(b'[{"code": 2}, {"code": true, "token": "xyz"}]')
         assert status == 200
-        status, _ = await exporter.results(b"x\n", content_type="application/x-ndjson; a=b")
-        assert status == 400
+        for kind in ("application/x-ndjson; a=b", "application/x-www-form-urlencoded"):
+            status, _ = await exporter.results(b"x\n", content_type=kind)
+            assert status == 400
     kept = records(folder)
     assert [(one.source, one.reason) for one in kept] == [
         ("mps", "code_missing"),
         ("mps", "malformed_body"),
         ("results", "code_invalid"),
         ("results", "malformed_json"),
+        ("results", "malformed_body"),
     ]
     assert kept[0].body == '{"targetId":"…","statusDesc":"bad"}'
     assert (kept[0].query, kept[0].channel) == (["sign", "channel"], "IOS")
     assert kept[2].body == '[{"code":2},{"code":true,"token":"…"}]'
-    assert kept[3].content_type == "application/x-ndjson"
+    assert [one.content_type for one in kept[3:]] == [
+        "application/x-ndjson",
+        "application/x-www-form-urlencoded",
+    ]
     assert {one.stat().st_mode & 0o777 for one in folder.iterdir()} == {0o600}
 
 

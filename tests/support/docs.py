@@ -19,7 +19,7 @@ from prometheus_client import Metric
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from exporter.admin.status import Status
+from exporter.admin.status.status import Status
 from exporter.classification.tables import load_tables
 from exporter.commands.main import _parser
 from exporter.configuration.settings import Settings, load_settings

@@ -1,4 +1,4 @@
-"""`/-/healthy`, `/-/ready` and `/-/reload`: what an orchestrator or an operator asks for."""
+"""The management API, with Prometheus' paths: health, readiness, reload."""
 
 from aiohttp import web
 
@@ -7,18 +7,18 @@ from exporter.errors import ConfigurationError
 
 
 async def healthy(_request: web.Request) -> web.Response:
-    """Say that the process runs."""
+    """Respond with 200 while the process runs."""
     return web.Response(text="healthy\n")
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Say whether results are accepted: 200, or 503 and why not."""
+    """Respond with 200 while results are accepted, else with 503 and the reason."""
     problem = request.app[VIEW].service.not_ready()
     return web.Response(text=f"{problem or 'ready'}\n", status=503 if problem else 200)
 
 
 async def reload(request: web.Request) -> web.Response:
-    """Reload keys, tokens and code tables; 500 and the problem if a file is bad."""
+    """Reload all files; respond with 500 and the problem if one is invalid."""
     try:
         request.app[VIEW].current.reload()
     except ConfigurationError as error:

@@ -1,26 +1,25 @@
-"""The gateways of the status page: what they sent, what was refused of it, and why."""
+"""Gateways: their requests, refused requests and rejected items."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 import msgspec
 
-from exporter.admin.view import View
-from exporter.errors import ACCEPTED, SUCCEEDED, UNROUTED, ItemReason, Reason
+from exporter.admin.findings.requests import ACCEPTED, alert_of, refusal
+from exporter.admin.reading import Reading, Totals
+from exporter.classification.alerts import Alert
+from exporter.errors import UNROUTED, ItemReason
 
 _WITHOUT_CODE = tuple(reason for reason in ItemReason if reason.startswith("code_"))
 
-Totals = Mapping[tuple[str, ...], int]
-"""By source and status or reason."""
-
 
 class Received(msgspec.Struct, frozen=True):
-    """What came of a gateway in some time."""
+    """The requests of a gateway in a period."""
 
     requests: int
     refused: int
     """Requests of which nothing was counted."""
     rejected_items: int
-    """Items of accepted requests that were not results."""
+    """Invalid items."""
 
 
 class GatewayStatus(msgspec.Struct, frozen=True):
@@ -28,15 +27,15 @@ class GatewayStatus(msgspec.Struct, frozen=True):
 
     gateway: str
     title: str
-    """Its name for people."""
+    """Its display name."""
     since_start: Received
     last_hour: Received
     skipped_items: int
-    """Items since the start that the gateway's description leaves aside."""
+    """Items since the start that were skipped by the description's items.only."""
     duplicates: int
     """Results since the start that had been counted before."""
     finding: str | None
-    """What is wrong with the way in which the gateway's format is described."""
+    """A problem of the gateway's description, or null."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -49,23 +48,25 @@ class Refused(msgspec.Struct, frozen=True):
     meaning: str
     """The reason in a sentence."""
     since_start: int
-    """How often since the exporter started."""
+    """The number since the exporter started."""
     last_hour: int
+    alert: Alert | None
+    """The alert that watches the reason."""
 
 
 class RequestsHour(msgspec.Struct, frozen=True):
-    """The requests of the last hour to all gateways, other paths left out."""
+    """The requests of the last hour to all gateways, without those to other paths."""
 
     requests: int
     refused: int
     """Those of which nothing was counted."""
 
 
-def gateways_of(view: View) -> list[GatewayStatus]:
-    """Sum up each gateway: those that are configured, then those that a reload has removed."""
-    metrics, gateways = view.hub.metrics.webhooks, view.current.snapshot.gateways
-    start = metrics.requests(), metrics.rejections()
-    hour = view.history.requests.counts(), view.history.rejections.counts()
+def gateways_of(reading: Reading) -> list[GatewayStatus]:
+    """Summarize the configured gateways, then those that a reload has removed."""
+    gateways, metrics = reading.view.current.snapshot.gateways, reading.view.hub.metrics.webhooks
+    start = reading.requests.totals, reading.rejections.totals
+    hour = reading.requests.counts(), reading.rejections.counts()
     skipped, duplicates = metrics.skipped(), metrics.duplicates()
     names = dict.fromkeys([*gateways, *sorted({source for source, _ in start[0]})])
     return [
@@ -85,19 +86,18 @@ def gateways_of(view: View) -> list[GatewayStatus]:
 
 def _received(gateway: str, requests: Totals, rejections: Totals) -> Received:
     statuses = {status: count for (source, status), count in requests.items() if source == gateway}
-    total = sum(statuses.values())
+    refused = sum(count for status, count in statuses.items() if refusal(status))
     items = sum(count for (source, _), count in rejections.items() if source == gateway)
-    refused = total - sum(statuses.get(status, 0) for status in SUCCEEDED)
-    return Received(total, refused, items)
+    return Received(sum(statuses.values()), refused, items)
 
 
 def _finding(gateway: str, requests: Totals, rejections: Totals) -> str | None:
-    """Say that no item has had a code so far: the format is not the one that is expected."""
+    """Report that no item has had a code so far: the format is not the expected one."""
     without = sum(rejections.get((gateway, reason), 0) for reason in _WITHOUT_CODE)
     if not without or requests.get((gateway, ACCEPTED)):
         return None
     return (
-        f"No item has had a code so far, of {without:,}. See where the code is looked for: "
+        f"None of {without:,} items so far has a code. See where it is looked for: "
         f"push-result-exporter explain --gateway {gateway} --payload FILE"
     )
 
@@ -110,17 +110,24 @@ def requests_of(gateways: list[GatewayStatus]) -> RequestsHour:
     )
 
 
-def refused_of(view: View) -> list[Refused]:
+def refused_of(reading: Reading) -> list[Refused]:
     """List what was refused since the start, the most frequent of the last hour first."""
-    requests, items = view.hub.metrics.webhooks.requests(), view.hub.metrics.webhooks.rejections()
-    recent_requests, recent_items = view.history.requests.counts(), view.history.rejections.counts()
-    rows = [
-        Refused(kind, source, reason, kinds(reason).meaning, total, hour.get((source, reason), 0))
-        for kind, totals, hour, kinds in (
-            ("request", requests, recent_requests, Reason),
-            ("item", items, recent_items, ItemReason),
-        )
-        for (source, reason), total in totals.items()
-        if total and reason not in SUCCEEDED
-    ]
+    rows = [*_refused_requests(reading), *_rejected_items(reading)]
     return sorted(rows, key=lambda row: (-row.last_hour, -row.since_start))
+
+
+def _refused_requests(reading: Reading) -> Iterator[Refused]:
+    hour = reading.requests.counts()
+    for (source, status), total in reading.requests.totals.items():
+        if total and (reason := refusal(status)):
+            last = hour.get((source, status), 0)
+            alert = alert_of(status) if source != UNROUTED else None
+            yield Refused("request", source, status, reason.meaning, total, last, alert)
+
+
+def _rejected_items(reading: Reading) -> Iterator[Refused]:
+    hour = reading.rejections.counts()
+    for (source, reason), total in reading.rejections.totals.items():
+        if total:
+            last = hour.get((source, reason), 0)
+            yield Refused("item", source, reason, ItemReason(reason).meaning, total, last, None)

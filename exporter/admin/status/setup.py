@@ -1,0 +1,89 @@
+"""Help until the first result: webhooks, their credentials, requests to other paths."""
+
+import msgspec
+
+from exporter.admin.findings.requests import refusal
+from exporter.admin.reading import Reading
+from exporter.errors import UNROUTED
+from exporter.gateways.gateway import Gateway
+
+
+class WebhookSetup(msgspec.Struct, frozen=True):
+    """A webhook before the first result."""
+
+    gateway: str
+    title: str
+    """Its display name."""
+    path: str
+    """The path of the URL to enter at the sender."""
+    missing_settings: str | None
+    """The settings that would give it a credential; null if it has one."""
+    accepts_unsigned: bool
+    """Whether ALLOW_UNSIGNED lets in requests without a credential."""
+    curl: str
+    """A command that tries the URL from the exporter's machine, and counts nothing."""
+    requests: int
+    """Since the start."""
+    refused: dict[str, int]
+    """Refused requests by reason."""
+
+
+class OtherPathStatus(msgspec.Struct, frozen=True):
+    """A path that was requested and that no webhook has."""
+
+    path: str
+    """Without the query, shortened, redacted."""
+    requests: int
+    last_seen: float
+    """Unix time."""
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """The webhooks, and the requests so far."""
+
+    webhooks: list[WebhookSetup]
+    other_requests: int
+    """Requests since the start to paths that no webhook has."""
+    other_paths: list[OtherPathStatus]
+    """The most requested first."""
+
+
+def setup_of(reading: Reading) -> Setup | None:
+    """Describe the webhooks until the first result; then return None."""
+    if reading.all:
+        return None
+    requests = reading.requests.totals
+    gateways = reading.view.current.snapshot.gateways
+    return Setup(
+        [_webhook(reading, gateway) for gateway in gateways.values()],
+        sum(count for (source, _), count in requests.items() if source == UNROUTED),
+        [
+            OtherPathStatus(one.path, one.requests, one.last_seen)
+            for one in reading.view.hub.other_paths.most_requested()
+        ],
+    )
+
+
+def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
+    statuses = {
+        status: count
+        for (source, status), count in reading.requests.totals.items()
+        if source == gateway.name and count
+    }
+    path = f"/webhooks/{gateway.name}"
+    return WebhookSetup(
+        gateway=gateway.name,
+        title=gateway.title,
+        path=path,
+        missing_settings=gateway.lacking,
+        accepts_unsigned=bool(gateway.lacking) and reading.view.current.settings.allow_unsigned,
+        curl=f"curl -i -d '[]' {_ingest_url(reading)}{path}",
+        requests=sum(statuses.values()),
+        refused={status: count for status, count in statuses.items() if refusal(status)},
+    )
+
+
+def _ingest_url(reading: Reading) -> str:
+    """Return the URL of the public listener from this host."""
+    scheme = "https" if reading.view.current.snapshot.tls else "http"
+    return f"{scheme}://127.0.0.1:{reading.view.service.ingest_port}"
