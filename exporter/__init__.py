@@ -1,1 +1,3 @@
 """Counts the results of mobile push notifications, durably and exactly once, for Prometheus."""
+
+VERSION = "0.1.0"

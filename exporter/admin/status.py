@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from exporter import VERSION
 from exporter.admin.findings import Health, health_of
 from exporter.admin.history import MINUTE, MINUTES, History
 from exporter.admin.keys import HISTORY, PAGES, RUNTIME
@@ -30,7 +31,7 @@ from exporter.admin.status_gateways import (
     refused_of,
     requests_of,
 )
-from exporter.runtime.runtime import VERSION, Runtime
+from exporter.runtime.runtime import Runtime
 
 MAX_UNKNOWN_CODES = 20
 """On the page; the JSON has all of them."""

@@ -12,10 +12,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from exporter.commands.flags import add_flags
 from exporter.commands.gateways import described
 from exporter.commands.loop import run
 from exporter.commands.progress import ProgressLine
-from exporter.commands.traffic import report, show
+from exporter.commands.traffic import add_traffic, report, show
 from exporter.configuration.settings import Settings, load_settings
 from exporter.server.logs import configure_logs
 from exporter.server.server import Ports, running
@@ -56,7 +57,7 @@ async def demo(
         settings = load(public, description, folder / "ledger.sqlite3")
         async with running(settings) as (runtime, ports):
             ready(ports)
-            gateway = described(str(description))
+            gateway = described(description)
             table = runtime.snapshot.tables.get(gateway.description.channel or "")
             webhooks = f"{ports.ingest_url}/webhooks"
             traffic = calls(
@@ -85,7 +86,7 @@ def _describe(file: Path) -> DescribedSigner:
     secret = file.with_suffix(".secret")
     secret.write_text(secrets.token_urlsafe(32))
     file.write_text(f'use = "{RECEIPTS}"\n[auth]\nsecrets = ["{secret.name}"]\n')
-    return DescribedSigner(described(str(file)).description, file)
+    return DescribedSigner(described(file).description, file)
 
 
 def calls(
@@ -118,13 +119,18 @@ async def _unless_stopped(traffic: asyncio.Task[Summary], stop: asyncio.Event) -
     return None
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags."""
+    add_traffic(parser)
+    add_flags(parser, Settings)
+    parser.set_defaults(run=run_demo)
+
+
 def run_demo(options: argparse.Namespace) -> int:
     """Run the demo."""
 
     def load(key: Path, description: Path, ledger: Path) -> Settings:
-        settings = load_settings(
-            options.flags, options, mps_public_key_files=[key], ledger_path=ledger
-        )
+        settings = load_settings(Settings, options, mps_public_key_files=[key], ledger_path=ledger)
         configure_logs(settings.log_level, settings.log_format)
         gateways = (*settings.gateway_files, description)  # beside those that somebody tries
         return settings.model_copy(update={"gateway_files": gateways})

@@ -28,12 +28,6 @@ def read_toml(kind: str, path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{kind} {path}: {problem}") from error
 
 
-def in_words_of_toml(message: str) -> str:
-    """Say what pydantic found in a file in the words of its author."""
-    message = message.removeprefix("Value error, ")
-    return message.replace("a valid tuple", "an array").replace("a valid dictionary", "a table")
-
-
 def read_bytes(kind: str, path: Path) -> bytes:
     """Read a whole file, without its byte order mark; ConfigurationError names kind and path."""
     try:

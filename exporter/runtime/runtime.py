@@ -4,11 +4,11 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Self
 
 import structlog
 
+from exporter import VERSION
 from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
 from exporter.ledger.ledger import Count, Ledger
@@ -19,8 +19,6 @@ from exporter.results import Series
 from exporter.runtime.code_matches import CodeMatches
 from exporter.runtime.snapshot import Snapshot, load_snapshot
 from exporter.runtime.unknown_codes import UnknownCodes
-
-VERSION = version("push-result-exporter")
 
 log = structlog.get_logger()
 

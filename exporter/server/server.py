@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import structlog
 
+from exporter import VERSION
 from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
-from exporter.runtime.runtime import VERSION, Runtime
+from exporter.runtime.runtime import Runtime
 from exporter.server import systemd
 from exporter.server.listeners import admin_listener, bind, ingest_listener
 from exporter.server.preflight import preflight

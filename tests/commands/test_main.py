@@ -176,20 +176,35 @@ def test_codes_as_a_table(capsys: Capture, words: list[str]) -> None:
     assert all(line == line.rstrip() for line in lines)
 
 
-@pytest.mark.parametrize("way", ["flag", "environment"])
-def test_codes_with_the_operators_own(
-    capsys: Capture, monkeypatch: pytest.MonkeyPatch, own_table: str, way: str
+@pytest.mark.parametrize("source", ["flag", "environment", "file"])
+def test_codes_with_a_custom_table(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_table: str, source: str
 ) -> None:
-    """The operator's tables, by flag or by variable, are among the rows."""
+    """A custom table is merged in, whichever source of settings names it."""
     words = ["codes", "--format", "json"]
-    if way == "flag":
+    if source == "flag":
         words += ["--code-table-files", own_table]
-    else:
+    elif source == "environment":
         monkeypatch.setenv("PUSH_EXPORTER_CODE_TABLE_FILES", own_table)
+    else:
+        config = tmp_path / "settings.toml"
+        config.write_text(f'code_table_files = ["{own_table}"]\ningest_port = "unused and bad"\n')
+        words += ["--config", str(config)]
     rows = json.loads(printed(capsys, *words))
     assert len(rows) == 1 + sum(len(table.codes) for table in load_tables().values())
     (own,) = (row for row in rows if row["code"] == "4242")
     assert (own["channel"], own["name"], own["severity"]) == ("apns", "TooHot", "warning")
+
+
+@pytest.mark.parametrize("command", [["codes"], ["explain", "2"]], ids=" ".join)
+def test_an_unknown_setting_of_the_file_is_named(
+    capsys: Capture, tmp_path: Path, command: list[str]
+) -> None:
+    """A command refuses what is no setting of any command, and suggests the nearest one."""
+    config = tmp_path / "settings.toml"
+    config.write_text("ledger_pth = 'x'\n")
+    err = refused(capsys, *command, "--config", str(config))
+    assert f"LEDGER_PTH: unknown setting; did you mean 'LEDGER_PATH'? (config file {config})" in err
 
 
 @pytest.mark.parametrize("command", [["codes"], ["explain", "2"]], ids=" ".join)
@@ -467,7 +482,7 @@ def test_explain_compares_a_token(capsys: Capture, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["2009", "--sign", "x"], "belong to a --payload"),
+        (["2009", "--sign", "x"], "need a --payload"),
         (["--payload", "BODY", "--sign", "x"], "MPS_PUBLIC_KEY_FILES"),
         (["--payload", "BODY", "--header", "webhook-id: x"], "RESULTS_SECRET_FILES"),
         (["--payload", "BODY", "--header", "authorization: x"], "RESULTS_TOKEN_FILES"),
@@ -695,7 +710,7 @@ def buffered() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("output", "status", "told"),
     [
-        (">/dev/full", 1, "the output cannot be written: No space left on device"),
+        (">/dev/full", 1, "cannot write the output: No space left on device"),
         (">&-", 0, ""),
     ],
 )

@@ -122,8 +122,8 @@ def flag(name: str) -> str:
 def load(*words: str, **given: Any) -> Settings:
     """Load settings with these words on the command line."""
     parser = argparse.ArgumentParser()
-    flags = add_flags(parser)
-    return load_settings(flags, parser.parse_args(words), **given)
+    add_flags(parser, Settings)
+    return load_settings(Settings, parser.parse_args(words), **given)
 
 
 def value(settings: Settings, name: str) -> object:
@@ -342,13 +342,24 @@ def test_all_bad_settings_are_named_at_once(config: Write, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    "name", ["COLOUR", "INGEST_PROT", "INGEST__PORT", "MPS_PUBLIC_KEY_FILE", "RESULTS_TOKEN"]
+    ("name", "near"),
+    [
+        ("QQQQQQ", ""),
+        ("INGEST_PROT", "INGEST_PORT"),
+        ("INGEST__PORT", "INGEST_PORT"),
+        ("mps_public_key_file", "MPS_PUBLIC_KEY_FILES"),
+        ("RESULTS_TOKEN", "RESULTS_TOKEN_FILES"),
+    ],
 )
-def test_an_unknown_variable_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A variable with our prefix that is no setting is refused by name, so that typos show."""
+def test_an_unknown_variable_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, name: str, near: str
+) -> None:
+    """A variable with our prefix that is no setting is named, with the nearest that is one."""
     env(monkeypatch, **{name: "x"})
-    with pytest.raises(ConfigurationError, match=f"environment.*PUSH_EXPORTER_{name}"):
+    with pytest.raises(ConfigurationError) as caught:
         load(allow_unsigned=True)
+    hint = f"; did you mean 'PUSH_EXPORTER_{near}'?" if near else ""
+    assert str(caught.value) == f"environment: unknown setting PUSH_EXPORTER_{name}{hint}"
 
 
 @pytest.mark.parametrize("line", ["colour = 1", "COLOUR = 1", "[colour]\ningest_port = 1"])
@@ -357,6 +368,12 @@ def test_an_unknown_key_of_the_file_is_an_error(config: Write, line: str) -> Non
     path = config(line)
     with pytest.raises(ConfigurationError, match=f"COLOUR: unknown setting.*{path}"):
         load("--config", path, allow_unsigned=True)
+
+
+def test_a_misspelt_key_of_the_file_is_told_the_right_one(config: Write) -> None:
+    """The nearest setting is suggested, in either case of letters."""
+    with pytest.raises(ConfigurationError, match="did you mean 'LOG_LEVEL'"):
+        load("--config", config('log_levle = "debug"'), allow_unsigned=True)
 
 
 def test_an_unknown_flag_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

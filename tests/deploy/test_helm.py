@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter import VERSION
 from exporter.configuration.settings import Settings
-from exporter.runtime.runtime import VERSION
 from tests.configuration.test_tls import make_certificate
 from tests.deploy.test_deploy import DEPLOY, checked, tool
 from tests.support.chart_values import chart_values

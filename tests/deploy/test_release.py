@@ -12,8 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter import VERSION
 from exporter.classification.tables import load_tables
-from exporter.runtime.runtime import VERSION
 from tests.support.exporter import KeyPair
 from tests.support.programs import Launch, exporter_process, fetch
 

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from exporter.admin.status import Status
-from exporter.commands.main import _parser
+from exporter.commands.main import COMMANDS, build_parser
 from exporter.configuration.settings import Settings, load_settings
 from exporter.errors import ItemReason, Reason
 from exporter.server.logs import configure_logs
@@ -94,7 +94,7 @@ def commands_table() -> Rows:
     rows = []
     for name, command in commands().items():
         flags = [*_flags(command)]
-        if getattr(command.get_default("flags"), "settings_cls", None):
+        if _settings(command) >= {*Settings.model_fields}:
             flags.append("a flag for each setting")
         rows.append((f"`{name}`", command.description or "", ", ".join(flags)))
     return [("command", "does", "takes"), *rows]
@@ -181,17 +181,24 @@ def _labels(metric: Metric) -> str:
 
 def commands() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of each command."""
-    (action,) = [one for one in _parser()._actions if one.nargs == argparse.PARSER]
+    (action,) = [one for one in build_parser(COMMANDS)._actions if one.nargs == argparse.PARSER]
     return dict(action.choices or {})
 
 
 def _flags(command: argparse.ArgumentParser) -> Iterator[str]:
-    """Name what a command takes besides the settings and `--help`."""
-    settings = {*Settings.model_fields} if command.get_default("flags") else set()
+    """Name the flags of a command, without `--help`, and without those of all settings."""
+    settings = _settings(command)
+    every = settings >= {*Settings.model_fields}
     for action in command._actions:
-        if action.dest not in settings | {"help"}:
+        if action.dest != "help" and not (every and action.dest in settings):
             names = action.option_strings or [str(action.metavar or action.dest)]
             yield f"`{names[-1]}`"
+
+
+def _settings(command: argparse.ArgumentParser) -> set[str]:
+    """Return the settings that a command reads."""
+    flags = command.get_default("flags")
+    return {*flags.settings_cls.model_fields} if flags else set()
 
 
 def render(rows: Rows) -> str:

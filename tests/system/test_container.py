@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exporter.runtime.runtime import VERSION
+from exporter import VERSION
 from tests.support.debian import ROOT, children, run
 from tests.support.exporter import KeyPair
 from tests.support.programs import (

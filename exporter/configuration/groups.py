@@ -1,0 +1,196 @@
+"""The settings by group: what each part of the exporter reads, and each command takes."""
+
+import json
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, Field, field_serializer
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+T = TypeVar("T")
+
+_PASSWORD = re.compile(r"((?<=://)[^:/?@]*:)[^?]*(?=@)|((?<=[?&])(?:ssl)?password=)[^&]*")
+
+
+def split_list(value: object) -> object:
+    """Split a list that is written as JSON or separated by commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Files = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(split_list)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+AnyCase = Annotated[T, BeforeValidator(_lower)]
+"""A choice that may be written in upper case."""
+
+
+class Group(BaseModel):
+    """Settings that belong together, frozen."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+
+class ListenerSettings(Group):
+    """The two listeners: addresses, TLS, users, limits."""
+
+    ingest_host: str = Field("0.0.0.0", description="address of the public listener")  # noqa: S104
+    ingest_port: Port = Field(10987, description="port of the public listener; 0 for any free one")
+    admin_host: str = Field("127.0.0.1", description="address of the private listener")
+    admin_port: Port = Field(10988, description="port of the private listener; 0 for any free one")
+    tls_cert_file: Path | None = Field(
+        None, description="certificate chain (PEM), for both listeners"
+    )
+    tls_key_file: Path | None = Field(None, description="the certificate's private key (PEM)")
+    admin_password_file: Path | None = Field(
+        None, description="users of the admin listener, one `user:bcrypt-hash` per line"
+    )
+    body_timeout_seconds: float = Field(
+        10, gt=0, allow_inf_nan=False, description="timeout for receiving a request body"
+    )
+    max_connections: int = Field(
+        10_000, ge=1, description="maximum number of open connections to the public listener"
+    )
+    reuse_port: bool = Field(
+        False, description="share the public port with other replicas on this host (SO_REUSEPORT)"
+    )
+
+
+class DescriptionSettings(Group):
+    """The gateways that files describe."""
+
+    gateway_files: Files = Field(
+        (), description="descriptions of further gateways (TOML); the file's name is the path"
+    )
+
+
+class GatewaySettings(DescriptionSettings):
+    """The gateways: who may send results, and how each sender proves its identity."""
+
+    mps_public_key_files: Files = Field(
+        (), description="RSA public keys of MPS, PEM or the console's bare base64; any may verify"
+    )
+    results_token_files: Files = Field(
+        (), description="bearer tokens for /webhooks/results, one per line"
+    )
+    results_secret_files: Files = Field(
+        (), description="Standard Webhooks secrets (whsec_…) for /webhooks/results, one per line"
+    )
+    allow_unsigned: bool = Field(
+        False, description="accept requests on a webhook that has no key, token or secret"
+    )
+    max_body_bytes: int = Field(
+        1048576,
+        ge=1,
+        le=1024**3,
+        description="maximum size of a request body, as sent and unpacked",
+    )
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether any webhook can authenticate its senders."""
+        return bool(
+            self.mps_public_key_files
+            or self.results_token_files
+            or self.results_secret_files
+            or self.gateway_files
+        )
+
+
+class TableSettings(Group):
+    """The code tables."""
+
+    code_table_files: Files = Field(
+        (), description="custom code tables (TOML), merged over the built-in ones in order"
+    )
+
+
+class RunbookSettings(Group):
+    """Where runbooks are."""
+
+    runbook_base_url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="base URL of the alerts' runbooks; default: the admin listener's own pages",
+    )
+
+
+class LedgerSettings(Group):
+    """The ledger: its place, and the name under which this replica counts."""
+
+    ledger_path: Path = Field(
+        Path("data/ledger.sqlite3"), description="SQLite file of the ledger; its folder is created"
+    )
+    ledger_url: str | None = Field(
+        None, description="PostgreSQL database of the ledger, in place of the file"
+    )
+    ledger_password_file: Path | None = Field(
+        None, description="password for LEDGER_URL, unless it is in the URL"
+    )
+    instance: str = Field(
+        default_factory=socket.gethostname,
+        min_length=1,
+        max_length=128,
+        description="name under which this replica counts in PostgreSQL; default: the host name",
+    )
+    dedupe_window_seconds: float = Field(
+        86400,
+        ge=0,
+        allow_inf_nan=False,
+        description="deduplication window; 0 disables deduplication",
+    )
+
+    @field_serializer("ledger_url")
+    def _without_password(self, url: str | None) -> str | None:
+        """Show the address wherever settings are shown, but never the password in it."""
+        return url and _PASSWORD.sub(r"\1\2…", url)
+
+
+class CommitSettings(LedgerSettings):
+    """How results are committed to the ledger."""
+
+    dedupe_max_keys: int = Field(
+        1_048_576,
+        ge=1024,
+        le=1 << 28,
+        description="maximum number of deduplication keys in memory, 32 bytes each; rounded up to "
+        "a power of two",
+    )
+    ledger_sync: AnyCase[Literal["full", "normal", "off"]] = Field(
+        "full",
+        description="SQLite's synchronous; anything but full can lose results at a power failure",
+    )
+    max_pending_results: int = Field(
+        100_000,
+        ge=1,
+        description="maximum number of results waiting to be committed; more get a 503",
+    )
+
+
+class RecordSettings(Group):
+    """The folder of rejected requests."""
+
+    record: Path | None = Field(
+        None, description="folder for rejected requests, redacted; default: none are kept"
+    )
+    record_max_bytes: int = Field(
+        10_485_760, ge=1, description="maximum size of that folder; the oldest records go first"
+    )
+    record_unauthenticated: bool = Field(False, description="keep unsigned and forged requests too")
+
+
+class LogSettings(Group):
+    """Logs on standard error."""
+
+    log_level: AnyCase[Literal["debug", "info", "warning", "error"]] = Field(
+        "info", description="least severe level to log; debug logs each request"
+    )
+    log_format: AnyCase[Literal["console", "json"]] = Field("console", description="log format")
