@@ -3,12 +3,14 @@
 import argparse
 import errno
 import os
+import platform
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
-from exporter import VERSION
+from exporter import VERSION, revision
 from exporter.commands.errors import CommandError
 from exporter.errors import ConfigurationError, RequestError
 
@@ -62,7 +64,7 @@ def build_parser(chosen: Collection[str]) -> argparse.ArgumentParser:
         description="Counts the results of mobile push notifications for Prometheus.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=VERSION)
+    parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, purpose in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose, allow_abbrev=False)
@@ -75,6 +77,17 @@ def build_parser(chosen: Collection[str]) -> argparse.ArgumentParser:
 def _chosen(words: Iterable[str]) -> Collection[str]:
     """Return the command among the arguments: the first that is no flag of the program."""
     return [word for word in words if not word.startswith("-")][:1]
+
+
+class _PrintVersion(argparse.Action):
+    """Print what a report of a bug should name."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: object) -> NoReturn:
+        """Print version, revision, Python and platform, and exit."""
+        print(f"push-result-exporter, version {VERSION} (revision: {revision()})")
+        print(f"  python:    {platform.python_version()}")
+        print(f"  platform:  {sys.platform}/{platform.machine()}")
+        parser.exit()
 
 
 def _fail(message: str, status: int = EXIT_FAILURE) -> int:

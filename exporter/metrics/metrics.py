@@ -43,7 +43,9 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 class Metrics:
     """The metrics of one exporter, in a registry of their own."""
 
-    def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
+    def __init__(
+        self, version: str, registry: CollectorRegistry | None = None, *, revision: str = "unknown"
+    ) -> None:
         # It describes collectors by what they collect, so that `name[]` finds those of the process.
         self.registry = registry or CollectorRegistry(auto_describe=True)
         self.webhooks = WebhookMetrics(self.registry)
@@ -62,11 +64,11 @@ class Metrics:
         self.records = {one: records.labels(one) for one in ("written", "dropped", "failed")}
         build = Gauge(
             BUILD_INFO,
-            "The version of the exporter; the value is always 1.",
-            ["version"],
+            "Version and revision of the exporter; the value is always 1.",
+            ["version", "revision"],
             registry=self.registry,
         )
-        build.labels(version).set(1)
+        build.labels(version, revision).set(1)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
 

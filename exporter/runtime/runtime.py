@@ -8,7 +8,7 @@ from typing import Self
 
 import structlog
 
-from exporter import VERSION
+from exporter import VERSION, revision
 from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
 from exporter.ledger.ledger import Count, Ledger
@@ -40,7 +40,7 @@ class Runtime:
         """Webhook calls that are being answered."""
         self.unknown_codes = UnknownCodes()
         self.code_matches = CodeMatches()
-        self.metrics = Metrics(VERSION)
+        self.metrics = Metrics(VERSION, revision=revision())
         self.ledger = Ledger(
             make_store(settings),
             dedupe_seconds=settings.dedupe_window_seconds,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter import VERSION
 from exporter.classification.tables import CHANNELS, load_tables
 from exporter.commands.main import main
 from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign
@@ -86,9 +87,16 @@ def exits(*words: str) -> object:
 
 
 def test_version(capsys: Capture) -> None:
-    """`--version` prints the version and nothing else."""
+    """`--version` prints version, revision, Python and platform."""
     assert exits("--version") == 0
-    assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
+    lines = capsys.readouterr().out.splitlines()
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, check=False)
+    commit = head.stdout.decode().strip() or "unknown"
+    assert lines == [
+        f"push-result-exporter, version {VERSION} (revision: {commit})",
+        f"  python:    {sys.version.split()[0]}",
+        f"  platform:  {sys.platform}/{os.uname().machine}",
+    ]
 
 
 def test_help_lists_the_commands(capsys: Capture) -> None:
