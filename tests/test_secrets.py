@@ -17,7 +17,7 @@ import bcrypt
 import pytest
 
 from exporter.commands.main import main
-from tests.configuration.test_tls import Certificate, make_certificate
+from tests.support.certificates import Certificate, make_certificate
 from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign
 from tests.support.programs import ExporterProcess, Launch, exporter_process
 from tests.webhooks.test_handler import webhook_headers

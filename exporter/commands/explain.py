@@ -13,7 +13,7 @@ from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.commands.flags import add_flags
 from exporter.commands.gateways import formats
-from exporter.configuration.groups import GatewaySettings, RunbookSettings, TableSettings
+from exporter.configuration.groups import GatewaySettings, LinkSettings, TableSettings
 from exporter.configuration.settings import Sourced, load_settings
 from exporter.errors import ConfigurationError, RequestError
 from exporter.explain.codes import explain_code
@@ -31,7 +31,7 @@ from exporter.records.record import Captured, as_record, read_whole
 from exporter.results import canonical_code
 
 
-class ExplainSettings(RunbookSettings, TableSettings, GatewaySettings, Sourced):
+class ExplainSettings(LinkSettings, TableSettings, GatewaySettings, Sourced):
     """The settings of `explain`."""
 
 

@@ -1,67 +1,15 @@
 """The settings by group: what each part of the exporter reads, and each command takes."""
 
-import json
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, field_serializer
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import Field, field_serializer
 
-T = TypeVar("T")
+from exporter.configuration.fields import AnyCase, Apps, Files, Group
 
 _PASSWORD = re.compile(r"((?<=://)[^:/?@]*:)[^?]*(?=@)|((?<=[?&])(?:ssl)?password=)[^&]*")
-
-
-def split_list(value: object) -> object:
-    """Split a list that is written as JSON or separated by commas."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        return json.loads(value)
-    return [word.strip() for word in value.split(",") if word.strip()]
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-Files = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(split_list)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-AnyCase = Annotated[T, BeforeValidator(_lower)]
-"""A choice that may be written in upper case."""
-
-
-class Group(BaseModel):
-    """Settings that belong together, frozen."""
-
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
-
-
-class ListenerSettings(Group):
-    """The two listeners: addresses, TLS, users, limits."""
-
-    ingest_host: str = Field("0.0.0.0", description="address of the public listener")  # noqa: S104
-    ingest_port: Port = Field(10987, description="port of the public listener; 0 for any free one")
-    admin_host: str = Field("127.0.0.1", description="address of the private listener")
-    admin_port: Port = Field(10988, description="port of the private listener; 0 for any free one")
-    tls_cert_file: Path | None = Field(
-        None, description="certificate chain (PEM), for both listeners"
-    )
-    tls_key_file: Path | None = Field(None, description="the certificate's private key (PEM)")
-    admin_password_file: Path | None = Field(
-        None, description="users of the admin listener, one `user:bcrypt-hash` per line"
-    )
-    body_timeout_seconds: float = Field(
-        10, gt=0, allow_inf_nan=False, description="timeout for receiving a request body"
-    )
-    max_connections: int = Field(
-        10_000, ge=1, description="maximum number of open connections to the public listener"
-    )
-    reuse_port: bool = Field(
-        False, description="share the public port with other replicas on this host (SO_REUSEPORT)"
-    )
 
 
 class DescriptionSettings(Group):
@@ -75,6 +23,11 @@ class DescriptionSettings(Group):
 class GatewaySettings(DescriptionSettings):
     """The gateways: who may send results, and how each sender proves its identity."""
 
+    apps: Apps = Field(
+        (),
+        description="apps whose results are counted apart; a file written as `app=path` holds the "
+        "credentials of that app",
+    )
     mps_public_key_files: Files = Field(
         (), description="RSA public keys of MPS, PEM or the console's bare base64; any may verify"
     )
@@ -113,9 +66,14 @@ class TableSettings(Group):
     )
 
 
-class RunbookSettings(Group):
-    """Where runbooks are."""
+class LinkSettings(Group):
+    """The addresses in links."""
 
+    external_url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="URL of the admin listener's pages as people reach them, for links",
+    )
     runbook_base_url: str | None = Field(
         None,
         pattern="^https?://",

@@ -18,12 +18,12 @@ from exporter.configuration.files import read_toml
 from exporter.configuration.groups import (
     CommitSettings,
     GatewaySettings,
-    ListenerSettings,
+    LinkSettings,
     LogSettings,
     RecordSettings,
-    RunbookSettings,
     TableSettings,
 )
+from exporter.configuration.listeners import ListenerSettings
 from exporter.configuration.problems import Problem, problems_of
 from exporter.errors import ConfigurationError, did_you_mean
 
@@ -84,7 +84,7 @@ class Settings(  # fields are in the order of the bases from the last to the fir
     LogSettings,
     RecordSettings,
     CommitSettings,
-    RunbookSettings,
+    LinkSettings,
     TableSettings,
     GatewaySettings,
     ListenerSettings,
@@ -93,23 +93,16 @@ class Settings(  # fields are in the order of the bases from the last to the fir
     """The settings of one exporter, checked and frozen. Secrets are files, never values."""
 
     @model_validator(mode="after")
-    def _check_pairs(self) -> Self:
-        if (self.tls_cert_file is None) != (self.tls_key_file is None):
-            raise ValueError("TLS_CERT_FILE and TLS_KEY_FILE go together")
+    def _check(self) -> Self:
+        problems = self.listener_problems()
         if not (self.has_credentials or self.allow_unsigned):
-            raise ValueError(
+            problems.append(
                 "nothing authenticates senders: set MPS_PUBLIC_KEY_FILES, RESULTS_TOKEN_FILES, "
                 "RESULTS_SECRET_FILES or GATEWAY_FILES, or ALLOW_UNSIGNED=true to accept requests "
                 "from anyone"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _check_ports(self) -> Self:
-        hosts = {self.ingest_host, self.admin_host}
-        overlap = len(hosts) == 1 or hosts & {"0.0.0.0", "::"}  # noqa: S104 - these are all hosts
-        if overlap and self.ingest_port == self.admin_port != 0:  # 0 is any free port
-            raise ValueError("INGEST_PORT and ADMIN_PORT are the same")
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
 

@@ -5,7 +5,7 @@ import resource
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -59,7 +59,7 @@ async def ingest_listener(
     """
     limits = limits or Limits.of(runtime.settings)
     limits = replace(limits, max_connections=allow_connections(limits.max_connections))
-    context = _tls(runtime)
+    context = _tls(lambda: runtime.snapshot.ingest_tls)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # accepted sockets inherit it
         milliseconds = round(limits.unread_seconds * 1000)
         public.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
@@ -109,7 +109,7 @@ async def admin_listener(runtime: Runtime, private: socket.socket) -> AsyncItera
         keepalive_timeout=60,
     )
     listening = await loop.create_server(
-        connection, sock=private, backlog=BACKLOG, ssl=_tls(runtime)
+        connection, sock=private, backlog=BACKLOG, ssl=_tls(lambda: runtime.snapshot.admin_tls)
     )
     try:
         yield
@@ -118,9 +118,11 @@ async def admin_listener(runtime: Runtime, private: socket.socket) -> AsyncItera
         await runner.cleanup()
 
 
-def _tls(runtime: Runtime) -> ssl.SSLContext | None:
-    first = runtime.snapshot.tls
-    return tls.follow(first, lambda: runtime.snapshot.tls) if first else None
+def _tls(current: Callable[[], tls.Tls | None]) -> ssl.SSLContext | None:
+    first = current()
+    if first is None:
+        return None
+    return tls.reloadable_context(first.context, lambda: (current() or first).context)
 
 
 def allow_connections(wanted: int) -> int:

@@ -13,6 +13,7 @@ from exporter import VERSION
 from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
 from exporter.runtime.runtime import Runtime
+from exporter.runtime.watch import watching
 from exporter.server import systemd
 from exporter.server.listeners import admin_listener, bind, ingest_listener
 from exporter.server.preflight import preflight
@@ -26,17 +27,18 @@ class Ports(NamedTuple):
 
     ingest: int
     admin: int
-    scheme: str
+    ingest_scheme: str
+    admin_scheme: str
 
     @property
     def ingest_url(self) -> str:
         """The public listener, from this host."""
-        return f"{self.scheme}://127.0.0.1:{self.ingest}"
+        return f"{self.ingest_scheme}://127.0.0.1:{self.ingest}"
 
     @property
     def admin_url(self) -> str:
         """The private listener, from this host."""
-        return f"{self.scheme}://127.0.0.1:{self.admin}"
+        return f"{self.admin_scheme}://127.0.0.1:{self.admin}"
 
 
 async def serve(settings: Settings) -> None:
@@ -51,7 +53,7 @@ async def serve(settings: Settings) -> None:
     async with running(settings) as (runtime, _ports):
         _look_around(settings)
         loop.add_signal_handler(signal.SIGHUP, _reload, runtime)
-        async with systemd.serving():
+        async with systemd.serving(), watching(runtime):
             await stop.wait()
         log.info("stopping")
 
@@ -78,7 +80,8 @@ async def running(
         ports = Ports(
             runtime.ingest_port,
             runtime.admin_port,
-            "https" if settings.tls_cert_file else "http",
+            "https" if settings.ingest_tls else "http",
+            "https" if settings.admin_tls else "http",
         )
         log.info("listening", version=VERSION, ingest=ports.ingest, admin=ports.admin)
         yield runtime, ports

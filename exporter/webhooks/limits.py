@@ -25,8 +25,8 @@ class Limits:
     """Bytes of all bodies that are arriving, so that slow clients cannot fill the memory."""
     head_seconds: float = 10.0
     """From the connection to the end of the first request's headers, dribbled or not."""
-    idle_seconds: float = 60.0
-    """From a response to the end of the next headers: longer than a proxy keeps a connection."""
+    idle_seconds: float = 75.0
+    """KEEPALIVE_SECONDS: from a response to the end of the next headers."""
     linger_seconds: float = 2.0
     """For the rest of a body that nobody reads, so that the client gets to read its response."""
     unread_seconds: float = 10.0
@@ -49,6 +49,7 @@ class Limits:
         return cls(
             max_body_bytes=settings.max_body_bytes,
             body_seconds=settings.body_timeout_seconds,
+            idle_seconds=settings.keepalive_seconds,
             max_connections=settings.max_connections,
         )
 

@@ -239,3 +239,14 @@ def test_file_without_users(tmp_path: Path, content: bytes | None, problem: str)
     with pytest.raises(ConfigurationError, match=problem) as refused:
         load_passwords(path)
     assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("first", ["basic_auth_users:", "tls_server_config:"])
+def test_file_of_the_exporter_toolkit(tmp_path: Path, first: str) -> None:
+    """Prometheus' own web configuration is refused with the settings that take its place."""
+    path = tmp_path / "web.yml"
+    path.write_text(f"# web\n{first}\n  ada: {hashed('x')}\n")
+    with pytest.raises(ConfigurationError, match="exporter-toolkit") as refused:
+        load_passwords(path)
+    names = ["user:hash", "ADMIN_TLS_CERT_FILE", "ADMIN_TLS_KEY_FILE", "ADMIN_TLS_CLIENT_CA_FILE"]
+    assert [name for name in names if name not in str(refused.value)] == []

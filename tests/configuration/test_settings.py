@@ -19,37 +19,45 @@ DEFAULTS: dict[str, object] = {
     "INGEST_PORT": 10987,
     "ADMIN_HOST": "127.0.0.1",
     "ADMIN_PORT": 10988,
+    "TLS_CERT_FILE": None,
+    "TLS_KEY_FILE": None,
+    "INGEST_TLS_CERT_FILE": None,
+    "INGEST_TLS_KEY_FILE": None,
+    "ADMIN_TLS_CERT_FILE": None,
+    "ADMIN_TLS_KEY_FILE": None,
+    "ADMIN_TLS_CLIENT_CA_FILE": None,
+    "ADMIN_PASSWORD_FILE": None,
+    "KEEPALIVE_SECONDS": 75,
+    "BODY_TIMEOUT_SECONDS": 10,
+    "MAX_CONNECTIONS": 10000,
+    "REUSE_PORT": False,
+    "GATEWAY_FILES": (),
+    "APPS": (),
     "MPS_PUBLIC_KEY_FILES": (),
     "RESULTS_TOKEN_FILES": (),
     "RESULTS_SECRET_FILES": (),
-    "GATEWAY_FILES": (),
     "ALLOW_UNSIGNED": False,
+    "MAX_BODY_BYTES": 1048576,
+    "CODE_TABLE_FILES": (),
+    "EXTERNAL_URL": None,
+    "RUNBOOK_BASE_URL": None,
     "LEDGER_PATH": Path("data/ledger.sqlite3"),
     "LEDGER_URL": None,
     "LEDGER_PASSWORD_FILE": None,
     "INSTANCE": socket.gethostname(),
-    "LEDGER_SYNC": "full",
     "DEDUPE_WINDOW_SECONDS": 86400,
     "DEDUPE_MAX_KEYS": 1048576,
-    "MAX_BODY_BYTES": 1048576,
+    "LEDGER_SYNC": "full",
     "MAX_PENDING_RESULTS": 100000,
-    "MAX_CONNECTIONS": 10000,
-    "BODY_TIMEOUT_SECONDS": 10,
-    "CODE_TABLE_FILES": (),
     "RECORD": None,
     "RECORD_MAX_BYTES": 10485760,
     "RECORD_UNAUTHENTICATED": False,
     "LOG_LEVEL": "info",
     "LOG_FORMAT": "console",
-    "TLS_CERT_FILE": None,
-    "TLS_KEY_FILE": None,
-    "ADMIN_PASSWORD_FILE": None,
-    "RUNBOOK_BASE_URL": None,
-    "REUSE_PORT": False,
 }
 """Every setting of the contract."""
 
-LISTS = [name for name, value in DEFAULTS.items() if value == ()]
+LISTS = [name for name in DEFAULTS if name.endswith("_FILES")]
 SWITCHES = [name for name, value in DEFAULTS.items() if value is False]
 
 SAMPLES: dict[str, tuple[str, object]] = {
@@ -83,6 +91,14 @@ SAMPLES: dict[str, tuple[str, object]] = {
     "TLS_KEY_FILE": ("key", Path("key")),
     "ADMIN_PASSWORD_FILE": ("users", Path("users")),
     "RUNBOOK_BASE_URL": ("https://x/", "https://x/"),
+    "EXTERNAL_URL": ("https://x/", "https://x/"),
+    "KEEPALIVE_SECONDS": ("620", 620),
+    "APPS": ("shop, news", ("shop", "news")),
+    "INGEST_TLS_CERT_FILE": ("cert", Path("cert")),
+    "INGEST_TLS_KEY_FILE": ("key", Path("key")),
+    "ADMIN_TLS_CERT_FILE": ("cert", Path("cert")),
+    "ADMIN_TLS_KEY_FILE": ("key", Path("key")),
+    "ADMIN_TLS_CLIENT_CA_FILE": ("ca", Path("ca")),
     "REUSE_PORT": ("true", True),
 }
 """A value for each setting as text, and what it is read as."""
@@ -97,6 +113,14 @@ BAD = [
     ("DEDUPE_WINDOW_SECONDS", "inf"),
     ("BODY_TIMEOUT_SECONDS", "0"),
     ("BODY_TIMEOUT_SECONDS", "ten"),
+    ("KEEPALIVE_SECONDS", "0"),
+    ("EXTERNAL_URL", "push.example.com"),
+    ("APPS", "Shop"),
+    ("APPS", "other"),
+    ("APPS", "a,b,a"),
+    ("APPS", "-shop"),
+    ("APPS", "s" * 64),
+    ("APPS", ",".join(f"app{n}" for n in range(101))),
     ("MAX_BODY_BYTES", "0"),
     ("MAX_BODY_BYTES", "1e999"),
     ("MAX_PENDING_RESULTS", "0"),
@@ -133,10 +157,14 @@ def value(settings: Settings, name: str) -> object:
 
 
 def context(name: str) -> dict[str, Any]:
-    """Give what the rest of a configuration needs when one setting is under test."""
+    """Give the other settings that a configuration needs with one that is under test."""
     needed: dict[str, Any] = {} if name == "ALLOW_UNSIGNED" else {"allow_unsigned": True}
-    pair = {"TLS_CERT_FILE": "tls_key_file", "TLS_KEY_FILE": "tls_cert_file"}
-    return needed | ({pair[name]: "other"} if name in pair else {})
+    if name == "ADMIN_TLS_CLIENT_CA_FILE":
+        return needed | {"tls_cert_file": "cert", "tls_key_file": "key"}
+    if name.endswith(("TLS_CERT_FILE", "TLS_KEY_FILE")):
+        other = name.replace("CERT", "KEY") if "CERT" in name else name.replace("KEY", "CERT")
+        return needed | {other.lower(): "other"}
+    return needed
 
 
 @pytest.fixture
@@ -440,11 +468,58 @@ def test_a_credential_that_is_none_is_not_enough(words: tuple[str, ...]) -> None
         load(*words)
 
 
-@pytest.mark.parametrize("name", ["TLS_CERT_FILE", "TLS_KEY_FILE"])
-def test_one_half_of_the_tls_pair_is_an_error(name: str) -> None:
+@pytest.mark.parametrize("prefix", ["", "INGEST_", "ADMIN_"])
+@pytest.mark.parametrize("half", ["CERT", "KEY"])
+def test_one_half_of_a_tls_pair_is_an_error(prefix: str, half: str) -> None:
     """A certificate without its key, or a key alone, is refused; the error names both."""
-    with pytest.raises(ConfigurationError, match="TLS_CERT_FILE and TLS_KEY_FILE"):
-        load(flag(name), "file", allow_unsigned=True)
+    pair = f"{prefix}TLS_CERT_FILE and {prefix}TLS_KEY_FILE go together"
+    with pytest.raises(ConfigurationError, match=f"^{pair}$"):
+        load(flag(f"{prefix}TLS_{half}_FILE"), "file", allow_unsigned=True)
+
+
+BOTH = {"tls_cert_file": "c", "tls_key_file": "k"}
+INGEST = {"ingest_tls_cert_file": "ic", "ingest_tls_key_file": "ik"}
+ADMIN = {"admin_tls_cert_file": "ac", "admin_tls_key_file": "ak"}
+
+
+@pytest.mark.parametrize(
+    ("given", "ingest", "admin"),
+    [
+        ({}, None, None),
+        (BOTH, ("TLS", "c", "k"), ("TLS", "c", "k")),
+        (INGEST, ("INGEST_TLS", "ic", "ik"), None),
+        (ADMIN, None, ("ADMIN_TLS", "ac", "ak")),
+        (BOTH | ADMIN, ("TLS", "c", "k"), ("ADMIN_TLS", "ac", "ak")),
+        (INGEST | ADMIN, ("INGEST_TLS", "ic", "ik"), ("ADMIN_TLS", "ac", "ak")),
+    ],
+)
+def test_each_listener_may_have_tls_of_its_own(
+    given: dict[str, str], ingest: tuple[str, ...] | None, admin: tuple[str, ...] | None
+) -> None:
+    """A listener's own pair takes precedence over the common one."""
+    settings = load(allow_unsigned=True, **given)
+    found = [
+        files and (files.prefix, str(files.certificate), str(files.key))
+        for files in (settings.ingest_tls, settings.admin_tls)
+    ]
+    assert found == [ingest, admin]
+
+
+def test_client_ca_is_of_the_admin_listener_with_tls() -> None:
+    """A client CA is the admin listener's alone, which needs a certificate."""
+    settings = load("--admin-tls-client-ca-file", "ca", allow_unsigned=True, **BOTH)
+    files = settings.ingest_tls, settings.admin_tls
+    assert [one and one.client_ca for one in files] == [None, Path("ca")]
+    with pytest.raises(ConfigurationError, match="ADMIN_TLS_CLIENT_CA_FILE needs a certificate"):
+        load("--admin-tls-client-ca-file", "ca", allow_unsigned=True, **INGEST)
+
+
+def test_all_that_contradicts_itself_is_named_at_once() -> None:
+    """Settings that do not go together are reported in one error."""
+    with pytest.raises(ConfigurationError) as caught:
+        load("--tls-cert-file", "c", "--ingest-port", "5", "--admin-port", "5")
+    problems = str(caught.value).split("; ")
+    assert [one.split()[0] for one in problems] == ["TLS_CERT_FILE", "INGEST_PORT", "nothing"]
 
 
 @pytest.mark.parametrize("hosts", [(), ("--ingest-host", "127.0.0.1"), ("--admin-host", "::")])
@@ -455,12 +530,6 @@ def test_two_listeners_on_one_port_are_an_error(hosts: tuple[str, ...]) -> None:
     load("--ingest-port", "0", "--admin-port", "0", *hosts, allow_unsigned=True)
     apart = ("--ingest-host", "10.0.0.1", "--admin-host", "127.0.0.1")
     load("--ingest-port", "5", "--admin-port", "5", *apart, allow_unsigned=True)
-
-
-def test_both_halves_of_the_tls_pair_are_good() -> None:
-    """A certificate with its key is taken."""
-    settings = load("--tls-cert-file", "c", "--tls-key-file", "k", allow_unsigned=True)
-    assert (settings.tls_cert_file, settings.tls_key_file) == (Path("c"), Path("k"))
 
 
 @pytest.mark.parametrize("name", [*DEFAULTS, "CONFIG"])

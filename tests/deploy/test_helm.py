@@ -15,8 +15,8 @@ import yaml
 
 from exporter import VERSION
 from exporter.configuration.settings import Settings
-from tests.configuration.test_tls import make_certificate
 from tests.deploy.test_deploy import DEPLOY, checked, tool
+from tests.support.certificates import make_certificate
 from tests.support.chart_values import chart_values
 from tests.support.exporter import MakeSettings, started
 from tests.support.helm import CHART, IMAGE, SETS, Manifest, Release, helm, released

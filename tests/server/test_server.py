@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,11 +17,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.certificates import make_certificate
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import (
     ExporterProcess,
     answers,
     exporter_process,
+    exporter_starting,
     fetch,
     free_port,
     wait_for,
@@ -187,6 +190,59 @@ def delivered(url: str) -> dict[str, Any] | None:
     status = json.loads(fetch(f"{url}/api/v1/status"))
     rows: list[dict[str, Any]] = status["deliveries_last_hour"]
     return next((row for row in rows if row["delivered"] >= 40 and row["opened"]), None)
+
+
+@pytest.mark.parametrize("listener", ["ingest", "admin"])
+def test_tls_of_one_listener_alone(tmp_path: Path, token: Path, listener: str) -> None:
+    """The listener with a certificate speaks TLS, and the other plain text."""
+    pair = make_certificate(tmp_path, "localhost")
+    settings = {f"{listener}_tls_cert_file": pair.chain, f"{listener}_tls_key_file": pair.key}
+    with exporter_starting(tmp_path, results_token_files=token, **settings) as exporter:
+        schemes = {"ingest": "http", "admin": "http"} | {listener: "https"}
+        urls = {
+            name: url.replace("http:", f"{schemes[name]}:")
+            for name, url in (("ingest", exporter.ingest), ("admin", exporter.admin))
+        }
+        trust = ssl.create_default_context(cafile=pair.chain)
+        wait_for(lambda: answers(f"{urls['admin']}/-/ready", trust=trust), "the exporter is ready")
+        answer = fetch(f"{urls['ingest']}/webhooks/results", b'{"code": 2}', HEADERS, trust)
+        assert json.loads(answer)["accepted"] == 1
+
+
+def test_admin_listener_with_client_certificates(tmp_path: Path, token: Path) -> None:
+    """With a client CA, a scrape has to show a certificate; webhooks need none."""
+    pair = make_certificate(tmp_path, "localhost")
+    settings = {"admin_tls_cert_file": pair.chain, "admin_tls_key_file": pair.key}
+    settings |= {"admin_tls_client_ca_file": pair.chain, "results_token_files": token}
+    with exporter_starting(tmp_path, **settings) as exporter:
+        admin = exporter.admin.replace("http:", "https:")
+        unknown = ssl.create_default_context(cafile=pair.chain)
+        known = ssl.create_default_context(cafile=pair.chain)
+        known.load_cert_chain(*pair)
+        wait_for(lambda: answers(f"{admin}/metrics", trust=known), "a scrape with a certificate")
+        assert not answers(f"{admin}/metrics", trust=unknown)
+        assert post(exporter, b'{"code": 2}') == 1
+
+
+@pytest.mark.slow
+def test_replaced_token_takes_effect_by_itself(tmp_path: Path, token: Path) -> None:
+    """Within a minute a token that was written to the file lets requests in."""
+    with exporter_process(tmp_path, results_token_files=token) as exporter:
+        new = tmp_path / "new"
+        new.write_text("another-token-of-the-sender")
+        new.rename(token)
+        url = f"{exporter.ingest}/webhooks/results"
+        headers = {"Authorization": "Bearer another-token-of-the-sender"}
+        body = b'{"code": 2}'
+
+        def accepted() -> bool:
+            try:
+                return bool(fetch(url, body, headers))
+            except OSError:
+                return False
+
+        wait_for(accepted, "the new token is accepted")
+    assert "configuration reloaded" in exporter.log.read_text()
 
 
 @pytest.mark.parametrize("form", ["console", "json"])

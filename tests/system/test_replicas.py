@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from exporter.configuration.settings import Settings as ExporterSettings
-from tests.configuration.test_tls import Certificate, make_certificate
+from tests.support.certificates import Certificate, make_certificate
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import (
     ExporterProcess,
