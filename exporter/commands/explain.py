@@ -1,6 +1,7 @@
 """The command `explain`: what a code or a payload means."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -11,8 +12,14 @@ from yarl import URL
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
+from exporter.commands.completers import (
+    complete_channel,
+    complete_channel_or_code,
+    complete_gateway,
+)
 from exporter.commands.flags import add_flags
 from exporter.commands.gateways import formats
+from exporter.commands.output import print_json
 from exporter.configuration.groups import GatewaySettings, LinkSettings, TableSettings
 from exporter.configuration.settings import Sourced, load_settings
 from exporter.errors import ConfigurationError, RequestError
@@ -38,17 +45,20 @@ class ExplainSettings(LinkSettings, TableSettings, GatewaySettings, Sourced):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments and flags."""
     parser.usage = "%(prog)s [CHANNEL] CODE | %(prog)s --payload FILE [--gateway NAME-OR-FILE]"
-    parser.add_argument("words", nargs="*", metavar="[CHANNEL] CODE")
+    words = parser.add_argument("words", nargs="*", metavar="[CHANNEL] CODE")
+    words.completer = complete_channel_or_code  # type: ignore[attr-defined] # argcomplete's way
     parser.add_argument(
         "--payload", metavar="FILE", help="a webhook body or a record; - for standard input"
     )
-    parser.add_argument(
+    gateway = parser.add_argument(
         "--gateway",
         metavar="NAME-OR-FILE",
         help="format of the payload, if it cannot be detected: a webhook's name, a shipped "
         "description, or a description's file",
     )
-    parser.add_argument("--channel", help="the channel named in the webhook's URL")
+    gateway.completer = complete_gateway  # type: ignore[attr-defined]
+    channel = parser.add_argument("--channel", help="the channel named in the webhook's URL")
+    channel.completer = complete_channel  # type: ignore[attr-defined]
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--query", default="", help="verify the request's query, or its URL")
     parser.add_argument("--sign", help="verify this 'sign' parameter, or that of a whole URL")
@@ -68,7 +78,7 @@ def explain(options: argparse.Namespace) -> int:
     settings = load_settings(ExplainSettings, options)
     explanation = _explain(options, settings)
     if options.json:
-        print(render_json(explanation))
+        print_json(json.loads(render_json(explanation)))
     else:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         runbooks = settings.runbook_base_url or OWN_RUNBOOKS

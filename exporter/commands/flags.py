@@ -8,9 +8,13 @@ from pydantic_settings import CliSettingsSource
 
 from exporter.configuration.settings import Sourced
 
+_MOST_IN_USAGE = 10
+"""Flags that are repeated in the first lines of `--help`."""
+
 _METAVARS = {
     "Path": "FILE",
     "tuple[Path,...]": "FILE[,FILE]",
+    "tuple[str,...]": "NAME[,NAME]",
     "str": "TEXT",
     "bool": "true|false",
 }
@@ -26,6 +30,8 @@ def add_flags(parser: argparse.ArgumentParser, kind: type[Sourced]) -> None:
         add_argument_method=_add_flag,
     )
     parser.set_defaults(flags=flags)
+    if parser.usage is None and len(kind.model_fields) > _MOST_IN_USAGE:
+        parser.usage = "%(prog)s [FLAG ...]"
 
 
 def _add_flag(group: argparse.ArgumentParser, *names: str, **options: Any) -> argparse.Action:
@@ -36,7 +42,10 @@ def _add_flag(group: argparse.ArgumentParser, *names: str, **options: Any) -> ar
     options["metavar"] = _METAVARS.get(kind, kind.upper() if kind.isalpha() else kind)
     if "--record" in names:
         options["metavar"] = "DIR"
-    options["help"] = re.sub(
-        r" \(default: (\(\)|None)\)| \(default factory: .*\)", "", options["help"]
-    )
-    return group.add_argument(*names, **options)
+    text = re.sub(r" \(default: (\(\)|None|null)\)| \(default factory: .*\)", "", options["help"])
+    options["help"] = text.replace("(default: False)", "(default: false)")
+    action = group.add_argument(*names, **options)
+    if kind.startswith("{"):
+        choices = kind.strip("{}").split(",")
+        action.completer = lambda **_context: choices  # type: ignore[attr-defined] # argcomplete's
+    return action

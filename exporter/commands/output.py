@@ -1,13 +1,15 @@
 """Output of commands: tables for people, JSON for scripts."""
 
+import codecs
 import json
 import sys
 from collections.abc import Collection, Iterable, Sequence
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=1)
+    """Print a value as JSON, in ASCII unless the output is UTF-8."""
+    is_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+    json.dump(value, sys.stdout, ensure_ascii=not is_utf8, indent=1)
     print()
 
 

@@ -16,7 +16,9 @@ class DescriptionSettings(Group):
     """The gateways that files describe."""
 
     gateway_files: Files = Field(
-        (), description="descriptions of further gateways (TOML); the file's name is the path"
+        (),
+        description="descriptions of further gateways (TOML); the file's name is the path",
+        examples=[["/etc/push-result-exporter/acme.toml"]],
     )
 
 
@@ -27,15 +29,22 @@ class GatewaySettings(DescriptionSettings):
         (),
         description="apps whose results are counted apart; a file written as `app=path` holds the "
         "credentials of that app",
+        examples=[["shop", "news"]],
     )
     mps_public_key_files: Files = Field(
-        (), description="RSA public keys of MPS, PEM or the console's bare base64; any may verify"
+        (),
+        description="RSA public keys of MPS, PEM or the console's bare base64; any may verify",
+        examples=[["/etc/push-result-exporter/mps-public-key.txt"]],
     )
     results_token_files: Files = Field(
-        (), description="bearer tokens for /webhooks/results, one per line"
+        (),
+        description="bearer tokens for /webhooks/results, one per line",
+        examples=[["/etc/push-result-exporter/token"]],
     )
     results_secret_files: Files = Field(
-        (), description="Standard Webhooks secrets (whsec_…) for /webhooks/results, one per line"
+        (),
+        description="Standard Webhooks secrets (whsec_…) for /webhooks/results, one per line",
+        examples=[["/etc/push-result-exporter/secret"]],
     )
     allow_unsigned: bool = Field(
         False, description="accept requests on a webhook that has no key, token or secret"
@@ -62,7 +71,9 @@ class TableSettings(Group):
     """The code tables."""
 
     code_table_files: Files = Field(
-        (), description="custom code tables (TOML), merged over the built-in ones in order"
+        (),
+        description="custom code tables (TOML), merged over the built-in ones in order",
+        examples=[["/etc/push-result-exporter/codes.toml"]],
     )
 
 
@@ -73,11 +84,13 @@ class LinkSettings(Group):
         None,
         pattern="^https?://",
         description="URL of the admin listener's pages as people reach them, for links",
+        examples=["https://push-exporter.example.com"],
     )
     runbook_base_url: str | None = Field(
         None,
         pattern="^https?://",
         description="base URL of the alerts' runbooks; default: the admin listener's own pages",
+        examples=["https://wiki.example.com/runbooks"],
     )
 
 
@@ -88,16 +101,21 @@ class LedgerSettings(Group):
         Path("data/ledger.sqlite3"), description="SQLite file of the ledger; its folder is created"
     )
     ledger_url: str | None = Field(
-        None, description="PostgreSQL database of the ledger, in place of the file"
+        None,
+        description="PostgreSQL database of the ledger, in place of the file",
+        examples=["postgresql://exporter@db.example.com/push"],
     )
     ledger_password_file: Path | None = Field(
-        None, description="password for LEDGER_URL, unless it is in the URL"
+        None,
+        description="password for LEDGER_URL, unless it is in the URL",
+        examples=["/etc/push-result-exporter/database-password"],
     )
     instance: str = Field(
         default_factory=socket.gethostname,
         min_length=1,
         max_length=128,
         description="name under which this replica counts in PostgreSQL; default: the host name",
+        examples=["replica-0"],
     )
     dedupe_window_seconds: float = Field(
         86400,
@@ -137,7 +155,9 @@ class RecordSettings(Group):
     """The folder of rejected requests."""
 
     record: Path | None = Field(
-        None, description="folder for rejected requests, redacted; default: none are kept"
+        None,
+        description="folder for rejected requests, redacted; default: none are kept",
+        examples=["/var/lib/push-result-exporter/records"],
     )
     record_max_bytes: int = Field(
         10_485_760, ge=1, description="maximum size of that folder; the oldest records go first"
@@ -151,4 +171,6 @@ class LogSettings(Group):
     log_level: AnyCase[Literal["debug", "info", "warning", "error"]] = Field(
         "info", description="least severe level to log; debug logs each request"
     )
-    log_format: AnyCase[Literal["console", "json"]] = Field("console", description="log format")
+    log_format: AnyCase[Literal["console", "logfmt", "json"]] = Field(
+        "console", description="log format"
+    )

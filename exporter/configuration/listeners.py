@@ -18,24 +18,44 @@ class ListenerSettings(Group):
     admin_host: str = Field("127.0.0.1", description="address of the admin listener")
     admin_port: Port = Field(10988, description="port of the admin listener; 0 for any free one")
     tls_cert_file: Path | None = Field(
-        None, description="certificate chain (PEM) of both listeners"
+        None,
+        description="certificate chain (PEM) of both listeners",
+        examples=["/etc/push-result-exporter/tls.crt"],
     )
-    tls_key_file: Path | None = Field(None, description="private key (PEM) of TLS_CERT_FILE")
+    tls_key_file: Path | None = Field(
+        None,
+        description="private key (PEM) of TLS_CERT_FILE",
+        examples=["/etc/push-result-exporter/tls.key"],
+    )
     ingest_tls_cert_file: Path | None = Field(
-        None, description="certificate chain of the public listener alone"
+        None,
+        description="certificate chain of the public listener alone",
+        examples=["/etc/push-result-exporter/ingest.crt"],
     )
     ingest_tls_key_file: Path | None = Field(
-        None, description="private key of INGEST_TLS_CERT_FILE"
+        None,
+        description="private key of INGEST_TLS_CERT_FILE",
+        examples=["/etc/push-result-exporter/ingest.key"],
     )
     admin_tls_cert_file: Path | None = Field(
-        None, description="certificate chain of the admin listener alone"
+        None,
+        description="certificate chain of the admin listener alone",
+        examples=["/etc/push-result-exporter/admin.crt"],
     )
-    admin_tls_key_file: Path | None = Field(None, description="private key of ADMIN_TLS_CERT_FILE")
+    admin_tls_key_file: Path | None = Field(
+        None,
+        description="private key of ADMIN_TLS_CERT_FILE",
+        examples=["/etc/push-result-exporter/admin.key"],
+    )
     admin_tls_client_ca_file: Path | None = Field(
-        None, description="CA certificates (PEM) of the clients that the admin listener accepts"
+        None,
+        description="CA certificates (PEM) of the clients that the admin listener accepts",
+        examples=["/etc/push-result-exporter/client-ca.crt"],
     )
     admin_password_file: Path | None = Field(
-        None, description="users of the admin listener, one `user:bcrypt-hash` per line"
+        None,
+        description="users of the admin listener, one `user:bcrypt-hash` per line",
+        examples=["/etc/push-result-exporter/users"],
     )
     keepalive_seconds: float = Field(
         75,

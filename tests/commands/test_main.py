@@ -105,7 +105,8 @@ def test_help_lists_the_commands(capsys: Capture) -> None:
     out = capsys.readouterr().out
     shown = re.findall(r"^ {4}([a-z-]+)\s+[A-Z]", out, re.MULTILINE)
     assert shown == [
-        *("serve", "check-config", "codes", "explain", "simulate", "replay", "demo", "ledger")
+        *("serve", "check-config", "codes", "explain", "simulate", "replay", "demo", "ledger"),
+        *("config", "keygen"),
     ]
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from dashboards import names
 from exporter import VERSION
-from exporter.commands.main import COMMANDS, build_parser
+from exporter.commands.parser import COMMANDS, build_parser
 from exporter.configuration.settings import load_settings
 from exporter.gateways.auth.public_keys import load_private_key
 from tests.deploy.test_deploy import DEPLOY, ROOT, checked, tool

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from exporter.admin.status import Status
-from exporter.commands.main import COMMANDS, build_parser
+from exporter.commands.parser import COMMANDS, build_parser
 from exporter.configuration.settings import Settings, load_settings
 from exporter.errors import ItemReason, Reason
 from exporter.server.logs import configure_logs
