@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_main import OWN_TABLE
+from tests.support.commands import CUSTOM_TABLE
 from tests.support.programs import program
 
 BASH = """
@@ -70,7 +70,7 @@ def test_shell_completes(shell: str, line: str, offered: list[str], tmp_path: Pa
 def test_custom_codes_are_completed(shell: str, tmp_path: Path) -> None:
     """Codes of a custom table are offered, too; a bad one leaves the built-in codes."""
     table = tmp_path / "own.toml"
-    table.write_text(OWN_TABLE)
+    table.write_text(CUSTOM_TABLE)
     line = "push-result-exporter explain apns "
     variable = {"PUSH_EXPORTER_CODE_TABLE_FILES": str(table)}
     assert {"4242", "2009"} <= {*completions(shell, line, tmp_path, **variable)}

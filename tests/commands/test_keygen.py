@@ -39,10 +39,10 @@ def test_file_is_the_owners_alone_and_never_overwritten(
 def test_key_pair_is_one_for_openssl(tmp_path: Path) -> None:
     """Openssl verifies with the public key what it signs with the private one."""
     key, public, message, signature = (
-        tmp_path / name for name in ("a.pem", "a.pub.pem", "message", "signature")
+        str(tmp_path / name) for name in ("a.pem", "a.pub.pem", "message", "signature")
     )
-    assert main(["keygen", "mps", str(key)]) == 0
-    message.write_text("a message")
+    assert main(["keygen", "mps", key]) == 0
+    Path(message).write_text("a message")
     sign = ["openssl", "dgst", "-sha256", "-sign", key, "-out", signature, message]
     verify = ["openssl", "dgst", "-sha256", "-verify", public, "-signature", signature, message]
     subprocess.run(sign, check=True)
