@@ -27,7 +27,7 @@ COMMANDS = {
 
 EXIT_USAGE = 2
 
-_OTHER_EXPORTERS = {
+OTHER_EXPORTERS = {
     "--config.check": "use the command check-config",
     "--config.file": "use --config",
     "--log.format": "use --log-format",
@@ -132,7 +132,7 @@ def _refuse_other_exporters(words: Iterable[str]) -> None:
         if word == "--":
             return
         flag = f"--{word.lstrip('-').partition('=')[0]}" if word.startswith("-") else ""
-        if flag in _OTHER_EXPORTERS:
+        if flag in OTHER_EXPORTERS:
             raise ConfigurationError(
-                f"{flag} is a flag of Prometheus' exporters: {_OTHER_EXPORTERS[flag]}"
+                f"{flag} is a flag of Prometheus' exporters: {OTHER_EXPORTERS[flag]}"
             )

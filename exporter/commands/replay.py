@@ -1,10 +1,11 @@
 """The command `replay`: send captured bodies to an exporter."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from exporter.commands.flags import add_flags
-from exporter.commands.gateways import described_signers, formats
+from exporter.commands.gateways import described, formats
 from exporter.commands.loop import run
 from exporter.commands.progress import ProgressLine
 from exporter.commands.traffic import add_json, add_key, add_rate, report, show
@@ -12,6 +13,8 @@ from exporter.configuration.groups import DescriptionSettings
 from exporter.configuration.settings import Sourced, load_settings
 from exporter.records.record import read_captured
 from exporter.traffic.captured import calls, check_url
+from exporter.traffic.described import DescribedSigner
+from exporter.traffic.outgoing import Signer
 from exporter.traffic.sender import send
 from exporter.traffic.signers import signers
 
@@ -54,9 +57,19 @@ def replay(options: argparse.Namespace) -> int:
     known = signers(
         private_key=options.private_key, token=options.token_file, secret=options.secret_file
     )
-    known = {**known, **described_signers(settings.gateway_files)}
+    known = {**known, **_described_signers(settings.gateway_files)}
     captured = read_captured(options.file)
     requests = calls(captured, check_url(options.url), formats(settings), known)
     line = ProgressLine()
     work = send(requests, rate=options.rate, progress=lambda summary: show(line, summary))
     return report(line, run(work), as_json=options.json)
+
+
+def _described_signers(files: Iterable[Path]) -> dict[str, Signer]:
+    """Return a signer for each description that names a secret, by the gateway's name."""
+    gateways = [(file, described(file)) for file in files]
+    return {
+        gateway.name: DescribedSigner(gateway.description, file)
+        for file, gateway in gateways
+        if gateway.description.auth and gateway.description.auth.secrets
+    }

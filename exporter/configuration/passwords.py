@@ -7,6 +7,8 @@ import hmac
 import re
 from pathlib import Path
 
+import bcrypt
+
 from exporter.configuration.files import read_lines
 from exporter.errors import ConfigurationError
 
@@ -41,16 +43,12 @@ class Passwords:
         digest = hashlib.sha256(given).digest()
         if hmac.compare_digest(self._proven.get(user, b""), digest):
             return True
-        proven = await asyncio.to_thread(_matches, password, self._hashes[user])
+        # bcrypt reads 72 bytes and refuses more.
+        secret = password.encode()[:72]
+        proven = await asyncio.to_thread(bcrypt.checkpw, secret, self._hashes[user])
         if proven:
             self._proven[user] = digest
         return proven
-
-
-def _matches(password: str, hashed: bytes) -> bool:
-    import bcrypt  # noqa: PLC0415 - only where there are passwords
-
-    return bcrypt.checkpw(password.encode()[:72], hashed)  # it reads 72 bytes, and refuses more
 
 
 def load_passwords(path: Path) -> Passwords:

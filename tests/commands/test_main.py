@@ -1,5 +1,6 @@
 """The command line as a whole: usage, exit statuses, output that cannot be written."""
 
+import json
 import os
 import re
 import shlex
@@ -9,7 +10,9 @@ import sys
 import pytest
 
 from exporter import VERSION
-from tests.support.commands import ROOT, Capture, buffered, exits
+from exporter.commands.parser import OTHER_EXPORTERS
+from exporter.configuration.settings import Settings
+from tests.support.commands import ROOT, Capture, buffered, exits, refused
 
 
 def test_version(capsys: Capture) -> None:
@@ -133,3 +136,112 @@ def test_a_closed_pipe_is_no_traceback(words: list[str], unbuffered: str) -> Non
     )
     os.close(writer)
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["serve", "--ingest-prot", "5"], "--ingest-prot; did you mean '--ingest-port'?"),
+        (["check-config", "--log-levle=debug"], "--log-levle; did you mean '--log-level'?"),
+        (["explain", "--chanel", "x", "2"], "--chanel; did you mean '--channel'?"),
+        (["ledger", "list", "--ledger-uri", "x"], "--ledger-uri; did you mean '--ledger-url'?"),
+        (["serve", "--xyzzy"], "--xyzzy\n"),
+        (["serve", "extra"], "extra\n"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_unknown_flag_gets_the_nearest(capsys: Capture, words: list[str], hint: str) -> None:
+    """An unknown flag is named with the nearest one of the same command."""
+    assert exits(*words) == 2
+    err = capsys.readouterr().err
+    assert f"unrecognized argument: {hint}" in err
+    assert err.count("\n") == 2
+
+
+@pytest.mark.parametrize("before", [[], ["serve"]])
+@pytest.mark.parametrize(
+    ("flag", "ours"),
+    [
+        (["--web.listen-address=:9100"], ["--admin-port", "--ingest-port"]),
+        (["--web.config.file", "web.yml"], ["--admin-tls-cert-file", "--admin-password-file"]),
+        (["--log.level=debug"], ["--log-level"]),
+        (["-log.format", "logfmt"], ["--log-format"]),
+        (["--config.file=a.yml"], ["--config"]),
+        (["--web.telemetry-path=/m"], ["/metrics"]),
+        (["--web.external-url=http://x"], ["--external-url"]),
+    ],
+    ids=" ".join,
+)
+def test_flag_of_another_exporter_gets_ours(
+    capsys: Capture, before: list[str], flag: list[str], ours: list[str]
+) -> None:
+    """Someone who knows Prometheus' exporters is told the flags to use."""
+    err = refused(capsys, *before, *flag)
+    assert [one for one in ours if one not in err] == []
+
+
+def test_every_flag_that_is_suggested_exists() -> None:
+    """The flags that errors name are flags of `serve`."""
+    suggested = {one for text in OTHER_EXPORTERS.values() for one in re.findall(r"--[a-z-]+", text)}
+    known = {f"--{name.replace('_', '-')}" for name in Settings.model_fields}
+    assert suggested <= known
+
+
+BODY = '{"channel":"小米","code":"失败","message":"发送失败 😀"}'
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "gbk", "utf-8"])
+@pytest.mark.parametrize("words", [["explain", "--payload", "-"], ["codes"], ["keygen", "密/😀"]])
+def test_no_encoding_of_the_output_is_too_small(encoding: str, words: list[str]) -> None:
+    """Characters that the output lacks are escaped, in results and in errors."""
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", *words],
+        input=BODY.encode(), capture_output=True, check=False, cwd=ROOT, env=environment,
+    )  # fmt: skip
+    assert b"Traceback" not in done.stderr
+    assert (done.stdout + done.stderr).decode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk", "utf-8"])
+def test_json_is_the_same_in_every_encoding(encoding: str) -> None:
+    """JSON for a script has the same content, whatever the output can show."""
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(
+        [sys.executable, "-m", "exporter", "explain", "--payload", "-", "--json"],
+        input=BODY.encode(), capture_output=True, check=True, cwd=ROOT, env=environment,
+    )  # fmt: skip
+    assert json.loads(done.stdout.decode(encoding))["meanings"][0]["why"]["hint"] == "小米"
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["explain", "2"], ["codes"]])
+def test_command_imports_no_server(words: list[str]) -> None:
+    """What starts at once imports neither the server nor what imitates senders."""
+    assert imported(words) & {"aiohttp", "exporter.server", "exporter.traffic", "jinja2"} == set()
+
+
+def test_program_alone_imports_no_settings() -> None:
+    """The version and the list of commands need no library."""
+    for words in (["--version"], ["--help"]):
+        assert (
+            imported(words) & {"pydantic", "pydantic_settings", "argcomplete", "msgspec"} == set()
+        )
+
+
+def test_server_imports_what_it_uses_alone() -> None:
+    """A running exporter has neither the senders' half nor what its settings leave unused."""
+    unused = {"exporter.traffic", "exporter.commands.explain", "argcomplete", "psycopg"}
+    assert imported(["serve", "--ingest-host", "256.0.0.1", "--allow-unsigned"]) & unused == set()
+
+
+def imported(words: list[str]) -> set[str]:
+    """Run a command to its end; return the modules that it imported."""
+    script = (
+        "import sys; from exporter.commands.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", script, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return {*done.stderr.splitlines()[-1].split()}

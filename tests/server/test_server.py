@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import shlex
 import signal
 import sqlite3
 import ssl
@@ -245,7 +246,7 @@ def test_replaced_token_takes_effect_by_itself(tmp_path: Path, token: Path) -> N
     assert "configuration reloaded" in exporter.log.read_text()
 
 
-@pytest.mark.parametrize("form", ["console", "json"])
+@pytest.mark.parametrize("form", ["console", "logfmt", "json"])
 def test_log_lines(tmp_path: Path, token: Path, keys: KeyPair, form: str) -> None:
     """Requests are logged at debug only, as the chosen form, without tokens or target ids."""
     settings = {"results_token_files": token, "mps_public_key_files": keys.public}
@@ -259,7 +260,14 @@ def test_log_lines(tmp_path: Path, token: Path, keys: KeyPair, form: str) -> Non
     for secret in (TOKEN, "a-target-id", "c2VjcmV0LXNpZ24"):
         assert secret not in log
     assert log.count("request") >= 2
+    lines: list[dict[str, str]] = []
     if form == "json":
         lines = [json.loads(line) for line in log.splitlines()]
+    if form == "logfmt":
+        lines = [dict(word.split("=", 1) for word in shlex.split(one)) for one in log.splitlines()]
+        assert all(
+            re.match("timestamp=[^ ]+ level=[a-z]+ logger=", one) for one in log.splitlines()
+        )
+    if lines:
         assert {line["level"] for line in lines} >= {"debug", "info"}
         assert {line["logger"].partition(".")[0] for line in lines} == {"exporter"}
