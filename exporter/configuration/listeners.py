@@ -1,5 +1,6 @@
 """The settings of the two listeners."""
 
+import socket
 from pathlib import Path
 
 from pydantic import Field
@@ -8,6 +9,7 @@ from exporter.configuration.fields import Group, Port
 from exporter.configuration.tls import TlsFiles
 
 ALL_ADDRESSES = {"0.0.0.0", "::"}  # noqa: S104 - to recognize them
+_LOOPBACK = ("127.", "::1")
 
 
 class ListenerSettings(Group):
@@ -91,6 +93,19 @@ class ListenerSettings(Group):
             client_ca=self.admin_tls_client_ca_file,
         )
 
+    @property
+    def is_public(self) -> bool:
+        """Whether other machines can reach the public listener."""
+        return not (self.ingest_host == "localhost" or self.ingest_host.startswith(_LOOPBACK))
+
+    def ingest_url(self, port: int | None = None) -> str:
+        """Return the URL of the public listener, with the port that it has if that is known."""
+        return _url(self.ingest_tls, self.ingest_host, port or self.ingest_port)
+
+    def admin_url(self, port: int | None = None) -> str:
+        """Return the URL of the admin listener, with the port that it has if that is known."""
+        return _url(self.admin_tls, self.admin_host, port or self.admin_port)
+
     def listener_problems(self) -> list[str]:
         """Return what contradicts itself in these settings."""
         problems = []
@@ -109,3 +124,9 @@ class ListenerSettings(Group):
         if overlap and self.ingest_port == self.admin_port != 0:  # 0 is any free port
             problems.append("INGEST_PORT and ADMIN_PORT are the same")
         return problems
+
+
+def _url(tls: TlsFiles | None, host: str, port: int) -> str:
+    """Return a URL that others can use: the host's name stands for all of its addresses."""
+    name = socket.gethostname() if host in ALL_ADDRESSES else host
+    return f"{'https' if tls else 'http'}://{f'[{name}]' if ':' in name else name}:{port}"

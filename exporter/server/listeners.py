@@ -1,6 +1,8 @@
 """The two listeners: sockets, TLS, and a graceful shutdown."""
 
 import asyncio
+import errno
+import os
 import resource
 import socket
 import ssl
@@ -45,7 +47,12 @@ def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
             dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        # The text of `create_server` repeats the address; a name that is not found has no errno.
+        has_number = error.errno is not None and error.errno > 0
+        problem = os.strerror(error.errno or 0) if has_number else str(error.strerror)
+        if error.errno == errno.EADDRINUSE:
+            problem += f"; find the process: ss -ltnp 'sport = :{port}'"
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {problem}") from error
 
 
 @asynccontextmanager

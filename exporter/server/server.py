@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import structlog
 
-from exporter import VERSION
 from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
 from exporter.runtime.runtime import Runtime
 from exporter.runtime.watch import watching
 from exporter.server import systemd
+from exporter.server.announcement import log_start
 from exporter.server.listeners import admin_listener, bind, ingest_listener
 from exporter.server.preflight import preflight
 from exporter.webhooks.limits import Limits
@@ -83,7 +83,9 @@ async def running(
             "https" if settings.ingest_tls else "http",
             "https" if settings.admin_tls else "http",
         )
-        log.info("listening", version=VERSION, ingest=ports.ingest, admin=ports.admin)
+        log_start(
+            settings, runtime.snapshot.gateways, ingest_port=ports.ingest, admin_port=ports.admin
+        )
         yield runtime, ports
 
 

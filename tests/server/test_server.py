@@ -271,3 +271,28 @@ def test_log_lines(tmp_path: Path, token: Path, keys: KeyPair, form: str) -> Non
     if lines:
         assert {line["level"] for line in lines} >= {"debug", "info"}
         assert {line["logger"].partition(".")[0] for line in lines} == {"exporter"}
+
+
+def test_start_names_urls_and_credentials(tmp_path: Path, token: Path, keys: KeyPair) -> None:
+    """The first lines say where to send what, with fingerprints of keys, and no secret."""
+    settings = {"results_token_files": token, "mps_public_key_files": keys.public}
+    with exporter_process(tmp_path, log_format="json", **settings) as exporter:
+        lines = [json.loads(line) for line in exporter.log.read_text().splitlines()]
+    listening = next(line for line in lines if line["event"] == "listening")
+    assert (listening["ingest"], listening["admin"]) == (exporter.ingest, exporter.admin)
+    accepts = {line["url"]: line["accepts"] for line in lines if line["event"] == "webhook"}
+    mps, results = (accepts[f"{exporter.ingest}/webhooks/{name}"] for name in ("mps", "results"))
+    assert re.match("RSA 2048 bits, SHA-256 [0-9a-f]{64} ", mps)
+    assert results.startswith("1 bearer token ")
+    assert TOKEN not in exporter.log.read_text()
+
+
+def test_start_without_credentials_says_what_to_set(tmp_path: Path) -> None:
+    """A webhook that anyone may call is a warning with the settings that close it."""
+    with exporter_process(tmp_path, log_format="json", allow_unsigned=True) as exporter:
+        lines = [json.loads(line) for line in exporter.log.read_text().splitlines()]
+    found = {line["url"]: line["action"] for line in lines if "anyone" in line["event"]}
+    assert found == {
+        f"{exporter.ingest}/webhooks/mps": "set MPS_PUBLIC_KEY_FILES",
+        f"{exporter.ingest}/webhooks/results": "set RESULTS_TOKEN_FILES or RESULTS_SECRET_FILES",
+    }
