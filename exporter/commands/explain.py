@@ -25,6 +25,7 @@ from exporter.configuration.settings import Sourced, load_settings
 from exporter.errors import ConfigurationError, RequestError
 from exporter.explain.codes import explain_code
 from exporter.explain.payloads import Explanation, Payload, Signature, explain_payload, verify
+from exporter.explain.suggestions import suggest
 from exporter.explain.text import OWN_RUNBOOKS, render_json, render_text
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import (
@@ -74,18 +75,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Explain a code or a payload; return 1 if there is no result or the signature is wrong."""
+    """Explain a code or a payload; return 1 if nothing is known or the signature is wrong."""
     settings = load_settings(ExplainSettings, options)
     explanation = _explain(options, settings)
     if options.json:
         print_json(json.loads(render_json(explanation)))
     else:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        runbooks = settings.runbook_base_url or OWN_RUNBOOKS
+        runbooks = settings.runbooks or OWN_RUNBOOKS
         print(render_text(explanation, runbooks=runbooks, colour=colour))
     forged = explanation.signature is not None and not explanation.signature.verifies
-    empty = explanation.code is None and not explanation.meanings
-    return int(forged or empty)
+    if explanation.code is None:
+        return int(forged or not explanation.meanings)
+    return int(not any(meaning.row for meaning in explanation.meanings))
 
 
 def _explain(options: argparse.Namespace, settings: ExplainSettings) -> Explanation:
@@ -97,10 +99,14 @@ def _explain(options: argparse.Namespace, settings: ExplainSettings) -> Explanat
         raise ConfigurationError("--sign, --query, --header and --gateway need a --payload")
     if len(options.words) not in (1, 2):
         raise ConfigurationError("explain takes a code, or a channel and a code")
-    *channel, code = options.words
-    classifier = Classifier(load_tables(settings.code_table_files))
-    meanings = explain_code(classifier, code, channel[0] if channel else options.channel)
-    return Explanation(meanings, code=canonical_code(code))
+    *named, code = options.words
+    channel = named[0] if named else options.channel
+    tables = load_tables(settings.code_table_files)
+    classifier = Classifier(tables)
+    meanings = explain_code(classifier, code, channel)
+    found = any(meaning.row for meaning in meanings)
+    suggestions = [] if found else suggest(classifier, tables, code, channel)
+    return Explanation(meanings, code=canonical_code(code), suggestions=suggestions)
 
 
 def _explain_body(

@@ -93,6 +93,13 @@ class LinkSettings(Group):
         examples=["https://wiki.example.com/runbooks"],
     )
 
+    @property
+    def runbooks(self) -> str | None:
+        """The base URL of the runbooks, if it is known."""
+        if self.runbook_base_url is None and self.external_url:
+            return f"{self.external_url.rstrip('/')}/runbooks"
+        return self.runbook_base_url
+
 
 class LedgerSettings(Group):
     """The ledger: its place, and the name under which this replica counts."""

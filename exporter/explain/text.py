@@ -64,9 +64,18 @@ def render_text(
         parts.append(f"{explanation.code}: no table has this code.")
     if not parts:
         parts.append("The body holds no result.")
+    if explanation.suggestions:
+        parts.append("\n".join(_suggested(explanation)))
     if explanation.signature:
         parts.append(_signature(explanation.signature, paint))
     return "\n\n".join(parts)
+
+
+def _suggested(explanation: Explanation) -> Iterator[str]:
+    yield "Is it one of these?"
+    for one in explanation.suggestions:
+        yield f"  push-result-exporter explain {one.channel} {one.code}  ({one.name})"
+    yield "All codes: push-result-exporter codes"
 
 
 class _Paint:

@@ -299,3 +299,30 @@ def test_explain_is_coloured_on_a_terminal_alone(
     os.close(inside)
     assert (b"\x1b[" in os.read(terminal, 65536)) == coloured
     os.close(terminal)
+
+
+@pytest.mark.parametrize(
+    ("words", "suggested"),
+    [
+        (["mps", "2009"], "push-result-exporter explain apns 2009  (BadDeviceToken)"),
+        (["BadDeviceTokn"], "push-result-exporter explain apns 2009  (BadDeviceToken)"),
+    ],
+    ids=" ".join,
+)
+def test_explain_suggests_what_may_be_meant(
+    capsys: Capture, words: list[str], suggested: str
+) -> None:
+    """A code that is unknown here has status 1, and the commands that may be meant."""
+    assert main(["explain", *words]) == 1
+    assert f"\n  {suggested}\n" in capsys.readouterr().out
+    assert main(["explain", *words, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["suggestions"][0]["code"] == "2009"
+
+
+def test_explain_leads_to_the_pages_that_people_reach(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EXTERNAL_URL gives the address of the runbooks, unless RUNBOOK_BASE_URL does."""
+    monkeypatch.setenv("PUSH_EXPORTER_EXTERNAL_URL", "https://push.example.com/exporter/")
+    link = "https://push.example.com/exporter/runbooks/PushThrottled"
+    assert f"see {link}\n" in printed(capsys, "explain", "vivo", "10072")
