@@ -12,7 +12,7 @@ from exporter.commands.traffic import add_json, add_key, add_rate, report, show
 from exporter.configuration.groups import DescriptionSettings
 from exporter.configuration.settings import Sourced, load_settings
 from exporter.records.record import read_captured
-from exporter.traffic.captured import calls, check_url
+from exporter.traffic.captured import check_url, requests_of
 from exporter.traffic.described import DescribedSigner
 from exporter.traffic.outgoing import Signer
 from exporter.traffic.sender import send
@@ -59,7 +59,7 @@ def replay(options: argparse.Namespace) -> int:
     )
     known = {**known, **_described_signers(settings.gateway_files)}
     captured = read_captured(options.file)
-    requests = calls(captured, check_url(options.url), formats(settings), known)
+    requests = requests_of(captured, check_url(options.url), formats(settings), known)
     line = ProgressLine()
     work = send(requests, rate=options.rate, progress=lambda summary: show(line, summary))
     return report(line, run(work), as_json=options.json)

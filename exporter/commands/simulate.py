@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from urllib.parse import quote
 
 from exporter.classification.tables import load_tables
 from exporter.commands.flags import add_flags
@@ -11,6 +12,7 @@ from exporter.commands.progress import ProgressLine
 from exporter.commands.traffic import add_json, add_key, add_traffic, report, show
 from exporter.configuration.groups import TableSettings
 from exporter.configuration.settings import Sourced, load_settings
+from exporter.errors import ConfigurationError
 from exporter.traffic.captured import check_url
 from exporter.traffic.described import DescribedSigner
 from exporter.traffic.outgoing import unsigned
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags."""
     add_traffic(parser)
     parser.add_argument("--url", help="the webhook; default: that of the gateway on this host")
+    parser.add_argument("--app", metavar="NAME", help="app of the results, as `?app=` of the URL")
     parser.add_argument(
         "--gateway",
         type=Path,
@@ -54,7 +57,7 @@ def simulate(options: argparse.Namespace) -> int:
         signer = DescribedSigner(gateway.description, options.gateway)
     line = ProgressLine()
     work = send_simulated(
-        check_url(options.url or f"http://127.0.0.1:10987/webhooks/{name}"),
+        _url(options, name),
         signer,
         scenario=options.scenario,
         rate=options.rate,
@@ -65,6 +68,15 @@ def simulate(options: argparse.Namespace) -> int:
         progress=lambda summary: show(line, summary, options.seconds, options.count),
     )
     return report(line, run(work), as_json=options.json)
+
+
+def _url(options: argparse.Namespace, gateway: str) -> str:
+    url = check_url(options.url or f"http://127.0.0.1:10987/webhooks/{gateway}")
+    if options.app is None:
+        return url
+    if options.gateway:
+        raise ConfigurationError("--app is for MPS; a receipt is of the app whose secret signs it")
+    return f"{url}{'&' if '?' in url else '?'}app={quote(options.app)}"
 
 
 def _number(text: str) -> int:

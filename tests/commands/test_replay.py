@@ -31,14 +31,14 @@ def test_replay_against_an_exporter(tmp_path: Path, keys: KeyPair) -> None:
         again = command("replay", str(folder), *to, *credentials)
         wait_for(lambda: len(list(folder.glob("*.json"))) == 4, "both records are written again")
     assert (good.returncode, good.stdout) == (0, b"")
-    assert good.stderr.startswith(b"1 call sent, ")
-    assert good.stderr.endswith(b"; answers 200: 1; results accepted: 1\n")
+    assert good.stderr.startswith(b"1 request sent, ")
+    assert good.stderr.endswith(b"; responses 200: 1; results accepted: 1\n")
     assert mixed.returncode == 1
-    assert b"; answers 200: 2, 400: 2; " in mixed.stderr
+    assert b"; responses 200: 2, 400: 2; " in mixed.stderr
     assert b"; results accepted: 1, duplicates: 1, rejected: 1; " in mixed.stderr
     assert (unsigned.returncode, again.returncode) == (1, 1)
-    assert b"answers 401: 4; refused for missing_credentials: 4" in unsigned.stderr
-    assert b"answers 400: 2; results rejected: 1; refused for code_missing: 1, " in again.stderr
+    assert b"responses 401: 4; refused for missing_credentials: 4" in unsigned.stderr
+    assert b"responses 400: 2; results rejected: 1; refused for code_missing: 1, " in again.stderr
     path = next(folder.glob("*code_missing.json"))
     told = command("explain", "--payload", str(path))
     assert (told.returncode, told.stderr) == (1, b"")
@@ -78,6 +78,6 @@ def test_replay_shows_its_progress(tmp_path: Path) -> None:
     shown = os.read(terminal, 65536)
     os.close(terminal)
     assert done.returncode == 1
-    assert shown.count(b"\r1 call sent, ") == shown.count(b"\n") == 1
-    assert b"\r3 calls sent, " in shown
-    assert b"answers no answer: 3; failed with Connection refused: 3" in shown
+    assert shown.count(b"\r1 request sent, ") == shown.count(b"\n") == 1
+    assert b"\r3 requests sent, " in shown
+    assert b"responses no response: 3; failed with Connection refused: 3" in shown

@@ -4,9 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
-from tests.support.commands import ROOT, Capture, refused
+from tests.support.commands import ROOT, Capture, command, refused
 from tests.support.exporter import KeyPair
 
 
@@ -22,12 +27,12 @@ def test_simulate_draws_a_bar_and_prints_json() -> None:
     shown = os.read(terminal, 65536)
     os.close(terminal)
     assert done.returncode == 1
-    assert b"\r[##########....................] 1 call sent, " in shown
+    assert b"\r[##########....................] 1 request sent, " in shown
     summary = json.loads(done.stdout)
     assert summary.pop("seconds") > 0
     assert summary == {
         "sent": 3,
-        "answers": {"no answer": 3},
+        "responses": {"no response": 3},
         "results": {},
         "reasons": {},
         "failures": {"Connection refused": 3},
@@ -45,3 +50,47 @@ def test_simulate_with_a_bad_key(capsys: Capture, tmp_path: Path, keys: KeyPair)
 def test_simulate_to_no_url(capsys: Capture) -> None:
     """Nothing is sent to what is no URL, and it is repeated."""
     assert "'127.0.0.1:10987'" in refused(capsys, "simulate", "--url", "127.0.0.1:10987")
+
+
+def test_simulate_names_the_app(keys: KeyPair) -> None:
+    """`--app` is a parameter of the URL, beside what the URL and the signature have."""
+    with receiving() as (url, requests):
+        words = ["--private-key", str(keys.private), "--count", "1", "--app", "a&b"]
+        command("simulate", "--url", f"{url}/webhooks/mps?channel=vivo", *words)
+        [query] = [parse_qs(urlsplit(path).query) for path in requests]
+    assert query.keys() == {"channel", "app", "sign"}
+    assert query["app"] == ["a&b"]
+
+
+def test_simulate_names_no_app_of_receipts(capsys: Capture, tmp_path: Path) -> None:
+    """Receipts of a described gateway have the app of their secret."""
+    description = tmp_path / "vivo.toml"
+    description.write_text('use = "vivo-receipts"\n[auth]\nsecrets = ["secret"]\n')
+    (tmp_path / "secret").write_text("x")
+    assert "--app is for MPS" in refused(
+        capsys, "simulate", "--gateway", str(description), "--app", "shop", "--count", "1"
+    )
+
+
+@contextmanager
+def receiving() -> Iterator[tuple[str, list[str]]]:
+    """Accept POST requests inside the block; give the URL and the paths that come."""
+    paths: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            paths.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Print nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", paths
+        finally:
+            server.shutdown()
+            thread.join()

@@ -168,7 +168,7 @@ def test_demo_counts_signed_traffic(tmp_path: Path, scenario: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "Open http://127.0.0.1:" in done.stdout
     line = done.stderr.splitlines()[-1]
-    assert re.fullmatch(r"(\d+) calls sent, .*; answers 200: \1; results accepted: .*", line)
+    assert re.fullmatch(r"(\d+) requests sent, .*; responses 200: \1; results accepted: .*", line)
 
 
 def test_demo_shows_receipts_until_a_signal() -> None:
