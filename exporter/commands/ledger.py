@@ -1,4 +1,4 @@
-"""The command `ledger`: who counts in PostgreSQL, and what an operator does about it."""
+"""The command `ledger`: administer the PostgreSQL ledger."""
 
 import argparse
 import math
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = command("list", _list, "List instances, their totals and last commits.")
     _add_json(listing)
     making = command("init", _init, "Create the schema, or what is missing of it.")
-    making.add_argument("--grant-to", metavar="ROLE", help="role of the exporters; only its rights")
+    making.add_argument("--grant-to", metavar="ROLE", help="role of the exporters; grants what they need")
     making.add_argument("--print", action="store_true", help="print the SQL, and change nothing")
     folding = command("fold", _fold, "Add the counts of departed instances up in one.")
     folding.add_argument("departed", nargs="*", metavar="INSTANCE", help="instances to fold")
@@ -70,13 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _hours(text: str) -> float:
     hours = float(text)
     if not 0 <= hours < math.inf:
-        raise argparse.ArgumentTypeError("this is no number of hours")
+        raise argparse.ArgumentTypeError("expected a number of hours")
     return hours
 
 
 def _name(text: str) -> str:
     if not text.strip():
-        raise argparse.ArgumentTypeError("an instance has a name")
+        raise argparse.ArgumentTypeError("expected a name")
     return text
 
 
@@ -106,8 +106,8 @@ def _init(options: argparse.Namespace) -> int:
         print(definition(options.grant_to), end="")
         return 0
     _administer(options, lambda _settings, ledger: ledger.initialize(options.grant_to))
-    rights = f", and {options.grant_to} may use it" if options.grant_to else ""
-    print(f"The schema is there{rights}.")
+    rights = f"; {options.grant_to} has access" if options.grant_to else ""
+    print(f"The schema is up to date{rights}.")
     return 0
 
 

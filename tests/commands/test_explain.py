@@ -102,7 +102,7 @@ def test_explain_a_payload_file(capsys: Capture, tmp_path: Path) -> None:
         "Channel vivo",
         "Channel oppo",
     ]
-    assert parts[2].startswith("item 2 is not a result: code_missing")
+    assert parts[2].startswith("item 2 is rejected: code_missing")
 
 
 def test_explain_a_payload_from_standard_input() -> None:

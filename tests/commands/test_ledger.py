@@ -261,7 +261,7 @@ def test_init_grants_least_rights(
     server.execute("CREATE ROLE \"gu'est\" LOGIN PASSWORD 'guest'", "postgres")
     for _ in range(2):
         assert main(["ledger", "init", "--grant-to", "gu'est"]) == 0
-    assert capsys.readouterr().out.endswith("The schema is there, and gu'est may use it.\n")
+    assert capsys.readouterr().out.endswith("The schema is up to date; gu'est has access.\n")
     password = tmp_path / "guest"
     password.write_text("guest")
     guest = parse_address(server.url("gu'est".replace("'", "%27"), "fresh"), password)

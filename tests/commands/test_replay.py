@@ -42,7 +42,7 @@ def test_replay_against_an_exporter(tmp_path: Path, keys: KeyPair) -> None:
     path = next(folder.glob("*code_missing.json"))
     told = command("explain", "--payload", str(path))
     assert (told.returncode, told.stderr) == (1, b"")
-    assert told.stdout.startswith(b"item 0 is not a result: code_missing")
+    assert told.stdout.startswith(b"item 0 is rejected: code_missing")
 
 
 @pytest.mark.parametrize(
