@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = command("list", _list, "List instances, their totals and last commits.")
     _add_json(listing)
     making = command("init", _init, "Create the schema, or what is missing of it.")
-    making.add_argument("--grant-to", metavar="ROLE", help="role of the exporters; grants what they need")
+    making.add_argument(
+        "--grant-to", metavar="ROLE", help="role of the exporters; grants what they need"
+    )
     making.add_argument("--print", action="store_true", help="print the SQL, and change nothing")
     folding = command("fold", _fold, "Add the counts of departed instances up in one.")
     folding.add_argument("departed", nargs="*", metavar="INSTANCE", help="instances to fold")

@@ -53,7 +53,7 @@ class File(Strict):
         ({"title": 1}, "title: Input should be a valid string"),
         ({"title": 1, "rows": {"5": {}}},
          "title: Input should be a valid string; rows.5.name: Field required"),
-        ({"rows": {"5": {"name": "", "nam": ""}}}, "rows.5.nam: unknown key; did you mean 'name'?"),
+        ({"rows": {"5": {"name": "", "nme": ""}}}, "rows.5.nme: unknown key; did you mean 'name'?"),
         ({"rows": {"5": {"name": "", "words": 3}}}, "rows.5.words: Input should be an array"),
         ({"rows": {"5": {"name": "", "words": [1, None]}}},
          "rows.5.words.1: Input should be a valid integer"),

@@ -19,7 +19,7 @@ CLASSIFIER = Classifier(TABLES)
         ("BadDeviceTokn", None, ("apns", "2009")),
         ("baddevicetoken", "apns", ("apns", "2009")),
         ("adDeviceTok", None, ("apns", "2009")),
-        ("UNREGISTRED", "fcm", ("fcm", "90000003")),
+        ("UNREGISTEREDD", "fcm", ("fcm", "90000003")),
     ],
 )
 def test_code_that_is_meant_comes_first(
