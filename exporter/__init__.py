@@ -8,9 +8,9 @@ VERSION = "0.1.0"
 
 @cache
 def revision() -> str:
-    """Return the commit that this copy was made from, or `unknown`.
+    """Return the git commit of this copy, or `unknown`.
 
-    A build writes it to the file `REVISION`; of a checkout, git knows it.
+    It is in the file `REVISION` of a build; in a checkout, git is asked.
     """
     package = Path(__file__).parent
     try:

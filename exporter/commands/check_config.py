@@ -1,4 +1,4 @@
-"""The command `check-config`: read what `serve` reads, and write nothing."""
+"""The command `check-config`: check settings and files as `serve` reads them."""
 
 import argparse
 import os
@@ -26,19 +26,19 @@ _EXPIRY_WARNING_DAYS = 7
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All that is known of a configuration."""
+    """The report on a configuration."""
 
     settings: dict[str, Any]
     webhooks: list[Webhook]
     certificates: dict[str, str]
-    """Until when each listener's certificate is valid, in UTC."""
+    """The expiry of each listener's certificate, in UTC."""
     warnings: list[str]
     attempts: list[Attempt]
-    """What `--connect` has tried."""
+    """The attempts of `--connect`."""
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing has failed."""
+        """Whether no attempt failed."""
         return not any(one.problem for one in self.attempts)
 
 
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check_config(options: argparse.Namespace) -> int:
-    """Print the report; return 1 if something that was tried has failed.
+    """Print the report; return 1 if an attempt failed.
 
     Raises ConfigurationError that names the first bad setting or file.
     """
@@ -68,7 +68,7 @@ def check_config(options: argparse.Namespace) -> int:
             print(f"warning: {warning}", file=sys.stderr)
         for attempt in report.attempts:
             if attempt.problem:
-                print(f"error: {attempt.what}: {attempt.problem}", file=sys.stderr)
+                print(f"error: {attempt.target}: {attempt.problem}", file=sys.stderr)
     return int(not report.is_good)
 
 
@@ -101,9 +101,9 @@ def _lines(report: Report) -> Iterator[str]:
         yield ""
         yield f"Tried as uid {os.geteuid()} and gid {os.getegid()}:"
         for attempt in report.attempts:
-            yield f"  {'failed' if attempt.problem else 'ok'}: {attempt.what}"
+            yield f"  {'failed' if attempt.problem else 'ok'}: {attempt.target}"
     yield ""
-    yield "The configuration is good." if report.is_good else "Something that it needs failed."
+    yield "The configuration is good." if report.is_good else "An attempt failed."
 
 
 def _warnings(settings: Settings, snapshot: Snapshot, webhooks: list[Webhook]) -> Iterator[str]:

@@ -101,7 +101,7 @@ def _settings(options: argparse.Namespace, folder: Folder) -> Settings:
         ledger_path=folder.ledger,
     )
     configure_logs(settings.log_level, settings.log_format)
-    gateways = (*settings.gateway_files, folder.description)  # beside those that a user tries
+    gateways = (*settings.gateway_files, folder.description)  # besides the user's own
     return settings.model_copy(update={"gateway_files": gateways})
 
 

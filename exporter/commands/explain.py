@@ -1,4 +1,4 @@
-"""The command `explain`: what a code or a payload means."""
+"""The command `explain`: explain a code or a payload."""
 
 import argparse
 import json
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Explain a code or a payload; return 1 if nothing is known or the signature is wrong."""
+    """Explain a code or a payload; return 1 if it is unknown or its signature is wrong."""
     settings = load_settings(ExplainSettings, options)
     explanation = _explain(options, settings)
     if options.json:
@@ -112,7 +112,7 @@ def _explain(options: argparse.Namespace, settings: ExplainSettings) -> Explanat
 def _explain_body(
     options: argparse.Namespace, settings: ExplainSettings, body: bytes
 ) -> Explanation:
-    """Explain a body; if it is refused, the error says whether its signature verifies."""
+    """Explain a body; the error for a refused one includes the verdict on its signature."""
     known = _gateways(options, settings)
     signature = _signature(options, known, body)
     payloads = [_payload(one, options.channel) for one in _records(body) or [Captured(body)]]

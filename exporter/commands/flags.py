@@ -21,7 +21,7 @@ _METAVARS = {
 
 
 def add_flags(parser: argparse.ArgumentParser, kind: type[Sourced]) -> None:
-    """Add a flag for each setting of a kind; `load_settings` reads what they parse."""
+    """Add a flag for each setting of a kind, for `load_settings`."""
     flags = CliSettingsSource[Any](
         kind,
         root_parser=parser,

@@ -1,4 +1,4 @@
-"""The command `keygen`: make what a sender signs with, and what the exporter verifies it with."""
+"""The command `keygen`: make a key pair, a token or a secret."""
 
 import argparse
 import base64

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     listing = command("list", _list, "List instances, their totals and last commits.")
     _add_json(listing)
-    making = command("init", _init, "Create the schema, or what is missing of it.")
+    making = command("init", _init, "Create or complete the schema.")
     making.add_argument(
         "--grant-to", metavar="ROLE", help="role of the exporters; grants what they need"
     )

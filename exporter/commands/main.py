@@ -38,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare_streams() -> None:
-    """Replace closed streams (`>&-`), whose numbers a socket would get; escape what they lack.
+    """Replace closed streams (`>&-`), and escape characters outside their encoding.
 
-    A terminal that is not UTF-8 shows an escape sequence for a character that it does not have.
+    Otherwise a socket would get the number of a closed stream.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -59,7 +59,7 @@ def _fail_to_write(error: OSError) -> int:
     """Report that the output cannot be written; raise any other error again."""
     if error.errno not in _UNWRITABLE or error.filename is not None:
         raise error
-    # Discard what is still buffered, which the interpreter would write at its end.
+    # Discard the buffer, which the interpreter would write at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if error.errno == errno.EPIPE:  # the reader, such as `head`, has enough
         return EXIT_FAILURE

@@ -55,7 +55,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override] # the overloads are for other namespaces
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Refuse what is not known here, where the flags of the command are."""
+        """Report unknown arguments here, where the flags of the command are known."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             word = unknown[0].partition("=")[0]
@@ -65,7 +65,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class _PrintVersion(argparse.Action):
-    """Print what a report of a bug should name."""
+    """Print the version for bug reports."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_arguments: Any) -> NoReturn:
         """Print version, revision, Python and platform, and exit."""

@@ -1,4 +1,4 @@
-"""Files of data: those that are shipped with the code, and those that an operator writes."""
+"""Files: shipped data, and those of the operator."""
 
 import hashlib
 import tomllib
@@ -33,7 +33,7 @@ def is_shipped(path: Path) -> bool:
 
 @contextmanager
 def recording() -> Iterator[Digests]:
-    """Record an operator's files that are read inside the block, or cannot be read."""
+    """Record the operator's files that are read inside the block, readable or not."""
     digests: Digests = {}
     token = _RECORDING.set((*_RECORDING.get(), digests))
     try:

@@ -1,4 +1,4 @@
-"""The settings by group: what each part of the exporter reads, and each command takes."""
+"""The settings by group; each part of the exporter and each command reads some groups."""
 
 import re
 import socket

@@ -99,15 +99,15 @@ class ListenerSettings(Group):
         return not (self.ingest_host == "localhost" or self.ingest_host.startswith(_LOOPBACK))
 
     def ingest_url(self, port: int | None = None) -> str:
-        """Return the URL of the public listener, with the port that it has if that is known."""
+        """Return the URL of the public listener; `port` is the bound one, if the setting is 0."""
         return _url(self.ingest_tls, self.ingest_host, port or self.ingest_port)
 
     def admin_url(self, port: int | None = None) -> str:
-        """Return the URL of the admin listener, with the port that it has if that is known."""
+        """Return the URL of the admin listener; `port` is the bound one, if the setting is 0."""
         return _url(self.admin_tls, self.admin_host, port or self.admin_port)
 
     def listener_problems(self) -> list[str]:
-        """Return what contradicts itself in these settings."""
+        """Return the contradictions between these settings."""
         problems = []
         for prefix in ("TLS", "INGEST_TLS", "ADMIN_TLS"):
             names = [f"{prefix}_{what}_FILE" for what in ("CERT", "KEY")]
@@ -127,6 +127,6 @@ class ListenerSettings(Group):
 
 
 def _url(tls: TlsFiles | None, host: str, port: int) -> str:
-    """Return a URL that others can use: the host's name stands for all of its addresses."""
+    """Return a URL for other machines, with the host name in place of a wildcard address."""
     name = socket.gethostname() if host in ALL_ADDRESSES else host
     return f"{'https' if tls else 'http'}://{f'[{name}]' if ':' in name else name}:{port}"

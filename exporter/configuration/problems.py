@@ -1,4 +1,4 @@
-"""What pydantic finds wrong in settings and files, in the words of their author."""
+"""Pydantic's validation errors in the terms of settings and TOML files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +10,16 @@ from exporter.errors import ConfigurationError, did_you_mean
 
 
 class Problem(NamedTuple):
-    """One mistake: the keys that lead to it, and what is wrong there."""
+    """A mistake at a location."""
 
     location: tuple[str, ...]
     message: str
     known: tuple[str, ...] | None = None
-    """The keys that would be valid in place of an unknown one; None for any other mistake."""
+    """The valid keys in place of an unknown one; None for other mistakes."""
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
-    """Yield what is wrong with data that should be of a model."""
+    """Yield the mistakes in data for a model."""
     for detail in error.errors():
         location = tuple(map(str, detail["loc"]))
         if detail["type"] == "extra_forbidden":
@@ -33,7 +33,7 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Prob
 def file_error(
     kind: str, path: Path, error: ValidationError, model: type[BaseModel]
 ) -> ConfigurationError:
-    """Return the error for a file of some kind: all that is wrong with it, key by key."""
+    """Return the error for a file of a kind, with all its mistakes."""
     problems = "; ".join(map(_text, problems_of(error, model)))
     return ConfigurationError(f"{kind} {path}: {problems}")
 
@@ -47,7 +47,7 @@ def _text(problem: Problem) -> str:
 def _resolve(
     model: type[BaseModel], location: tuple[str, ...]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return a location without the tags of unions, and the keys of the table that is there."""
+    """Return a location without the tags of unions, and the valid keys of the table there."""
     path: list[str] = []
     models = [model]
     for part in location:
@@ -70,7 +70,7 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _has_tag(model: type[BaseModel], tag: str) -> bool:
-    """Whether a model is the member of a union that this tag stands for."""
+    """Whether a model is the member of a union with this tag."""
     types = (field.annotation for field in model.model_fields.values())
     return any(get_origin(one) is Literal and tag in get_args(one) for one in types)
 

@@ -1,4 +1,4 @@
-"""Settings that are valid, but have no effect, or let others read what is secret."""
+"""Warnings about valid settings: without effect, or with secrets that others can read."""
 
 import shlex
 import stat
@@ -17,7 +17,7 @@ _NEEDED_BY = {
 
 
 def review(settings: Settings, secret_files: Iterable[Path]) -> Iterator[str]:
-    """Yield warnings, each with what to do; `secret_files` hold tokens, secrets, keys."""
+    """Yield warnings with advice; `secret_files` hold tokens, secrets and private keys."""
     yield from _without_effect(settings)
     private = (settings.ingest_tls, settings.admin_tls)
     files = {

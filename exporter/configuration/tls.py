@@ -12,7 +12,7 @@ _CERTIFICATE, _PRIVATE_KEY = b"CERTIFICATE-----", b"PRIVATE KEY-----"
 
 
 class TlsFiles(NamedTuple):
-    """The files of one listener's TLS, and what the names of their settings begin with."""
+    """The files of one listener's TLS, and the prefix of their settings."""
 
     prefix: str
     certificate: Path

@@ -29,7 +29,7 @@ def template() -> str:
 
 
 def effective(settings: Settings) -> str:
-    """Return a file with the effective settings; what is not set is left out."""
+    """Return a file with the effective settings, without those that are not set."""
     lines = []
     for name, value in settings.model_dump(mode="json").items():
         if name == "config" or value is None or value == []:

@@ -1,4 +1,4 @@
-"""Codes that may be meant by one that is not known where it was looked for."""
+"""Suggestions for an unknown code."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -12,7 +12,7 @@ from exporter.results import canonical_code
 MAX_SUGGESTIONS = 5
 
 _SHORTEST_PART = 4
-"""Letters by which a row is found; fewer are in too many."""
+"""Minimum length of a word to search for; shorter ones match too many rows."""
 
 
 class Suggestion(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ def suggest(
 
 
 def _similar(tables: Tables, word: str) -> dict[Suggestion, None]:
-    """Return rows that a word is in the name of, that are spelled alike, or that speak of it."""
+    """Return rows by name: containing the word, or similar; then by category or description."""
     part = word.casefold()
     rows = [
         (Suggestion(channel, code, row.name), row)

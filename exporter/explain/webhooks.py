@@ -30,7 +30,7 @@ class PublicKey(msgspec.Struct, frozen=True):
 
 
 class CredentialFile(msgspec.Struct, frozen=True):
-    """A file of credentials; of secrets only their number is known here."""
+    """A file of credentials; secrets are only counted."""
 
     setting: str
     file: str

@@ -1,7 +1,7 @@
-"""Reloads when the content of a file changes that the settings name.
+"""Reloads when the content of a configured file changes.
 
-The content is compared, not times and sizes: a Secret's `..data` link, a rename by an editor or a
-copy with the old time are noticed alike, and a file that was merely touched is not.
+Contents are compared, not times and sizes: this notices the `..data` link of a Kubernetes Secret, a
+rename by an editor and a copy with an old time alike, and ignores a file that was merely touched.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from exporter.runtime.snapshot import Snapshot
 
 INTERVAL_SECONDS = 15.0
 SETTLE_SECONDS = 1.0
-"""The files of a certificate are replaced one after the other."""
+"""Certificate and key are replaced one after the other."""
 
 _MAX_SETTLING = 10
-"""Times that files may still be changing before they are read all the same."""
+"""Checks for further changes, after which files are reloaded all the same."""
 
 log = structlog.get_logger()
 
@@ -80,7 +80,7 @@ async def _settled(files: Iterable[Path], settle: float) -> Digests:
 
 
 def _reload(current: Reloadable) -> Digests:
-    """Reload once; return the digests of what was read, also if that failed."""
+    """Reload once; return the digests of the files that it read, also if it failed."""
     log.info("files have changed")
     with recording() as read:
         try:

@@ -1,4 +1,4 @@
-"""The log lines at the start: where the exporter listens, and who may send what."""
+"""The log lines at the start: listeners, webhooks and their credentials."""
 
 import structlog
 

@@ -1,4 +1,4 @@
-"""Whether the exporter reaches what it needs: its folders, its database, its ports."""
+"""Tries the folders, the database and the ports that the settings name."""
 
 import asyncio
 import os
@@ -25,14 +25,15 @@ _HEADER_BYTES, _VERSION_AT, _APPLICATION_AT = 100, 60, 68
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """Something that the exporter needs, and why it cannot be used, or None."""
+    """An attempt to use a resource."""
 
-    what: str
+    target: str
     problem: str | None
+    """Why it failed, or None."""
 
 
 def reach(settings: Settings) -> Iterator[Attempt]:
-    """Try what the settings name; nothing stays behind, and no file is created."""
+    """Try each resource; no file is created, and nothing stays behind."""
     if settings.ledger_url:
         yield _try(f"LEDGER_URL {_shown(settings)}", partial(_connect, settings))
     else:
@@ -47,14 +48,14 @@ def reach(settings: Settings) -> Iterator[Attempt]:
         yield _try(f"{name} {port}", partial(_bind, host, port))
 
 
-def _try(what: str, attempt: Callable[[], str | None]) -> Attempt:
+def _try(target: str, attempt: Callable[[], str | None]) -> Attempt:
     try:
         note = attempt()
     except (ConfigurationError, StoreError) as error:
-        return Attempt(what, str(error))
+        return Attempt(target, str(error))
     except OSError as error:
-        return Attempt(what, error.strerror or str(error))
-    return Attempt(f"{what} ({note})" if note else what, None)
+        return Attempt(target, error.strerror or str(error))
+    return Attempt(f"{target} ({note})" if note else target, None)
 
 
 def _shown(settings: Settings) -> str:
@@ -62,7 +63,7 @@ def _shown(settings: Settings) -> str:
 
 
 def _connect(settings: Settings) -> str | None:
-    """Connect to the database and read the ledger; return what is noteworthy."""
+    """Connect to the database and read the ledger; return a note, if any."""
     address = ledger_address(settings)
     from exporter.ledger.administration import Administration  # noqa: PLC0415 - an extra
     from exporter.ledger.database import StatementError  # noqa: PLC0415
@@ -86,7 +87,7 @@ def _connect(settings: Settings) -> str | None:
 def _check_ledger(file: Path) -> None:
     """Check the header of a ledger, if there is one, and write to its folder.
 
-    SQLite is not asked: it would make files, of the wrong user, or disturb a running exporter.
+    The file is not opened with SQLite, which would create files, perhaps of another user.
     """
     if file.is_dir():
         raise StoreError("it is a folder: name a file in it")

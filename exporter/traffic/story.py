@@ -1,4 +1,4 @@
-"""The traffic of several apps, one of which is in trouble for a while."""
+"""Simulated traffic of two apps, one of which has an incident."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ class Phase(NamedTuple):
 
     seconds: float
     scenario: str
-    """The scenario of the app in trouble; the other apps are healthy."""
+    """The scenario of the first app; the other one stays healthy."""
     text: str
 
 
@@ -21,10 +21,10 @@ STORY = (
     Phase(90, "certificate-expired", "APNs refuses the certificate of {app}."),
     Phase(480, "healthy", "The certificate of {app} is renewed."),
 )
-"""What the demo plays, again and again."""
+"""The phases of the demo, in a loop."""
 
 APPS = ("shop", "news")
-"""The apps of the demo; the first one gets into trouble."""
+"""The apps of the demo; the first one has the incident."""
 
 
 class AppResult(NamedTuple):
@@ -35,7 +35,7 @@ class AppResult(NamedTuple):
 
 
 def phase_at(story: tuple[Phase, ...], seconds: float) -> Phase:
-    """Return the phase of a story that repeats itself."""
+    """Return the phase at a time of a story in a loop."""
     seconds %= sum(phase.seconds for phase in story)
     for phase in story:
         if seconds < phase.seconds:
@@ -50,7 +50,7 @@ def tell(
     announce: Callable[[str], None],
     seed: int | None = None,
 ) -> Iterator[AppResult]:
-    """Yield results without end, as the story has it at each time; announce each phase."""
+    """Yield results without end, by the phase at each time; announce each phase."""
     rng = random.Random(seed)  # noqa: S311 - traffic, not secrets
     sources: dict[tuple[str, str], Iterator[Simulated]] = {}
     current: Phase | None = None

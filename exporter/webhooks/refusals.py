@@ -1,4 +1,4 @@
-"""Log lines for refused requests: one per gateway and reason each minute, with what to do."""
+"""Log lines for refused requests: one per gateway and reason each minute, with advice."""
 
 import asyncio
 import re
@@ -11,10 +11,10 @@ from exporter.errors import Reason, RequestError
 INTERVAL_SECONDS = 60.0
 
 MAX_OTHER_PATHS = 10
-"""Paths without a webhook that are remembered; the requests to any more are only counted."""
+"""Maximum number of paths without a webhook to count apart."""
 
 _SEGMENT = re.compile(r"(?=.{1,24}$)[A-Za-z._~-]*[0-9]{0,2}[A-Za-z._~-]*", re.ASCII)
-"""A part of a path that is a word; a token has more digits, or is longer."""
+"""A segment that is a word; a token has more digits, or is longer."""
 
 _MAX_SEGMENTS = 6
 
@@ -36,7 +36,7 @@ ACTIONS = {
     Reason.LEDGER_UNAVAILABLE: "see the ledger's own lines in this log",
     Reason.DRAINING: "none: senders repeat these requests",
 }
-"""What an operator does about a reason."""
+"""The advice for each reason."""
 
 
 class _Unlogged:
@@ -54,7 +54,7 @@ class Refusals:
     def __init__(
         self, webhooks: Callable[[], Iterable[str]], *, interval: float = INTERVAL_SECONDS
     ) -> None:
-        """Take what lists the names of the gateways, for requests to other paths."""
+        """`webhooks` lists the names of the gateways."""
         self.other_paths: dict[str, int] = {}
         """Requests by path without a webhook, redacted; the first ten paths."""
         self._webhooks = webhooks
@@ -79,7 +79,7 @@ class Refusals:
             self._write(key)
 
     def close(self) -> None:
-        """Log what is left."""
+        """Log the refusals since the last lines, and stop the timers."""
         for key, timer in [*self._timers.items()]:
             timer.cancel()
             self._write(key)
@@ -87,7 +87,7 @@ class Refusals:
             timer.cancel()
 
     def _write(self, key: tuple[str, Reason]) -> None:
-        """Log the refusals of a kind, if any, and none for the next minute."""
+        """Log the refusals of a kind, if any, and start its next minute."""
         self._timers.pop(key, None)
         unlogged = self._unlogged.pop(key, None)
         if unlogged is None:
@@ -111,7 +111,7 @@ class Refusals:
 
 
 def printable_path(path: str) -> str:
-    """Return a path of words; `…` stands for what may be a token, or is long."""
+    """Return a path with `…` in place of segments that may be tokens."""
     segments = path.split("/")[: _MAX_SEGMENTS + 1]
     shown = [one if not one or _SEGMENT.fullmatch(one) else "…" for one in segments]
     return "/".join(shown[:_MAX_SEGMENTS] + ["…"] * (len(shown) > _MAX_SEGMENTS))

@@ -95,7 +95,7 @@ def test_webhooks_are_shown_with_their_credentials(
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_what_is_questionable_is_warned_of(
+def test_questionable_settings_are_warned_of(
     capsys: Capture,
     tmp_path: Path,
     keys: KeyPair,

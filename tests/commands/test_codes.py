@@ -97,7 +97,7 @@ def test_codes_with_a_custom_table(
 def test_an_unknown_setting_of_the_file_is_named(
     capsys: Capture, tmp_path: Path, command: list[str]
 ) -> None:
-    """A command refuses what is no setting of any command, and suggests the nearest one."""
+    """A command refuses an unknown setting, and suggests the nearest one."""
     config = tmp_path / "settings.toml"
     config.write_text("ledger_pth = 'x'\n")
     err = refused(capsys, *command, "--config", str(config))

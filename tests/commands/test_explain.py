@@ -50,17 +50,17 @@ def test_explain_a_code(capsys: Capture, words: list[str], heads: list[str]) -> 
         ("https://w.example/", ["--runbook-base-url", "http://v/"], "http://v/PushThrottled"),
     ],
 )
-def test_explain_leads_to_the_runbook(
+def test_explain_links_to_the_runbook(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, variable: str, flag: list[str], link: str
 ) -> None:
-    """`explain` names the runbook's page: the exporter's own, or where RUNBOOK_BASE_URL says."""
+    """`explain` links to the runbook: the exporter's own page, or below RUNBOOK_BASE_URL."""
     monkeypatch.setenv("PUSH_EXPORTER_RUNBOOK_BASE_URL", variable)
     assert f"Alert: PushThrottled, see {link}\n" in printed(
         capsys, "explain", "vivo", "10072", *flag
     )
 
 
-def test_explain_a_code_of_the_operators_own(capsys: Capture, custom_table: str) -> None:
+def test_explain_a_custom_code(capsys: Capture, custom_table: str) -> None:
     """`explain` knows the operator's rows."""
     out = printed(capsys, "explain", "apns", "4242", "--code-table-files", custom_table)
     assert "The phone is too hot." in out
@@ -82,8 +82,8 @@ def test_explain_a_code_of_the_operators_own(capsys: Capture, custom_table: str)
     ],
     ids=" ".join,
 )
-def test_explain_bad_words(capsys: Capture, words: list[str], said: str) -> None:
-    """`explain` of what is no channel, code or file exits with 2 and says what is wrong."""
+def test_explain_bad_arguments(capsys: Capture, words: list[str], said: str) -> None:
+    """`explain` exits with 2 for bad channels, codes and files, and names the mistake."""
     assert said in refused(capsys, "explain", *words)
 
 
@@ -114,7 +114,7 @@ def test_explain_a_payload_from_standard_input() -> None:
 
 
 @pytest.mark.parametrize("body", [b"\xff", b'{"statusCode": '])
-def test_explain_a_body_that_is_none(body: bytes) -> None:
+def test_explain_a_malformed_body(body: bytes) -> None:
     """`explain` of a body that the webhook would refuse exits with 1 and gives the reason."""
     done = command("explain", "--payload", "-", body=body)
     assert (done.returncode, done.stdout) == (1, b"")
@@ -170,10 +170,8 @@ def test_explain_verifies_the_sign_of_a_callback(
     assert "\nSignature: verifies." in printed(capsys, *words, "--sign", form.format(sign))
 
 
-def test_explain_verifies_what_it_cannot_read(
-    capsys: Capture, tmp_path: Path, keys: KeyPair
-) -> None:
-    """Of a malformed body it is still said whether the gateway signed it."""
+def test_explain_verifies_a_malformed_body(capsys: Capture, tmp_path: Path, keys: KeyPair) -> None:
+    """The error for a malformed body includes the verdict on its signature."""
     words, _ = signed_payload(tmp_path, keys)
     Path(words[2]).write_bytes(b"{")
     for body, verdict in ((b"{", "verifies"), (b"[", "does not verify")):
@@ -184,10 +182,10 @@ def test_explain_verifies_what_it_cannot_read(
 
 
 @pytest.mark.parametrize("sign", ["", "!", "QUJD", "a b", "\u4e2d", "sign=", "%ff"])
-def test_explain_says_that_a_sign_is_wrong(
+def test_explain_rejects_a_wrong_sign(
     capsys: Capture, tmp_path: Path, keys: KeyPair, sign: str
 ) -> None:
-    """A `sign` that no key verifies is said to be wrong, with the exporter's reason: status 1."""
+    """A `sign` that no key verifies is reported with the exporter's reason, and status 1."""
     words, _ = signed_payload(tmp_path, keys)
     status = main([*words, f"--sign=x?sign={sign}", "--json"])
     told = json.loads(capsys.readouterr().out)
@@ -214,7 +212,7 @@ def standard_headers(tmp_path: Path, at: float) -> list[str]:
 def test_explain_verifies_standard_webhooks_headers(
     capsys: Capture, tmp_path: Path, age: int
 ) -> None:
-    """A signature is right however long ago it was made; a stale one is said to be refused now."""
+    """A signature of any age verifies; a stale one is reported as refused by now."""
     out = printed(capsys, *standard_headers(tmp_path, time.time() - age))
     assert "\nSignature: verifies" in out
     assert ("stale_timestamp" in out) == bool(age)
@@ -232,18 +230,18 @@ def test_explain_verifies_standard_webhooks_headers(
     ],
 )
 @pytest.mark.parametrize("age", [0, 10**8])
-def test_explain_says_that_headers_are_wrong(
+def test_explain_rejects_wrong_headers(
     capsys: Capture, tmp_path: Path, header: str, age: int
 ) -> None:
-    """Headers that the webhook would not take are said to be wrong: status 1."""
+    """Headers that the webhook would refuse do not verify: status 1."""
     words = standard_headers(tmp_path, time.time() - age)
     assert main([*words, "--header", header]) == 1
     assert "\nSignature: does not verify (" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("header", ["Bearer wrong", "Basic x"])
-def test_explain_says_that_a_token_is_wrong(capsys: Capture, tmp_path: Path, header: str) -> None:
-    """A token that is not known, or credentials of another scheme, are said to be wrong."""
+def test_explain_rejects_a_wrong_token(capsys: Capture, tmp_path: Path, header: str) -> None:
+    """An unknown token, or credentials of another scheme, do not verify."""
     words = standard_headers(tmp_path, time.time())[:7]
     assert main([*words, "--header", f"Authorization: {header}"]) == 1
     assert "\nSignature: does not verify (" in capsys.readouterr().out
@@ -270,7 +268,7 @@ def test_explain_compares_a_token(capsys: Capture, tmp_path: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_explain_names_what_it_lacks_to_verify(
+def test_explain_names_missing_credentials(
     capsys: Capture, tmp_path: Path, words: list[str], said: str
 ) -> None:
     """A signature that cannot be verified is bad usage, and the missing setting is named."""
@@ -309,9 +307,7 @@ def test_explain_is_coloured_on_a_terminal_alone(
     ],
     ids=" ".join,
 )
-def test_explain_suggests_what_may_be_meant(
-    capsys: Capture, words: list[str], suggested: str
-) -> None:
+def test_explain_suggests_codes(capsys: Capture, words: list[str], suggested: str) -> None:
     """A code that is unknown here has status 1, and the commands that may be meant."""
     assert main(["explain", *words]) == 1
     assert f"\n  {suggested}\n" in capsys.readouterr().out
@@ -319,7 +315,7 @@ def test_explain_suggests_what_may_be_meant(
     assert json.loads(capsys.readouterr().out)["suggestions"][0]["code"] == "2009"
 
 
-def test_explain_leads_to_the_pages_that_people_reach(
+def test_explain_links_to_the_external_url(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """EXTERNAL_URL gives the address of the runbooks, unless RUNBOOK_BASE_URL does."""

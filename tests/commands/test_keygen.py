@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("kind", "file"), [("mps", "mps-key.pem"), ("token", "token"), ("secret", "secret")]
 )
-def test_file_is_the_owners_alone_and_never_overwritten(
+def test_file_is_private_and_never_overwritten(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -36,7 +36,7 @@ def test_file_is_the_owners_alone_and_never_overwritten(
     assert (tmp_path / file).read_bytes() == content
 
 
-def test_key_pair_is_one_for_openssl(tmp_path: Path) -> None:
+def test_openssl_accepts_the_key_pair(tmp_path: Path) -> None:
     """Openssl verifies with the public key what it signs with the private one."""
     key, public, message, signature = (
         str(tmp_path / name) for name in ("a.pem", "a.pub.pem", "message", "signature")
@@ -49,7 +49,7 @@ def test_key_pair_is_one_for_openssl(tmp_path: Path) -> None:
     assert subprocess.run(verify, check=True, capture_output=True).stdout == b"Verified OK\n"
 
 
-def test_secret_is_one_for_standard_webhooks(tmp_path: Path) -> None:
+def test_standardwebhooks_accepts_the_secret(tmp_path: Path) -> None:
     """The secret has the length that the specification asks for, and its library takes it."""
     assert main(["keygen", "secret", str(tmp_path / "secret")]) == 0
     secret = (tmp_path / "secret").read_text().strip()

@@ -67,7 +67,7 @@ def test_bad_usage_exits_with_2(capsys: Capture, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["simulate", "demo"])
-def test_an_unknown_scenario_lists_the_known(capsys: Capture, command: str) -> None:
+def test_unknown_scenario_lists_the_known_ones(capsys: Capture, command: str) -> None:
     """A scenario that does not exist is refused with those that do."""
     assert exits(command, "--scenario", "flood") == 2
     scenarios = ["healthy", "bad-device-token-spike", "throttled", "certificate-expired", "outage"]
@@ -85,8 +85,8 @@ def test_an_unknown_scenario_lists_the_known(capsys: Capture, command: str) -> N
         (">&-", 0, ""),
     ],
 )
-def test_output_that_goes_nowhere(words: list[str], output: str, status: int, told: str) -> None:
-    """A full disk is told without a traceback; closed output is nobody's loss."""
+def test_unwritable_output(words: list[str], output: str, status: int, told: str) -> None:
+    """A full disk is reported without a traceback; closed output is ignored."""
     line = f"{shlex.join([sys.executable, '-m', 'exporter', *words])} {output}"
     done = subprocess.run(
         ["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT, env=buffered()
@@ -150,7 +150,7 @@ def test_a_closed_pipe_is_no_traceback(words: list[str], unbuffered: str) -> Non
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_unknown_flag_gets_the_nearest(capsys: Capture, words: list[str], hint: str) -> None:
+def test_unknown_flag_gets_a_suggestion(capsys: Capture, words: list[str], hint: str) -> None:
     """An unknown flag is named with the nearest one of the same command."""
     assert exits(*words) == 2
     err = capsys.readouterr().err
@@ -175,12 +175,12 @@ def test_unknown_flag_gets_the_nearest(capsys: Capture, words: list[str], hint: 
 def test_flag_of_another_exporter_gets_ours(
     capsys: Capture, before: list[str], flag: list[str], ours: list[str]
 ) -> None:
-    """Someone who knows Prometheus' exporters is told the flags to use."""
+    """A flag of Prometheus' exporters is refused with the one to use."""
     err = refused(capsys, *before, *flag)
     assert [one for one in ours if one not in err] == []
 
 
-def test_every_flag_that_is_suggested_exists() -> None:
+def test_suggested_flags_exist() -> None:
     """The flags that errors name are flags of `serve`."""
     suggested = {one for text in OTHER_EXPORTERS.values() for one in re.findall(r"--[a-z-]+", text)}
     known = {f"--{name.replace('_', '-')}" for name in Settings.model_fields}
@@ -192,7 +192,7 @@ BODY = '{"channel":"小米","code":"失败","message":"发送失败 😀"}'
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "gbk", "utf-8"])
 @pytest.mark.parametrize("words", [["explain", "--payload", "-"], ["codes"], ["keygen", "密/😀"]])
-def test_no_encoding_of_the_output_is_too_small(encoding: str, words: list[str]) -> None:
+def test_characters_outside_the_encoding_are_escaped(encoding: str, words: list[str]) -> None:
     """Characters that the output lacks are escaped, in results and in errors."""
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
     done = subprocess.run(
@@ -205,7 +205,7 @@ def test_no_encoding_of_the_output_is_too_small(encoding: str, words: list[str])
 
 @pytest.mark.parametrize("encoding", ["ascii", "gbk", "utf-8"])
 def test_json_is_the_same_in_every_encoding(encoding: str) -> None:
-    """JSON for a script has the same content, whatever the output can show."""
+    """JSON has the same content in every encoding of the output."""
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
     done = subprocess.run(
         [sys.executable, "-m", "exporter", "explain", "--payload", "-", "--json"],
@@ -228,7 +228,7 @@ def test_program_alone_imports_no_settings() -> None:
         )
 
 
-def test_server_imports_what_it_uses_alone() -> None:
+def test_server_imports_no_unused_package() -> None:
     """A running exporter has neither the senders' half nor what its settings leave unused."""
     unused = {"exporter.traffic", "exporter.commands.explain", "argcomplete", "psycopg"}
     assert imported(["serve", "--ingest-host", "256.0.0.1", "--allow-unsigned"]) & unused == set()

@@ -58,8 +58,8 @@ def test_replay_against_an_exporter(tmp_path: Path, keys: KeyPair) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_replay_bad_words(capsys: Capture, tmp_path: Path, words: list[str], said: str) -> None:
-    """`replay` of nothing, to nowhere or with bad credentials exits with 2 and says what."""
+def test_replay_bad_arguments(capsys: Capture, tmp_path: Path, words: list[str], said: str) -> None:
+    """`replay` exits with 2 for no bodies, a bad URL and bad credentials, and names the mistake."""
     files = {"EMPTY": tmp_path / "empty", "FOLDER": tmp_path / "folder"}
     files["EMPTY"].write_bytes(b"\n")
     files["FOLDER"].mkdir()

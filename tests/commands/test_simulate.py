@@ -47,8 +47,8 @@ def test_simulate_with_a_bad_key(capsys: Capture, tmp_path: Path, keys: KeyPair)
         assert key in refused(capsys, "simulate", "--private-key", key, "--count", "1")
 
 
-def test_simulate_to_no_url(capsys: Capture) -> None:
-    """Nothing is sent to what is no URL, and it is repeated."""
+def test_simulate_refuses_a_bad_url(capsys: Capture) -> None:
+    """A bad URL is refused and named."""
     assert "'127.0.0.1:10987'" in refused(capsys, "simulate", "--url", "127.0.0.1:10987")
 
 

@@ -247,7 +247,7 @@ def test_a_file_may_use_tomls_own_types(config: Write) -> None:
         (("--ingest-port", "1"), "not a port", 'ingest_port = "nor this"', 1),
     ],
 )
-def test_flags_go_before_environment_before_file(
+def test_flags_take_precedence_over_environment_and_file(
     monkeypatch: pytest.MonkeyPatch,
     config: Write,
     *,
@@ -274,7 +274,7 @@ def test_lists_replace_each_other(monkeypatch: pytest.MonkeyPatch, config: Write
 
 
 def test_the_environment_names_the_file(monkeypatch: pytest.MonkeyPatch, config: Write) -> None:
-    """The file can be named by a variable, and the flag `--config` goes before it."""
+    """A variable names the file, and the flag `--config` takes precedence."""
     env(monkeypatch, CONFIG=config("ingest_port = 3"))
     assert load(allow_unsigned=True).ingest_port == 3
     other = Path(config("")).with_name("other.toml")
@@ -296,7 +296,7 @@ def test_the_environment_names_the_file(monkeypatch: pytest.MonkeyPatch, config:
         (",", []),
     ],
 )
-def test_lists_are_json_or_words_between_commas(
+def test_lists_are_json_or_separated_by_commas(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str, expected: list[str]
 ) -> None:
     """A list in the environment is a JSON array, or words between commas."""
@@ -398,7 +398,7 @@ def test_an_unknown_key_of_the_file_is_an_error(config: Write, line: str) -> Non
         load("--config", path, allow_unsigned=True)
 
 
-def test_a_misspelt_key_of_the_file_is_told_the_right_one(config: Write) -> None:
+def test_misspelt_key_of_the_file_gets_a_suggestion(config: Write) -> None:
     """The nearest setting is suggested, in either case of letters."""
     with pytest.raises(ConfigurationError, match="did you mean 'LOG_LEVEL'"):
         load("--config", config('log_levle = "debug"'), allow_unsigned=True)
@@ -437,7 +437,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
         load("--config", str(path), allow_unsigned=True)
 
 
-def test_it_refuses_to_start_without_credentials() -> None:
+def test_no_start_without_credentials() -> None:
     """With no key, token or secret the error names every setting that would fix it."""
     with pytest.raises(ConfigurationError) as caught:
         load()
@@ -462,7 +462,7 @@ def test_one_credential_is_enough(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("words", [("--allow-unsigned", "false"), ("--results-token-files", "")])
-def test_a_credential_that_is_none_is_not_enough(words: tuple[str, ...]) -> None:
+def test_an_empty_credential_is_not_enough(words: tuple[str, ...]) -> None:
     """A refusal written out, or an empty list, does not let it start."""
     with pytest.raises(ConfigurationError, match="nothing authenticates senders"):
         load(*words)
@@ -514,7 +514,7 @@ def test_client_ca_is_of_the_admin_listener_with_tls() -> None:
         load("--admin-tls-client-ca-file", "ca", allow_unsigned=True, **INGEST)
 
 
-def test_all_that_contradicts_itself_is_named_at_once() -> None:
+def test_contradictions_are_named_at_once() -> None:
     """Settings that do not go together are reported in one error."""
     with pytest.raises(ConfigurationError) as caught:
         load("--tls-cert-file", "c", "--ingest-port", "5", "--admin-port", "5")
@@ -550,7 +550,7 @@ def test_settings_are_frozen() -> None:
 
 
 def test_an_unknown_name_in_code_is_an_error() -> None:
-    """A setting given by a caller that is none is refused by name."""
+    """An unknown setting given by a caller is refused by name."""
     with pytest.raises(ConfigurationError, match="COLOUR: unknown setting"):
         load_settings(allow_unsigned=True, colour="red")
 

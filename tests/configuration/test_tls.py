@@ -83,7 +83,7 @@ async def test_certificate_is_served(old: Certificate) -> None:
         assert await client.ask(b"hello\n") == b"hello\n"
 
 
-async def test_stranger_is_not_trusted(old: Certificate, new: Certificate) -> None:
+async def test_unknown_certificate_is_not_trusted(old: Certificate, new: Certificate) -> None:
     """A client that trusts another certificate refuses: the test's clients really check."""
     async with echoing(old.load()) as port:
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -91,7 +91,7 @@ async def test_stranger_is_not_trusted(old: Certificate, new: Certificate) -> No
                 pass
 
 
-def test_old_protocols_are_not_spoken(old: Certificate) -> None:
+def test_old_protocols_are_refused(old: Certificate) -> None:
     """TLS 1.2 is the least."""
     assert old.load().minimum_version is ssl.TLSVersion.TLSv1_2
 
@@ -137,7 +137,7 @@ async def test_first_certificate_stays_without_another(old: Certificate) -> None
         assert client.certificate == old.der
 
 
-async def test_file_is_read_anew_at_a_load(
+async def test_each_load_reads_the_files(
     tmp_path: Path, old: Certificate, new: Certificate
 ) -> None:
     """Replacing the files changes nothing until they are loaded again, and then all."""
@@ -218,7 +218,7 @@ async def test_client_has_to_show_a_certificate_of_the_ca(tmp_path: Path, old: C
 
 
 @pytest.mark.parametrize("content", [b"", b"milk", b"\xff", b"-----BEGIN CERTIFICATE-----\nx"])
-def test_client_ca_that_is_none_is_named(tmp_path: Path, old: Certificate, content: bytes) -> None:
+def test_bad_client_ca_is_named(tmp_path: Path, old: Certificate, content: bytes) -> None:
     """A file without certificates is named with its setting."""
     ca = _file(tmp_path, content)
     with pytest.raises(ConfigurationError) as caught:

@@ -22,9 +22,7 @@ CLASSIFIER = Classifier(TABLES)
         ("UNREGISTEREDD", "fcm", ("fcm", "90000003")),
     ],
 )
-def test_code_that_is_meant_comes_first(
-    code: str, channel: str | None, first: tuple[str, str]
-) -> None:
+def test_intended_code_comes_first(code: str, channel: str | None, first: tuple[str, str]) -> None:
     """A code of another channel, a part of a name or a misspelt name leads to the row."""
     found = suggest(CLASSIFIER, TABLES, code, channel)
     assert (found[0].channel, found[0].code) == first

@@ -32,7 +32,7 @@ def test_webhook_without_credentials_names_its_settings() -> None:
     assert senders(allow_unsigned=True) == {"mps": anyone, "results": anyone}
 
 
-def test_number_of_secrets_is_shown_and_none_of_them(tmp_path: Path) -> None:
+def test_secrets_are_counted_and_not_shown(tmp_path: Path) -> None:
     """Tokens and secrets are counted, file by file."""
     (tmp_path / "one").write_text("a-token\n")
     (tmp_path / "two").write_text("# comment\na-token\n\nanother-token\n")

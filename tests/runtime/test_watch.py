@@ -137,7 +137,7 @@ async def test_broken_file_changes_nothing_and_is_tried_once(token: Path) -> Non
         assert (current.reloads, current.failures) == (3, 2)
 
 
-async def test_file_that_a_bad_one_names_is_watched(tmp_path: Path) -> None:
+async def test_file_named_by_a_failed_reload_is_watched(tmp_path: Path) -> None:
     """A description may name a new secret before that is there."""
     description = tmp_path / "acme.toml"
     (tmp_path / "old").write_text("old-secret")
@@ -186,7 +186,7 @@ async def test_files_of_every_kind_are_watched(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-async def test_reload_by_someone_else_is_no_change(token: Path) -> None:
+async def test_manual_reload_is_not_repeated(token: Path) -> None:
     """What an operator has reloaded is not reloaded again."""
     async with watched(load_settings(results_token_files=[token])) as current:
         token.write_text("other-token")

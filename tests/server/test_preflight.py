@@ -155,7 +155,7 @@ def test_file_in_the_place_of_a_folder(folder: Path) -> None:
 
 
 def test_read_only_file_system(folder: Path) -> None:
-    """A read-only mount is said to be one: no owner or mode would help, root's neither."""
+    """A read-only mount is reported as such: no owner or mode would help."""
     with mounted("tmpfs", folder / "mount", "-t", "tmpfs", "-o", "ro") as place:
         ((problem, action),) = check(place / "ledger.sqlite3")
     assert f"{place} is on a read-only file system." in problem
@@ -215,7 +215,7 @@ def test_mounts_of_this_machine(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["ledger.sqlite3", "ledger.sqlite3-wal"])
 @pytest.mark.parametrize(("ahead", "found"), [(-3600, False), (30, False), (600, True)])
 def test_clock_behind_the_ledger(folder: Path, name: str, ahead: float, found: bool) -> None:
-    """A ledger that was written in the future says by how much the clock is behind at least."""
+    """A ledger written in the future shows by how much the clock is behind at least."""
     ledger = folder / "ledger.sqlite3"
     ledger.touch()
     os.utime(ledger, (0, 0))
@@ -231,6 +231,6 @@ def test_clock_behind_the_ledger(folder: Path, name: str, ahead: float, found: b
 
 
 def test_clock_behind_the_installation(folder: Path) -> None:
-    """A machine that begins in 1970, as boards without a battery do, is told so."""
+    """A clock in 1970, as on boards without a battery, is reported."""
     ((problem, _),) = check(folder / "ledger.sqlite3", now=1000.0)
     assert problem.startswith("The clock says 1970-01-01 00:16 UTC, but the exporter was installed")

@@ -26,10 +26,10 @@ def server() -> Iterator[Server]:
 
 def problems(settings: Settings) -> dict[str, str]:
     """Return what cannot be reached, by the setting."""
-    return {one.what.split()[0]: one.problem for one in reach(settings) if one.problem}
+    return {one.target.split()[0]: one.problem for one in reach(settings) if one.problem}
 
 
-def test_all_is_reached_and_nothing_is_left(make_settings: MakeSettings, tmp_path: Path) -> None:
+def test_nothing_is_left_behind(make_settings: MakeSettings, tmp_path: Path) -> None:
     """Where all is well, no file has been made, not even the folder of the ledger."""
     before = sorted(tmp_path.rglob("*"))
     settings = make_settings(
@@ -63,7 +63,7 @@ def test_ledger_of_a_running_exporter_is_left_alone(
         ("PRAGMA application_id = 0x50524558; PRAGMA user_version = 99", "of a later exporter"),
     ],
 )
-def test_file_that_is_no_ledger(
+def test_file_is_not_a_ledger(
     make_settings: MakeSettings, tmp_path: Path, content: str | bytes, problem: str
 ) -> None:
     """Another file, another database and a newer ledger are told apart."""
@@ -92,7 +92,7 @@ def test_full_disk(make_settings: MakeSettings, tmp_path: Path) -> None:
     assert found["LEDGER_PATH"] == found["RECORD"] == "No space left on device"
 
 
-def test_port_that_is_taken(make_settings: MakeSettings) -> None:
+def test_port_in_use_is_named(make_settings: MakeSettings) -> None:
     """The setting is named, and how to find the process that has the port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -103,7 +103,7 @@ def test_port_that_is_taken(make_settings: MakeSettings) -> None:
     }
 
 
-def test_host_that_is_none(make_settings: MakeSettings) -> None:
+def test_bad_host_is_named(make_settings: MakeSettings) -> None:
     """A name that is not found, or an address of another machine, is named."""
     found = problems(make_settings(ingest_host="no.such.host.invalid", admin_host="192.0.2.1"))
     assert found.keys() == {"INGEST_PORT", "ADMIN_PORT"}
@@ -118,8 +118,8 @@ def test_database(make_settings: MakeSettings, server: Server, tmp_path: Path) -
     url = server.url(database="postgres")
     settings = make_settings(ledger_url=url, ledger_password_file=password)
     assert problems(settings) == {}
-    [attempt] = [one for one in reach(settings) if one.what.startswith("LEDGER_URL")]
-    assert "there is no schema yet" in attempt.what
+    [attempt] = [one for one in reach(settings) if one.target.startswith("LEDGER_URL")]
+    assert "there is no schema yet" in attempt.target
     password.write_text("wrong")
     assert "LEDGER_PASSWORD_FILE" in problems(settings)["LEDGER_URL"]
     gone = make_settings(ledger_url="postgresql://exporter@127.0.0.1:1/push")

@@ -57,7 +57,7 @@ def post(exporter: ExporterProcess, body: bytes) -> int:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_it_well(process: ExporterProcess, number: signal.Signals) -> None:
+def test_signal_stops_it_gracefully(process: ExporterProcess, number: signal.Signals) -> None:
     """SIGTERM and SIGINT end the process with status 0 and everything in the ledger."""
     assert post(process, b'[{"code": 2}, {"code": 2}]') == 2
     process.process.send_signal(number)
@@ -68,7 +68,7 @@ def test_signal_ends_it_well(process: ExporterProcess, number: signal.Signals) -
         ]
 
 
-def test_call_under_way_is_answered(process: ExporterProcess) -> None:
+def test_request_in_flight_gets_its_response(process: ExporterProcess) -> None:
     """A call whose body is still arriving at SIGTERM is finished and counted."""
     address = process.ingest.removeprefix("http://")
     with closing(http.client.HTTPConnection(address, timeout=20)) as connection:
@@ -144,7 +144,7 @@ def test_not_a_ledger_is_refused(tmp_path: Path) -> None:
     assert file.read_text().startswith("not a database")
 
 
-def test_taken_port_is_named(process: ExporterProcess, tmp_path: Path) -> None:
+def test_serve_names_a_port_in_use(process: ExporterProcess, tmp_path: Path) -> None:
     """A port that is in use ends the start with a message that names it."""
     port = process.ingest.rpartition(":")[2]
     ledger = str(tmp_path / "other.sqlite3")
@@ -156,7 +156,7 @@ def test_taken_port_is_named(process: ExporterProcess, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scenario", ["healthy", "certificate-expired"])
 def test_demo_counts_signed_traffic(tmp_path: Path, scenario: str) -> None:
-    """The demo signs, sends and counts, says where to look, and ends with success.
+    """The demo signs, sends and counts, prints its URL, and ends with success.
 
     Its receipts are accepted beside a gateway that somebody tries.
     """

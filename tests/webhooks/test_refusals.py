@@ -50,7 +50,7 @@ async def test_each_gateway_and_reason_has_its_line() -> None:
     assert logs[0]["detail"] == "No configured key verifies it."
 
 
-async def test_what_is_left_is_logged_at_the_end() -> None:
+async def test_close_logs_remaining_refusals() -> None:
     """A stop within the minute loses no count, and leaves no timer behind."""
     with structlog.testing.capture_logs() as logs:
         refusals = Refusals(webhooks)
@@ -99,7 +99,7 @@ async def test_other_paths_are_bounded() -> None:
         ("/token=abc", "/…"),
     ],
 )
-def test_path_is_shown_without_what_may_be_secret(path: str, shown: str) -> None:
+def test_path_is_shown_without_tokens(path: str, shown: str) -> None:
     """Words of a path are shown; tokens, control characters and long paths are not."""
     assert printable_path(path) == shown
 
