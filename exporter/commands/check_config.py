@@ -12,7 +12,7 @@ import msgspec
 
 from exporter.commands.flags import add_flags
 from exporter.commands.output import print_json
-from exporter.configuration.review import review
+from exporter.configuration.review import readable_by_others, without_effect
 from exporter.configuration.settings import Settings, load_settings
 from exporter.configuration.tls import Tls
 from exporter.configuration.toml import effective
@@ -112,7 +112,8 @@ def _warnings(settings: Settings, snapshot: Snapshot, webhooks: list[Webhook]) -
     secrets = [
         one.path for webhook in webhooks for one in webhook.credentials if one.scheme != "rsa"
     ]
-    yield from review(settings, secrets)
+    yield from without_effect(settings)
+    yield from readable_by_others(settings, secrets)
     for name, tls in (("ingest", snapshot.ingest_tls), ("admin", snapshot.admin_tls)):
         days = (tls.expires_at - time.time()) / 86400 if tls else _EXPIRY_WARNING_DAYS
         if tls and days < _EXPIRY_WARNING_DAYS:

@@ -59,9 +59,15 @@ class Parser(argparse.ArgumentParser):
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             word = unknown[0].partition("=")[0]
-            near = did_you_mean(word, self._option_string_actions) if word[:1] == "-" else ""
-            self.error(f"unrecognized argument: {word}{near}")
+            hint = self._hint(word)
+            self.error(f"unrecognized argument: {word}{hint}")
         return parsed, []
+
+    def _hint(self, word: str) -> str:
+        if word.startswith("-"):
+            return did_you_mean(word, self._option_string_actions)
+        takes_lists = any("[," in str(action.metavar) for action in self._actions)
+        return "; separate the files of a list by commas" if takes_lists else ""
 
 
 class _PrintVersion(argparse.Action):

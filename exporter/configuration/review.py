@@ -16,9 +16,8 @@ _NEEDED_BY = {
 """Settings without effect unless the other one is set."""
 
 
-def review(settings: Settings, secret_files: Iterable[Path]) -> Iterator[str]:
-    """Yield warnings with advice; `secret_files` hold tokens, secrets and private keys."""
-    yield from _without_effect(settings)
+def readable_by_others(settings: Settings, secret_files: Iterable[Path]) -> Iterator[str]:
+    """Yield a warning for each secret that others can read, `secret_files` among them."""
     private = (settings.ingest_tls, settings.admin_tls)
     files = {
         *secret_files,
@@ -33,7 +32,8 @@ def review(settings: Settings, secret_files: Iterable[Path]) -> Iterator[str]:
             )
 
 
-def _without_effect(settings: Settings) -> Iterator[str]:
+def without_effect(settings: Settings) -> Iterator[str]:
+    """Yield a warning for each setting without effect."""
     given = settings.model_fields_set
     for name, other in _NEEDED_BY.items():
         if name.lower() in given and getattr(settings, other.lower()) is None:

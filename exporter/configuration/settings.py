@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar, overload
 
@@ -130,8 +130,8 @@ def load_settings(
     try:
         return kind(_cli_settings_source=source, **given)
     except ValidationError as error:
-        problems = (_explain(problem, values) for problem in problems_of(error, Settings))
-        raise ConfigurationError("; ".join(problems)) from None
+        problems = [_explain(problem, values) for problem in problems_of(error, Settings)]
+        raise ConfigurationError("; ".join([*problems, *_misnamed(os.environ)])) from None
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
@@ -144,6 +144,14 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     ]
     if unknown:
         raise ConfigurationError(f"environment: unknown setting {', '.join(unknown)}")
+
+
+def _misnamed(environment: Mapping[str, str]) -> Iterator[str]:
+    """Name the variables of credentials that lack our prefix, for whoever misses one."""
+    for name in ("MPS_PUBLIC_KEY_FILES", "RESULTS_TOKEN_FILES", "RESULTS_SECRET_FILES"):
+        for variable in sorted(environment):
+            if variable.upper().endswith(name) and not variable.upper().startswith(ENV_PREFIX):
+                yield f"the environment has {variable}: the name to use is {ENV_PREFIX}{name}"
 
 
 def _explain(problem: Problem, flags: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import structlog
 
 from exporter import VERSION, revision
+from exporter.configuration.review import without_effect
 from exporter.configuration.settings import Settings
 from exporter.explain.webhooks import Webhook, webhooks_of
 from exporter.gateways.registry import Gateways
@@ -22,6 +23,8 @@ def log_start(settings: Settings, gateways: Gateways, *, ingest_port: int, admin
     )
     for webhook in webhooks_of(settings, gateways, ingest):
         _log_webhook(webhook)
+    for warning in without_effect(settings):
+        log.warning("setting without effect", warning=warning)
 
 
 def _log_webhook(webhook: Webhook) -> None:

@@ -76,7 +76,13 @@ def test_unknown_scenario_lists_the_known_ones(capsys: Capture, command: str) ->
 
 
 @pytest.mark.parametrize(
-    "words", [["codes"], ["explain", "2"], ["check-config", "--allow-unsigned"]], ids=" ".join
+    "words",
+    [
+        ["codes"],
+        ["explain", "2"],
+        ["check-config", "--allow-unsigned", "--ingest-host", "127.0.0.1"],
+    ],
+    ids=" ".join,
 )
 @pytest.mark.parametrize(
     ("output", "status", "told"),
@@ -116,7 +122,7 @@ def test_head_may_close_the_pipe(form: str) -> None:
         ["codes"],
         ["codes", "--format", "json"],
         ["explain", "2"],
-        ["check-config", "--allow-unsigned"],
+        ["check-config", "--allow-unsigned", "--ingest-host", "127.0.0.1"],
     ],
     ids=" ".join,
 )
@@ -146,7 +152,9 @@ def test_a_closed_pipe_is_no_traceback(words: list[str], unbuffered: str) -> Non
         (["explain", "--chanel", "x", "2"], "--chanel; did you mean '--channel'?"),
         (["ledger", "list", "--ledger-uri", "x"], "--ledger-uri; did you mean '--ledger-url'?"),
         (["serve", "--xyzzy"], "--xyzzy\n"),
-        (["serve", "extra"], "extra\n"),
+        (["serve", "extra"], "extra; separate the files of a list by commas\n"),
+        (["serve", "--results-token-files", "a", "b"], "b; separate the files"),
+        (["keygen", "token", "a", "b"], "b\n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

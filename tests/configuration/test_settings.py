@@ -390,6 +390,17 @@ def test_an_unknown_variable_is_an_error(
     assert str(caught.value) == f"environment: unknown setting PUSH_EXPORTER_{name}{hint}"
 
 
+@pytest.mark.parametrize("prefix", ["", "EXPORTER_", "PUSH_RESULT_EXPORTER_"])
+def test_credentials_under_another_prefix_are_noticed(
+    monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    """Where nothing authenticates senders, a variable with a wrong prefix is named."""
+    monkeypatch.setenv(f"{prefix}RESULTS_TOKEN_FILES", "token")
+    hint = f"the environment has {prefix}RESULTS_TOKEN_FILES: the name to use is PUSH_EXPORTER_"
+    with pytest.raises(ConfigurationError, match=hint):
+        load()
+
+
 @pytest.mark.parametrize("line", ["colour = 1", "COLOUR = 1", "[colour]\ningest_port = 1"])
 def test_an_unknown_key_of_the_file_is_an_error(config: Write, line: str) -> None:
     """A key of the file that is no setting is refused by name, with the file's."""

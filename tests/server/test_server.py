@@ -289,8 +289,11 @@ def test_start_names_urls_and_credentials(tmp_path: Path, token: Path, keys: Key
 
 def test_start_without_credentials_says_what_to_set(tmp_path: Path) -> None:
     """A webhook that anyone may call is a warning with the settings that close it."""
-    with exporter_process(tmp_path, log_format="json", allow_unsigned=True) as exporter:
+    settings = {"log_format": "json", "allow_unsigned": True, "record_max_bytes": 9}
+    with exporter_process(tmp_path, **settings) as exporter:
         lines = [json.loads(line) for line in exporter.log.read_text().splitlines()]
+    [warning] = [line["warning"] for line in lines if line["event"] == "setting without effect"]
+    assert warning.startswith("RECORD_MAX_BYTES has no effect without RECORD")
     found = {line["url"]: line["action"] for line in lines if "anyone" in line["event"]}
     assert found == {
         f"{exporter.ingest}/webhooks/mps": "set MPS_PUBLIC_KEY_FILES",
