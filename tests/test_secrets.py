@@ -390,7 +390,7 @@ def test_tools_tell_no_secret(
     replay += ["--private-key", str(keys.private), "--token-file", files["results_token_files"]]
     assert main([*replay, "--secret-file", files["results_secret_files"]]) == 1
     told = capfd.readouterr()
-    assert "by the hint '…' that no table knows" in told.out
+    assert "by the unknown hint '…'" in told.out
     assert "Signature: verifies" in told.out
     assert "no answer: 5" in told.err
     assert secrets.found_in(told.out + told.err) == []
