@@ -392,5 +392,5 @@ def test_tools_tell_no_secret(
     told = capfd.readouterr()
     assert "by the unknown hint '…'" in told.out
     assert "Signature: verifies" in told.out
-    assert "no answer: 5" in told.err
+    assert "no response: 5" in told.err
     assert secrets.found_in(told.out + told.err) == []
