@@ -29,6 +29,11 @@ from exporter.errors import ConfigurationError, did_you_mean
 
 ENV_PREFIX = "PUSH_EXPORTER_"
 
+_NO_CREDENTIALS = (
+    "nothing authenticates senders: set MPS_PUBLIC_KEY_FILES, RESULTS_TOKEN_FILES, "
+    "RESULTS_SECRET_FILES or GATEWAY_FILES, or ALLOW_UNSIGNED=true to accept requests from anyone"
+)
+
 
 class Sourced(BaseSettings):
     """Settings that are read from the sources; a command adds the groups that it uses."""
@@ -96,11 +101,7 @@ class Settings(  # fields are in the order of the bases from the last to the fir
     def _check(self) -> Self:
         problems = self.listener_problems()
         if not (self.has_credentials or self.allow_unsigned):
-            problems.append(
-                "nothing authenticates senders: set MPS_PUBLIC_KEY_FILES, RESULTS_TOKEN_FILES, "
-                "RESULTS_SECRET_FILES or GATEWAY_FILES, or ALLOW_UNSIGNED=true to accept requests "
-                "from anyone"
-            )
+            problems.append(_NO_CREDENTIALS)
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -130,8 +131,9 @@ def load_settings(
     try:
         return kind(_cli_settings_source=source, **given)
     except ValidationError as error:
-        problems = [_explain(problem, values) for problem in problems_of(error, Settings)]
-        raise ConfigurationError("; ".join([*problems, *_misnamed(os.environ)])) from None
+        text = "; ".join(_explain(problem, values) for problem in problems_of(error, Settings))
+        hints = _misnamed(os.environ) if _NO_CREDENTIALS in text else ()
+        raise ConfigurationError("; ".join([text, *hints])) from None
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
@@ -147,7 +149,7 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
 
 
 def _misnamed(environment: Mapping[str, str]) -> Iterator[str]:
-    """Name the variables of credentials that lack our prefix, for whoever misses one."""
+    """Name the variables of credentials that have another prefix."""
     for name in ("MPS_PUBLIC_KEY_FILES", "RESULTS_TOKEN_FILES", "RESULTS_SECRET_FILES"):
         for variable in sorted(environment):
             if variable.upper().endswith(name) and not variable.upper().startswith(ENV_PREFIX):
