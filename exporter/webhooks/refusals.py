@@ -66,10 +66,9 @@ class Refusals:
     def add(self, source: str, error: RequestError, path: str = "") -> None:
         """Log a refused request, now or with those that follow within the minute."""
         key = source, error.reason
-        if error.reason is Reason.NOT_FOUND:
-            path = printable_path(path)
-            if path in self.other_paths or len(self.other_paths) < MAX_OTHER_PATHS:
-                self.other_paths[path] = self.other_paths.get(path, 0) + 1
+        path = printable_path(path) if error.reason is Reason.NOT_FOUND else ""
+        if path and (path in self.other_paths or len(self.other_paths) < MAX_OTHER_PATHS):
+            self.other_paths[path] = self.other_paths.get(path, 0) + 1
         unlogged = self._unlogged.get(key)
         if unlogged is None:
             unlogged = self._unlogged[key] = _Unlogged()

@@ -70,6 +70,15 @@ async def test_other_path_is_named_with_the_webhooks() -> None:
     assert logs[0]["webhooks"] == "/webhooks/mps /webhooks/results"
 
 
+async def test_path_of_a_webhook_is_not_logged() -> None:
+    """Only a path that no webhook has is worth a look, and only that is redacted."""
+    with structlog.testing.capture_logs() as logs:
+        refusals = Refusals(webhooks)
+        refusals.add("mps", SIGNATURE, "/webhooks/mps")
+        refusals.close()
+    assert "last_path" not in logs[0]
+
+
 async def test_other_paths_are_bounded() -> None:
     """A scanner fills no memory; the paths that were there first keep counting."""
     refusals = Refusals(webhooks)
