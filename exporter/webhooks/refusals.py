@@ -31,12 +31,11 @@ ACTIONS = {
     Reason.CONFLICT: "have the sender use a new webhook-id for a changed body",
     Reason.TOO_LARGE: "have the sender send less at once, or raise MAX_BODY_BYTES",
     Reason.UNSUPPORTED_ENCODING: "have the sender use gzip or no encoding",
-    Reason.INTERNAL_ERROR: "report the traceback in this log",
     Reason.OVERLOADED: "add replicas, or raise MAX_PENDING_RESULTS",
     Reason.LEDGER_UNAVAILABLE: "see the ledger's own lines in this log",
     Reason.DRAINING: "none: senders repeat these requests",
 }
-"""The advice for each reason."""
+"""The advice for each reason but `internal_error`, which is logged with its traceback."""
 
 
 class _Unlogged:
@@ -65,6 +64,8 @@ class Refusals:
 
     def add(self, source: str, error: RequestError, path: str = "") -> None:
         """Log a refused request, now or with those that follow within the minute."""
+        if error.reason not in ACTIONS:
+            return
         key = source, error.reason
         path = printable_path(path) if error.reason is Reason.NOT_FOUND else ""
         if path and (path in self.other_paths or len(self.other_paths) < MAX_OTHER_PATHS):

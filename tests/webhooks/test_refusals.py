@@ -114,5 +114,12 @@ def test_path_is_shown_without_tokens(path: str, shown: str) -> None:
 
 
 def test_every_reason_has_an_action() -> None:
-    """An operator is told what to do about each reason."""
-    assert ACTIONS.keys() == {*Reason}
+    """There is advice for each reason but a fault of the exporter, which is logged elsewhere."""
+    assert ACTIONS.keys() == {*Reason} - {Reason.INTERNAL_ERROR}
+
+
+async def test_fault_of_the_exporter_is_not_logged_again() -> None:
+    """The log has its traceback already."""
+    with structlog.testing.capture_logs() as logs:
+        Refusals(webhooks).add("mps", RequestError(Reason.INTERNAL_ERROR, "It failed."))
+    assert logs == []
