@@ -32,6 +32,8 @@ RUN command -v strip || { apt-get update && apt-get install -y --no-install-reco
     rm -rf /var/lib/apt/lists/*; \
     ! command -v strip || find /opt/push-result-exporter -name '*.so' -exec strip --strip-unneeded {} +
 COPY . .
+ARG REVISION
+RUN [ -z "${REVISION}" ] || echo "${REVISION}" > exporter/REVISION
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
     && /build/bin/pip --python /opt/push-result-exporter/bin/python install --no-deps /wheel/*.whl
 

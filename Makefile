@@ -15,7 +15,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/installed ## exporter and simulated signed traffic: open http://127.0.0.1:10988
-	@$(BIN)/push-result-exporter demo
+	@$(BIN)/push-result-exporter demo $(ARGS)
 
 drill: $(VENV)/developer ## an incident, the shipped rules and routes, and the message at the end: eight minutes
 	@$(BIN)/python -m tests.drill $(ARGS)

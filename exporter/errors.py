@@ -173,7 +173,10 @@ class RequestError(Exception):
         self.extra = extra or {}
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown word: the known word most like it, if any."""
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return the end of a message about an unknown word: the known one that is nearest, if any.
+
+    `prefix` is put before it: what all known words begin with does not make them alike.
+    """
     near = get_close_matches(word, list(known), 1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {prefix + near[0]!r}?" if near else ""

@@ -36,6 +36,10 @@ _BRACKET = re.compile(r"[\[\]{}]")
 _SHORTEST = len('{"uid":"x"}')  # a line that may hold a secret by its name
 _WORD = re.compile(r"[\w.-]{8,}")  # what is shorter may be any word
 
+# A token in a path has more digits than a word such as `v1`, or is longer.
+_PATH_WORD = re.compile(r"(?=.{1,24}$)[A-Za-z._~-]*[0-9]{0,2}[A-Za-z._~-]*", re.ASCII)
+_MAX_SEGMENTS = 6
+
 
 def redact(text: str) -> str:
     """Redact JSON, lines of JSON, or any other text; JSON stays JSON of the same shape."""
@@ -58,6 +62,15 @@ def redact(text: str) -> str:
 def redact_text(text: str) -> str:
     """Leave out long words, values that are named as secrets, and what repeats these."""
     return _Redactor().text(text)
+
+
+def redact_path(path: str) -> str:
+    """Redact every segment of a URL's path that is not a short word; leave out all after six."""
+    segments = path.split("/", _MAX_SEGMENTS + 1)[1:]
+    shown = [one if not one or _PATH_WORD.fullmatch(one) else MARK for one in segments]
+    if len(shown) > _MAX_SEGMENTS:
+        shown[_MAX_SEGMENTS - 1 :] = [MARK]
+    return "".join(f"/{one}" for one in shown)
 
 
 def _json_line(line: str) -> str | None:

@@ -11,22 +11,23 @@ set -euo pipefail
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" --quiet install helm-python-sdk==0.2.2
+cd "$folder"
+python3 -m venv python
+python/bin/pip install --quiet --disable-pip-version-check helm-python-sdk==0.2.2
 
-mkdir -p "$folder/chart/templates"
-printf 'apiVersion: v2\nname: example\nversion: 1.0.0\n' > "$folder/chart/Chart.yaml"
-printf 'labels: {}\n' > "$folder/chart/values.yaml"
+mkdir -p chart/templates
+printf 'apiVersion: v2\nname: example\nversion: 1.0.0\n' > chart/Chart.yaml
+printf 'labels: {}\n' > chart/values.yaml
 
 # $1: the schema of `labels`; $2: values. Prints Helm's error.
 error_of() {
-    printf '{"properties": {"labels": %s}}' "$1" > "$folder/chart/values.schema.json"
-    "$folder/venv/bin/python" - "$folder" "$2" <<'PYTHON'
+    printf '{"properties": {"labels": %s}}' "$1" > chart/values.schema.json
+    python/bin/python - "$2" <<'PYTHON'
 import json, sys
 import helm_python as helm
 
-folder, values = sys.argv[1], json.loads(sys.argv[2])
-package = helm.package(f"{folder}/chart", destination=folder)
+values = json.loads(sys.argv[1])
+package = helm.package("chart", destination=".")
 with helm.Chart.load(package) as chart:
     try:
         chart.validate_schema(values)
@@ -42,9 +43,10 @@ bounded="{\"patternProperties\": {\"^[b-z]\": $text}, \"additionalProperties\": 
     error_of '{"propertyNames": {"enum": ["b"]}}' '{"labels": {"a": "x"}}'
     error_of "$bounded" '{"labels": {"a": "x"}}'
     error_of '{"properties": {"a": false}}' '{"labels": {"a": "x"}}'
-} | grep . | tee "$folder/seen"
+} | grep . > seen || true
+cat seen
 
-diff - "$folder/seen" <<'END'
+diff seen - <<'END'
 example:
 - at '/labels/a': got number, want string
 example:

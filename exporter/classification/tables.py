@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from exporter.classification.schema import (
     COMMON_CHANNEL,
@@ -20,8 +19,9 @@ from exporter.classification.schema import (
     check_table,
     fold,
 )
-from exporter.configuration.files import data_folder, in_words_of_toml, read_toml
-from exporter.errors import ConfigurationError, did_you_mean
+from exporter.configuration.files import data_folder, read_toml
+from exporter.configuration.problems import file_error
+from exporter.errors import ConfigurationError
 
 __all__ = [  # those of the schema are part of what a table is to its users
     "COMMON_CHANNEL",
@@ -98,7 +98,7 @@ def _overlay(base: CodeTable | None, data: dict[str, Any], path: Path) -> dict[s
     """Merge an operator's table over the shipped one; a row may give only what it changes."""
     codes = data.get("codes", {})
     if not isinstance(codes, dict):
-        raise ConfigurationError(f"code table {path}: codes: Input should be a table")
+        raise ConfigurationError(f"code table {path}: codes: write each row as [codes.CODE]")
     defaults = {"origin": "operator", "source": f"operator's file {path.name}"}
     table = base.model_dump() if base else _defaults(data.get("channel"))
     merged: dict[str, Any] = dict(table.get("codes", {}))
@@ -130,22 +130,12 @@ def _validate(path: Path, data: dict[str, Any]) -> CodeTable:
     try:
         table = CodeTable.model_validate(data)
     except ValidationError as error:
-        problems = "; ".join(map(_problem, error.errors()))
-        raise ConfigurationError(f"code table {path}: {problems}") from None
+        raise file_error("code table", path, error, CodeTable) from None
     try:
         check_table(table)
     except ValueError as error:
         raise ConfigurationError(f"code table {path}: {error}") from None
     return table
-
-
-def _problem(problem: ErrorDetails) -> str:
-    """Describe where a table is wrong, and for an unknown key which one may be meant."""
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] != "extra_forbidden":
-        return f"{where}: {in_words_of_toml(problem['msg'])}"
-    keys = CodeTable.model_fields if len(problem["loc"]) == 1 else CodeRow.model_fields
-    return f"{where}: there is no such key{did_you_mean(str(problem['loc'][-1]), keys)}"
 
 
 def _check_names(tables: Tables, path: Path) -> None:

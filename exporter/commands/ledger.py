@@ -7,36 +7,39 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from exporter.admin.formats import age
+from exporter.commands.errors import CommandError
 from exporter.commands.flags import add_flags
 from exporter.commands.loop import run
-from exporter.commands.output import print_json
+from exporter.commands.output import print_json, print_table
 from exporter.commands.progress import ProgressLine, bar
-from exporter.configuration.settings import Settings, load_settings
+from exporter.configuration.groups import LedgerSettings
+from exporter.configuration.settings import Sourced, load_settings
 from exporter.errors import ConfigurationError
 from exporter.ledger.sql import definition
+from exporter.ledger.store import StoreError
 from exporter.ledger.stores import ledger_address
 
 if TYPE_CHECKING:
     from exporter.ledger.administration import Administration, Copied, Instance
 
-_SETTINGS = ("config", "ledger_url", "ledger_password_file", "ledger_path", "instance")
 _FOLDED = "departed"
 
 Result = TypeVar("Result")
 
 
-def add_ledger(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `ledger` with its commands."""
-    text = "Administer the ledger in PostgreSQL."
-    parser = parsers.add_parser("ledger", help=text, description=text, allow_abbrev=False)
+class CommandSettings(LedgerSettings, Sourced):
+    """The settings of `ledger`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the commands of `ledger`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[..., int], text: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        added.set_defaults(run=run, flags=add_flags(added))
-        for action in added._actions:  # noqa: SLF001 - the others are taken, and of no use here
-            if action.dest in Settings.model_fields and action.dest not in _SETTINGS:
-                action.help = argparse.SUPPRESS
+        add_flags(added, CommandSettings)
+        added.set_defaults(run=run)
         return added
 
     listing = command("list", _list, "List instances, their totals and last commits.")
@@ -90,29 +93,16 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         print_json([one._asdict() for one in instances])
         return 0
-    rows = [("INSTANCE", "STATE", "RESULTS", "LAST COMMIT"), *map(_row, instances)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        instance, state, results, last = (
-            cell.rjust(width) if column == "RESULTS" else cell.ljust(width)
-            for cell, width, column in zip(row, widths, rows[0], strict=True)
-        )
-        print(f"{instance}  {state}  {results}  {last}".rstrip())
+    header = ("INSTANCE", "STATE", "RESULTS", "LAST COMMIT")
+    print_table(header, map(_row, instances), right={"RESULTS"})
     return 0
 
 
 def _row(one: "Instance") -> tuple[str, str, str, str]:
-    state = "running" if one.running else f"gone for {_duration(one.seen_seconds_ago)}"
+    state = "running" if one.running else f"gone for {age(one.seen_seconds_ago)}"
     at = one.last_commit_at
     last = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at else "never"
     return one.instance, state, f"{one.results:,}", last
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -173,7 +163,7 @@ async def _fold_in(
 def _copy(options: argparse.Namespace) -> int:
     line = ProgressLine()
 
-    async def copy(settings: Settings, ledger: "Administration") -> "Copied":
+    async def copy(settings: CommandSettings, ledger: "Administration") -> "Copied":
         window = settings.dedupe_window_seconds
         return await ledger.copy(settings.ledger_path, settings.instance, window, show)
 
@@ -192,12 +182,12 @@ def _copy(options: argparse.Namespace) -> int:
 
 def _administer(
     options: argparse.Namespace,
-    work: Callable[[Settings, "Administration"], Awaitable[Result]],
+    work: Callable[[CommandSettings, "Administration"], Awaitable[Result]],
     *,
     upgrades: bool = False,
 ) -> Result:
     """Run an administrative task over one connection."""
-    settings = load_settings(options.flags, options, allow_unsigned=True)  # nobody is let in here
+    settings = load_settings(CommandSettings, options)
     address = ledger_address(settings)
     from exporter.ledger.administration import Administration  # noqa: PLC0415 - an extra
 
@@ -206,6 +196,8 @@ def _administer(
         try:
             await ledger.connect(upgrades=upgrades)
             return await work(settings, ledger)
+        except StoreError as error:
+            raise CommandError(str(error)) from None
         finally:
             await ledger.close()
 

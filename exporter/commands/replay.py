@@ -1,31 +1,41 @@
-"""The command `replay`."""
+"""The command `replay`: send captured bodies to an exporter."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
-from exporter.commands.gateways import add_gateways, described_signers, gateways
+from exporter.commands.flags import add_flags
+from exporter.commands.gateways import described, formats
 from exporter.commands.loop import run
 from exporter.commands.progress import ProgressLine
 from exporter.commands.traffic import add_json, add_key, add_rate, report, show
+from exporter.configuration.groups import DescriptionSettings
+from exporter.configuration.settings import Sourced, load_settings
 from exporter.records.record import read_captured
-from exporter.traffic.captured import calls, check_url
+from exporter.traffic.captured import check_url, requests_of
+from exporter.traffic.described import DescribedSigner
+from exporter.traffic.outgoing import Signer
 from exporter.traffic.sender import send
 from exporter.traffic.signers import signers
 
 
-def add_replay(parser: argparse.ArgumentParser) -> None:
-    """Give `replay` its flags."""
+class ReplaySettings(DescriptionSettings, Sourced):
+    """The settings of `replay`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags."""
     parser.add_argument(
         "file",
         metavar="FILE|DIR",
-        help="bodies or records, one a line; - for standard input; or a folder, one a file",
+        help="bodies or records, one per line; - for standard input; or a folder, one per file",
     )
     parser.add_argument(
         "--url",
         default="http://127.0.0.1:10987",
-        help="the exporter; with a path, the webhook that gets everything",
+        help="the exporter; with a path, the webhook for all bodies (default: %(default)s)",
     )
-    add_rate(parser, "calls a second")
+    add_rate(parser, "requests per second")
     add_key(parser)
     parser.add_argument(
         "--token-file", type=Path, metavar="FILE", help="bearer token for /webhooks/results"
@@ -36,18 +46,30 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="Standard Webhooks secret that signs for /webhooks/results",
     )
-    add_gateways(parser)
+    add_flags(parser, ReplaySettings)
     add_json(parser)
+    parser.set_defaults(run=replay)
 
 
-def run_replay(options: argparse.Namespace) -> int:
-    """Send captured bodies."""
+def replay(options: argparse.Namespace) -> int:
+    """Send captured bodies, signed again."""
+    settings = load_settings(ReplaySettings, options)
     known = signers(
         private_key=options.private_key, token=options.token_file, secret=options.secret_file
     )
+    known = {**known, **_described_signers(settings.gateway_files)}
     captured = read_captured(options.file)
-    known = {**known, **described_signers(options)}
-    sending = calls(captured, check_url(options.url), gateways(options), known)
+    requests = requests_of(captured, check_url(options.url), formats(settings), known)
     line = ProgressLine()
-    work = send(sending, rate=options.rate, progress=lambda summary: show(line, summary))
+    work = send(requests, rate=options.rate, progress=lambda summary: show(line, summary))
     return report(line, run(work), as_json=options.json)
+
+
+def _described_signers(files: Iterable[Path]) -> dict[str, Signer]:
+    """Return a signer for each description that names a secret, by the gateway's name."""
+    gateways = [(file, described(file)) for file in files]
+    return {
+        gateway.name: DescribedSigner(gateway.description, file)
+        for file, gateway in gateways
+        if gateway.description.auth and gateway.description.auth.secrets
+    }

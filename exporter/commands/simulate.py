@@ -1,49 +1,63 @@
-"""The command `simulate`."""
+"""The command `simulate`: send signed results as a push gateway does."""
 
 import argparse
 from pathlib import Path
+from urllib.parse import quote
 
-from exporter.commands.explain import add_tables, tables
+from exporter.classification.tables import load_tables
+from exporter.commands.flags import add_flags
 from exporter.commands.gateways import described
 from exporter.commands.loop import run
 from exporter.commands.progress import ProgressLine
 from exporter.commands.traffic import add_json, add_key, add_traffic, report, show
+from exporter.configuration.groups import TableSettings
+from exporter.configuration.settings import Sourced, load_settings
+from exporter.errors import ConfigurationError
 from exporter.traffic.captured import check_url
 from exporter.traffic.described import DescribedSigner
 from exporter.traffic.outgoing import unsigned
 from exporter.traffic.receipts import receipts
 from exporter.traffic.signers import signers
-from exporter.traffic.simulator import GATEWAY, simulate
+from exporter.traffic.simulator import GATEWAY
+from exporter.traffic.simulator import simulate as send_simulated
 
 
-def add_simulate(parser: argparse.ArgumentParser) -> None:
-    """Give `simulate` its flags."""
+class SimulateSettings(TableSettings, Sourced):
+    """The settings of `simulate`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags."""
     add_traffic(parser)
-    parser.add_argument("--url", help="the webhook; by default that of the gateway on this host")
+    parser.add_argument("--url", help="the webhook; default: that of the gateway on this host")
+    parser.add_argument("--app", metavar="NAME", help="app of the results, as `?app=` of the URL")
     parser.add_argument(
         "--gateway",
+        type=Path,
         metavar="FILE",
-        help="send the receipts that this description reads, signed as it says",
+        help="send receipts in the format of this description, signed accordingly",
     )
-    add_tables(parser)
+    add_flags(parser, SimulateSettings)
     add_key(parser)
-    parser.add_argument("--count", type=_number, help="how many results, in place of a time")
-    parser.add_argument("--seed", type=int, help="send the same results again")
+    parser.add_argument("--count", type=_number, help="number of results, instead of a duration")
+    parser.add_argument("--seed", type=int, help="seed: the same results each time")
     add_json(parser)
+    parser.set_defaults(run=simulate)
 
 
-def run_simulate(options: argparse.Namespace) -> int:
+def simulate(options: argparse.Namespace) -> int:
     """Send simulated results."""
+    settings = load_settings(SimulateSettings, options)
     name, made = GATEWAY, None
     signer = signers(private_key=options.private_key).get(GATEWAY, unsigned)
     if options.gateway:
         gateway = described(options.gateway)
-        channel = gateway.description.channel or ""
-        name, made = gateway.name, receipts(gateway, tables(options).get(channel), options.seed)
-        signer = DescribedSigner(gateway.description, Path(options.gateway))
+        table = load_tables(settings.code_table_files).get(gateway.description.channel or "")
+        name, made = gateway.name, receipts(gateway, table, options.seed)
+        signer = DescribedSigner(gateway.description, options.gateway)
     line = ProgressLine()
-    work = simulate(
-        check_url(options.url or f"http://127.0.0.1:10987/webhooks/{name}"),
+    work = send_simulated(
+        _url(options, name),
         signer,
         scenario=options.scenario,
         rate=options.rate,
@@ -54,6 +68,15 @@ def run_simulate(options: argparse.Namespace) -> int:
         progress=lambda summary: show(line, summary, options.seconds, options.count),
     )
     return report(line, run(work), as_json=options.json)
+
+
+def _url(options: argparse.Namespace, gateway: str) -> str:
+    url = check_url(options.url or f"http://127.0.0.1:10987/webhooks/{gateway}")
+    if options.app is None:
+        return url
+    if options.gateway:
+        raise ConfigurationError("--app is for MPS; a receipt is of the app whose secret signs it")
+    return f"{url}{'&' if '?' in url else '?'}app={quote(options.app)}"
 
 
 def _number(text: str) -> int:

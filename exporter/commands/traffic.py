@@ -1,4 +1,4 @@
-"""The commands `simulate` and `replay`, and what all traffic has in common: rate and progress."""
+"""The flags, the progress and the summary of commands that send requests."""
 
 import argparse
 from collections import Counter
@@ -10,27 +10,31 @@ from exporter.traffic.sender import Summary
 from exporter.traffic.simulator import SCENARIOS
 
 
-def add_traffic(parser: argparse.ArgumentParser) -> None:
-    """Give a command the flags of simulated traffic."""
-    parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="healthy")
-    add_rate(parser, "results a second")
-    parser.add_argument("--seconds", type=_positive, help="how long; for ever if not given")
+def add_traffic(parser: argparse.ArgumentParser, *more: str) -> None:
+    """Add the flags of simulated traffic; the first of `more` scenarios, if any, is the default."""
+    scenarios = [*more, *sorted(SCENARIOS)]
+    default = more[0] if more else "healthy"
+    parser.add_argument(
+        "--scenario", choices=scenarios, default=default, help="default: %(default)s"
+    )
+    add_rate(parser, "results per second")
+    parser.add_argument("--seconds", type=_positive, help="duration (default: until interrupted)")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Give a command the flag for output as JSON."""
-    parser.add_argument(
-        "--json", action="store_true", help="print what became of the requests as JSON"
-    )
+    """Add the flag for output as JSON."""
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def add_rate(parser: argparse.ArgumentParser, text: str) -> None:
-    """Give a command the flag for its rate."""
-    parser.add_argument("--rate", type=_positive, default=50.0, help=text)
+    """Add the flag for the rate."""
+    parser.add_argument(
+        "--rate", type=_positive, default=50.0, help=f"{text} (default: %(default)g)"
+    )
 
 
 def add_key(parser: argparse.ArgumentParser) -> None:
-    """Give a command the flag for the key that signs as MPS does."""
+    """Add the flag for the key that signs as MPS does."""
     parser.add_argument(
         "--private-key", type=Path, metavar="FILE", help="RSA key that signs as MPS does (PEM)"
     )
@@ -46,7 +50,7 @@ def _positive(text: str) -> float:
 def show(
     line: ProgressLine, summary: Summary, seconds: float | None = None, count: int | None = None
 ) -> None:
-    """Say what has been sent so far, with a bar where it is known how much there is to send."""
+    """Show what has been sent so far, with a bar if the end is known."""
 
     def text() -> str:
         shares = [
@@ -54,24 +58,24 @@ def show(
             for done, total in ((summary.seconds, seconds), (summary.sent, count))
             if total
         ]
-        return f"{bar(max(shares), 1)} {_sum(summary)}" if shares else _sum(summary)
+        return f"{bar(max(shares), 1)} {_text(summary)}" if shares else _text(summary)
 
     line.show(text)
 
 
 def report(line: ProgressLine, summary: Summary, *, as_json: bool = False) -> int:
-    """Say what became of all requests; 1 if anything was not accepted."""
-    line.end(_sum(summary))
+    """Print the outcome of all requests; return 1 if any was not accepted."""
+    line.end(_text(summary))
     if as_json:
         print_json(summary._asdict() | {"all_accepted": summary.all_accepted})
     return int(not summary.all_accepted)
 
 
-def _sum(summary: Summary) -> str:
+def _text(summary: Summary) -> str:
     rate = summary.sent / summary.seconds if summary.seconds else 0
     parts = [
-        f"{summary.sent} {'call' if summary.sent == 1 else 'calls'} sent, {rate:.0f}/s",
-        f"answers {_counts(summary.answers) or 'none'}",
+        f"{summary.sent} {'request' if summary.sent == 1 else 'requests'} sent, {rate:.0f}/s",
+        f"responses {_counts(summary.responses) or 'none'}",
     ]
     if summary.results:
         parts.append(f"results {_counts(summary.results)}")

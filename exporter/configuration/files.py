@@ -1,12 +1,22 @@
-"""Files of data: those that are shipped with the code, and those that an operator writes."""
+"""Files: shipped data, and those of the operator."""
 
+import hashlib
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from exporter.errors import ConfigurationError
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+Digests = dict[Path, bytes | None]
+"""A digest of the content of each file, or None for a file that cannot be read."""
+
+_RECORDING: ContextVar[tuple[Digests, ...]] = ContextVar("files that are being read", default=())
 
 
 def data_folder(name: str) -> Path:
@@ -16,30 +26,63 @@ def data_folder(name: str) -> Path:
     return inside if inside.is_dir() else package.parent / name
 
 
-def read_toml(kind: str, path: Path) -> dict[str, Any]:
-    """Read a TOML file, with or without a byte order mark.
+def is_shipped(path: Path) -> bool:
+    """Whether a file is part of this version of the exporter."""
+    return any(path.is_relative_to(data_folder(name)) for name in ("codes", "gateways"))
 
-    Raises ConfigurationError that names the kind of file, its path, and the line if it is not TOML.
-    """
+
+@contextmanager
+def recording() -> Iterator[Digests]:
+    """Record the operator's files that are read inside the block, readable or not."""
+    digests: Digests = {}
+    token = _RECORDING.set((*_RECORDING.get(), digests))
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        problem = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"{kind} {path}: {problem}") from error
+        yield digests
+    finally:
+        _RECORDING.reset(token)
 
 
-def in_words_of_toml(message: str) -> str:
-    """Say what pydantic found in a file in the words of its author."""
-    message = message.removeprefix("Value error, ")
-    return message.replace("a valid tuple", "an array").replace("a valid dictionary", "a table")
+def digest_of(path: Path) -> bytes | None:
+    """Return the digest of a file's present content, or None if it cannot be read."""
+    try:
+        return _digest(path.read_bytes())
+    except OSError:
+        return None
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 def read_bytes(kind: str, path: Path) -> bytes:
     """Read a whole file, without its byte order mark; ConfigurationError names kind and path."""
     try:
-        return path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        content = path.read_bytes()
     except OSError as error:
+        _record(path, None)
         raise ConfigurationError(f"{kind} {path}: {error.strerror}") from error
+    _record(path, _digest(content))
+    return content.removeprefix(_BYTE_ORDER_MARK)
+
+
+def _record(path: Path, digest: bytes | None) -> None:
+    recorders = _RECORDING.get()
+    if recorders and not is_shipped(path):
+        for digests in recorders:
+            digests[path] = digest
+
+
+def read_toml(kind: str, path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises ConfigurationError that names the kind of file, its path, and the line if it is not TOML.
+    """
+    try:
+        return tomllib.loads(read_bytes(kind, path).decode())
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        raise ConfigurationError(f"{kind} {path}: {error}") from error
 
 
 def read_lines(kind: str, path: Path) -> Iterator[tuple[int, str]]:

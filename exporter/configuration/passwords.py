@@ -17,6 +17,13 @@ MAX_CONCURRENT_CHECKS = 2
 
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
+_TOOLKIT_KEYS = ("basic_auth_users:", "tls_server_config:", "http_server_config:")
+_FROM_TOOLKIT = (
+    "this is a web configuration of Prometheus' exporter-toolkit. Write its basic_auth_users to "
+    "this file, one user:hash per line; cert_file, key_file and client_ca_file of its "
+    "tls_server_config are ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE and ADMIN_TLS_CLIENT_CA_FILE"
+)
+
 
 class Passwords:
     """Users and the bcrypt hashes of their passwords."""
@@ -57,8 +64,13 @@ def load_passwords(path: Path) -> Passwords:
     """Read the file; ConfigurationError names a line that is not `user:bcrypt-hash`."""
     hashes = {}
     for number, line in read_lines("password file", path):
+        if line.startswith(_TOOLKIT_KEYS):
+            raise ConfigurationError(f"password file {path}: {_FROM_TOOLKIT}")
         user, _, hashed = line.partition(":")
         if not user or not _BCRYPT.fullmatch(hashed):
-            raise ConfigurationError(f"password file {path}: line {number} is not user:bcrypt-hash")
+            raise ConfigurationError(
+                f"password file {path}: line {number} is not user:bcrypt-hash; make one with: "
+                "htpasswd -nBC 10 USER"
+            )
         hashes[user] = hashed.encode()
     return Passwords(hashes)

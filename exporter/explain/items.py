@@ -63,7 +63,7 @@ def _outcome(classifier: Classifier, gateway: Described, value: Any, key: str | 
     except ItemError as error:
         return f"rejected: {error.reason}: {error}"
     if outcome is None:
-        return "skipped: items.only does not want it"
+        return "skipped by items.only"
     meaning = classifier.classify(outcome.result)
     times = f", for {outcome.pushes} pushes" if outcome.pushes > 1 else ""
     by = " by default.code or map.code" if outcome.defaulted else ""

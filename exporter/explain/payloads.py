@@ -9,6 +9,7 @@ from exporter.classification.classifier import Classifier
 from exporter.errors import Reason, RequestError
 from exporter.explain.codes import Meaning, explain_result
 from exporter.explain.items import ItemTrace, trace_items
+from exporter.explain.suggestions import Suggestion
 from exporter.gateways.described.gateway import Described
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, recognize
@@ -68,6 +69,8 @@ class Explanation(msgspec.Struct, frozen=True):
     """What each path gave, of a gateway that a description tells of."""
     signature: Signature | None = None
     """None if no signature was given."""
+    suggestions: list[Suggestion] = []
+    """Rows that may be meant by a code that is not known where it was looked for."""
 
 
 def explain_payload(

@@ -16,62 +16,71 @@ MAX_REJECTED = 100
 
 _CHANNEL_BY: dict[ChannelRule, str] = {
     "hint": "by the hint {hint!r}",
-    "unknown_hint": "by the hint {hint!r} that no table knows",
-    "ios": "by a common code, from an iOS device",
-    "common_code": "by a common code and no hint",
-    "only_table": "by no hint, and only this table has the code",
-    "message": "by no hint, and only this table's words are in the message",
-    "nothing": "by no hint, and no table that alone claims the code",
+    "unknown_hint": "by the unknown hint {hint!r}",
+    "ios": "no hint; a common code, from an iOS device",
+    "common_code": "no hint; a common code",
+    "only_table": "no hint; only this table has the code",
+    "message": "no hint; the message is one of this table alone",
+    "nothing": "no hint; several tables (or none) have this code",
 }
 _ROW_BY: dict[RowRule, str] = {
     "one_row": "",
     "name": " The code is a name or alias of this row.",
     "sentence": " The code is a sentence that names this row.",
     "http_message": " The code is an HTTP status, and the message names this row.",
-    "message": " The code has several meanings here: the message is this one's.",
-    "own_row": " It has a row of its own and a common one: the message does not say which.",
-    "common_row": " It has a row of its own and a common one: the message does not say which.",
+    "message": " The code has several meanings here; the message is this one's.",
+    "own_row": " The channel and the common table have this code; the message matches neither.",
+    "common_row": " The channel and the common table have this code; the message matches neither.",
 }
 _COLOURS = {"info": 32, "warning": 33, "error": 31, "critical": 35, "unknown": 36}
 _BOLD, _DIM = 1, 2
 
 OWN_RUNBOOKS = f"http://127.0.0.1:{Settings.model_fields['admin_port'].default}/runbooks"
-"""The runbooks of an exporter on this host, as it is by default."""
+"""The runbooks of an exporter on this host, on its default port."""
 
 
 def render_json(explanation: Explanation) -> str:
-    """Render for a script."""
+    """Render an explanation as JSON."""
     return msgspec.json.format(msgspec.json.encode(explanation), indent=1).decode()
 
 
 def render_text(
     explanation: Explanation, *, runbooks: str = OWN_RUNBOOKS, colour: bool = False
 ) -> str:
-    """Render for a person: a part a meaning, empty lines between them.
+    """Render an explanation as text: a paragraph per meaning.
 
-    `runbooks` is the address of the alerts' runbooks, up to their names.
+    `runbooks` is the base URL of the alerts' runbooks.
     """
     runbooks = runbooks.rstrip("/")
     paint = _Paint(on=colour)
     parts = ["\n".join(_traced(item, paint)) for item in explanation.items]
     parts += ["\n".join(_meaning(meaning, runbooks, paint)) for meaning in explanation.meanings]
     listed = explanation.rejected[:MAX_REJECTED]
-    parts += [f"item {one.index} is not a result: {one.reason}: {one.detail}" for one in listed]
+    parts += [f"item {one.index} is rejected: {one.reason}: {one.detail}" for one in listed]
     if more := len(explanation.rejected) - len(listed):
-        parts.append(f"and {more} more that are not results")
+        parts.append(f"and {more} more rejected items")
     if explanation.skipped:
-        parts.append(f"{explanation.skipped} skipped, which items.only does not want")
+        parts.append(f"{explanation.skipped} skipped by items.only")
     if not parts and explanation.code is not None:
         parts.append(f"{explanation.code}: no table has this code.")
     if not parts:
         parts.append("The body holds no result.")
+    if explanation.suggestions:
+        parts.append("\n".join(_suggested(explanation)))
     if explanation.signature:
         parts.append(_signature(explanation.signature, paint))
     return "\n\n".join(parts)
 
 
+def _suggested(explanation: Explanation) -> Iterator[str]:
+    yield "Is it one of these?"
+    for one in explanation.suggestions:
+        yield f"  push-result-exporter explain {one.channel} {one.code}  ({one.name})"
+    yield "All codes: push-result-exporter codes"
+
+
 class _Paint:
-    """Colours text, where that is wanted."""
+    """Colours text, if that is on."""
 
     def __init__(self, *, on: bool) -> None:
         self._on = on

@@ -1,7 +1,6 @@
 """What every gateway provides: who sent a request, what it holds, and what makes it unique."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -62,23 +61,6 @@ class RequestKey(msgspec.Struct, frozen=True, gc=False):
     content: bytes | None = None
     """The body where it is not the identity (`webhook-id`): the same identity with a different
     body is a conflict. None where there can be none."""
-
-
-class GatewaySettings(Protocol):
-    """The settings that gateways read; `Settings` has them."""
-
-    @property
-    def mps_public_key_files(self) -> Sequence[Path]: ...  # noqa: D102
-    @property
-    def results_token_files(self) -> Sequence[Path]: ...  # noqa: D102
-    @property
-    def results_secret_files(self) -> Sequence[Path]: ...  # noqa: D102
-    @property
-    def gateway_files(self) -> Sequence[Path]: ...  # noqa: D102
-    @property
-    def allow_unsigned(self) -> bool: ...  # noqa: D102
-    @property
-    def max_body_bytes(self) -> int: ...  # noqa: D102
 
 
 class Gateway(Protocol):

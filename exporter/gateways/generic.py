@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import msgspec
 
+from exporter.configuration.groups import GatewaySettings
 from exporter.errors import ItemReason, RequestError
 from exporter.gateways.auth.scheme import Authenticator, Scheme
 from exporter.gateways.auth.standard_webhooks import StandardWebhooks, load_secrets, webhook_key
 from exporter.gateways.auth.tokens import bearer, load_tokens
 from exporter.gateways.builtin import BuiltIn
-from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
+from exporter.gateways.gateway import Credential, ReceivedRequest, RequestKey
 from exporter.gateways.items import (
     Facts,
     ItemError,

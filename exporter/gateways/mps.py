@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from exporter.configuration.groups import GatewaySettings
 from exporter.errors import ItemReason
 from exporter.gateways.auth import public_keys
 from exporter.gateways.auth.encodings import decode_base64
@@ -17,7 +18,7 @@ from exporter.gateways.auth.scheme import Authenticator
 from exporter.gateways.auth.signatures import Signature, rsa_known
 from exporter.gateways.auth.templates import Template
 from exporter.gateways.builtin import BuiltIn
-from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
+from exporter.gateways.gateway import Credential, ReceivedRequest, RequestKey
 from exporter.gateways.items import Facts, ItemError, ItemFormat, ItemReader, Outcome, code_of
 from exporter.gateways.text import text_of
 from exporter.results import Batch, PushResult, text_of_code

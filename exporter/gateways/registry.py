@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from exporter.configuration.groups import GatewaySettings
 from exporter.errors import ConfigurationError
 from exporter.gateways import generic, mps
 from exporter.gateways.described.files import KIND, shipped, shipped_file
 from exporter.gateways.described.gateway import Described
-from exporter.gateways.gateway import Gateway, GatewaySettings
+from exporter.gateways.gateway import Gateway
 
 Gateways = Mapping[str, Gateway]
 """Gateways by name."""

@@ -1,6 +1,6 @@
 """The names of all metrics, and the metrics of requests, of the ledger and of the process."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -36,6 +36,7 @@ OLDEST_TRANSACTION = "push_ledger_oldest_transaction_seconds"
 EXPIRY_SECONDS = "push_ledger_expiry_seconds_total"
 RECORDS = "push_exporter_records_total"
 BUILD_INFO = "push_exporter_build_info"
+TLS_EXPIRY = "push_exporter_tls_certificate_expiry_timestamp_seconds"
 RELOAD_SUCCESSFUL = "push_exporter_config_last_reload_successful"
 
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -48,7 +49,9 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 class Metrics:
     """The metrics of one exporter, in a registry of their own."""
 
-    def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
+    def __init__(
+        self, version: str, registry: CollectorRegistry | None = None, *, revision: str = "unknown"
+    ) -> None:
         # With `auto_describe`, `name[]` finds the metrics of the process.
         self.registry = registry or CollectorRegistry(auto_describe=True)
         self.webhooks = WebhookMetrics(self.registry)
@@ -67,11 +70,11 @@ class Metrics:
         self.records = {one: records.labels(one) for one in ("written", "dropped", "failed")}
         build = Gauge(
             BUILD_INFO,
-            "The version of the exporter; the value is always 1.",
-            ["version"],
+            "Version and revision of the exporter; the value is always 1.",
+            ["version", "revision"],
             registry=self.registry,
         )
-        build.labels(version).set(1)
+        build.labels(version, revision).set(1)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
 
@@ -203,6 +206,24 @@ class DatabaseCollector(Collector):
             "Seconds spent on deleting expired deduplication keys from PostgreSQL.",
             value=self._upkeep.expiry_seconds,
         )
+
+
+class CertificateCollector(Collector):
+    """Shows when the certificates of the listeners expire."""
+
+    def __init__(self, expiries: Callable[[], Mapping[str, float]]) -> None:
+        self._expiries = expiries
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the family."""
+        family = GaugeMetricFamily(
+            TLS_EXPIRY,
+            "Unix time at which the certificate chain of a listener expires.",
+            labels=["listener"],
+        )
+        for listener, expires_at in self._expiries().items():
+            family.add_metric([listener], expires_at)
+        yield family
 
 
 class SourceMetrics:

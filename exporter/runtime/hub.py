@@ -4,13 +4,13 @@ from typing import Literal
 
 import msgspec
 
-from exporter import VERSION
+from exporter import VERSION, revision
 from exporter.configuration.settings import Settings
 from exporter.errors import UNROUTED, Reason
 from exporter.ledger.ledger import Count, Ledger
 from exporter.ledger.stores import make_store
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.metrics import DatabaseCollector, Metrics
+from exporter.metrics.metrics import CertificateCollector, DatabaseCollector, Metrics
 from exporter.metrics.results import ResultsCollector
 from exporter.records.folder import Folder
 from exporter.records.record import Record
@@ -31,7 +31,7 @@ class Hub:
 
     def __init__(self, settings: Settings, current: Current) -> None:
         """Make the ledger, which is not opened yet; ConfigurationError if it cannot be one."""
-        self.metrics = Metrics(VERSION)
+        self.metrics = Metrics(VERSION, revision=revision())
         self.unknown_codes = UnknownCodes(lambda: self.ledger.counts)
         self.code_matches = CodeMatches()
         self.other_paths = OtherPaths()
@@ -46,6 +46,9 @@ class Hub:
         )
         if self.ledger.upkeep:
             self.metrics.registry.register(DatabaseCollector(self.ledger.upkeep))
+        if current.snapshot.certificates:
+            certificates = CertificateCollector(lambda: current.snapshot.certificates)
+            self.metrics.registry.register(certificates)
         self._results = ResultsCollector(self.counts, lambda: current.snapshot.classifier)
         self._records = (
             Folder(settings.record, settings.record_max_bytes) if settings.record else None

@@ -1,14 +1,15 @@
-"""What is read from files at start and again at a reload: keys, tokens, secrets, code tables."""
+"""The content of the files that the settings name: loaded at start, and again at a reload."""
 
-import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import Tables, load_tables
+from exporter.configuration.files import recording
 from exporter.configuration.passwords import Passwords, load_passwords
 from exporter.configuration.settings import Settings
-from exporter.configuration.tls import load_tls
+from exporter.configuration.tls import Tls, load_tls
 from exporter.gateways.registry import Gateways, channels_of, load_gateways
 
 
@@ -19,31 +20,40 @@ class Snapshot:
     tables: Tables
     classifier: Classifier
     gateways: Gateways
-    """Who may send results, and in which format, by the path below `/webhooks/`."""
+    """The gateways by the path below `/webhooks/`."""
     warnings: tuple[str, ...]
-    """What is not wrong, but worth a look, in the files of gateways."""
+    """What is valid, but worth a look, in the files of gateways."""
     passwords: Passwords | None
-    """Who may use the admin listener; None for everyone who reaches it."""
-    tls: ssl.SSLContext | None
+    """The users of the admin listener; None if it has no passwords."""
+    ingest_tls: Tls | None
+    admin_tls: Tls | None
+    files: Mapping[Path, bytes | None]
+    """The files that were read, with a digest of their content."""
+
+    @property
+    def certificates(self) -> dict[str, float]:
+        """The expiry of each listener's certificate, in Unix seconds."""
+        loaded = {"ingest": self.ingest_tls, "admin": self.admin_tls}
+        return {listener: tls.expires_at for listener, tls in loaded.items() if tls}
 
 
 def load_snapshot(settings: Settings) -> Snapshot:
     """Read every file that the settings name; ConfigurationError names the first bad one."""
-    gateways = load_gateways(settings)
-    tables = load_tables(settings.code_table_files, channels_of(gateways.values()))
-    certificate, key, users = (
-        settings.tls_cert_file,
-        settings.tls_key_file,
-        settings.admin_password_file,
-    )
-    return Snapshot(
-        tables=tables,
-        classifier=Classifier(tables),
-        gateways=gateways,
-        warnings=tuple(_warnings(gateways, tables)),
-        passwords=load_passwords(users) if users else None,
-        tls=load_tls(certificate, key) if certificate and key else None,
-    )
+    with recording() as files:
+        gateways = load_gateways(settings)
+        tables = load_tables(settings.code_table_files, channels_of(gateways.values()))
+        users = settings.admin_password_file
+        ingest_tls, admin_tls = settings.ingest_tls, settings.admin_tls
+        return Snapshot(
+            tables=tables,
+            classifier=Classifier(tables),
+            gateways=gateways,
+            warnings=tuple(_warnings(gateways, tables)),
+            passwords=load_passwords(users) if users else None,
+            ingest_tls=load_tls(ingest_tls) if ingest_tls else None,
+            admin_tls=load_tls(admin_tls) if admin_tls else None,
+            files=files,
+        )
 
 
 def _warnings(gateways: Gateways, tables: Tables) -> Iterator[str]:

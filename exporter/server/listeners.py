@@ -1,6 +1,8 @@
 """The two listeners: sockets, TLS, and a graceful shutdown."""
 
 import asyncio
+import errno
+import os
 import resource
 import socket
 import sys
@@ -46,7 +48,12 @@ def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
             dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        # The text of `create_server` repeats the address; a name that is not found has no errno.
+        has_number = error.errno is not None and error.errno > 0
+        problem = os.strerror(error.errno or 0) if has_number else str(error.strerror)
+        if error.errno == errno.EADDRINUSE:
+            problem += f"; find the process: ss -ltnp 'sport = :{port}'"
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {problem}") from error
 
 
 @asynccontextmanager
@@ -67,7 +74,9 @@ async def ingest_listener(
     runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
     try:
-        listening = await _listen(public, partial(Connection, server, edge), current, limits)
+        listening = await _listen(
+            public, partial(Connection, server, edge), lambda: current.snapshot.ingest_tls, limits
+        )
         try:
             yield
         finally:
@@ -107,7 +116,7 @@ async def admin_listener(
     await runner.setup()
     server = cast("web.Server", runner.server)  # it has been set up
     connection = partial(AdminConnection, server, AdminConnections())
-    listening = await _listen(private, connection, current, limits)
+    listening = await _listen(private, connection, lambda: current.snapshot.admin_tls, limits)
     try:
         yield
     finally:
@@ -118,12 +127,16 @@ async def admin_listener(
 async def _listen(
     bound: socket.socket,
     connection: Callable[[], asyncio.Protocol],
-    current: Current,
+    get_tls: Callable[[], tls.Tls | None],
     limits: Limits,
 ) -> asyncio.Server:
     """Accept connections on a bound socket, over TLS if there is a certificate."""
-    first = current.snapshot.tls
-    context = tls.reloadable_context(first, lambda: current.snapshot.tls) if first else None
+    first = get_tls()
+    context = (
+        tls.reloadable_context(first.context, lambda: (get_tls() or first).context)
+        if first
+        else None
+    )
     return await asyncio.get_running_loop().create_server(
         connection,
         sock=bound,

@@ -1,4 +1,4 @@
-"""Structured logs on standard error, as text or JSON, for our lines and libraries' alike."""
+"""Structured logs on standard error, for our lines and those of libraries alike."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ from typing import Literal
 import structlog
 
 
-def configure_logs(level: str, form: Literal["console", "json"]) -> None:
+def configure_logs(level: str, form: Literal["console", "logfmt", "json"]) -> None:
     """Send every log line of the process through structlog."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -15,19 +15,12 @@ def configure_logs(level: str, form: Literal["console", "json"]) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderers: list[structlog.typing.Processor]
-    if form == "json":
-        renderers = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    else:
-        # Plain tracebacks: the coloured ones show local variables, and so tokens.
-        renderers = [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
-        ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *_renderers(form),
+        ],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
@@ -44,3 +37,20 @@ def configure_logs(level: str, form: Literal["console", "json"]) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def _renderers(form: Literal["console", "logfmt", "json"]) -> list[structlog.typing.Processor]:
+    if form == "console":
+        # Plain tracebacks: the coloured ones show local variables, and so tokens.
+        return [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
+    if form == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    order = ("timestamp", "level", "logger", "event")
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.LogfmtRenderer(key_order=order, drop_missing=True),
+    ]

@@ -1,15 +1,14 @@
-"""What will go wrong on this machine, found before the exporter starts and without a network.
+"""Preflight checks: problems of this machine that can be found without a network.
 
-A clock that is behind shows by what was written before; one that is ahead does not: then all that
-can be known is that nothing sets it.
+A clock that is behind shows in the times of files. A clock that is ahead does not.
 """
 
-import ctypes
+import glob
 import os
-import platform
 import re
+import shlex
 import stat
-import struct
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +16,7 @@ from typing import NamedTuple
 MOUNTS = Path("/proc/self/mountinfo")
 
 CLOCK_TOLERANCE_SECONDS = 60.0
-"""File systems round times, and a clock that is being set may step back a little."""
+"""File systems round times, and a clock that is being adjusted may step back a little."""
 
 _NETWORK_TYPES = re.compile(
     r"nfs4?|cifs|smb3?|smbfs|9p|afs|beegfs|ceph|coda|fhgfs|glusterfs|gpfs|lustre|ocfs2|gfs2|virtiofs"
@@ -25,54 +24,67 @@ _NETWORK_TYPES = re.compile(
 )
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
-# adjtimex(2) by its number: what glibc calls in its place is not allowed in most containers.
-_ADJTIMEX = {"x86_64": 159, "aarch64": 171}
-_TIMEX_BYTES, _MAXERROR_AT, _STATUS_AT = 208, 24, 40
-_STA_UNSYNC = 0x40
-_LARGEST_ERROR = 16_000_000
-"""Microseconds: where the kernel's own estimate ends, since nothing has set the clock."""
 
-
-class Finding(NamedTuple):
-    """What is wrong and what to do about it, each in words for the log."""
+class FailedCheck(NamedTuple):
+    """A problem of the machine, and what to do about it."""
 
     problem: str
     action: str
 
 
-def preflight(*, ledger: Path | None, record: Path | None, now: float) -> list[Finding]:
-    """Look at the folders that are written to and at the clock (`now`, in Unix seconds).
+class Written(NamedTuple):
+    """A path that the exporter writes to."""
 
-    `ledger` is None where the counts are in a database, `record` where no records are kept.
+    setting: str
+    given: Path
+    file: Path
+    """A file that is, or would be, written there."""
+    own: str
+    """A pattern for the names of the exporter's own files in that folder."""
+
+
+def preflight(*, ledger: Path | None, record: Path | None, now: float) -> list[FailedCheck]:
+    """Check the folders that are written to, and the clock (`now`, in Unix seconds).
+
+    `ledger` is None where the ledger is in PostgreSQL, `record` where no records are kept.
     """
-    findings = []
+    return list(_checks(ledger, record, now))
+
+
+def _checks(ledger: Path | None, record: Path | None, now: float) -> Iterator[FailedCheck]:
+    written = []
     if ledger:
-        findings.append(_unwritable("LEDGER_PATH", ledger, ledger))
+        own = f"{glob.escape(ledger.name)}*"
+        written.append(Written("LEDGER_PATH", ledger, ledger.absolute(), own))
     if record:
-        findings.append(_unwritable("RECORD", record, record / "record.json"))
-    if ledger:
-        findings.append(_network_file_system(ledger, MOUNTS))
-    findings.append(_behind(now, ledger) or _unsynchronized())
-    return [finding for finding in findings if finding]
+        file = record.absolute() / "record.json"
+        written.append(Written("RECORD", record, file, "record-*"))
+    for failed in (
+        *map(_check_writable, written),
+        _check_file_system(ledger, MOUNTS) if ledger else None,
+        _check_clock(now, ledger),
+    ):
+        if failed:
+            yield failed
 
 
-def _unwritable(setting: str, given: Path, file: Path) -> Finding | None:
-    """Find that this process cannot write a file of a setting, or make it in its folder."""
-    if os.path.exists(file) and not _allows(file, os.R_OK | os.W_OK):  # noqa: PTH110 - see below
-        place = file
+def _check_writable(path: Written) -> FailedCheck | None:
+    """Check that this process can write a file, or create it and its folder."""
+    if os.path.exists(path.file) and not _allows(path.file, os.R_OK | os.W_OK):  # noqa: PTH110
+        place = path.file
     else:  # unlike Path.exists, os.path.exists never raises
-        place = next(one for one in file.absolute().parents if os.path.exists(one))  # noqa: PTH110
+        place = next(one for one in path.file.parents if os.path.exists(one))  # noqa: PTH110
         if place.is_dir() and _allows(place, os.W_OK | os.X_OK):
             return None
-    elsewhere = f"point {setting} to a place that the exporter can write"
-    if place != file and not place.is_dir():
-        why, remedy = "is a file, not a folder", "Move it away"
+    if place != path.file and not place.is_dir():
+        why, remedy = f"{place} is a file, not a folder", "Move it away"
     elif os.statvfs(place).f_flag & os.ST_RDONLY:
-        why, remedy = "is on a read-only file system", "Mount a writable volume there"
+        why, remedy = f"{place} is on a read-only file system", "Mount a writable volume there"
     else:
-        why, remedy = _rights(place), f"chown -R {os.geteuid()}:{os.getegid()} {place}"
-    return Finding(
-        f"{setting} {given} cannot be written: {place} {why}.", f"{remedy}, or {elsewhere}."
+        why, remedy = f"{place} {_rights(place)}", f"Run as root: {_remedy(path, place)}"
+    return FailedCheck(
+        f"{path.setting} {path.given} cannot be written: {why}.",
+        f"{remedy}. Or point {path.setting} to a folder that the exporter can write to.",
     )
 
 
@@ -89,15 +101,36 @@ def _rights(place: Path) -> str:
     )
 
 
-def _network_file_system(file: Path, mounts: Path) -> Finding | None:
-    """Find that a SQLite ledger is where its write-ahead log cannot be relied on.
+def _remedy(path: Written, place: Path) -> str:
+    """Return a command that does no harm: no folder of anyone else changes its owner."""
+    uid, gid, folder = os.geteuid(), os.getegid(), path.file.parent
+    if place == path.file:
+        return shlex.join(["chown", f"{uid}:{gid}", *map(str, sorted(folder.glob(path.own)))])
+    if place == folder and not _is_exclusive(folder, path.own):
+        folder /= "push-result-exporter"
+        inside = folder if path.setting == "RECORD" else folder / path.file.name
+        made = shlex.join(["install", "-d", "-o", str(uid), "-g", str(gid), str(folder)])
+        return f"{made}, and set {path.setting}={inside}"
+    return shlex.join(["install", "-d", "-o", str(uid), "-g", str(gid), str(folder)])
+
+
+def _is_exclusive(folder: Path, own: str) -> bool:
+    """Whether a folder holds nothing but the exporter's files, as a new volume does."""
+    try:
+        return all(one.match(own) or one.name == "lost+found" for one in folder.iterdir())
+    except OSError:
+        return False
+
+
+def _check_file_system(file: Path, mounts: Path) -> FailedCheck | None:
+    """Check that a SQLite ledger is where its write-ahead log is reliable.
 
     SQLite: "WAL does not work over a network filesystem" (https://www.sqlite.org/wal.html).
     """
     kind = file_system(file, mounts)
     if not kind or not _NETWORK_TYPES.fullmatch(kind):
         return None
-    return Finding(
+    return FailedCheck(
         f"LEDGER_PATH {file} is on a network file system ({kind}), where SQLite's write-ahead log "
         "can lose or damage counts.",
         "Move the ledger to a local disk or a block volume, or use PostgreSQL (LEDGER_URL).",
@@ -109,32 +142,32 @@ def file_system(path: Path, mounts: Path = MOUNTS) -> str | None:
     try:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
         place = path.resolve()
-    except (OSError, RuntimeError):  # no Linux, or a loop of links
+    except (OSError, RuntimeError):  # not Linux, or a loop of links
         return None
     found: tuple[int, str | None] = (-1, None)
     for line in lines:
         mount, _, source = line.partition(" - ")
         point = Path(_ESCAPED.sub(lambda match: chr(int(match[1], 8)), mount.split()[4]))
-        # Of mounts on the same point the last one hides the others.
+        # Of several mounts at one point, the last hides the others.
         if place.is_relative_to(point) and len(point.parts) >= found[0]:
             found = (len(point.parts), source.split()[0])
     return found[1]
 
 
-def _behind(now: float, ledger: Path | None) -> Finding | None:
-    """Find that the clock is behind what was written on this machine before."""
+def _check_clock(now: float, ledger: Path | None) -> FailedCheck | None:
+    """Check that the clock is not behind the times of files on this machine."""
     written = {f"the exporter was installed ({Path(__file__).parent})": _modified(Path(__file__))}
     if ledger:
         log = ledger.with_name(ledger.name + "-wal")
         written[f"the ledger was last written ({ledger})"] = max(_modified(ledger), _modified(log))
-    what, last = max(written.items(), key=lambda item: item[1])
+    event, last = max(written.items(), key=lambda item: item[1])
     if now >= last - CLOCK_TOLERANCE_SECONDS:
         return None
-    return Finding(
-        f"The clock says {_utc(now)}, but {what} at {_utc(last)}: it is "
-        f"{round((last - now) / 60)} minutes behind or more.",
+    return FailedCheck(
+        f"The clock says {_utc(now)}, but {event} at {_utc(last)}: it is at least "
+        f"{round((last - now) / 60)} minutes behind.",
         "Set the clock (timedatectl set-ntp true, chronyc makestep). Until then signed requests "
-        "may be refused as stale_timestamp, and duplicates are known for longer than the window.",
+        "may be refused as stale_timestamp, and deduplication keys expire late.",
     )
 
 
@@ -147,29 +180,3 @@ def _modified(path: Path) -> float:
 
 def _utc(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _unsynchronized() -> Finding | None:
-    """Find that nothing sets the clock, so that it may be wrong by any amount."""
-    state = _kernel_clock()
-    if not state or not state[0] & _STA_UNSYNC or state[1] < _LARGEST_ERROR:
-        return None
-    return Finding(
-        "Nothing synchronizes this machine's clock, by what the kernel says; whether it is right "
-        "cannot be known here.",
-        "Compare it with another clock, and run chrony or systemd-timesyncd: signed requests are "
-        "refused as stale_timestamp when it is more than five minutes off.",
-    )
-
-
-def _kernel_clock() -> tuple[int, int] | None:
-    """Return the kernel's clock status and largest error in microseconds, or None: not known."""
-    number = _ADJTIMEX.get(platform.machine())
-    if platform.system() != "Linux" or number is None:
-        return None
-    timex = ctypes.create_string_buffer(_TIMEX_BYTES)  # modes 0: nothing is set
-    if ctypes.CDLL(None).syscall(number, timex) < 0:
-        return None
-    (largest,) = struct.unpack_from("l", timex, _MAXERROR_AT)
-    (status,) = struct.unpack_from("i", timex, _STATUS_AT)
-    return status, largest

@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import structlog
 
-from exporter import VERSION
 from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
 from exporter.runtime.current import Current
 from exporter.runtime.hub import Hub
 from exporter.runtime.service import Service
+from exporter.runtime.watch import watching
 from exporter.server import systemd
+from exporter.server.announcement import log_start
 from exporter.server.listeners import admin_listener, allow_connections, bind, ingest_listener
 from exporter.server.preflight import preflight
 from exporter.webhooks.limits import Limits
@@ -34,16 +35,14 @@ class Running(NamedTuple):
     @property
     def ingest_url(self) -> str:
         """The public listener, from this host."""
-        return f"{self._scheme}://127.0.0.1:{self.service.ingest_port}"
+        scheme = "https" if self.current.settings.ingest_tls else "http"
+        return f"{scheme}://127.0.0.1:{self.service.ingest_port}"
 
     @property
     def admin_url(self) -> str:
         """The private listener, from this host."""
-        return f"{self._scheme}://127.0.0.1:{self.service.admin_port}"
-
-    @property
-    def _scheme(self) -> str:
-        return "https" if self.current.settings.tls_cert_file else "http"
+        scheme = "https" if self.current.settings.admin_tls else "http"
+        return f"{scheme}://127.0.0.1:{self.service.admin_port}"
 
 
 async def serve(settings: Settings) -> None:
@@ -58,7 +57,7 @@ async def serve(settings: Settings) -> None:
     async with running(settings) as exporter:
         _log_preflight(settings)
         loop.add_signal_handler(signal.SIGHUP, _reload, exporter.current)
-        async with systemd.serving():
+        async with systemd.serving(), watching(exporter.current):
             await stop.wait()
         log.info("stopping")
 
@@ -87,7 +86,8 @@ async def running(settings: Settings, limits: Limits | None = None) -> AsyncIter
         if hub.ledger.shared:
             stack.push_async_callback(service.scrapes.one_more)
         await stack.enter_async_context(ingest_listener(current, hub, service, public, limits))
-        log.info("listening", version=VERSION, ingest=ingest_port, admin=admin_port)
+        gateways = current.snapshot.gateways
+        log_start(settings, gateways, ingest_port=ingest_port, admin_port=admin_port)
         yield Running(current, hub, service)
 
 

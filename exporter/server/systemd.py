@@ -42,7 +42,7 @@ def _listening(descriptor: int, name: str) -> socket.socket:
 
 
 def notify(*lines: str) -> None:
-    """Send a state to systemd, if it is there; what does not arrive is its loss alone."""
+    """Send a state to systemd, if it is there; errors are ignored."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         address = address.replace("@", "\0", 1) if address.startswith("@") else address
@@ -53,7 +53,7 @@ def notify(*lines: str) -> None:
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[None]:
-    """Be ready inside the block, and alive as long as the event loop turns; then be stopping."""
+    """Report ready, send watchdog pings inside the block, then report stopping."""
     notify("READY=1")
     alive = asyncio.create_task(_keep_alive())
     try:
@@ -65,7 +65,7 @@ async def serving() -> AsyncIterator[None]:
 
 @contextmanager
 def reloading() -> Iterator[None]:
-    """Be reloading inside the block."""
+    """Report reloading inside the block, then ready."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
         yield

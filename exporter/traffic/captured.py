@@ -1,4 +1,4 @@
-"""Send captured bodies to a running exporter, signed again."""
+"""Captured bodies as requests, signed again."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +9,7 @@ from exporter.gateways.registry import Gateways, recognize
 from exporter.gateways.text import is_json
 from exporter.records.record import Captured
 from exporter.traffic.outgoing import Signer, unsigned
-from exporter.traffic.sender import Call
+from exporter.traffic.sender import Request
 
 
 def check_url(url: str) -> str:
@@ -25,12 +25,12 @@ def check_url(url: str) -> str:
     return url
 
 
-def calls(
+def requests_of(
     captured: Iterable[Captured], url: str, gateways: Gateways, signers: Mapping[str, Signer]
-) -> Iterator[Call]:
-    """Make a request of each body, to the webhook in the URL's path, else to the one that takes it.
+) -> Iterator[Request]:
+    """Yield a request for each body, to the webhook of the URL, else to the one of its format.
 
-    ConfigurationError if there is no body at all.
+    Raises ConfigurationError if there is no body at all.
     """
     number = 0
     for number, one in enumerate(captured, 1):
@@ -40,9 +40,9 @@ def calls(
         identity = f"replay_{number}_{hashlib.sha256(one.body).hexdigest()[:32]}"
         address, headers, signed = signer(target, one.body, identity)
         body = one.body if signed is None else signed
-        yield Call(address, body, {"Content-Type": _content_type(one), **headers})
+        yield Request(address, body, {"Content-Type": _content_type(one), **headers})
     if not number:
-        raise ConfigurationError("there is nothing to replay: no line and no file holds a body")
+        raise ConfigurationError("nothing to replay: no line and no file holds a body")
 
 
 def _target(url: str, one: Captured, gateways: Gateways) -> str:

@@ -18,12 +18,12 @@ _FAILURES = 8.0
 def receipts(
     gateway: Described, table: CodeTable | None, seed: int | None = None
 ) -> Iterator[bytes]:
-    """Yield bodies of one receipt each for ever; ConfigurationError without a table of codes."""
+    """Yield bodies of one receipt each without end; ConfigurationError without codes to send."""
     if table is None or not table.codes:
         raise ConfigurationError(
             f"gateway {gateway.name}: its channel has no codes to send: give CODE_TABLE_FILES"
         )
-    dice = random.Random(seed)  # noqa: S311 - traffic, not secrets
+    rng = random.Random(seed)  # noqa: S311 - traffic, not secrets
     writer = Writer(gateway.description)
     codes = list(table.codes)
     failures = [row for row in table.codes.values() if row.category not in _WEIGHTS]
@@ -35,6 +35,6 @@ def receipts(
     number = 0
     while True:
         number += 1
-        code = dice.choices(codes, weights)[0]
-        target = f"target-{dice.getrandbits(64):016x}"
+        code = rng.choices(codes, weights)[0]
+        target = f"target-{rng.getrandbits(64):016x}"
         yield writer.body(code, table.codes[code].name, f"simulated_{run}_{number}", target)

@@ -1,4 +1,4 @@
-"""Send calls to a webhook at a rate, and add up how they are answered."""
+"""Sends requests at a rate, and adds up the responses."""
 
 import asyncio
 import os
@@ -13,15 +13,15 @@ import msgspec
 
 from exporter.errors import ConfigurationError, RequestError
 
-MAX_UNDER_WAY = 64
-"""Calls at a time; a gateway that waits for no answer would only measure its own queue."""
+MAX_CONCURRENT = 64
+"""Requests in flight; with more, a sender would only measure its own queue."""
 
 _REASON = re.compile("[a-z_]{1,40}")
 _JSON = {"Content-Type": "application/json"}
 
 
-class Call(NamedTuple):
-    """One webhook call, signed."""
+class Request(NamedTuple):
+    """A request to a webhook, signed."""
 
     url: str
     body: bytes
@@ -29,56 +29,56 @@ class Call(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What became of the calls: by HTTP status or `no answer`, by results, by reason."""
+    """The outcome of requests: by HTTP status or `no response`, by results, by reason."""
 
     sent: int
-    answers: Counter[str]
+    responses: Counter[str]
     seconds: float
     results: Counter[str]
-    """How many results were accepted, duplicates or rejected."""
+    """Results by outcome: accepted, duplicates, rejected."""
     reasons: Counter[str]
-    """Why calls, or results of accepted calls, were refused."""
+    """Requests refused, and results of accepted requests rejected, by reason."""
     failures: Counter[str]
-    """Why calls got no answer."""
+    """Requests without a response, by cause."""
 
     @property
     def all_accepted(self) -> bool:
-        """Whether nothing was refused or left without an answer."""
-        return self.answers["200"] == self.sent and not self.reasons
+        """Whether every request was accepted, with all its results."""
+        return self.responses["200"] == self.sent and not self.reasons
 
 
 Progress = Callable[[Summary], None]
 
 
 async def send(
-    calls: Iterable[Call],
+    requests: Iterable[Request],
     *,
     rate: float,
     seconds: float | None = None,
     count: int | None = None,
     progress: Progress = lambda _summary: None,
 ) -> Summary:
-    """Post calls at `rate` a second, until they, `seconds` or `count` are used up."""
+    """Post `rate` requests per second until they, `seconds` or `count` are used up."""
     tally = _Tally()
-    places = asyncio.Semaphore(MAX_UNDER_WAY)
+    places = asyncio.Semaphore(MAX_CONCURRENT)
     problem: ConfigurationError | RequestError | None = None
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
 
-        async def post(call: Call) -> None:
+        async def post(request: Request) -> None:
             try:
-                await _post(session, call, tally)
+                await _post(session, request, tally)
             finally:
                 places.release()
 
         try:
-            for call in calls:
+            for request in requests:
                 if (count is not None and tally.sent >= count) or (
                     seconds is not None and tally.seconds >= seconds
                 ):
                     break
                 await asyncio.sleep(max(0.0, tally.sent / rate - tally.seconds))
                 await places.acquire()
-                tasks.create_task(post(call))
+                tasks.create_task(post(request))
                 tally.sent += 1
                 progress(tally.summary())
         except (ConfigurationError, RequestError) as error:
@@ -88,13 +88,13 @@ async def send(
     return tally.summary()
 
 
-async def _post(session: aiohttp.ClientSession, call: Call, tally: "_Tally") -> None:
-    """Add up what comes back; a redirect is an answer, for it may lead anywhere."""
+async def _post(session: aiohttp.ClientSession, request: Request, tally: "_Tally") -> None:
+    """Post a request and add up its response; a redirect is not followed."""
     try:
         async with session.post(
-            call.url, data=call.body, headers=call.headers, allow_redirects=False
-        ) as answer:
-            tally.add(str(answer.status), await answer.read())
+            request.url, data=request.body, headers=request.headers, allow_redirects=False
+        ) as response:
+            tally.add(str(response.status), await response.read())
     except (aiohttp.ClientError, TimeoutError) as error:
         tally.miss(error)
 
@@ -103,8 +103,8 @@ class _Rejection(msgspec.Struct):
     reason: str
 
 
-class _Answer(msgspec.Struct):
-    """What an exporter says; of anything else that may listen there nothing is believed."""
+class _Response(msgspec.Struct):
+    """The body of an exporter's response; any other server's is ignored."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -112,16 +112,16 @@ class _Answer(msgspec.Struct):
     error: str | None = None
 
 
-_ANSWER = msgspec.json.Decoder(_Answer)
+_RESPONSE = msgspec.json.Decoder(_Response)
 
 
 class _Tally:
-    """Adds up calls and answers."""
+    """Adds up requests and responses."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
         self.sent = 0
-        self.answers: Counter[str] = Counter()
+        self.responses: Counter[str] = Counter()
         self.results: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
@@ -132,33 +132,33 @@ class _Tally:
 
     def summary(self) -> Summary:
         return Summary(
-            self.sent, self.answers, self.seconds, self.results, self.reasons, self.failures
+            self.sent, self.responses, self.seconds, self.results, self.reasons, self.failures
         )
 
     def miss(self, error: Exception) -> None:
-        self.answers["no answer"] += 1
+        self.responses["no response"] += 1
         self.failures[_cause(error)] += 1
 
     def add(self, status: str, body: bytes) -> None:
-        self.answers[status] += 1
+        self.responses[status] += 1
         try:
-            answer = _ANSWER.decode(body)
+            response = _RESPONSE.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
-        rejected = [one.reason for one in answer.rejected]
+        rejected = [one.reason for one in response.rejected]
         given = {
-            "accepted": answer.accepted,
-            "duplicates": answer.duplicates,
+            "accepted": response.accepted,
+            "duplicates": response.duplicates,
             "rejected": len(rejected),
         }
         self.results.update({name: number for name, number in given.items() if number})
-        for reason in [answer.error, *rejected]:
+        for reason in [response.error, *rejected]:
             if reason is not None:
                 self.reasons[reason if _REASON.fullmatch(reason) else "unknown"] += 1
 
 
 def _cause(error: Exception) -> str:
-    """Say why there is no answer, without the address, which is the caller's own."""
+    """Return the cause of a missing response, without the address."""
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, aiohttp.ClientSSLError):

@@ -1,4 +1,4 @@
-"""A synthetic push gateway: signs realistic results as MPS does and posts them at a rate."""
+"""A simulated push gateway: realistic results, signed as MPS does, posted at a rate."""
 
 import random
 import time
@@ -10,12 +10,12 @@ from xxhash import xxh3_64_hexdigest
 from exporter.gateways import mps
 from exporter.traffic.mps import ACKNOWLEDGED, write
 from exporter.traffic.outgoing import Signer
-from exporter.traffic.sender import Call, Progress, Summary, send
+from exporter.traffic.sender import Progress, Request, Summary, send
 
 GATEWAY = mps.NAME
 """The gateway that is simulated."""
 
-_DUPLICATES = 0.01  # share of results that are sent twice, as after a lost answer
+_DUPLICATES = 0.01  # share of results that are sent twice, as after a lost response
 
 
 class Kind(NamedTuple):
@@ -71,37 +71,39 @@ SCENARIOS: dict[str, list[Kind]] = {
         Kind("HMS", 81000001, "Internal error", 6),
     ],
 }
-"""What is sent, by name of the scenario."""
+"""The kinds of results of each scenario."""
 
 
 class Simulated(NamedTuple):
-    """A result as it is sent: what it says, and the body of the callback."""
+    """A result: its kind, and the body of its callback."""
 
     kind: Kind
     body: bytes
 
 
-def results(scenario: str, seed: int | None = None) -> Iterator[Simulated]:
-    """Yield results for ever: the mix of a scenario, each with a message id of its own.
+def results(
+    scenario: str, seed: int | None = None, *, prefix: str = "simulated"
+) -> Iterator[Simulated]:
+    """Yield the results of a scenario without end, each with a message id of its own.
 
-    One that is sent twice is the same object again.
+    Ids begin with the prefix. A repeated result is the same object again.
     """
-    dice = random.Random(seed)  # noqa: S311 - traffic, not secrets
+    rng = random.Random(seed)  # noqa: S311 - traffic, not secrets
     kinds = SCENARIOS[scenario]
     weights = [kind.weight for kind in kinds]
     run = int(time.time() * 1000) if seed is None else seed
     result = None
-    for number, kind in enumerate(iter(lambda: dice.choices(kinds, weights)[0], None)):
-        if result and dice.random() < _DUPLICATES:
+    for number, kind in enumerate(iter(lambda: rng.choices(kinds, weights)[0], None)):
+        if result and rng.random() < _DUPLICATES:
             yield result
-        identity, target = f"simulated_{run}_{number}", f"target-{dice.getrandbits(64):016x}"
+        identity, target = f"{prefix}_{run}_{number}", f"target-{rng.getrandbits(64):016x}"
         body = write(kind.channel, kind.code, kind.message, identity, target)
         result = Simulated(kind, body)
         yield result
 
 
 def bodies(scenario: str, seed: int | None = None) -> Iterator[bytes]:
-    """Yield the bodies of a scenario's results for ever."""
+    """Yield the bodies of a scenario's results without end."""
     return (result.body for result in results(scenario, seed))
 
 
@@ -117,16 +119,16 @@ async def simulate(
     made: Iterator[bytes] | None = None,
     progress: Progress = lambda _summary: None,
 ) -> Summary:
-    """Post results to `url` at `rate` a second, until `seconds` or `count` are used up.
+    """Post `rate` results per second to `url`, until `seconds` or `count` are used up.
 
-    They are those of the scenario, unless others are `made`.
+    They are those of the scenario, or the bodies that are `made`.
     """
-    calls = (signed_call(signer, url, body) for body in made or bodies(scenario, seed))
-    return await send(calls, rate=rate, seconds=seconds, count=count, progress=progress)
+    requests = (signed_request(signer, url, body) for body in made or bodies(scenario, seed))
+    return await send(requests, rate=rate, seconds=seconds, count=count, progress=progress)
 
 
-def signed_call(signer: Signer, url: str, body: bytes) -> Call:
-    """Make the call of a body, signed."""
+def signed_request(signer: Signer, url: str, body: bytes) -> Request:
+    """Return the signed request of a body."""
     address, headers, signed = signer(url, body, f"simulated_{xxh3_64_hexdigest(body)}")
     known = {"Content-Type": "application/json"} | dict(headers)
-    return Call(address, body if signed is None else signed, known)
+    return Request(address, body if signed is None else signed, known)

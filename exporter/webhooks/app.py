@@ -48,7 +48,7 @@ def _middleware(
             response: web.StreamResponse = await handle(request, state)
             status = state.status
         except Exception as error:  # noqa: BLE001 - every request gets a response
-            status, response = _refuse(error, state.source)
+            status, response = _refuse(edge, error, state.source, request.path)
         finally:
             edge.in_flight -= 1
         if state.rejected or isinstance(status, Reason):
@@ -73,9 +73,10 @@ def _must_close(request: web.BaseRequest) -> bool:
     return hdrs.EXPECT in headers and not request.content.is_eof()
 
 
-def _refuse(error: Exception, source: str) -> tuple[Reason, web.Response]:
-    """Make the response of an error, and keep no reference to it: its traceback holds the body."""
+def _refuse(edge: Edge, error: Exception, source: str, path: str) -> tuple[Reason, web.Response]:
+    """Log an error and make its response; keep no reference to it: its traceback holds the body."""
     refusal = _as_request_error(error, source)
+    edge.refusals.add(source, refusal, path)
     return refusal.reason, refuse(refusal)
 
 

@@ -5,6 +5,7 @@ from exporter.runtime.current import Current
 from exporter.runtime.hub import Hub
 from exporter.runtime.service import Service
 from exporter.webhooks.limits import Bodies, Connections, Limits
+from exporter.webhooks.refusals import Refusals
 
 
 class Edge:
@@ -18,11 +19,13 @@ class Edge:
         self.bodies = Bodies(limits)
         self.connections = Connections(limits, self.bodies)
         self.redactor = Redactor(hub.keep) if current.settings.record else None
+        self.refusals = Refusals(lambda: current.snapshot.gateways)
         self.in_flight = 0
         """Requests that have no response yet."""
 
     def close(self) -> None:
         """Refuse the bodies that are still arriving, and finish the records."""
         self.bodies.close()
+        self.refusals.close()
         if self.redactor:
             self.redactor.close()

@@ -27,9 +27,8 @@ class Limits:
     """Bytes of all arriving bodies, so that slow clients cannot fill the memory."""
     header_timeout_seconds: float = 10.0
     """From the connection to the end of the first request's headers, however slowly they arrive."""
-    idle_seconds: float = 60.0
-    """From a response to the end of the next headers on a keep-alive connection: longer than that
-    of a load balancer."""
+    idle_seconds: float = 75.0
+    """KEEPALIVE_SECONDS: from a response to the end of the next headers on its connection."""
     linger_seconds: float = 2.0
     """For the rest of an unread body, so that the client can read its response."""
     unread_seconds: float = 10.0
@@ -52,6 +51,7 @@ class Limits:
         return cls(
             max_body_bytes=settings.max_body_bytes,
             body_seconds=settings.body_timeout_seconds,
+            idle_seconds=settings.keepalive_seconds,
             max_connections=settings.max_connections,
         )
 

@@ -6,8 +6,9 @@ from typing import cast
 
 from aiohttp import web
 
-from exporter.errors import UNROUTED, Reason, RequestError
+from exporter.errors import UNROUTED
 from exporter.webhooks.edge import Edge
+from exporter.webhooks.malformed import malformed_request
 from exporter.webhooks.responses import refuse
 
 
@@ -53,10 +54,11 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Respond to what is not HTTP; none of it gets into the response or the log."""
-        del request, status, exc, message
-        self._edge.hub.finished(UNROUTED, Reason.MALFORMED_REQUEST, 0)
-        detail = "This is not well-formed HTTP/1.1, or its headers are too large or too many."
-        return refuse(RequestError(Reason.MALFORMED_REQUEST, detail))
+        del request, status, exc
+        error = malformed_request(message)
+        self._edge.hub.finished(UNROUTED, error.reason, 0)
+        self._edge.refusals.add(UNROUTED, error)
+        return refuse(error)
 
 
 def _without_contents(record: logging.LogRecord) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import pytest
 
-from tests.configuration.test_tls import Certificate, make_certificate
+from tests.support.certificates import Certificate, make_certificate
 from tests.support.exporter import Exporter, KeyPair, MakeSettings, started, url_sign
 from tests.support.passwords import PASSWORD, USER, write_users
 from tests.support.programs import Launch, exporter_process, fetch, prometheus, wait_for

@@ -267,7 +267,7 @@ async def test_before_the_first_result(exporter: Exporter, history: History) -> 
     refused, other = health.findings
     assert refused.detail == (
         "The only request: bad_signature (1). bad_signature: no configured key, token or secret "
-        "fits."
+        "verifies the request."
     )
     assert other.detail == "All 3 such requests: /webhook/mps (2), /other (1)."
     assert other.action.endswith("Webhooks are: /webhooks/mps, /webhooks/results.")

@@ -214,7 +214,7 @@ def test_copy_draws_a_bar_on_a_terminal(address: Address, tmp_path: Path) -> Non
     assert shown.rstrip().split("\r")[-1].startswith("Copied 20,001 results")
 
 
-def test_copy_of_what_is_no_ledger_or_in_use(
+def test_copy_of_no_ledger_or_one_in_use(
     address: Address, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A file that is absent, no ledger, or held by an exporter is named, and nothing is copied."""
@@ -270,7 +270,7 @@ def test_init_grants_least_rights(
     del address
 
 
-def test_init_prints_what_it_would_run(
+def test_init_prints_its_sql(
     address: Address, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The SQL can be given to whoever may run it; psql's own reading of it makes the schema."""
@@ -300,7 +300,7 @@ FAULTS: dict[str, Fault] = {
 def test_faults(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: Fault
 ) -> None:
-    """What is wrong is said in a line, without a password."""
+    """The mistake is reported in a line, without a password."""
     changes, command, status, problem = fault
     for name, value in changes.items():
         monkeypatch.setenv(f"PUSH_EXPORTER_{name.upper()}", value)
@@ -312,7 +312,7 @@ def test_faults(
 
 
 @pytest.mark.parametrize("command", ["list", "init", "copy", "fold a"])
-def test_newer_schema_is_left_alone(
+def test_newer_schema_is_refused(
     address: Address,
     server: Server,
     tmp_path: Path,
@@ -331,7 +331,7 @@ def test_newer_schema_is_left_alone(
 @pytest.mark.parametrize(
     "flags", [["--unseen-hours", "-5"], ["--unseen-hours", "nan"], ["--into", ""]]
 )
-def test_fold_takes_no_odd_arguments(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_fold_refuses_bad_arguments(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A number of hours is a number, and an instance has a name."""
     with pytest.raises(SystemExit) as left:
         main(["ledger", "fold", *flags])

@@ -63,7 +63,7 @@ def passwords(tmp_path: Path, lines: list[str]) -> Passwords:
 async def test_user_and_password(
     passwords: Passwords, user: str, password: str, allowed: bool
 ) -> None:
-    """A known user with exactly the right password is let in, at once and again; nobody else."""
+    """A known user with the exact password is accepted, repeatedly; anyone else is refused."""
     header = basic(user, password)
     assert [await passwords.allow(header) for _ in range(3)] == [allowed] * 3
 
@@ -103,7 +103,7 @@ GOOD = base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
     ],
 )
 async def test_malformed_header(passwords: Passwords, header: str) -> None:
-    """A header that is not Basic authentication lets nobody in, even after one that did."""
+    """A header of another scheme is refused, even after a good one."""
     assert not await passwords.allow(header)
     assert await passwords.allow(f"Basic {GOOD}")
     assert not await passwords.allow(header)
@@ -141,7 +141,7 @@ async def test_wrong_password_is_not_remembered(passwords: Passwords) -> None:
     assert await passwords.allow(basic("ada", PASSWORD))
 
 
-async def test_calls_at_the_same_time(passwords: Passwords) -> None:
+async def test_concurrent_requests(passwords: Passwords) -> None:
     """Right and wrong passwords that come together each get their own answer."""
     headers = [basic("ada", PASSWORD), basic("ada", "x"), basic("grace", "hopper")] * 5
     assert await asyncio.gather(*map(passwords.allow, headers)) == [True, False, True] * 5
@@ -289,3 +289,14 @@ def watch_checks(monkeypatch: pytest.MonkeyPatch) -> Checks:
 
     monkeypatch.setattr(bcrypt, "checkpw", watched)
     return checks
+
+
+@pytest.mark.parametrize("first", ["basic_auth_users:", "tls_server_config:"])
+def test_file_of_the_exporter_toolkit(tmp_path: Path, first: str) -> None:
+    """Prometheus' own web configuration is refused with the settings that take its place."""
+    path = tmp_path / "web.yml"
+    path.write_text(f"# web\n{first}\n  ada: {hashed('x')}\n")
+    with pytest.raises(ConfigurationError, match="exporter-toolkit") as refused:
+        load_passwords(path)
+    names = ["user:hash", "ADMIN_TLS_CERT_FILE", "ADMIN_TLS_KEY_FILE", "ADMIN_TLS_CLIENT_CA_FILE"]
+    assert [name for name in names if name not in str(refused.value)] == []

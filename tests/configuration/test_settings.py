@@ -18,37 +18,45 @@ DEFAULTS: dict[str, object] = {
     "INGEST_PORT": 10987,
     "ADMIN_HOST": "127.0.0.1",
     "ADMIN_PORT": 10988,
+    "TLS_CERT_FILE": None,
+    "TLS_KEY_FILE": None,
+    "INGEST_TLS_CERT_FILE": None,
+    "INGEST_TLS_KEY_FILE": None,
+    "ADMIN_TLS_CERT_FILE": None,
+    "ADMIN_TLS_KEY_FILE": None,
+    "ADMIN_TLS_CLIENT_CA_FILE": None,
+    "ADMIN_PASSWORD_FILE": None,
+    "KEEPALIVE_SECONDS": 75,
+    "BODY_TIMEOUT_SECONDS": 10,
+    "MAX_CONNECTIONS": 10000,
+    "REUSE_PORT": False,
+    "GATEWAY_FILES": (),
+    "APPS": (),
     "MPS_PUBLIC_KEY_FILES": (),
     "RESULTS_TOKEN_FILES": (),
     "RESULTS_SECRET_FILES": (),
-    "GATEWAY_FILES": (),
     "ALLOW_UNSIGNED": False,
+    "MAX_BODY_BYTES": 1048576,
+    "CODE_TABLE_FILES": (),
+    "EXTERNAL_URL": None,
+    "RUNBOOK_BASE_URL": None,
     "LEDGER_PATH": Path("data/ledger.sqlite3"),
     "LEDGER_URL": None,
     "LEDGER_PASSWORD_FILE": None,
     "INSTANCE": None,
-    "LEDGER_SYNC": "full",
     "DEDUPE_WINDOW_SECONDS": 86400,
     "DEDUPE_MAX_KEYS": 1048576,
-    "MAX_BODY_BYTES": 1048576,
+    "LEDGER_SYNC": "full",
     "MAX_PENDING_RESULTS": 100000,
-    "MAX_CONNECTIONS": 10000,
-    "BODY_TIMEOUT_SECONDS": 10,
-    "CODE_TABLE_FILES": (),
     "RECORD": None,
     "RECORD_MAX_BYTES": 10485760,
     "RECORD_UNAUTHENTICATED": False,
     "LOG_LEVEL": "info",
     "LOG_FORMAT": "console",
-    "TLS_CERT_FILE": None,
-    "TLS_KEY_FILE": None,
-    "ADMIN_PASSWORD_FILE": None,
-    "RUNBOOK_BASE_URL": None,
-    "REUSE_PORT": False,
 }
 """Every setting of the contract."""
 
-LISTS = [name for name, value in DEFAULTS.items() if value == ()]
+LISTS = [name for name in DEFAULTS if name.endswith("_FILES")]
 SWITCHES = [name for name, value in DEFAULTS.items() if value is False]
 
 SAMPLES: dict[str, tuple[str, object]] = {
@@ -82,6 +90,14 @@ SAMPLES: dict[str, tuple[str, object]] = {
     "TLS_KEY_FILE": ("key", Path("key")),
     "ADMIN_PASSWORD_FILE": ("users", Path("users")),
     "RUNBOOK_BASE_URL": ("https://x/", "https://x/"),
+    "EXTERNAL_URL": ("https://x/", "https://x/"),
+    "KEEPALIVE_SECONDS": ("620", 620),
+    "APPS": ("shop, news", ("shop", "news")),
+    "INGEST_TLS_CERT_FILE": ("cert", Path("cert")),
+    "INGEST_TLS_KEY_FILE": ("key", Path("key")),
+    "ADMIN_TLS_CERT_FILE": ("cert", Path("cert")),
+    "ADMIN_TLS_KEY_FILE": ("key", Path("key")),
+    "ADMIN_TLS_CLIENT_CA_FILE": ("ca", Path("ca")),
     "REUSE_PORT": ("true", True),
 }
 """A value for each setting as text, and what it is read as."""
@@ -96,6 +112,14 @@ BAD = [
     ("DEDUPE_WINDOW_SECONDS", "inf"),
     ("BODY_TIMEOUT_SECONDS", "0"),
     ("BODY_TIMEOUT_SECONDS", "ten"),
+    ("KEEPALIVE_SECONDS", "0"),
+    ("EXTERNAL_URL", "push.example.com"),
+    ("APPS", "Shop"),
+    ("APPS", "other"),
+    ("APPS", "a,b,a"),
+    ("APPS", "-shop"),
+    ("APPS", "s" * 64),
+    ("APPS", ",".join(f"app{n}" for n in range(101))),
     ("MAX_BODY_BYTES", "0"),
     ("MAX_BODY_BYTES", "1e999"),
     ("MAX_PENDING_RESULTS", "0"),
@@ -121,8 +145,8 @@ def flag(name: str) -> str:
 def load(*words: str, **given: Any) -> Settings:
     """Load settings with these words on the command line."""
     parser = argparse.ArgumentParser()
-    flags = add_flags(parser)
-    return load_settings(flags, parser.parse_args(words), **given)
+    add_flags(parser, Settings)
+    return load_settings(Settings, parser.parse_args(words), **given)
 
 
 def value(settings: Settings, name: str) -> object:
@@ -132,10 +156,14 @@ def value(settings: Settings, name: str) -> object:
 
 
 def context(name: str) -> dict[str, Any]:
-    """Give what the rest of a configuration needs when one setting is under test."""
+    """Give the other settings that a configuration needs with one that is under test."""
     needed: dict[str, Any] = {} if name == "ALLOW_UNSIGNED" else {"allow_unsigned": True}
-    pair = {"TLS_CERT_FILE": "tls_key_file", "TLS_KEY_FILE": "tls_cert_file"}
-    return needed | ({pair[name]: "other"} if name in pair else {})
+    if name == "ADMIN_TLS_CLIENT_CA_FILE":
+        return needed | {"tls_cert_file": "cert", "tls_key_file": "key"}
+    if name.endswith(("TLS_CERT_FILE", "TLS_KEY_FILE")):
+        other = name.replace("CERT", "KEY") if "CERT" in name else name.replace("KEY", "CERT")
+        return needed | {other.lower(): "other"}
+    return needed
 
 
 @pytest.fixture
@@ -218,7 +246,7 @@ def test_a_file_may_use_tomls_own_types(config: Write) -> None:
         (("--ingest-port", "1"), "not a port", 'ingest_port = "nor this"', 1),
     ],
 )
-def test_flags_go_before_environment_before_file(
+def test_flags_take_precedence_over_environment_and_file(
     monkeypatch: pytest.MonkeyPatch,
     config: Write,
     *,
@@ -245,7 +273,7 @@ def test_lists_replace_each_other(monkeypatch: pytest.MonkeyPatch, config: Write
 
 
 def test_the_environment_names_the_file(monkeypatch: pytest.MonkeyPatch, config: Write) -> None:
-    """The file can be named by a variable, and the flag `--config` goes before it."""
+    """A variable names the file, and the flag `--config` takes precedence."""
     env(monkeypatch, CONFIG=config("ingest_port = 3"))
     assert load(allow_unsigned=True).ingest_port == 3
     other = Path(config("")).with_name("other.toml")
@@ -267,7 +295,7 @@ def test_the_environment_names_the_file(monkeypatch: pytest.MonkeyPatch, config:
         (",", []),
     ],
 )
-def test_lists_are_json_or_words_between_commas(
+def test_lists_are_json_or_separated_by_commas(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str, expected: list[str]
 ) -> None:
     """A list in the environment is a JSON array, or words between commas."""
@@ -341,13 +369,35 @@ def test_all_bad_settings_are_named_at_once(config: Write, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    "name", ["COLOUR", "INGEST_PROT", "INGEST__PORT", "MPS_PUBLIC_KEY_FILE", "RESULTS_TOKEN"]
+    ("name", "near"),
+    [
+        ("QQQQQQ", ""),
+        ("INGEST_PROT", "INGEST_PORT"),
+        ("INGEST__PORT", "INGEST_PORT"),
+        ("mps_public_key_file", "MPS_PUBLIC_KEY_FILES"),
+        ("RESULTS_TOKEN", "RESULTS_TOKEN_FILES"),
+    ],
 )
-def test_an_unknown_variable_is_an_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A variable with our prefix that is no setting is refused by name, so that typos show."""
+def test_an_unknown_variable_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, name: str, near: str
+) -> None:
+    """A variable with our prefix that is no setting is named, with the nearest that is one."""
     env(monkeypatch, **{name: "x"})
-    with pytest.raises(ConfigurationError, match=f"environment.*PUSH_EXPORTER_{name}"):
+    with pytest.raises(ConfigurationError) as caught:
         load(allow_unsigned=True)
+    hint = f"; did you mean 'PUSH_EXPORTER_{near}'?" if near else ""
+    assert str(caught.value) == f"environment: unknown setting PUSH_EXPORTER_{name}{hint}"
+
+
+@pytest.mark.parametrize("prefix", ["", "EXPORTER_", "PUSH_RESULT_EXPORTER_"])
+def test_credentials_under_another_prefix_are_noticed(
+    monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    """Where nothing authenticates senders, a variable with a wrong prefix is named."""
+    monkeypatch.setenv(f"{prefix}RESULTS_TOKEN_FILES", "token")
+    hint = f"the environment has {prefix}RESULTS_TOKEN_FILES: the name to use is PUSH_EXPORTER_"
+    with pytest.raises(ConfigurationError, match=hint):
+        load()
 
 
 @pytest.mark.parametrize("line", ["colour = 1", "COLOUR = 1", "[colour]\ningest_port = 1"])
@@ -356,6 +406,12 @@ def test_an_unknown_key_of_the_file_is_an_error(config: Write, line: str) -> Non
     path = config(line)
     with pytest.raises(ConfigurationError, match=f"COLOUR: unknown setting.*{path}"):
         load("--config", path, allow_unsigned=True)
+
+
+def test_misspelt_key_of_the_file_gets_a_suggestion(config: Write) -> None:
+    """The nearest setting is suggested, in either case of letters."""
+    with pytest.raises(ConfigurationError, match="did you mean 'LOG_LEVEL'"):
+        load("--config", config('log_levle = "debug"'), allow_unsigned=True)
 
 
 def test_an_unknown_flag_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -391,7 +447,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
         load("--config", str(path), allow_unsigned=True)
 
 
-def test_it_refuses_to_start_without_credentials() -> None:
+def test_no_start_without_credentials() -> None:
     """With no key, token or secret the error names every setting that would fix it."""
     with pytest.raises(ConfigurationError) as caught:
         load()
@@ -416,17 +472,64 @@ def test_one_credential_is_enough(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("words", [("--allow-unsigned", "false"), ("--results-token-files", "")])
-def test_a_credential_that_is_none_is_not_enough(words: tuple[str, ...]) -> None:
+def test_an_empty_credential_is_not_enough(words: tuple[str, ...]) -> None:
     """A refusal written out, or an empty list, does not let it start."""
     with pytest.raises(ConfigurationError, match="nothing authenticates senders"):
         load(*words)
 
 
-@pytest.mark.parametrize("name", ["TLS_CERT_FILE", "TLS_KEY_FILE"])
-def test_one_half_of_the_tls_pair_is_an_error(name: str) -> None:
+@pytest.mark.parametrize("prefix", ["", "INGEST_", "ADMIN_"])
+@pytest.mark.parametrize("half", ["CERT", "KEY"])
+def test_one_half_of_a_tls_pair_is_an_error(prefix: str, half: str) -> None:
     """A certificate without its key, or a key alone, is refused; the error names both."""
-    with pytest.raises(ConfigurationError, match="TLS_CERT_FILE and TLS_KEY_FILE"):
-        load(flag(name), "file", allow_unsigned=True)
+    pair = f"{prefix}TLS_CERT_FILE and {prefix}TLS_KEY_FILE go together"
+    with pytest.raises(ConfigurationError, match=f"^{pair}$"):
+        load(flag(f"{prefix}TLS_{half}_FILE"), "file", allow_unsigned=True)
+
+
+BOTH = {"tls_cert_file": "c", "tls_key_file": "k"}
+INGEST = {"ingest_tls_cert_file": "ic", "ingest_tls_key_file": "ik"}
+ADMIN = {"admin_tls_cert_file": "ac", "admin_tls_key_file": "ak"}
+
+
+@pytest.mark.parametrize(
+    ("given", "ingest", "admin"),
+    [
+        ({}, None, None),
+        (BOTH, ("TLS", "c", "k"), ("TLS", "c", "k")),
+        (INGEST, ("INGEST_TLS", "ic", "ik"), None),
+        (ADMIN, None, ("ADMIN_TLS", "ac", "ak")),
+        (BOTH | ADMIN, ("TLS", "c", "k"), ("ADMIN_TLS", "ac", "ak")),
+        (INGEST | ADMIN, ("INGEST_TLS", "ic", "ik"), ("ADMIN_TLS", "ac", "ak")),
+    ],
+)
+def test_each_listener_may_have_tls_of_its_own(
+    given: dict[str, str], ingest: tuple[str, ...] | None, admin: tuple[str, ...] | None
+) -> None:
+    """A listener's own pair takes precedence over the common one."""
+    settings = load(allow_unsigned=True, **given)
+    found = [
+        files and (files.prefix, str(files.certificate), str(files.key))
+        for files in (settings.ingest_tls, settings.admin_tls)
+    ]
+    assert found == [ingest, admin]
+
+
+def test_client_ca_is_of_the_admin_listener_with_tls() -> None:
+    """A client CA is the admin listener's alone, which needs a certificate."""
+    settings = load("--admin-tls-client-ca-file", "ca", allow_unsigned=True, **BOTH)
+    files = settings.ingest_tls, settings.admin_tls
+    assert [one and one.client_ca for one in files] == [None, Path("ca")]
+    with pytest.raises(ConfigurationError, match="ADMIN_TLS_CLIENT_CA_FILE needs a certificate"):
+        load("--admin-tls-client-ca-file", "ca", allow_unsigned=True, **INGEST)
+
+
+def test_contradictions_are_named_at_once() -> None:
+    """Settings that do not go together are reported in one error."""
+    with pytest.raises(ConfigurationError) as caught:
+        load("--tls-cert-file", "c", "--ingest-port", "5", "--admin-port", "5")
+    problems = str(caught.value).split("; ")
+    assert [one.split()[0] for one in problems] == ["TLS_CERT_FILE", "INGEST_PORT", "nothing"]
 
 
 @pytest.mark.parametrize("hosts", [(), ("--ingest-host", "127.0.0.1"), ("--admin-host", "::")])
@@ -437,12 +540,6 @@ def test_two_listeners_on_one_port_are_an_error(hosts: tuple[str, ...]) -> None:
     load("--ingest-port", "0", "--admin-port", "0", *hosts, allow_unsigned=True)
     apart = ("--ingest-host", "10.0.0.1", "--admin-host", "127.0.0.1")
     load("--ingest-port", "5", "--admin-port", "5", *apart, allow_unsigned=True)
-
-
-def test_both_halves_of_the_tls_pair_are_good() -> None:
-    """A certificate with its key is taken."""
-    settings = load("--tls-cert-file", "c", "--tls-key-file", "k", allow_unsigned=True)
-    assert (settings.tls_cert_file, settings.tls_key_file) == (Path("c"), Path("k"))
 
 
 @pytest.mark.parametrize("name", [*DEFAULTS, "CONFIG"])
@@ -463,7 +560,7 @@ def test_settings_are_frozen() -> None:
 
 
 def test_an_unknown_name_in_code_is_an_error() -> None:
-    """A setting given by a caller that is none is refused by name."""
+    """An unknown setting given by a caller is refused by name."""
     with pytest.raises(ConfigurationError, match="COLOUR: unknown setting"):
         load_settings(allow_unsigned=True, colour="red")
 

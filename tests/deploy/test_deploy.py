@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.configuration.settings import Settings, load_settings
-from tests.configuration.test_tls import make_certificate
+from tests.support.certificates import make_certificate
 from tests.support.exporter import MakeSettings, started
 from tests.support.passwords import PASSWORD, USER, write_users
 from tests.support.programs import free_port, program

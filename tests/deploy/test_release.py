@@ -1,6 +1,7 @@
 """What is released: one wheel that stands alone, a lock that fits it, one version."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -112,6 +113,20 @@ def test_wheel_holds_all_that_is_needed_and_nothing_else(wheel: Path) -> None:
     assert found == wanted
 
 
+def test_wheel_knows_the_revision_that_a_build_wrote(tmp_path: Path) -> None:
+    """A build that writes `exporter/REVISION` makes a wheel whose `--version` names it."""
+    source = tmp_path / "source"
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "dist")
+    shutil.copytree(ROOT, source, ignore=ignored)
+    shutil.copy(ROOT / ".gitignore", source)
+    (source / "exporter" / "REVISION").write_text("0123abc\n")
+    pip = [sys.executable, "-m", "pip", "--quiet", "install", "--no-deps"]
+    subprocess.run([*pip, "--target", tmp_path / "site", source], check=True)
+    command = [sys.executable, "-m", "exporter", "--version"]
+    done = subprocess.run(command, cwd=tmp_path / "site", capture_output=True, check=True)
+    assert b"(revision: 0123abc)\n" in done.stdout
+
+
 def test_wheel_works_outside_the_checkout(
     installed: Path, tmp_path: Path, keys: KeyPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +143,7 @@ def test_wheel_works_outside_the_checkout(
         runbook = fetch(f"{running.admin}/runbooks/PushThrottled").decode()
     assert "</html>" in page
     assert "<h2>Likely causes, in order</h2>" in runbook
-    assert f'push_exporter_build_info{{version="{VERSION}"}}' in metrics
+    assert f'push_exporter_build_info{{revision="unknown",version="{VERSION}"}}' in metrics
     explained = {
         (sample.labels["channel"], sample.labels["code"])
         for family in text_string_to_metric_families(metrics)

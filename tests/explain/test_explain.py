@@ -204,14 +204,17 @@ def test_a_payload_of_any_format_is_explained(payload: bytes, expected: list[str
     [
         ({"code": 2009, "channel": "IOS"}, "the hint 'IOS'"),
         ({"code": 2009, "channel": " IOS "}, "the hint ' IOS '"),
-        ({"code": 2009, "channel": "pigeon"}, "the hint 'pigeon' that no table knows"),
-        ({"code": 2}, "a common code and no hint"),
+        ({"code": 2009, "channel": "pigeon"}, "by the unknown hint 'pigeon'"),
+        ({"code": 2}, "no hint; a common code"),
         ({"statusCode": 2, "extInfo": {"osType": "ios"}}, "from an iOS device"),
         ({"code": 2009}, "only this table has the code"),
         ({"code": 2009, "channel": " "}, "only this table has the code"),
-        ({"code": 10000, "message": "Invalid RegistrationId"}, "only this table's words"),
-        ({"code": 10000}, "no table that alone claims the code"),
-        ({"code": 4242}, "no table that alone claims the code"),
+        (
+            {"code": 10000, "message": "Invalid RegistrationId"},
+            "the message is one of this table alone",
+        ),
+        ({"code": 10000}, "several tables (or none) have this code"),
+        ({"code": 4242}, "several tables (or none) have this code"),
     ],
 )
 def test_a_payload_says_why_a_channel_was_chosen(item: dict[str, object], why: str) -> None:
@@ -229,12 +232,12 @@ def test_the_urls_channel_goes_before_the_bodys() -> None:
 @pytest.mark.parametrize(
     ("payload", "expected"),
     [
-        (body({"channel": "vivo"}), ["item 0 is not a result: code_missing"]),
-        (body({"code": True}), ["item 0 is not a result: code_invalid"]),
-        (body({"statusCode": " "}), ["item 0 is not a result: code_invalid"]),
-        (body({"code": 2}, 5), ["Channel mps", "item 1 is not a result: not_an_object"]),
-        (body({"results": [{"code": 2, "count": 0}]}), ["item 0 is not a result: count_invalid"]),
-        (body({"code": 2}) + b"\nnonsense\n", ["Channel mps", "item 1 is not a result: malformed"]),
+        (body({"channel": "vivo"}), ["item 0 is rejected: code_missing"]),
+        (body({"code": True}), ["item 0 is rejected: code_invalid"]),
+        (body({"statusCode": " "}), ["item 0 is rejected: code_invalid"]),
+        (body({"code": 2}, 5), ["Channel mps", "item 1 is rejected: not_an_object"]),
+        (body({"results": [{"code": 2, "count": 0}]}), ["item 0 is rejected: count_invalid"]),
+        (body({"code": 2}) + b"\nnonsense\n", ["Channel mps", "item 1 is rejected: malformed"]),
     ],
 )
 def test_what_is_rejected_is_said_with_its_reason(payload: bytes, expected: list[str]) -> None:
@@ -287,7 +290,7 @@ def test_secrets_of_a_payload_are_not_repeated() -> None:
 def test_a_payload_says_what_chose_between_two_rows() -> None:
     """Where a channel has a row of its own and a common one, the first line says how it chose."""
     own = {"code": -1, "channel": "oppo"}
-    assert "does not say which" in explain_payload(body(own)).splitlines()[0]
+    assert "the message matches neither" in explain_payload(body(own)).splitlines()[0]
     said = explain_payload(body(own | {"message": "WaitingForVerify"}))
     assert "the message is this one's" in said.splitlines()[0]
 
@@ -379,7 +382,7 @@ def test_payloads_say_how_they_came() -> None:
     assert [line[:12] for line in heads(render_text(told))] == [
         "Channel vivo",
         "Channel apns",
-        "item 2 is no",
+        "item 2 is re",
     ]
 
 
@@ -387,10 +390,10 @@ def test_results_that_say_the_same_are_explained_once() -> None:
     """However results are counted, those with one meaning are one part that says how many."""
     items = [{"code": 2009}, {"code": 2009, "id": "a"}, {"code": 2009, "count": 40}]
     assert heads(explain_payload(body(*items[:2]))) == [
-        "Channel apns, by no hint, and only this table has the code (2 results)."
+        "Channel apns, no hint; only this table has the code (2 results)."
     ]
     assert heads(explain_payload(body(*items))) == [
-        "Channel apns, by no hint, and only this table has the code (3 results for 42 pushes)."
+        "Channel apns, no hint; only this table has the code (3 results for 42 pushes)."
     ]
 
 
@@ -398,7 +401,7 @@ def test_a_long_list_of_rejections_is_cut() -> None:
     """A hundred rejected items are listed and the rest is counted."""
     parts = explain_payload(body(*[{}] * 250)).split("\n\n")
     assert len(parts) == 101
-    assert parts[-1] == "and 150 more that are not results"
+    assert parts[-1] == "and 150 more rejected items"
 
 
 def test_a_hint_may_be_a_token() -> None:

@@ -129,8 +129,9 @@ def test_each_exporter_has_a_registry_of_its_own() -> None:
 def test_registry_can_be_given() -> None:
     """A registry that is passed in holds the metrics."""
     registry = CollectorRegistry()
-    assert Metrics("1.2.3", registry).registry is registry
-    assert registry.get_sample_value("push_exporter_build_info", {"version": "1.2.3"}) == 1
+    assert Metrics("1.2.3", registry, revision="abc").registry is registry
+    build = {"version": "1.2.3", "revision": "abc"}
+    assert registry.get_sample_value("push_exporter_build_info", build) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The paths that no webhook has: remembered without secrets, and within bounds."""
 
-import pytest
+import string
 
-from exporter.runtime.other_paths import MAX_LENGTH, MAX_PATHS, OtherPaths
+from exporter.runtime.other_paths import MAX_PATHS, OtherPaths
 from tests.support.exporter import Exporter
 
 
@@ -16,32 +16,11 @@ def test_the_most_requested_stay() -> None:
     others = OtherPaths()
     for _ in range(3):
         others.note("/webhook/mps")
-    for number in range(1000):
-        others.note(f"/scan/{number}")
+    for letter in string.ascii_letters:
+        others.note(f"/scan/{letter}")
     assert len(paths(others)) == MAX_PATHS
     assert next(iter(paths(others).items())) == ("/webhook/mps", 3)
-    assert "/scan/999" in paths(others)
-
-
-@pytest.mark.parametrize(
-    ("path", "shown"),
-    [
-        ("/api/v2/callbacks/push/mps/results", "/api/v2/callbacks/push/mps/results"),
-        ("/webhooks/mps/notification-callbacks", "/webhooks/mps/notification-callbacks"),
-        ("/webhooks/7f83b1657ff1fc53b92dc18148a1d65dfc2d4b1fa3d67728", "/webhooks/…"),
-        ("/hook/Zm9vYmFyYmF6cXV4cXV1eA==", "/hook/…"),
-        ("/hook/token=abcdef", "/hook/token=…"),
-        ("/" + "a" * 5000, "/…"),
-        ("/x" * 5000, ("/x" * 5000)[:MAX_LENGTH]),
-        ("/a\0\x1b[31m\ud800b", "/a\0\x1b[31m?b"),
-        ("", ""),
-    ],
-)
-def test_paths_are_redacted(path: str, shown: str) -> None:
-    """Words of a path are kept, and what may be a token is not."""
-    others = OtherPaths()
-    others.note(path)
-    assert paths(others) == {shown: 1}
+    assert "/scan/Z" in paths(others)
 
 
 async def test_requests_to_other_paths(exporter: Exporter) -> None:

@@ -1,7 +1,8 @@
-"""What is found before the start: folders that cannot be written, network file systems, clocks."""
+"""Preflight checks: folders that cannot be written, network file systems, clocks."""
 
 import os
-import re
+import shlex
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,16 +12,10 @@ from pathlib import Path
 import pytest
 
 from exporter.server import preflight as module
-from exporter.server.preflight import Finding, file_system, preflight
+from exporter.server.preflight import FailedCheck, file_system, preflight
 from tests.support.programs import mounted, unavailable
 
 UID, OTHER_GID = 10001, 10002
-
-
-@pytest.fixture(autouse=True)
-def _synchronized(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what the kernel of the machine that runs these tests says of its clock."""
-    monkeypatch.setattr(module, "_kernel_clock", lambda: (0, 1000))
 
 
 @pytest.fixture
@@ -49,21 +44,21 @@ def running_as(uid: int, gid: int) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def look(
+def check(
     ledger: Path | None, record: Path | None = None, now: float | None = None
-) -> list[Finding]:
-    """Look at this machine, whose clock says `now`."""
+) -> list[FailedCheck]:
+    """Check this machine as if its clock said `now`."""
     return preflight(ledger=ledger, record=record, now=time.time() if now is None else now)
 
 
-def test_a_good_machine_has_no_findings(folder: Path) -> None:
+def test_good_machine_fails_no_check(folder: Path) -> None:
     """Folders may exist or be made, there may be a ledger already, or none at all."""
     ledger = folder / "ledger.sqlite3"
-    assert not look(ledger, folder / "records")
-    assert not look(folder / "not" / "there" / "yet" / "ledger.sqlite3")
+    assert not check(ledger, folder / "records")
+    assert not check(folder / "not" / "there" / "yet" / "ledger.sqlite3")
     ledger.touch()
-    assert not look(ledger)
-    assert not look(None)
+    assert not check(ledger)
+    assert not check(None)
 
 
 @pytest.mark.parametrize(
@@ -80,50 +75,89 @@ def test_a_good_machine_has_no_findings(folder: Path) -> None:
 def test_folder_that_cannot_be_written(
     folder: Path, mode: int, owner: int, gid: int, writable: bool
 ) -> None:
-    """The finding names the setting, the path, its owner and mode, who runs, and the command."""
+    """The failed check names the setting, the path, its owner and mode, and who runs."""
     data = folder / "data"
     data.mkdir()
     os.chown(data, owner, 0)
     data.chmod(mode)
     with running_as(UID, gid):
-        findings = look(data / "new" / "ledger.sqlite3")
+        failed = check(data / "new" / "ledger.sqlite3")
     if writable:
-        assert not findings
+        assert not failed
         return
-    ((problem, action),) = findings
+    ((problem, action),) = failed
     assert problem.startswith(f"LEDGER_PATH {data}/new/ledger.sqlite3 cannot be written: {data} ")
     assert f"belongs to uid {owner} and gid 0 with mode {mode:04o}" in problem
     assert f"runs as uid {UID} and gid {gid}" in problem
-    assert action.startswith(f"chown -R {UID}:{gid} {data}, or point LEDGER_PATH ")
+    assert action.startswith(f"Run as root: install -d -o {UID} -g {gid} {data}/new. Or point ")
 
 
-def test_ledger_that_cannot_be_written_in_a_folder_that_can(folder: Path) -> None:
-    """A file that root left behind is named itself."""
-    folder.chmod(0o777)
-    ledger = folder / "ledger.sqlite3"
-    ledger.touch(0o644)
+@pytest.mark.parametrize(
+    ("setting", "name", "existing", "owned"),
+    [
+        ("LEDGER_PATH", "data/ledger.sqlite3", [], {"data"}),
+        ("LEDGER_PATH", "a b/it's/ledger.sqlite3", [], {"a b/it's"}),
+        ("LEDGER_PATH", "data/ledger.sqlite3", ["data/lost+found/"], {"data"}),
+        ("LEDGER_PATH", "data/ledger.sqlite3", ["data/ledger.sqlite3-wal"], {"data"}),
+        ("LEDGER_PATH", "ledger.sqlite3", ["etc/passwd"], {"push-result-exporter"}),
+        ("LEDGER_PATH", "var/lib/ledger.sqlite3", ["var/lib/dpkg/"],
+         {"var/lib/push-result-exporter"}),
+        ("LEDGER_PATH", "open/ledger.sqlite3",
+         ["open/", "open/ledger.sqlite3", "open/ledger.sqlite3-wal", "open/other"],
+         {"open/ledger.sqlite3", "open/ledger.sqlite3-wal"}),
+        ("RECORD", "records", [], {"records"}),
+        ("RECORD", "records", ["records/record-1.json"], {"records"}),
+        ("RECORD", "var/log", ["var/log/syslog"], {"var/log/push-result-exporter"}),
+    ],
+)  # fmt: skip
+def test_advice_for_root_does_no_harm(
+    folder: Path, setting: str, name: str, existing: list[str], owned: set[str]
+) -> None:
+    """The advised command makes the path writable, and gives the exporter nothing else."""
+    for path in existing:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).mkdir() if path.endswith("/") else (folder / path).touch(0o644)
+    if (folder / "open").exists():
+        (folder / "open").chmod(0o777)
+    place = folder / name
+    command, settings = advice(setting, place)
+    assert "-R" not in command
+    subprocess.run(command, check=True)
+    changed = {str(one.relative_to(folder)) for one in folder.rglob("*") if one.stat().st_uid}
+    assert changed == owned
+    place = Path(settings.get(setting, place))
     with running_as(UID, UID):
-        ((problem, action),) = look(ledger)
-    assert f"{ledger} belongs to uid 0" in problem
-    assert f"chown -R {UID}:{UID} {ledger}" in action
+        assert not check(None, place) if setting == "RECORD" else not check(place)
 
 
-def test_both_folders_are_looked_at(folder: Path) -> None:
-    """The folder of records is one that is written to, too."""
+def advice(setting: str, path: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the command that an unprivileged exporter advises, and the setting to change."""
+    with running_as(UID, UID):
+        ((problem, action),) = check(None, path) if setting == "RECORD" else check(path)
+    assert problem.startswith(f"{setting} {path} cannot be written: ")
+    command, _, rest = action.removeprefix("Run as root: ").partition(". Or point ")
+    assert rest == f"{setting} to a folder that the exporter can write to."
+    command, _, change = command.partition(", and set ")
+    name, _, value = change.partition("=")
+    return shlex.split(command), {name: value}
+
+
+def test_file_in_the_place_of_a_folder(folder: Path) -> None:
+    """A file where a folder should be is to be moved away."""
     file = folder / "file"
     file.touch()
-    assert look(folder / "ledger.sqlite3", file) == [
-        Finding(
+    assert check(folder / "ledger.sqlite3", file) == [
+        FailedCheck(
             f"RECORD {file} cannot be written: {file} is a file, not a folder.",
-            "Move it away, or point RECORD to a place that the exporter can write.",
+            "Move it away. Or point RECORD to a folder that the exporter can write to.",
         )
     ]
 
 
 def test_read_only_file_system(folder: Path) -> None:
-    """A read-only mount is said to be one: no owner or mode would help, root's neither."""
+    """A read-only mount is reported as such: no owner or mode would help."""
     with mounted("tmpfs", folder / "mount", "-t", "tmpfs", "-o", "ro") as place:
-        ((problem, action),) = look(place / "ledger.sqlite3")
+        ((problem, action),) = check(place / "ledger.sqlite3")
     assert f"{place} is on a read-only file system." in problem
     assert action.startswith("Mount a writable volume there")
 
@@ -153,9 +187,9 @@ def test_ledger_on_a_network_file_system(
     mounts = tmp_path / "mountinfo"
     mounts.write_text(MOUNTINFO.format(kind=kind))
     monkeypatch.setattr(module, "MOUNTS", mounts)
-    findings = [one for one in look(Path("/srv/push/ledger.sqlite3")) if "network" in one.problem]
-    assert bool(findings) == network
-    for finding in findings:
+    failed = [one for one in check(Path("/srv/push/ledger.sqlite3")) if "network" in one.problem]
+    assert bool(failed) == network
+    for finding in failed:
         assert f"LEDGER_PATH /srv/push/ledger.sqlite3 is on a network file system ({kind})" in (
             finding.problem
         )
@@ -181,48 +215,22 @@ def test_mounts_of_this_machine(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["ledger.sqlite3", "ledger.sqlite3-wal"])
 @pytest.mark.parametrize(("ahead", "found"), [(-3600, False), (30, False), (600, True)])
 def test_clock_behind_the_ledger(folder: Path, name: str, ahead: float, found: bool) -> None:
-    """A ledger that was written in the future says by how much the clock is behind at least."""
+    """A ledger written in the future shows by how much the clock is behind at least."""
     ledger = folder / "ledger.sqlite3"
     ledger.touch()
     os.utime(ledger, (0, 0))
     (folder / name).touch()
     then = time.time() + ahead
     os.utime(folder / name, (then, then))
-    findings = look(ledger)
-    assert bool(findings) == found
-    for problem, action in findings:
+    failed = check(ledger)
+    assert bool(failed) == found
+    for problem, action in failed:
         assert f"the ledger was last written ({ledger})" in problem
-        assert "it is 10 minutes behind or more" in problem
+        assert "it is at least 10 minutes behind" in problem
         assert "timedatectl" in action
 
 
 def test_clock_behind_the_installation(folder: Path) -> None:
-    """A machine that begins in 1970, as boards without a battery do, is told so."""
-    ((problem, _),) = look(folder / "ledger.sqlite3", now=1000.0)
+    """A clock in 1970, as on boards without a battery, is reported."""
+    ((problem, _),) = check(folder / "ledger.sqlite3", now=1000.0)
     assert problem.startswith("The clock says 1970-01-01 00:16 UTC, but the exporter was installed")
-
-
-@pytest.mark.parametrize(
-    ("status", "largest", "found"),
-    [(0x40, 16_000_000, True), (0x40, 1000, False), (0, 16_000_000, False)],
-)
-def test_clock_that_nothing_sets(
-    monkeypatch: pytest.MonkeyPatch, status: int, largest: int, found: bool
-) -> None:
-    """What the kernel says is passed on; it may be in order a moment after a start."""
-    monkeypatch.setattr(module, "_kernel_clock", lambda: (status, largest))
-    findings = look(None)
-    assert [bool(re.match("Nothing synchronizes", one.problem)) for one in findings] == [
-        True
-    ] * found
-
-
-def test_kernel_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Linux the kernel answers with its status and error bound; elsewhere nothing is known."""
-    monkeypatch.undo()
-    status, largest = module._kernel_clock() or (-1, -1)
-    assert 0 <= status < 0x10000
-    assert 0 < largest <= 16_000_000
-    monkeypatch.setattr("platform.machine", lambda: "sparc64")
-    assert module._kernel_clock() is None
-    assert not look(None)

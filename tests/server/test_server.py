@@ -3,8 +3,10 @@
 import http.client
 import json
 import re
+import shlex
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,11 +18,14 @@ from typing import Any
 
 import pytest
 
+from exporter.configuration.tls import TlsFiles, load_tls
+from tests.support.certificates import make_certificate
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import (
     ExporterProcess,
     answers,
     exporter_process,
+    exporter_starting,
     fetch,
     free_port,
     wait_for,
@@ -53,7 +58,7 @@ def post(exporter: ExporterProcess, body: bytes) -> int:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_it_well(process: ExporterProcess, number: signal.Signals) -> None:
+def test_signal_stops_it_gracefully(process: ExporterProcess, number: signal.Signals) -> None:
     """SIGTERM and SIGINT end the process with status 0 and everything in the ledger."""
     assert post(process, b'[{"code": 2}, {"code": 2}]') == 2
     process.process.send_signal(number)
@@ -64,7 +69,7 @@ def test_signal_ends_it_well(process: ExporterProcess, number: signal.Signals) -
         ]
 
 
-def test_call_under_way_is_answered(process: ExporterProcess) -> None:
+def test_request_in_flight_gets_its_response(process: ExporterProcess) -> None:
     """A call whose body is still arriving at SIGTERM is finished and counted."""
     address = process.ingest.removeprefix("http://")
     with closing(http.client.HTTPConnection(address, timeout=20)) as connection:
@@ -140,7 +145,7 @@ def test_not_a_ledger_is_refused(tmp_path: Path) -> None:
     assert file.read_text().startswith("not a database")
 
 
-def test_taken_port_is_named(process: ExporterProcess, tmp_path: Path) -> None:
+def test_serve_names_a_port_in_use(process: ExporterProcess, tmp_path: Path) -> None:
     """A port that is in use ends the start with a message that names it."""
     port = process.ingest.rpartition(":")[2]
     ledger = str(tmp_path / "other.sqlite3")
@@ -152,7 +157,7 @@ def test_taken_port_is_named(process: ExporterProcess, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scenario", ["healthy", "certificate-expired"])
 def test_demo_counts_signed_traffic(tmp_path: Path, scenario: str) -> None:
-    """The demo signs, sends and counts, says where to look, and ends with success.
+    """The demo signs, sends and counts, prints its URL, and ends with success.
 
     Its receipts are accepted beside a gateway that somebody tries.
     """
@@ -164,7 +169,7 @@ def test_demo_counts_signed_traffic(tmp_path: Path, scenario: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "Open http://127.0.0.1:" in done.stdout
     line = done.stderr.splitlines()[-1]
-    assert re.fullmatch(r"(\d+) calls sent, .*; answers 200: \1; results accepted: .*", line)
+    assert re.fullmatch(r"(\d+) requests sent, .*; responses 200: \1; results accepted: .*", line)
 
 
 def test_demo_shows_receipts_until_a_signal() -> None:
@@ -189,7 +194,80 @@ def delivered(url: str) -> dict[str, Any] | None:
     return next((row for row in rows if row["delivered"] >= 40 and row["opened"]), None)
 
 
-@pytest.mark.parametrize("form", ["console", "json"])
+@pytest.mark.parametrize("listener", ["ingest", "admin"])
+def test_tls_of_one_listener_alone(tmp_path: Path, token: Path, listener: str) -> None:
+    """The listener with a certificate speaks TLS, and the other plain text."""
+    pair = make_certificate(tmp_path, "localhost")
+    settings = {f"{listener}_tls_cert_file": pair.chain, f"{listener}_tls_key_file": pair.key}
+    with exporter_starting(tmp_path, results_token_files=token, **settings) as exporter:
+        schemes = {"ingest": "http", "admin": "http"} | {listener: "https"}
+        urls = {
+            name: url.replace("http:", f"{schemes[name]}:")
+            for name, url in (("ingest", exporter.ingest), ("admin", exporter.admin))
+        }
+        trust = ssl.create_default_context(cafile=pair.chain)
+        wait_for(lambda: answers(f"{urls['admin']}/-/ready", trust=trust), "the exporter is ready")
+        answer = fetch(f"{urls['ingest']}/webhooks/results", b'{"code": 2}', HEADERS, trust)
+        assert json.loads(answer)["accepted"] == 1
+        metrics = fetch(f"{urls['admin']}/metrics", trust=trust).decode()
+    shown = re.findall('^push_exporter_tls_[a-z_]+{listener="(.*)"} (.*)$', metrics, re.MULTILINE)
+    expires_at = load_tls(TlsFiles("TLS", *pair)).expires_at
+    assert [(name, float(value)) for name, value in shown] == [(listener, expires_at)]
+
+
+def test_refused_requests_are_logged(tmp_path: Path, token: Path) -> None:
+    """Refused requests, other paths and other protocols are in the log, with what to do."""
+    with exporter_process(tmp_path, results_token_files=token, log_format="json") as exporter:
+        for path in ("/webhooks/results", "/webhook/results"):
+            with pytest.raises(OSError, match=r"40[14]"):
+                fetch(exporter.ingest + path, b'{"code": 2}')
+        assert not answers(exporter.ingest.replace("http:", "https:"))
+        log = exporter.log
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    refused = {one["reason"]: one for one in lines if one["event"] == "requests refused"}
+    assert "Authorization: Bearer" in refused["missing_credentials"]["detail"]
+    assert refused["not_found"]["last_path"] == "/webhook/results"
+    assert refused["not_found"]["webhooks"] == "/webhooks/mps /webhooks/results"
+    assert "INGEST_TLS_CERT_FILE" in refused["malformed_request"]["detail"]
+
+
+def test_admin_listener_with_client_certificates(tmp_path: Path, token: Path) -> None:
+    """With a client CA, a scrape has to show a certificate; webhooks need none."""
+    pair = make_certificate(tmp_path, "localhost")
+    settings = {"admin_tls_cert_file": pair.chain, "admin_tls_key_file": pair.key}
+    settings |= {"admin_tls_client_ca_file": pair.chain, "results_token_files": token}
+    with exporter_starting(tmp_path, **settings) as exporter:
+        admin = exporter.admin.replace("http:", "https:")
+        unknown = ssl.create_default_context(cafile=pair.chain)
+        known = ssl.create_default_context(cafile=pair.chain)
+        known.load_cert_chain(*pair)
+        wait_for(lambda: answers(f"{admin}/metrics", trust=known), "a scrape with a certificate")
+        assert not answers(f"{admin}/metrics", trust=unknown)
+        assert post(exporter, b'{"code": 2}') == 1
+
+
+@pytest.mark.slow
+def test_replaced_token_takes_effect_by_itself(tmp_path: Path, token: Path) -> None:
+    """Within a minute a token that was written to the file lets requests in."""
+    with exporter_process(tmp_path, results_token_files=token) as exporter:
+        new = tmp_path / "new"
+        new.write_text("another-token-of-the-sender")
+        new.rename(token)
+        url = f"{exporter.ingest}/webhooks/results"
+        headers = {"Authorization": "Bearer another-token-of-the-sender"}
+        body = b'{"code": 2}'
+
+        def accepted() -> bool:
+            try:
+                return bool(fetch(url, body, headers))
+            except OSError:
+                return False
+
+        wait_for(accepted, "the new token is accepted")
+    assert "configuration reloaded" in exporter.log.read_text()
+
+
+@pytest.mark.parametrize("form", ["console", "logfmt", "json"])
 def test_log_lines(tmp_path: Path, token: Path, keys: KeyPair, form: str) -> None:
     """Requests are logged at debug only, as the chosen form, without tokens or target ids."""
     settings = {"results_token_files": token, "mps_public_key_files": keys.public}
@@ -203,7 +281,42 @@ def test_log_lines(tmp_path: Path, token: Path, keys: KeyPair, form: str) -> Non
     for secret in (TOKEN, "a-target-id", "c2VjcmV0LXNpZ24"):
         assert secret not in log
     assert log.count("request") >= 2
+    lines: list[dict[str, str]] = []
     if form == "json":
         lines = [json.loads(line) for line in log.splitlines()]
+    if form == "logfmt":
+        lines = [dict(word.split("=", 1) for word in shlex.split(one)) for one in log.splitlines()]
+        assert all(
+            re.match("timestamp=[^ ]+ level=[a-z]+ logger=", one) for one in log.splitlines()
+        )
+    if lines:
         assert {line["level"] for line in lines} >= {"debug", "info"}
         assert {line["logger"].partition(".")[0] for line in lines} == {"exporter"}
+
+
+def test_start_names_urls_and_credentials(tmp_path: Path, token: Path, keys: KeyPair) -> None:
+    """The first lines say where to send what, with fingerprints of keys, and no secret."""
+    settings = {"results_token_files": token, "mps_public_key_files": keys.public}
+    with exporter_process(tmp_path, log_format="json", **settings) as exporter:
+        lines = [json.loads(line) for line in exporter.log.read_text().splitlines()]
+    listening = next(line for line in lines if line["event"] == "listening")
+    assert (listening["ingest"], listening["admin"]) == (exporter.ingest, exporter.admin)
+    accepts = {line["url"]: line["accepts"] for line in lines if line["event"] == "webhook"}
+    mps, results = (accepts[f"{exporter.ingest}/webhooks/{name}"] for name in ("mps", "results"))
+    assert re.match("RSA 2048 bits, SHA-256 [0-9a-f]{64} ", mps)
+    assert results.startswith("1 bearer token ")
+    assert TOKEN not in exporter.log.read_text()
+
+
+def test_start_without_credentials_says_what_to_set(tmp_path: Path) -> None:
+    """A webhook that anyone may call is a warning with the settings that close it."""
+    settings = {"log_format": "json", "allow_unsigned": True, "record_max_bytes": 9}
+    with exporter_process(tmp_path, **settings) as exporter:
+        lines = [json.loads(line) for line in exporter.log.read_text().splitlines()]
+    [warning] = [line["warning"] for line in lines if line["event"] == "setting without effect"]
+    assert warning.startswith("RECORD_MAX_BYTES has no effect without RECORD")
+    found = {line["url"]: line["action"] for line in lines if "anyone" in line["event"]}
+    assert found == {
+        f"{exporter.ingest}/webhooks/mps": "set MPS_PUBLIC_KEY_FILES",
+        f"{exporter.ingest}/webhooks/results": "set RESULTS_TOKEN_FILES or RESULTS_SECRET_FILES",
+    }

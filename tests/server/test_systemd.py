@@ -59,7 +59,7 @@ class Manager:
         return False
 
 
-def test_systemd_hears_of_each_state(tmp_path: Path, keys: KeyPair) -> None:
+def test_systemd_is_notified_of_each_state(tmp_path: Path, keys: KeyPair) -> None:
     """Ready once it listens, reloading, ready again, stopping; alive only while it is not hung."""
     address = tmp_path / "notify"
     settings = {"mps_public_key_files": keys.public}
@@ -93,7 +93,7 @@ def test_no_watchdog_was_asked_for(tmp_path: Path, keys: KeyPair) -> None:
 
 
 def test_abstract_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An address with @ is in the abstract namespace; a reload says when it began."""
+    """An address with @ is in the abstract namespace; a reload reports its time."""
     name = f"push-result-exporter-{time.monotonic_ns()}"
     monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
     with closing(Manager(f"\0{name}")) as manager:
@@ -102,7 +102,7 @@ def test_abstract_address(monkeypatch: pytest.MonkeyPatch) -> None:
         assert manager.next() == "READY=1"
 
 
-def test_nobody_listens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_socket_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without systemd, or when it does not listen, nothing happens."""
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify("READY=1")

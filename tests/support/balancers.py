@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.configuration.test_tls import Certificate
+from tests.support.certificates import Certificate
 from tests.support.programs import free_port, program, reachable, started, wait_for
 from tests.support.traffic import Client
 

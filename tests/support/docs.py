@@ -21,11 +21,11 @@ from pydantic_core import PydanticUndefined
 
 from exporter.admin.status.status import Status
 from exporter.classification.tables import load_tables
-from exporter.commands.main import _parser
+from exporter.commands.parser import COMMANDS, build_parser
 from exporter.configuration.settings import Settings, load_settings
 from exporter.errors import ItemReason, Reason
 from exporter.ledger.store import Upkeep
-from exporter.metrics.metrics import DatabaseCollector
+from exporter.metrics.metrics import CertificateCollector, DatabaseCollector
 from exporter.server.logs import configure_logs
 from exporter.webhooks.limits import Limits
 from tests.support.chart_values import chart_values
@@ -97,7 +97,7 @@ def commands_table() -> Rows:
     rows = []
     for name, command in commands().items():
         flags = [*_flags(command)]
-        if getattr(command.get_default("flags"), "settings_cls", None):
+        if _settings(command) >= {*Settings.model_fields}:
             flags.append("a flag for each setting")
         rows.append((f"`{name}`", command.description or "", ", ".join(flags)))
     return [("command", "does", "takes"), *rows]
@@ -188,7 +188,9 @@ async def _scraped() -> list[Metric]:
         async with started(settings) as exporter:
             await exporter.post("/webhooks/results", b'{"channel": "apns", "code": 2009}')
             database = DatabaseCollector(Upkeep())  # of a ledger in PostgreSQL
-            return [*exporter.hub.exposition.registry.collect(), *database.collect()]
+            certificates = CertificateCollector(lambda: {"ingest": 0.0})  # of a listener with TLS
+            others = [*database.collect(), *certificates.collect()]
+            return [*exporter.hub.exposition.registry.collect(), *others]
 
 
 def _sample_name(metric: Metric) -> str:
@@ -204,17 +206,24 @@ def _labels(metric: Metric) -> str:
 
 def commands() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of each command."""
-    (action,) = [one for one in _parser()._actions if one.nargs == argparse.PARSER]
+    (action,) = [one for one in build_parser(COMMANDS)._actions if one.nargs == argparse.PARSER]
     return dict(action.choices or {})
 
 
 def _flags(command: argparse.ArgumentParser) -> Iterator[str]:
-    """Name what a command takes besides the settings and `--help`."""
-    settings = {*Settings.model_fields} if command.get_default("flags") else set()
+    """Name the flags of a command, without `--help`, and without those of all settings."""
+    settings = _settings(command)
+    every = settings >= {*Settings.model_fields}
     for action in command._actions:
-        if action.dest not in settings | {"help"}:
+        if action.dest != "help" and not (every and action.dest in settings):
             names = action.option_strings or [str(action.metavar or action.dest)]
             yield f"`{names[-1]}`"
+
+
+def _settings(command: argparse.ArgumentParser) -> set[str]:
+    """Return the settings that a command reads."""
+    flags = command.get_default("flags")
+    return {*flags.settings_cls.model_fields} if flags else set()
 
 
 def render(rows: Rows) -> str:

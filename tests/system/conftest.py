@@ -43,8 +43,8 @@ def wheels(debian: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Run Chromium."""
+    """Run Chromium; Playwright runs an event loop meanwhile, beside which no other can run."""
     with chromium() as one:
         yield one

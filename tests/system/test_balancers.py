@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.configuration.test_tls import Certificate, make_certificate
 from tests.support.balancers import Balancer, nginx
+from tests.support.certificates import Certificate, make_certificate
 from tests.support.exporter import KeyPair
 from tests.support.postgres import PASSWORD, running_server
 from tests.support.programs import ExporterProcess, Settings, exporter_process, free_port, frozen

@@ -156,7 +156,7 @@ def send(ingest: dict[str, str], keys: KeyPair, scenarios: Scenarios, seed: int)
             for place, scenario in enumerate(chosen)
         ]
         for summary in await asyncio.gather(*simulations):
-            assert set(summary.answers) == {"200"}
+            assert set(summary.responses) == {"200"}
 
     asyncio.run(all_of_them())
 

@@ -16,7 +16,7 @@ from statistics import median
 import pytest
 
 from exporter.webhooks.limits import Limits
-from tests.configuration.test_tls import make_certificate
+from tests.support.certificates import make_certificate
 from tests.support.exporter import KeyPair, MakeSettings, started
 from tests.support.hostile import (
     BODIES,

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from exporter.configuration.settings import Settings as ExporterSettings
-from tests.configuration.test_tls import Certificate, make_certificate
 from tests.support.balancers import Balancer, nginx
+from tests.support.certificates import Certificate, make_certificate
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import (
     ExporterProcess,

@@ -13,9 +13,9 @@ from aiohttp import web
 
 from exporter.errors import ConfigurationError, Reason, RequestError
 from exporter.records.record import Captured, Record, read_captured
-from exporter.traffic.captured import calls, check_url
+from exporter.traffic.captured import check_url, requests_of
 from exporter.traffic.outgoing import Signer
-from exporter.traffic.sender import Call, Summary, send
+from exporter.traffic.sender import Request, Summary, send
 from exporter.traffic.signers import signers
 from tests.support.exporter import SECRET, TOKEN, Exporter, KeyPair, MakeSettings, started
 from tests.support.gateways import unsigned_gateways
@@ -48,7 +48,7 @@ def secret(tmp_path: Path) -> Path:
 async def replay(url: str, known: Signers, *bodies: bytes | Captured, rate: float = 1e6) -> Summary:
     """Send bodies as they are, or as a record says."""
     captured = [one if isinstance(one, Captured) else Captured(one) for one in bodies]
-    return await send(calls(captured, url, unsigned_gateways(), known), rate=rate)
+    return await send(requests_of(captured, url, unsigned_gateways(), known), rate=rate)
 
 
 def record(body: bytes, **facts: Any) -> Captured:
@@ -64,7 +64,7 @@ async def test_each_body_goes_to_its_webhook(
     credentials = signers(private_key=keys.private, token=token)
     for url in (exporter.ingest, f"{exporter.ingest}/"):
         summary = await replay(url, credentials, CALLBACK, RESULT)
-        assert summary.answers == {"200": 2}
+        assert summary.responses == {"200": 2}
         assert summary.all_accepted
     counted = await exporter.counted()
     assert counted == {("apns", "2009", "warning"): 1, ("vivo", "10072", "warning"): 2}
@@ -74,7 +74,7 @@ async def test_a_secret_signs(exporter: Exporter, secret: Path) -> None:
     """With a secret the exporter verifies each call; the same file again is a duplicate."""
     for expected in ({"accepted": 2}, {"duplicates": 2}):
         summary = await replay(exporter.ingest, signers(secret=secret), RESULT, RESULT)
-        assert summary.answers == {"200": 2}
+        assert summary.responses == {"200": 2}
         assert summary.results == expected
 
 
@@ -84,7 +84,7 @@ async def test_a_path_in_the_url_takes_everything(
     """A webhook that the URL names gets every body, whatever it looks like."""
     credentials = signers(private_key=keys.private, token=token)
     summary = await replay(f"{exporter.ingest}/webhooks/mps", credentials, CALLBACK, RESULT)
-    assert summary.answers == {"200": 1, "400": 1}
+    assert summary.responses == {"200": 1, "400": 1}
     assert summary.reasons == {"invalid_results": 1, "code_missing": 1}
 
 
@@ -101,7 +101,7 @@ async def test_a_record_is_sent_as_it_came(exporter: Exporter, keys: KeyPair, to
         record(RESULT, content_type="text/\u2026\r\nX: y"),
         Captured(lines),
     )
-    assert summary.answers == {"200": 5}
+    assert summary.responses == {"200": 5}
     assert summary.results == {"accepted": 8}
     assert await exporter.counted() == {("vivo", "10072", "warning"): 8}
 
@@ -124,7 +124,7 @@ async def test_refusals_are_counted_by_status_and_reason(exporter: Exporter, tok
     summary = await replay(
         exporter.ingest, signers(token=token), CALLBACK, RESULT, b"{", b"{}", batch
     )
-    assert summary.answers == {"200": 2, "400": 2, "401": 1}
+    assert summary.responses == {"200": 2, "400": 2, "401": 1}
     assert summary.results == {"accepted": 2, "rejected": 3}
     assert summary.reasons == {
         "missing_credentials": 1,
@@ -158,7 +158,7 @@ async def test_what_was_recorded_is_rejected_again(
     assert len(list(folder.iterdir())) == len(bodies)
     async with started(make_settings()) as exporter:
         second = await replay(exporter.ingest, credentials, *read_captured(str(folder)))
-    assert first.answers == {"400": len(bodies)}
+    assert first.responses == {"400": len(bodies)}
     assert second.reasons == first.reasons
 
 
@@ -199,7 +199,7 @@ async def test_something_else_may_answer(status: int, text: str, reasons: dict[s
     """Whatever listens there, its status counts and its words do not reach the terminal."""
     async with server(web.Response(status=status, text=text)) as url:
         summary = await replay(url, NOTHING, RESULT)
-    assert summary.answers == {str(status): 1}
+    assert summary.responses == {str(status): 1}
     assert summary.reasons == reasons
 
 
@@ -208,7 +208,7 @@ async def test_a_redirect_is_not_followed(token: Path) -> None:
     elsewhere = web.Response(status=307, headers={"Location": "http://127.0.0.1:1/"})
     async with server(elsewhere) as url:
         summary = await replay(url, signers(token=token), RESULT)
-    assert summary.answers == {"307": 1}
+    assert summary.responses == {"307": 1}
     assert not summary.all_accepted
 
 
@@ -219,8 +219,8 @@ async def test_a_redirect_is_not_followed(token: Path) -> None:
 async def test_a_bad_line_ends_the_run_by_its_name(exporter: Exporter, problem: Exception) -> None:
     """What was sent before is answered, then the problem is raised for what it is."""
 
-    def broken() -> Iterator[Call]:
-        yield Call(f"{exporter.ingest}/webhooks/results", RESULT)
+    def broken() -> Iterator[Request]:
+        yield Request(f"{exporter.ingest}/webhooks/results", RESULT)
         raise problem
 
     with pytest.raises(type(problem), match="line 2"):
@@ -232,7 +232,7 @@ async def test_a_bad_line_ends_the_run_by_its_name(exporter: Exporter, problem: 
 def test_nothing_to_replay_is_an_error() -> None:
     """An empty file is said to be one."""
     with pytest.raises(ConfigurationError, match="nothing to replay"):
-        list(calls([], "http://127.0.0.1", unsigned_gateways(), NOTHING))
+        list(requests_of([], "http://127.0.0.1", unsigned_gateways(), NOTHING))
 
 
 @pytest.mark.parametrize(
@@ -248,6 +248,6 @@ def test_a_url_that_leads_nowhere_is_an_error(url: str) -> None:
 def test_bodies_may_be_bytes_of_any_kind(keys: KeyPair, secret: Path, token: Path) -> None:
     """What is no text is signed all the same; the exporter has to say what is wrong with it."""
     credentials = signers(private_key=keys.private, token=token, secret=secret)
-    made = list(calls([Captured(b"\xff\x00")], "http://x", unsigned_gateways(), credentials))
+    made = list(requests_of([Captured(b"\xff\x00")], "http://x", unsigned_gateways(), credentials))
     assert made[0].body == b"\xff\x00"
     assert json.dumps(dict(made[0].headers)).count("webhook-") == 3

@@ -149,7 +149,7 @@ async def test_exporter_counts_what_was_sent(
     for repetition in (0, 1):  # a second run of the same seed is nothing but duplicates
         summary = await simulate(url, signer(keys), scenario=scenario, rate=1e6, count=400, seed=5)
         assert summary.sent == 400
-        assert summary.answers == {"200": 400}
+        assert summary.responses == {"200": 400}
         assert await exporter.counted() == expected_counts(distinct)
         duplicates = (await exporter.series("push_results_duplicate_total"))[("mps",)]
         assert duplicates == 400 * (1 + repetition) - len(distinct)
@@ -159,7 +159,7 @@ async def test_url_may_have_a_query(exporter: Exporter, keys: KeyPair) -> None:
     """The signature goes beside what is in the URL already, which still counts."""
     url = f"{exporter.ingest}/webhooks/mps?channel=HONOR"
     summary = await simulate(url, signer(keys), rate=1e6, count=5, seed=1)
-    assert summary.answers == {"200": 5}
+    assert summary.responses == {"200": 5}
     assert {channel for channel, _, _ in await exporter.counted()} == {"honor"}
 
 
@@ -168,7 +168,7 @@ async def test_wrong_or_no_key_is_refused(exporter: Exporter, unknown_key: KeyPa
     url = f"{exporter.ingest}/webhooks/mps"
     for one in (signer(unknown_key), unsigned):
         summary = await simulate(url, one, rate=1e6, count=5)
-        assert (summary.sent, summary.answers) == (5, {"401": 5})
+        assert (summary.sent, summary.responses) == (5, {"401": 5})
     assert await exporter.counted() == {}
 
 
@@ -195,7 +195,7 @@ async def test_limits(
     url = f"{exporter.ingest}/webhooks/mps"
     summary = await simulate(url, signer(keys), rate=100, count=count, seconds=seconds)
     assert summary.sent in allowed
-    assert summary.answers.total() == summary.sent
+    assert summary.responses.total() == summary.sent
     assert math.isfinite(summary.seconds)
 
 
@@ -233,7 +233,7 @@ async def test_no_answer_is_counted(keys: KeyPair, url: str, cause: str) -> None
         ports = {"silent": silent.getsockname()[1], "closing": closing.sockets[0].getsockname()[1]}
         summary = await simulate(url.format(**ports), signer(keys), rate=1e6, count=4)
     closing.close()
-    assert (summary.sent, summary.answers) == (4, {"no answer": 4})
+    assert (summary.sent, summary.responses) == (4, {"no response": 4})
     assert summary.failures == {cause: 4}
 
 

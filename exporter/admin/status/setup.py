@@ -32,7 +32,7 @@ class OtherPathStatus(msgspec.Struct, frozen=True):
     """A path that was requested and that no webhook has."""
 
     path: str
-    """Without the query, shortened, redacted."""
+    """Without the query, redacted."""
     requests: int
     last_seen: float
     """Unix time."""
@@ -71,19 +71,15 @@ def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
         if source == gateway.name and count
     }
     path = f"/webhooks/{gateway.name}"
+    settings = reading.view.current.settings
+    ingest = settings.ingest_url(reading.view.service.ingest_port)
     return WebhookSetup(
         gateway=gateway.name,
         title=gateway.title,
         path=path,
         missing_settings=gateway.lacking,
-        accepts_unsigned=bool(gateway.lacking) and reading.view.current.settings.allow_unsigned,
-        curl=f"curl -i -d '[]' {_ingest_url(reading)}{path}",
+        accepts_unsigned=bool(gateway.lacking) and settings.allow_unsigned,
+        curl=f"curl -i -d '[]' {ingest}{path}",
         requests=sum(statuses.values()),
         refused={status: count for status, count in statuses.items() if refusal(status)},
     )
-
-
-def _ingest_url(reading: Reading) -> str:
-    """Return the URL of the public listener from this host."""
-    scheme = "https" if reading.view.current.snapshot.tls else "http"
-    return f"{scheme}://127.0.0.1:{reading.view.service.ingest_port}"

@@ -62,7 +62,7 @@ class Status(msgspec.Struct, frozen=True):
     ready: bool
     """Whether results are accepted."""
     problem: str | None
-    """Why results are not accepted: `ledger_unavailable` or `draining`."""
+    """Why results are not accepted: `ledger_unavailable`, `draining` or `not_scraped`."""
     now: float
     """Unix time of this status."""
     version: str

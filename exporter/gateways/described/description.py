@@ -213,7 +213,3 @@ class Description(_Strict):
         """The channels that it names."""
         named = {*self.map.channel.values(), self.channel}
         return frozenset(one for one in named if one is not None)
-
-
-TABLES = (Auth, Require, Handshake, Content, Items, Fields, Default, Map)
-"""The models of a description's tables."""

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
-from exporter.configuration.files import data_folder, in_words_of_toml, read_toml
+from exporter.configuration.files import data_folder, read_toml
+from exporter.configuration.problems import file_error
 from exporter.errors import UNROUTED, ConfigurationError, did_you_mean
-from exporter.gateways.described.description import TABLES, Description
+from exporter.gateways.described.description import Description
 
 KIND = "gateway description"
 
@@ -36,8 +36,7 @@ def load_description(path: Path) -> Description:
     try:
         return Description.model_validate(data)
     except ValidationError as error:
-        problems = "; ".join(map(_problem, error.errors()))
-        raise ConfigurationError(f"{KIND} {path}: {problems}") from None
+        raise file_error(KIND, path, error, Description) from None
 
 
 def shipped_file(name: str) -> Path | None:
@@ -84,21 +83,3 @@ def _are_tables(base: object, over: object) -> bool:
     if "scheme" in base and over.get("scheme", base["scheme"]) != base["scheme"]:
         return False
     return not {"join", "size"} & (base.keys() | over.keys())
-
-
-def _problem(problem: ErrorDetails) -> str:
-    location = [str(part) for part in problem["loc"]]
-    where = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key{did_you_mean(location[-1], _keys_at(location[:-1]))}"
-    message = in_words_of_toml(problem["msg"])
-    return f"{where}: {message}" if where else message
-
-
-def _keys_at(location: list[str]) -> list[str]:
-    model: type[BaseModel] = Description
-    for part in location:
-        kind = model.model_fields[part].annotation
-        found = [one for one in TABLES if one is kind or one in getattr(kind, "__args__", ())]
-        model = found[0]
-    return list(model.model_fields)

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from exporter.configuration.groups import GatewaySettings
 from exporter.errors import Reason, RequestError
 from exporter.gateways.auth.standard_webhooks import webhook_key
 from exporter.gateways.described.authenticator import build_authenticator, check_required
@@ -16,7 +17,7 @@ from exporter.gateways.described.body import BodyReader
 from exporter.gateways.described.description import Description
 from exporter.gateways.described.files import load_description, name_of
 from exporter.gateways.described.readings import reader_of
-from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
+from exporter.gateways.gateway import Credential, ReceivedRequest, RequestKey
 from exporter.gateways.text import MALFORMED, lines_of, naming_content_type, text_of
 from exporter.results import Batch
 
