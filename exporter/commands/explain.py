@@ -137,10 +137,10 @@ def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Sig
 def _candidates(known: Gateways, body: bytes) -> list[Gateway]:
     """Return the gateways with credentials, first the one that the body looks like."""
     first = recognize(body, known.values())
-    candidates = [gateway for gateway in known.values() if not gateway.lacking]
+    candidates = [gateway for gateway in known.values() if not gateway.missing_settings]
     if not candidates:
-        lacking = ", ".join(gateway.lacking or "" for gateway in known.values())
-        raise ConfigurationError(f"there is nothing to verify a signature with: give {lacking}")
+        settings = ", ".join(gateway.missing_settings or "" for gateway in known.values())
+        raise ConfigurationError(f"there is nothing to verify a signature with: give {settings}")
     return sorted(candidates, key=lambda gateway: gateway is not first)
 
 

@@ -7,11 +7,16 @@ from typing import Annotated, Any
 import msgspec
 
 from exporter.errors import ItemReason, RequestError
-from exporter.gateways.auth.scheme import Authenticator, Scheme
-from exporter.gateways.auth.standard_webhooks import StandardWebhooks, load_secrets, webhook_key
-from exporter.gateways.auth.tokens import bearer, load_tokens
-from exporter.gateways.builtin import BuiltIn
-from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
+from exporter.gateways.auth.standard_webhooks import StandardWebhooks
+from exporter.gateways.auth.tokens import Bearer
+from exporter.gateways.builtin import BuiltIn, load_schemes
+from exporter.gateways.gateway import (
+    Credential,
+    GatewaySettings,
+    ReceivedRequest,
+    RequestKey,
+    webhook_key,
+)
 from exporter.gateways.items import (
     Facts,
     ItemError,
@@ -66,19 +71,11 @@ class Generic(BuiltIn):
     @classmethod
     def load(cls, settings: GatewaySettings) -> "Generic":
         """Read secrets and tokens; ConfigurationError names a bad file."""
-        schemes: list[Scheme] = []
-        if secrets := load_secrets(settings.results_secret_files):
-            schemes.append(StandardWebhooks(NAME, secrets))
-        if tokens := load_tokens(settings.results_token_files):
-            schemes.append(bearer(NAME, tokens))
-        return cls(
-            Authenticator(
-                NAME,
-                schemes,
-                settings="RESULTS_TOKEN_FILES or RESULTS_SECRET_FILES",
-                allow_unsigned=settings.allow_unsigned,
-            )
-        )
+        schemes = {
+            "RESULTS_SECRET_FILES": (StandardWebhooks(), settings.results_secret_files),
+            "RESULTS_TOKEN_FILES": (Bearer(), settings.results_token_files),
+        }
+        return cls(load_schemes(NAME, schemes, settings))
 
     def recognizes(self, body: bytes) -> bool:
         """Leave it to the others: what none of them takes is in this format, if in any."""
@@ -99,8 +96,13 @@ class Generic(BuiltIn):
             raise naming_content_type(refusal, request.content_type) from None
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
-        """Take the id of a signed request; each result has its own where there is none."""
-        identity = request.headers.get("webhook-id") or request.headers.get("svix-id")
+        """Return the key of the id that was signed, or came with a token; else None.
+
+        Beside a signature no other id counts: whoever has captured the request could change it.
+        """
+        identity = credential.request_id
+        if identity is None:
+            identity = request.headers.get("webhook-id") or request.headers.get("svix-id")
         return webhook_key(identity, request.content, credential) if identity else None
 
 

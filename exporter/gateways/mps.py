@@ -8,22 +8,21 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric import rsa
 from xxhash import xxh3_64_intdigest
 
 from exporter.errors import ItemReason
-from exporter.gateways.auth import public_keys
-from exporter.gateways.auth.encodings import decode_base64
-from exporter.gateways.auth.scheme import Authenticator
-from exporter.gateways.auth.signatures import Signature, rsa_known
+from exporter.gateways.auth.signatures import Rsa
 from exporter.gateways.auth.templates import Template
-from exporter.gateways.builtin import BuiltIn
+from exporter.gateways.builtin import BuiltIn, load_schemes
 from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
 from exporter.gateways.items import Facts, ItemError, ItemFormat, ItemReader, Outcome, code_of
 from exporter.gateways.text import text_of
 from exporter.results import Batch, PushResult
 
 NAME = "mps"
+
+SIGNATURE = Rsa(scheme="rsa", signature=Template("{query:sign}"), encoding="base64")
+"""RSA, SHA-256, PKCS#1 v1.5 over the raw body, in base64 of either alphabet."""
 
 
 class ExtInfo(msgspec.Struct, rename="camel", gc=False):
@@ -52,16 +51,8 @@ class Mps(BuiltIn):
     @classmethod
     def load(cls, settings: GatewaySettings) -> "Mps":
         """Read the public keys; ConfigurationError names a file that has none."""
-        keys = public_keys.load_public_keys(settings.mps_public_key_files)
-        schemes = [signature(keys)] if keys else []
-        return cls(
-            Authenticator(
-                NAME,
-                schemes,
-                settings="MPS_PUBLIC_KEY_FILES",
-                allow_unsigned=settings.allow_unsigned,
-            )
-        )
+        schemes = {"MPS_PUBLIC_KEY_FILES": (SIGNATURE, settings.mps_public_key_files)}
+        return cls(load_schemes(NAME, schemes, settings))
 
     def recognizes(self, body: bytes) -> bool:
         """Whether a body without its request looks like a callback."""
@@ -82,16 +73,6 @@ class Mps(BuiltIn):
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey:
         """Take the body for the key: the same bytes are the same results."""
         return RequestKey(xxh3_64_intdigest(request.body, credential.scope))
-
-
-def signature(keys: list[rsa.RSAPublicKey]) -> Signature:
-    """Look for `sign` in the query: RSA, SHA-256, PKCS#1 v1.5 over the raw body, in base64."""
-    return Signature(
-        rsa_known(NAME, keys, "sha256"),
-        signature=Template("{query:sign}"),
-        signed=Template("{body}"),
-        decode=decode_base64,
-    )
 
 
 def _facts(callback: Callback) -> Facts:

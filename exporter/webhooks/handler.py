@@ -106,7 +106,7 @@ class Webhooks:
         if is_compressed(headers):
             content = _unpacked(body, self._limits.max_body_bytes)
         return ReceivedRequest(
-            body, headers, request.query, content=content, url=partial(_url, request)
+            body, headers, request.query, content=content, address=partial(_address, request)
         )
 
     def _classify(self, result: PushResult) -> ClassifiedResult:
@@ -136,10 +136,9 @@ async def _let_send(request: web.BaseRequest) -> None:
         request.writer.output_size = 0  # the response has not begun
 
 
-def _url(request: web.BaseRequest) -> str:
-    """Return the address as the sender called it, if the proxy says by which scheme."""
-    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
-    return f"{scheme}://{request.host}{request.raw_path}"
+def _address(request: web.BaseRequest) -> str:
+    """Return host, path and query of the URL as the sender used it."""
+    return f"{request.host}{request.raw_path}"
 
 
 def _response(

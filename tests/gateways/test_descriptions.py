@@ -28,13 +28,16 @@ from exporter.results import Batch
 from exporter.runtime.snapshot import load_snapshot
 from tests.support.senders import RECIPES, hmac
 
+SECRET = "the-secret-of-the-descriptions"
+"""No base64, and long enough."""
+
 CODE = '[fields]\ncode = "code"\n'
 HMAC = '[auth]\nscheme = "hmac"\nsecrets = ["secret"]\nsignature = "{header:X}"\n'
 
 
 def load(folder: Path, text: str, name: str = "acme") -> Gateway:
     """Write a description and load it."""
-    (folder / "secret").write_text("secret\n")
+    (folder / "secret").write_text(f"{SECRET}\n")
     file = folder / f"{name}.toml"
     file.write_text(text, "utf-8")
     found = load_gateways(load_settings(gateway_files=[file]))
@@ -51,11 +54,17 @@ MISTAKES = {
     "unknown-key": (f'titel = "x"\n{CODE}', "titel: unknown key; did you mean 'title'?"),
     "unknown-field": ('[fields]\ncod = "x"', "fields.cod: unknown key; did you mean 'code'?"),
     "unknown-key-of-value": ('[fields]\ncode = { jion = ["x"] }', "did you mean 'join'?"),
-    "unknown-scheme": (f'[auth]\nscheme = "hmca"\n{CODE}', "auth.scheme"),
+    "unknown-scheme": (
+        f'[auth]\nscheme = "hmca"\n{CODE}',
+        "auth: unknown scheme 'hmca'; known are",
+    ),
     "no-code": ('[fields]\nid = "x"', "fields.code"),
-    "path-without-a-name": ('[fields]\ncode = "a..b"', "fields.code: 'a..b' is no path"),
-    "path-that-is-a-number": ("[fields]\ncode = 5", "fields.code: this is no path"),
-    "path-with-a-filter": ('[fields]\ncode = "a[?x]"', "fields.code: 'a[?x]' is no path"),
+    "path-without-a-name": ('[fields]\ncode = "a..b"', "fields.code: invalid path 'a..b' at '..b'"),
+    "path-that-is-a-number": ("[fields]\ncode = 5", "fields.code: a path: expected a string"),
+    "path-with-a-filter": (
+        '[fields]\ncode = "a[?x]"',
+        "fields.code: invalid path 'a[?x]' at '[?x]'",
+    ),
     "path-with-a-star": ('[fields]\ncode = "a.*"', "items.path alone"),
     "star-within": (f'[items]\npath = "*.a"\n{CODE}', "items.path"),
     "path-too-long": (f'[fields]\ncode = "{".".join("a" * 17)}"', "more than 16 steps"),
@@ -65,13 +74,19 @@ MISTAKES = {
         + "\n".join(f"{one} = {['x'] * 7}" for one in ("code", "id", "message", "channel")),
         "they have 28 paths",
     ),
-    "unknown-slot": (f'{HMAC}signed = "{{hedaer:X}}"\n{CODE}', "auth.signed: there is no slot"),
+    "unknown-slot": (
+        f'{HMAC}signed = "{{hedaer:X}}"\n{CODE}',
+        "auth.signed: unknown slot {hedaer:X}",
+    ),
     "slot-with-a-bad-path": (f'{HMAC}signed = "{{body:a..b}}"\n{CODE}', "auth.signed"),
     "brace": (f'{HMAC}signed = "{{body"\n{CODE}', "auth.signed"),
     "part-of-no-header": (f'{HMAC}signed = "{{part:x}}"\n{CODE}', "'header' and 'parts'"),
-    "no-signature": (f'[auth]\nscheme = "hmac"\n{CODE}', "needs signature"),
-    "key-of-another-scheme": (f'[auth]\nscheme = "bearer"\nhash = "md5"\n{CODE}', "no hash"),
-    "weak-hmac": (f'{HMAC}hash = "md5"\n{CODE}', "hash: 'md5' is none of"),
+    "no-signature": (f'[auth]\nscheme = "hmac"\n{CODE}', "auth.signature: Field required"),
+    "key-of-another-scheme": (
+        f'[auth]\nscheme = "bearer"\nhash = "md5"\n{CODE}',
+        "auth.hash: unknown key",
+    ),
+    "weak-hmac": (f'{HMAC}hash = "md5"\n{CODE}', "auth.hash: Input should be 'sha256'"),
     "field-of-json": (f'[content]\nfield = "data"\n{CODE}', "'field' is of a form"),
     "unknown-use": (f'use = "huawei"\n{CODE}', "use: no description is named 'huawei'"),
     "bad-channel": (f'channel = "A B"\n{CODE}', "acme.toml: channel or map.channel: 'A B'"),
@@ -105,7 +120,7 @@ MISTAKES = {
 @pytest.mark.parametrize(("text", "said"), MISTAKES.values(), ids=MISTAKES)
 def test_mistake_is_named_by_file_and_key(tmp_path: Path, text: str, said: str) -> None:
     """Whatever is wrong with a description, the error names the file and the place."""
-    (tmp_path / "secret").write_text("secret\n")
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
     file = tmp_path / "acme.toml"
     file.write_text(text)
     with pytest.raises(ConfigurationError) as caught:
@@ -132,7 +147,7 @@ def test_use_goes_key_by_key(tmp_path: Path, name: str) -> None:
     bearer = '[auth]\nscheme = "bearer"\nsecrets = ["secret"]\n'
     ours = load(tmp_path, f'use = "{name}"\nchannel = "mine"\n{bearer}[map.code]\n0 = "zero"\n')
     assert ours.channels == {"mine"}
-    token = ReceivedRequest(b"", {"Authorization": "Bearer secret"})
+    token = ReceivedRequest(b"", {"Authorization": f"Bearer {SECRET}"})
     assert ours.authenticate(token).proven
 
 
@@ -439,8 +454,8 @@ def test_no_body_makes_a_description_slow() -> None:
 
 MORE_MISTAKES = {
     "key-to-items": (f'[items]\npath = "@key"\n{CODE}', "items.path"),
-    "empty-path": ('[fields]\ncode = ""', "a path is not empty"),
-    "parts-without-header": (f'{HMAC}parts = ","\n{CODE}', "go together"),
+    "empty-path": ('[fields]\ncode = ""', "a path cannot be empty"),
+    "parts-without-header": (f'{HMAC}parts = ","\n{CODE}', "belong together"),
     "signature-without-a-slot": (
         f'[auth]\nscheme = "hmac"\nsignature = "x"\n{CODE}',
         "no slot of the request",
@@ -451,7 +466,10 @@ MORE_MISTAKES = {
     ),
     "only-that-is-no-table": (f"[items]\nonly = 5\n{CODE}", "items.only"),
     "only-without-a-list": (f"[items]\nonly = {{ a = 5 }}\n{CODE}", "items.only"),
-    "template-that-is-a-number": (f"{HMAC}signed = 5\n{CODE}", "this is no template"),
+    "template-that-is-a-number": (
+        f"{HMAC}signed = 5\n{CODE}",
+        "auth.signed: expected a string with slots",
+    ),
     "secret-of-another-encoding": (f'{HMAC}secret_encoding = "hex"\n{CODE}', "is not hex"),
     "secret-that-is-no-base64": (f'{HMAC}secret_encoding = "base64"\n{CODE}', "is not base64"),
 }
@@ -535,23 +553,25 @@ def test_forms(tmp_path: Path) -> None:
 
 
 def test_request_keys(tmp_path: Path) -> None:
-    """A request is known by its webhook-id, or its body, unless its items have ids."""
-    standard = '[auth]\nscheme = "standard-webhooks"\n'
-    credential = Credential(7)
-    by_id = load(tmp_path, standard + CODE)
-    signed = {"webhook-id": "a"}
+    """A request is known by the id that was signed, or its body, unless its items have ids."""
+    gateway = load(tmp_path, CODE)
+    signed = Credential(7, request_id="a")
     first, other, changed = (
-        by_id.request_key(ReceivedRequest(body, headers), credential)
-        for body, headers in ((b"1", signed), (b"1", {"svix-id": "b"}), (b"2", signed))
+        gateway.request_key(ReceivedRequest(body, {"webhook-id": "unsigned"}), one)
+        for body, one in ((b"1", signed), (b"1", signed._replace(request_id="b")), (b"2", signed))
     )
     assert first
     assert other
     assert changed
     assert first.key == changed.key != other.key
     assert first.fingerprint != changed.fingerprint
-    by_body = [by_id.request_key(ReceivedRequest(body), credential) for body in (b"1", b"1", b"2")]
+    by_body = [
+        gateway.request_key(ReceivedRequest(body, {"webhook-id": identity}), Credential(7))
+        for body, identity in ((b"1", "a"), (b"1", "b"), (b"2", "a"))
+    ]
     assert by_body[0] == by_body[1] != by_body[2]
-    assert load(tmp_path, f"{CODE}id = 'i'\n").request_key(ReceivedRequest(), credential) is None
+    by_item = load(tmp_path, f"{CODE}id = 'i'\n")
+    assert by_item.request_key(ReceivedRequest(), Credential(7)) is None
 
 
 def test_signatures_within_a_body_that_is_none(tmp_path: Path) -> None:
@@ -605,7 +625,7 @@ def test_signature_over_the_unpacked_body(tmp_path: Path) -> None:
     body = b'{"code": 1}'
     packed = gzip.compress(body)
     for signed in (body, packed):
-        headers = {"X": hmac(b"secret", signed).hex()}
+        headers = {"X": hmac(SECRET.encode(), signed).hex()}
         assert gateway.authenticate(ReceivedRequest(packed, headers, content=body)).proven
     with pytest.raises(RequestError):
         gateway.authenticate(ReceivedRequest(packed, {"X": "00"}, content=body))

@@ -81,7 +81,7 @@ def test_receipts_need_codes(tmp_path: Path, seed: int | None) -> None:
 def test_signing_needs_a_secret(tmp_path: Path) -> None:
     """A description without secrets, or with public keys, cannot sign."""
     for auth, said in (
-        ('scheme = "bearer"', "nothing to sign with"),
+        ('scheme = "bearer"', "no secret to sign with"),
         ('scheme = "rsa"\nsignature = "{query:s}"', "private key"),
     ):
         file = tmp_path / "acme.toml"

@@ -1,20 +1,17 @@
 """The description of a gateway: its tables and keys, and what each of them may hold."""
 
-from collections.abc import Mapping
-from hashlib import algorithms_guaranteed
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from exporter.gateways.auth.templates import Template, check_header
+from exporter.gateways.auth.scheme import Text
+from exporter.gateways.auth.schemes import AnyScheme
 from exporter.gateways.described.values import (
     Code,
     CountOf,
     ItemsPath,
-    OneTemplate,
     Paths,
     PathsTo,
-    Text,
     Value,
     WantedWords,
     Words,
@@ -23,90 +20,11 @@ from exporter.gateways.described.values import (
 MAX_ALL_PATHS = 24
 """Paths of all fields: they bound the work on an item."""
 
-Scheme = Literal[
-    "bearer", "basic", "header", "query", "hmac", "digest", "rsa", "standard-webhooks", "none"
-]
 ChannelName = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
-_SIGNED = {"hash", "encoding", "header", "parts", "prefix", "signature", "signed", "timestamp"}
-_SIGNED |= {"unit", "tolerance", "user"}
-_SECRET = {"scheme", "secrets", "secret_encoding"}
-_KEYS: Mapping[str, set[str]] = {
-    "bearer": _SECRET,
-    "basic": _SECRET | {"user"},
-    "header": _SECRET | {"name", "prefix"},
-    "query": _SECRET | {"name", "prefix"},
-    "hmac": _SECRET | _SIGNED,
-    "digest": _SECRET | _SIGNED,
-    "rsa": {"scheme", "secrets"} | _SIGNED,
-    "standard-webhooks": {"scheme", "secrets"},
-    "none": {"scheme"},
-}
-_NEEDED: Mapping[str, set[str]] = {
-    "basic": {"user"},
-    "header": {"name"},
-    "query": {"name"},
-    "hmac": {"signature"},
-    "digest": {"signature", "signed"},
-    "rsa": {"signature"},
-}
-_HASHES = {"sha256", "sha1", "sha512"}
-_DIGESTS = {one for one in algorithms_guaranteed if not one.startswith("shake")}
-
-
-class Auth(_Strict):
-    """How the sender proves who it is."""
-
-    scheme: Scheme
-    secrets: tuple[Text, ...] = ()
-    secret_encoding: Literal["text", "base64", "hex"] = "text"  # noqa: S105
-    user: str = ""
-    name: Text | None = None
-    hash: str = "sha256"
-    encoding: Literal["hex", "base64"] = "hex"
-    header: Text | None = None
-    parts: Text | None = None
-    prefix: str = ""
-    signature: OneTemplate | None = None
-    signed: OneTemplate = Field(default_factory=lambda: Template("{body}"))
-    timestamp: OneTemplate | None = None
-    unit: Literal["s", "ms"] = "s"
-    tolerance: float = Field(300, gt=0, allow_inf_nan=False)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        given = self.model_fields_set
-        if useless := sorted(given - _KEYS[self.scheme]):
-            raise ValueError(f"the scheme {self.scheme!r} has no {', '.join(useless)}")
-        if lacking := sorted(_NEEDED.get(self.scheme, set()) - given):
-            raise ValueError(f"the scheme {self.scheme!r} needs {', '.join(lacking)}")
-        hashes = _DIGESTS if self.scheme == "digest" else _HASHES
-        if self.hash not in hashes:
-            raise ValueError(f"hash: {self.hash!r} is none of {', '.join(sorted(hashes))}")
-        if (self.header is None) != (self.parts is None):
-            raise ValueError("'header' and 'parts' go together: the header that is cut")
-        templates = [one for one in (self.signature, self.signed, self.timestamp) if one]
-        if self.header is None and any(one.has("part", named=True) for one in templates):
-            raise ValueError("{part:…} needs 'header' and 'parts'")
-        if self.signature and not self.signature.describe():
-            raise ValueError("signature: it has no slot of the request")
-        if self.scheme == "digest" and not self.signed.has("secret", named=False):
-            raise ValueError("signed: without {secret} anyone can make the digest")
-        for name in (self.header, self.name if self.scheme == "header" else None):
-            if name is not None:
-                check_header(name)
-        return self
-
-    @property
-    def looks_into_body(self) -> bool:
-        """Whether a template has `{body:X}`."""
-        templates = [one for one in (self.signature, self.signed, self.timestamp) if one]
-        return any(one.has("body", named=True) for one in templates)
 
 
 class Require(_Strict):
@@ -190,7 +108,7 @@ class Description(_Strict):
     title: Text
     channel: ChannelName | None = None
     answer: Annotated[str, AfterValidator(_json)] | None = None
-    auth: Auth | None = None
+    auth: AnyScheme | None = None
     require: Require = Require()
     handshake: Handshake = Handshake()
     content: Content = Content()
@@ -215,5 +133,5 @@ class Description(_Strict):
         return frozenset(one for one in named if one is not None)
 
 
-TABLES = (Auth, Require, Handshake, Content, Items, Fields, Default, Map)
+TABLES = (Require, Handshake, Content, Items, Fields, Default, Map)
 """The models of a description's tables."""

@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as File
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,13 +11,21 @@ import msgspec
 from xxhash import xxh3_64_intdigest
 
 from exporter.errors import Reason, RequestError
-from exporter.gateways.auth.standard_webhooks import webhook_key
+from exporter.gateways.auth.signature import SignatureScheme
+from exporter.gateways.auth.tokens import NoAuth
 from exporter.gateways.described.authenticator import build_authenticator, check_required
 from exporter.gateways.described.body import BodyReader
 from exporter.gateways.described.description import Description
 from exporter.gateways.described.files import load_description, name_of
 from exporter.gateways.described.readings import reader_of
-from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
+from exporter.gateways.gateway import (
+    Credential,
+    GatewaySettings,
+    ReceivedRequest,
+    RequestKey,
+    webhook_key,
+)
+from exporter.gateways.paths import parse_path, walk
 from exporter.gateways.text import MALFORMED, lines_of, naming_content_type, text_of
 from exporter.results import Batch
 
@@ -52,11 +60,17 @@ class Described:
             name,
             description.auth if credentials else None,
             file,
-            self.documents,
+            self._body_values,
+            apps=settings.apps,
             allow_unsigned=settings.allow_unsigned,
         )
-        self.lacking = self._authenticator.lacking
-        self.warnings = [f"{file}: {warning}" for warning in _warnings(description)]
+        self.missing_settings = self._authenticator.missing_settings
+        self.warnings = [
+            f"{file}: {warning}"
+            for warning in (*_warnings(description), *self._authenticator.warnings)
+        ]
+        auth = description.auth
+        self._signed_paths = auth.body_paths if isinstance(auth, SignatureScheme) else []
         items = reader_of(description)
         self.judge = items.judge
         self._reader = BodyReader(description.items.path, items)
@@ -109,14 +123,21 @@ class Described:
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
         """Take the request's id, or its body where nothing tells the items apart."""
-        auth, fields = self.description.auth, self.description.fields
-        if auth and auth.scheme == "standard-webhooks":
-            identity = request.headers.get("webhook-id") or request.headers.get("svix-id")
-            if identity:
-                return webhook_key(identity, request.content, credential)
+        fields = self.description.fields
+        if credential.request_id is not None:
+            return webhook_key(credential.request_id, request.content, credential)
         if fields.id or fields.dedupe:
             return None
         return RequestKey(xxh3_64_intdigest(request.content, credential.scope))
+
+    def _body_values(self, request: ReceivedRequest) -> Iterator[Mapping[str, str]]:
+        """Yield the values of `{body:X}`, of each line or element that has a signature."""
+        if not self._signed_paths:
+            yield {}
+            return
+        for document in self.documents(request):
+            found = ((path, walk(document, parse_path(path))) for path in self._signed_paths)
+            yield {path: str(value) for path, value in found if type(value) in (str, int, float)}
 
     def documents(self, request: ReceivedRequest) -> Sequence[Any]:
         """Return the JSON values of a body: its lines, the elements of its array, or itself."""
@@ -207,19 +228,11 @@ def _unpacked(content: bytes, limit: int) -> bytes:
 
 
 def _warnings(description: Description) -> list[str]:
-    """Say what is weak about how senders are authenticated."""
+    """Return what is weak about the description where it names no credentials."""
     auth = description.auth
+    refused = "requests are refused unless ALLOW_UNSIGNED is set"
     if auth is None:
-        return ["it has no [auth]: requests are refused unless ALLOW_UNSIGNED is set"]
-    if auth.scheme == "none":
-        return ["auth.scheme: 'none' lets anyone send results"]
-    if not auth.secrets:
-        return ["auth.secrets: there are none: requests are refused unless ALLOW_UNSIGNED is set"]
-    if auth.scheme in ("query", "header", "bearer", "basic", "standard-webhooks"):
-        return []
-    warnings = []
-    if auth.scheme == "digest":
-        warnings.append("auth.scheme: a digest of secret and text is weaker than an HMAC")
-    if not auth.signed.has("body", named=False):
-        warnings.append("auth.signed: without {body} anyone who has seen a request can change it")
-    return warnings
+        return [f"it has no [auth]: {refused}"]
+    if not auth.files and not isinstance(auth, NoAuth):
+        return [f"auth.secrets: there are none: {refused}"]
+    return []

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from exporter.errors import did_you_mean
-from exporter.gateways.auth.templates import Template
 from exporter.gateways.paths import Mark, Path, parse_path
 
 MAX_PATHS = 8
@@ -31,11 +30,11 @@ class Size(NamedTuple):
 def _text(given: object, what: str) -> str:
     if isinstance(given, str):
         return given
-    raise ValueError(f"this is no {what}: write it as text")
+    raise ValueError(f"{what}: expected a string")
 
 
 def _item_path(given: object) -> Path:
-    path = parse_path(_text(given, "path"))
+    path = parse_path(_text(given, "a path"))
     if Mark.VALUES in path or isinstance(path[0], int):
         raise ValueError("a field's path begins with a name, and '*' is for items.path alone")
     return path
@@ -66,7 +65,7 @@ def _count(given: object) -> Value | Size:
 
 
 def _items_path(given: object) -> Path:
-    path = parse_path(_text(given, "path"))
+    path = parse_path(_text(given, "a path"))
     if Mark.VALUES in path[:-1] or Mark.KEY in path:
         raise ValueError("the path to the items has names, [0], and '*' at its end")
     return path
@@ -76,10 +75,6 @@ def _check_keys(given: Mapping[str, object], known: set[str]) -> None:
     for key in given:
         if key not in known:
             raise ValueError(f"unknown key {key!r}{did_you_mean(key, known)}")
-
-
-def _template(given: object) -> Template:
-    return Template(_text(given, "template"))
 
 
 def _text_of_code(given: object) -> object:
@@ -101,9 +96,7 @@ def _wanted(given: object) -> object:
     return given
 
 
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Words = dict[str, tuple[str, ...]]
-OneTemplate = Annotated[Template, BeforeValidator(_template)]
 ItemsPath = Annotated[Path, BeforeValidator(_items_path)]
 PathsTo = Annotated[Value, BeforeValidator(_value)]
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_paths)]
