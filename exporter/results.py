@@ -60,28 +60,30 @@ class Retry(StrEnum):
 
 
 class PushResult(msgspec.Struct, frozen=True, gc=False):
-    """What a gateway said of a push, with its code in canonical form."""
+    """The result of a push as its gateway reports it, with its code in canonical form."""
 
     code: str
     hint: str | None = None
-    """The channel in the sender's own word, if it gave one."""
+    """The sender's name for the channel, if it gave one."""
     message: str | None = None
     ios: bool = False
+    app: str | None = None
+    """The app that the request names, declared or not."""
 
 
 class ResultGroup(msgspec.Struct):
-    """The items of a body that say the same, so that it is looked up once.
+    """Identical items, so that they are classified once.
 
-    Bodies of a hundred results seldom say more than a dozen different things.
+    A body of a hundred results seldom has more than a dozen different ones.
     """
 
     result: PushResult
     count: int = 1
     """How many pushes each item stands for."""
     anonymous: int = 0
-    """How many items nothing tells apart."""
+    """How many items have no identity."""
     ids: list[str | int] = []
-    """What tells the others apart: message ids, or hashes where a gateway has no such id."""
+    """The identities of the others: message ids, or hashes where a gateway has no such id."""
     exemplar: str | None = None
     """The last message id, to be shown; never a token or a target id."""
 
@@ -133,15 +135,38 @@ class Rejection(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Batch(msgspec.Struct):
-    """What one body holds: the good results and the bad items."""
+class DecodedItems(msgspec.Struct):
+    """The results and the invalid items of a body, or of a part of it."""
 
-    groups: list[ResultGroup]
-    rejected: list[Rejection]
+    groups: list[ResultGroup] = []
+    rejected: list[Rejection] = []
     skipped: int = 0
-    """Items that the gateway's description leaves aside: results of something else."""
+    """Items that the gateway's description leaves out: results of something else."""
     defaulted: int = 0
     """Results for which no path had a code, so that the description's default counts."""
+
+    def add(self, other: "DecodedItems") -> None:
+        """Add the items of another part of the same body."""
+        self.groups += other.groups
+        self.rejected += other.rejected
+        self.skipped += other.skipped
+        self.defaulted += other.defaulted
+
+    @property
+    def items(self) -> int:
+        """How many items these are."""
+        results = sum([group.items for group in self.groups])
+        return results + len(self.rejected) + self.skipped
+
+    @property
+    def without_code(self) -> int:
+        """How many items have no value at the path of the code."""
+        if not self.rejected:
+            return self.defaulted
+        return self.defaulted + sum(one.reason in _WITHOUT_CODE for one in self.rejected)
+
+
+_WITHOUT_CODE = (ItemReason.CODE_MISSING, ItemReason.CODE_NULL)
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):

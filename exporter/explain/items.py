@@ -8,12 +8,14 @@ import msgspec
 from exporter.classification.classifier import Classifier
 from exporter.errors import RequestError
 from exporter.gateways.described.description import Description
+from exporter.gateways.described.fields import paths_of
 from exporter.gateways.described.gateway import Described
-from exporter.gateways.described.readings import paths_of
 from exporter.gateways.described.values import Size
 from exporter.gateways.gateway import ReceivedRequest
-from exporter.gateways.items import ItemError
-from exporter.gateways.paths import ABSENT, Mark, Path, walk
+from exporter.gateways.items import Text
+from exporter.gateways.paths import ABSENT, path_text, walk
+from exporter.gateways.text import MALFORMED
+from exporter.gateways.values import ItemError
 from exporter.redaction import redact_text
 
 MAX_TRACED = 20
@@ -45,28 +47,35 @@ def trace_items(
     """Trace the first items of a body; none of one that has another format."""
     try:
         items = gateway.items(request)
-    except (RequestError, msgspec.DecodeError, RecursionError):
+    except (RequestError, *MALFORMED):
         return []
     return [
         ItemTrace(
             index,
-            _outcome(classifier, gateway, value, key),
-            list(_found(gateway.description, value, key)),
+            _outcome(classifier, gateway, text, key),
+            list(_found(gateway.description, _value(text), key)),
         )
-        for index, (key, value) in enumerate(items[:MAX_TRACED])
+        for index, (key, text) in enumerate(items[:MAX_TRACED])
     ]
 
 
-def _outcome(classifier: Classifier, gateway: Described, value: Any, key: str | None) -> str:
+def _value(text: Text) -> Any:
     try:
-        outcome = gateway.judge(value, key)
+        return msgspec.json.decode(text)
+    except MALFORMED:
+        return None
+
+
+def _outcome(classifier: Classifier, gateway: Described, text: Text, key: str | None) -> str:
+    try:
+        item = gateway.judge(text, key)
     except ItemError as error:
         return f"rejected: {error.reason}: {error}"
-    if outcome is None:
-        return "skipped: items.only does not want it"
-    meaning = classifier.classify(outcome.result)
-    times = f", for {outcome.pushes} pushes" if outcome.pushes > 1 else ""
-    by = " by default.code or map.code" if outcome.defaulted else ""
+    if item is None:
+        return "skipped by items.only"
+    meaning = classifier.classify(item.result)
+    times = f", for {item.pushes} pushes" if item.pushes > 1 else ""
+    by = " by default.code or map.code" if item.defaulted else ""
     return (
         f"counted as {meaning.series.channel} {meaning.series.code} {meaning.name} "
         f"({meaning.severity.value}){by}{times}"
@@ -77,7 +86,7 @@ def _found(description: Description, value: Any, key: str | None) -> Iterator[Fo
     fields = description.fields
     for path in description.items.only:
         yield Found("items.only", path_text(path), _shown(walk(value, path, key)))
-    for name in ("code", "channel", "message", "id", "count"):
+    for name in ("code", "channel", "message", "id", "app", "count"):
         if given := getattr(fields, name):
             for path in paths_of(given):
                 found = walk(value, path, key)
@@ -108,16 +117,3 @@ def _shown(value: Any) -> str:
         return "an object"
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return repr(redact_text(text[:_MAX_SHOWN]))
-
-
-def path_text(path: Path) -> str:
-    """Write a path as a description does."""
-    parts = []
-    for step in path:
-        if isinstance(step, int):
-            parts.append(f"[{step}]")
-        else:
-            name = step.value if isinstance(step, Mark) else step
-            plain = isinstance(step, Mark) or not set(name) & set(' ."@*[]')
-            parts.append(f".{name}" if plain else f'."{name}"')
-    return "".join(parts).lstrip(".")

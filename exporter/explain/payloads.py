@@ -13,7 +13,7 @@ from exporter.gateways.described.gateway import Described
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, recognize
 from exporter.gateways.text import is_json
-from exporter.results import Batch, PushResult, ResultGroup
+from exporter.results import DecodedItems, PushResult, ResultGroup
 
 
 class Payload(NamedTuple):
@@ -150,7 +150,7 @@ class _Read:
     def add(self, payload: Payload, gateways: Gateways, index: int | None) -> None:
         """Read a payload; what is bad in one of several has the index of the payload."""
         try:
-            batch = _decode(payload, gateways)
+            steps = _decode(payload, gateways)
         except RequestError as refusal:
             lines = [line for line in payload.body.split(b"\n") if line.strip()]
             if index is None and len(lines) > 1 and not is_json(payload.body):
@@ -160,12 +160,13 @@ class _Read:
             self._refusal = self._refusal or refusal
             self.rejected.append(BadItem(index or 0, refusal.reason, refusal.detail))
         else:
-            self.groups += batch.groups
-            self.skipped += batch.skipped
-            self.rejected += [
-                BadItem(one.index if index is None else index, one.reason, one.detail)
-                for one in batch.rejected
-            ]
+            for decoded in steps:
+                self.groups += decoded.groups
+                self.skipped += decoded.skipped
+                self.rejected += [
+                    BadItem(one.index if index is None else index, one.reason, one.detail)
+                    for one in decoded.rejected
+                ]
 
     def check(self) -> None:
         """Raise the first refusal if there was no result at all."""
@@ -173,10 +174,10 @@ class _Read:
             raise self._refusal
 
 
-def _decode(payload: Payload, gateways: Gateways) -> Batch:
+def _decode(payload: Payload, gateways: Gateways) -> list[DecodedItems]:
     if not payload.body.strip():
-        return Batch([], [])
-    return _gateway(payload, gateways).decode(payload.request())
+        return []
+    return list(_gateway(payload, gateways).decode(payload.request()))
 
 
 def _gateway(payload: Payload, gateways: Gateways) -> Gateway:

@@ -7,7 +7,7 @@ from exporter.errors import ConfigurationError
 from exporter.gateways.auth.authenticator import Authenticator, LoadedScheme
 from exporter.gateways.auth.files import credential_files
 from exporter.gateways.auth.scheme import Scheme
-from exporter.gateways.gateway import GatewaySettings, ReceivedRequest
+from exporter.gateways.gateway import GatewaySettings, ReceivedRequest, Verification
 
 
 class BuiltIn:
@@ -21,7 +21,7 @@ class BuiltIn:
         self.missing_settings = authenticator.missing_settings
         self.warnings: Sequence[str] = authenticator.warnings
 
-    def handshake(self, request: ReceivedRequest) -> str | None:
+    def verification(self, request: ReceivedRequest) -> Verification | None:
         """Return None: every request is for results."""
         del request
         return None

@@ -1,13 +1,13 @@
 """The interface of a gateway: who sent a request, what it contains, and what makes it unique."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
 from xxhash import xxh3_64_intdigest
 
-from exporter.results import Batch
+from exporter.results import DecodedItems
 
 
 class ReceivedRequest:
@@ -21,7 +21,9 @@ class ReceivedRequest:
         *,
         content: bytes | None = None,
         address: Callable[[], str] = str,
+        method: str = "POST",
     ) -> None:
+        self.method = method
         self.body = body
         """The bytes as sent, which a signature covers."""
         self.content = body if content is None else content
@@ -90,6 +92,13 @@ class GatewaySettings(Protocol):
     def apps(self) -> Collection[str]: ...  # noqa: D102
 
 
+class Verification(NamedTuple):
+    """The response to a request that only tests the address, and of which nothing is counted."""
+
+    echo: str | None = None
+    """The text to respond with; None for the response to an accepted request without results."""
+
+
 class Gateway(Protocol):
     """One sender's format; no method keeps state, and invalid input raises RequestError."""
 
@@ -120,8 +129,8 @@ class Gateway(Protocol):
     def recognizes(self, body: bytes) -> bool:
         """Whether a body without its request is in this format rather than in another."""
 
-    def handshake(self, request: ReceivedRequest) -> str | None:
-        """Return the text with which a verification handshake is answered; else None."""
+    def verification(self, request: ReceivedRequest) -> Verification | None:
+        """Return the response to a handshake or probe, which needs no credentials; else None."""
 
     def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
         """Return the credential that matches the request, over its raw bytes.
@@ -130,10 +139,12 @@ class Gateway(Protocol):
         `fresh` is False (for a captured request).
         """
 
-    def decode(self, request: ReceivedRequest) -> Batch:
-        """Return the results of the body, and its invalid items.
+    def decode(self, request: ReceivedRequest) -> Iterator[DecodedItems]:
+        """Yield the results and the invalid items of the body, in steps of bounded work.
 
-        Raises RequestError (`malformed_body`) for a body that is not in the gateway's format.
+        The event loop may run between two steps; a small body is one step. Raises RequestError
+        (`malformed_body`, `too_large`) for a body that is not in the gateway's format, perhaps
+        after some steps: then nothing of it counts.
         """
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:

@@ -1,61 +1,63 @@
 """The generic format, for any other gateway: an object, an array, `{"results": […]}` or NDJSON."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
 
 from exporter.errors import ItemReason, RequestError
+from exporter.gateways.auth.authenticator import Authenticator
 from exporter.gateways.auth.standard_webhooks import StandardWebhooks
 from exporter.gateways.auth.tokens import Bearer
 from exporter.gateways.builtin import BuiltIn, load_schemes
 from exporter.gateways.gateway import (
     Credential,
+    Gateway,
     GatewaySettings,
     ReceivedRequest,
     RequestKey,
     webhook_key,
 )
-from exporter.gateways.items import (
-    Facts,
-    ItemError,
-    ItemFormat,
-    ItemReader,
-    Outcome,
-    code_of,
-)
+from exporter.gateways.items import Facts, ItemFormat, ItemReader, ItemResult, Text
+from exporter.gateways.steps import Steps
 from exporter.gateways.text import (
     MALFORMED,
+    body_text,
     is_json,
-    lines_of,
     malformed,
     naming_content_type,
     problem_of,
-    text_of,
+    split_lines,
 )
-from exporter.results import Batch, PushResult
+from exporter.gateways.values import (
+    MAX_COUNT,
+    MAX_ID_LENGTH,
+    ItemError,
+    code_of,
+    item_members,
+    missing_code,
+    scalar_of,
+    text_or_none,
+)
+from exporter.results import PushResult
 
 NAME = "results"
-
-MAX_COUNT = 1_000_000_000
-"""Keeps a total exact in a 64-bit float for longer than a service lives."""
-
-MAX_ID_LENGTH = 256
 
 _LINES = {
     f"application/{name}" for name in ("x-ndjson", "ndjson", "jsonl", "jsonlines", "x-jsonlines")
 }
 
 
-class Result(msgspec.Struct, gc=False):
-    """One result on the wire."""
+class GenericItem(msgspec.Struct, gc=False):
+    """One result as it is sent."""
 
     code: int | float | str | None = None
     channel: str | None = None
     message: str | None = None
     id: Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)] | int | None = None
     count: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)] | None = None
+    app: str | None = None
 
 
 class _Envelope(msgspec.Struct):
@@ -63,37 +65,41 @@ class _Envelope(msgspec.Struct):
 
 
 class Generic(BuiltIn):
-    """Our own format, with bearer tokens, Standard Webhooks, or both."""
+    """The exporter's own format, with bearer tokens, Standard Webhooks, or both."""
 
     name = NAME
     title = "Generic format"
 
+    def __init__(self, authenticator: Authenticator, others: Sequence[Gateway] = ()) -> None:
+        """Take the gateways whose items may arrive here by mistake."""
+        super().__init__(authenticator)
+        self._reader = ItemReader(_GenericItems(others))
+
     @classmethod
-    def load(cls, settings: GatewaySettings) -> "Generic":
-        """Read secrets and tokens; ConfigurationError names a bad file."""
+    def load(cls, settings: GatewaySettings, others: Sequence[Gateway] = ()) -> "Generic":
+        """Read secrets and tokens; ConfigurationError names an unusable file."""
         schemes = {
             "RESULTS_SECRET_FILES": (StandardWebhooks(), settings.results_secret_files),
             "RESULTS_TOKEN_FILES": (Bearer(), settings.results_token_files),
         }
-        return cls(load_schemes(NAME, schemes, settings))
+        return cls(load_schemes(NAME, schemes, settings), others)
 
     def recognizes(self, body: bytes) -> bool:
-        """Leave it to the others: what none of them takes is in this format, if in any."""
+        """Return False: this format takes what no other recognizes."""
         del body
         return False
 
-    def decode(self, request: ReceivedRequest) -> Batch:
-        """Read a body; RequestError (`malformed_body`) if it has none of the shapes."""
-        text = text_of(request.content)
-        if request.content_type in _LINES:
-            return _lines(text)
+    def decode(self, request: ReceivedRequest) -> Steps[None]:
+        """Yield the results of a body; RequestError (`malformed_body`) for another format."""
         try:
-            return _array(text) if text.startswith("[") else _object(text)
-        except RequestError as refusal:
-            lines = lines_of(text)
-            if len(lines) > 1 and lines[0].startswith("{") and is_json(lines[0]):
-                return _lines(text)
-            raise naming_content_type(refusal, request.content_type) from None
+            text = yield from body_text(request.content)
+            if request.content_type in _LINES or _is_lines(text):
+                lines = yield from split_lines(text)
+                yield from self._reader.steps(lines, are_lines=True)
+            else:
+                yield from self._json(text)
+        except RequestError as error:
+            raise naming_content_type(error, request.content_type) from None
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
         """Return the key of the id that was signed, or came with a token; else None.
@@ -105,42 +111,80 @@ class Generic(BuiltIn):
             identity = request.headers.get("webhook-id") or request.headers.get("svix-id")
         return webhook_key(identity, request.content, credential) if identity else None
 
-
-def _lines(text: str) -> Batch:
-    return _READER.each([line.encode() for line in lines_of(text)])
-
-
-def _array(text: str) -> Batch:
-    # Results with an id are all different: none is worth remembering.
-    return _READER.array(text, repeated='"id"' not in text[:200])
-
-
-def _object(text: str) -> Batch:
-    """Read an envelope, or the one result that the object is."""
-    try:
-        inside = _ENVELOPE.decode(text).results
-    except MALFORMED as error:
-        raise malformed(problem_of(error)) from None
-    if inside is msgspec.UNSET:
-        return _READER.one(text)
-    items = bytes(inside).decode()
-    if not items.startswith("["):
-        raise malformed("'results' is not an array")
-    return _array(items)
+    def _json(self, text: str) -> Steps[None]:
+        """Read an array, an envelope, or an object that is one result."""
+        if text.startswith("["):
+            yield from self._reader.array(text)
+            return
+        try:
+            results = _ENVELOPE.decode(text).results
+        except MALFORMED as error:
+            raise malformed(problem_of(error)) from None
+        if isinstance(results, msgspec.UnsetType):
+            yield self._reader.single(text)
+            return
+        items = bytes(results)
+        if not items.startswith(b"["):
+            raise malformed("'results' is not an array")
+        yield from self._reader.array(items)
 
 
-def _outcome(facts: Facts) -> Outcome:
-    code, hint, message, count = facts
-    return Outcome(PushResult(code_of(code), hint, message), count or 1)
+def _is_lines(text: str) -> bool:
+    """Whether a text is several lines, of which the first is an object."""
+    if not text.startswith("{") or "\n" not in text or is_json(text):
+        return False
+    return is_json(text.partition("\n")[0])
+
+
+class _GenericItems(ItemFormat[GenericItem]):
+    """How one result is written."""
+
+    item = GenericItem
+
+    def __init__(self, others: Sequence[Gateway]) -> None:
+        self.facts = attrgetter("code", "channel", "message", "count", "app")
+        self.identity = attrgetter("id")
+        self._others = others
+
+    def result(self, facts: Facts) -> ItemResult:
+        """Return the result of valid fields."""
+        code, hint, message, count, app = facts
+        result = PushResult(
+            code_of(code),
+            text_or_none(hint),
+            text_or_none(message),
+            app=text_or_none(app),
+        )
+        return ItemResult(result, count or 1)
+
+    def lenient(self, text: Text) -> GenericItem:
+        """Decode an item; ItemError names the first invalid field."""
+        members = item_members(text)
+        values = {name: scalar_of(members[name]) for name in _CHECKS if name in members}
+        for name, (check, reason) in _CHECKS.items():
+            if values.get(name) is not None and not check(values[name]):
+                raise ItemError(reason)
+        app = scalar_of(members["app"]) if "app" in members else None
+        count = values.get("count")
+        values["count"] = int(count) if count is not None else None
+        return GenericItem(**values, app=app if isinstance(app, str) else None)
+
+    def explain_missing_code(self, text: Text) -> ItemError:
+        """Name the fields that came, and the webhook whose items look like this one."""
+        others = [one.name for one in self._others if one.recognizes(bytes(text))]
+        hint = f" It looks like an item for /webhooks/{others[0]}." if others else ""
+        return missing_code([("code",)], text, hint)
+
+
+def _is_count(value: Any) -> bool:
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    return whole and 1 <= value <= MAX_COUNT
 
 
 _CHECKS: dict[str, tuple[Callable[[Any], bool], ItemReason]] = {
     "code": (lambda code: type(code) in (int, float, str), ItemReason.CODE_INVALID),
     "channel": (lambda channel: isinstance(channel, str), ItemReason.CHANNEL_INVALID),
-    "count": (
-        lambda count: type(count) is int and 1 <= count <= MAX_COUNT,
-        ItemReason.COUNT_INVALID,
-    ),
+    "count": (_is_count, ItemReason.COUNT_INVALID),
     "id": (
         lambda one: type(one) is int or (isinstance(one, str) and len(one) <= MAX_ID_LENGTH),
         ItemReason.ID_INVALID,
@@ -149,23 +193,4 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], ItemReason]] = {
 }
 """What each field may be besides null, and why an item is rejected otherwise."""
 
-
-def _loose(value: Any) -> Result:
-    """Say what is wrong with an item."""
-    if not isinstance(value, dict):
-        raise ItemError(ItemReason.NOT_AN_OBJECT)
-    fields = ((value.get(name), check) for name, check in _CHECKS.items())
-    wrong = (reason for field, (fits, reason) in fields if field is not None and not fits(field))
-    raise ItemError(next(wrong, ItemReason.MALFORMED_JSON))
-
-
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
-_READER = ItemReader(
-    ItemFormat(
-        Result,
-        attrgetter("code", "channel", "message", "count"),
-        attrgetter("id"),
-        _loose,
-        _outcome,
-    )
-)

@@ -78,3 +78,16 @@ def put(document: dict[str, Any], path: Sequence[Step], value: Any) -> None:
     for name in names[:-1]:
         document = document.setdefault(name, {})
     document[names[-1]] = value
+
+
+def path_text(path: Path) -> str:
+    """Write a path as a description does."""
+    parts = []
+    for step in path:
+        if isinstance(step, int):
+            parts.append(f"[{step}]")
+        else:
+            name = step.value if isinstance(step, Mark) else step
+            plain = isinstance(step, Mark) or not set(name) & set(' ."@*[]')
+            parts.append(f".{name}" if plain else f'."{name}"')
+    return "".join(parts).lstrip(".")

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from exporter.errors import ItemReason
-from exporter.results import Batch
+from exporter.results import DecodedItems
 
 FIRST_ITEMS = 100
 """Items after which a path that matched in none of them is taken for wrong."""
@@ -19,7 +19,7 @@ class CodeMatches:
         """Items of the gateways that had none with a code yet."""
         self._matched: set[str] = set()
 
-    def observe(self, gateway: str, batch: Batch) -> None:
+    def observe(self, gateway: str, batch: DecodedItems) -> None:
         """Add a batch; skipped items are none that should have a code."""
         if gateway in self._matched:
             return

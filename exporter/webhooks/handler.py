@@ -1,6 +1,6 @@
 """The way of a request: authenticate → decode → classify → commit → count → respond."""
 
-import zlib
+import asyncio
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -9,8 +9,16 @@ import msgspec
 from aiohttp import HttpVersion11, hdrs, web
 
 from exporter.errors import UNROUTED, Reason, RequestError
+from exporter.gateways.compression import unpack_gzip
 from exporter.gateways.gateway import Gateway, ReceivedRequest
-from exporter.results import ClassifiedResult, PushResult, Rejection, Severity, results_of
+from exporter.results import (
+    ClassifiedResult,
+    DecodedItems,
+    PushResult,
+    Rejection,
+    Severity,
+    results_of,
+)
 from exporter.runtime.runtime import Runtime
 from exporter.webhooks.deliveries import make_deliveries, message_ids
 from exporter.webhooks.limits import Bodies, Limits, is_compressed
@@ -23,9 +31,6 @@ MAX_LISTED_REJECTIONS = 1000
 """The same with `?verbose=1`."""
 
 _PREFIX = "/webhooks/"
-
-_MAX_MEMBERS = 64
-"""Gzip files that may follow each other in a body: each of them copies the rest of it."""
 
 
 class Exchange(msgspec.Struct):
@@ -56,14 +61,16 @@ class Webhooks:
             await _let_send(request)
         body = await self._bodies.read(request)
         received = exchange.received = self._received(request, body)
-        handshake = gateway.handshake(received)
-        if handshake is not None:
-            return echo(handshake)
+        verification = gateway.verification(received)
+        if verification is not None:
+            if verification.echo is not None:
+                return echo(verification.echo)
+            return _response(gateway, received, 0, 0, [])
         if request.method != "POST":
             raise _method_not_allowed()
         credential = gateway.authenticate(received)
         exchange.proven = credential.proven
-        batch = gateway.decode(received)
+        batch = await _decoded(gateway, received)
         exchange.rejected = batch.rejected
         self._runtime.code_matches.observe(gateway.name, batch)
         classified = [(group, self._classify(group.result)) for group in batch.groups]
@@ -104,9 +111,14 @@ class Webhooks:
         headers = request.headers
         content = body
         if is_compressed(headers):
-            content = _unpacked(body, self._limits.max_body_bytes)
+            content = unpack_gzip(body, self._limits.max_body_bytes)
         return ReceivedRequest(
-            body, headers, request.query, content=content, address=partial(_address, request)
+            body,
+            headers,
+            request.query,
+            content=content,
+            address=partial(_address, request),
+            method=request.method,
         )
 
     def _classify(self, result: PushResult) -> ClassifiedResult:
@@ -126,6 +138,16 @@ class Webhooks:
             source(gateway.name).skipped.inc(skipped)
         for rejection in rejected:
             source(gateway.name).rejected[rejection.reason].inc()
+
+
+async def _decoded(gateway: Gateway, received: ReceivedRequest) -> DecodedItems:
+    """Decode a body, and let the event loop run between two steps."""
+    steps = gateway.decode(received)
+    whole = next(steps, None) or DecodedItems()
+    for step in steps:
+        await asyncio.sleep(0)
+        whole.add(step)
+    return whole
 
 
 async def _let_send(request: web.BaseRequest) -> None:
@@ -165,29 +187,6 @@ def _response(
                 extra=content,
             )
     return respond(content if gateway.response is None else gateway.response)
-
-
-def _unpacked(body: bytes, max_bytes: int) -> bytes:
-    """Unpack gzip, and no more of it than a body may be large."""
-    content = b""
-    members = 0
-    try:
-        while body:  # gzip files may follow each other
-            members += 1
-            if members > _MAX_MEMBERS:
-                detail = f"The body is more than {_MAX_MEMBERS} gzip files, one after the other."
-                raise RequestError(Reason.MALFORMED_BODY, detail)
-            unpacker = zlib.decompressobj(wbits=31)
-            content += unpacker.decompress(body, max_bytes + 1 - len(content))
-            if len(content) > max_bytes:
-                detail = f"The body is larger than {max_bytes} bytes when it is unpacked."
-                raise RequestError(Reason.TOO_LARGE, detail)
-            if not unpacker.eof:
-                raise RequestError(Reason.MALFORMED_BODY, "The gzip data breaks off.")
-            body = unpacker.unused_data
-    except zlib.error:
-        raise RequestError(Reason.MALFORMED_BODY, "The body is not gzip.") from None
-    return content
 
 
 def _method_not_allowed() -> RequestError:

@@ -230,7 +230,7 @@ def test_the_urls_channel_goes_before_the_bodys() -> None:
     [
         (body({"channel": "vivo"}), ["item 0 is not a result: code_missing"]),
         (body({"code": True}), ["item 0 is not a result: code_invalid"]),
-        (body({"statusCode": " "}), ["item 0 is not a result: code_invalid"]),
+        (body({"statusCode": " "}), ["item 0 is not a result: code_missing"]),
         (body({"code": 2}, 5), ["Channel mps", "item 1 is not a result: not_an_object"]),
         (body({"results": [{"code": 2, "count": 0}]}), ["item 0 is not a result: count_invalid"]),
         (body({"code": 2}) + b"\nnonsense\n", ["Channel mps", "item 1 is not a result: malformed"]),

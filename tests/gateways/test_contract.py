@@ -10,7 +10,7 @@ from yarl import URL
 
 from exporter.errors import RequestError
 from exporter.gateways.described.files import shipped
-from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
+from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest, Verification
 from exporter.gateways.registry import load_gateways
 from tests.support.exporter import Exporter, KeyPair, started
 from tests.support.senders import (
@@ -223,7 +223,9 @@ def test_handshakes(
     """A text of harmless characters is sent back, unless the request holds a result."""
     sender = SENDERS[-1]
     gateway = gateway_of(sender, tmp_path)
-    assert gateway.handshake(ReceivedRequest(body, {}, query)) == expected
+    assert gateway.verification(ReceivedRequest(body, {}, query)) == (
+        None if expected is None else Verification(expected)
+    )
 
 
 def test_response_is_the_gateways_own(tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ from exporter.gateways.described.values import MAX_PATHS
 from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
 from exporter.gateways.items import MAX_REJECTED
 from exporter.gateways.registry import channels_of, find_gateway, load_gateways
-from exporter.results import Batch
+from exporter.results import DecodedItems
 from exporter.runtime.snapshot import load_snapshot
+from tests.support.gateways import decoded
 from tests.support.senders import RECIPES, hmac
 
 SECRET = "the-secret-of-the-descriptions"
@@ -44,10 +45,10 @@ def load(folder: Path, text: str, name: str = "acme") -> Gateway:
     return found[name]
 
 
-def decode(gateway: Gateway, value: Any) -> Batch:
+def decode(gateway: Gateway, value: Any) -> DecodedItems:
     """Decode a JSON value."""
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return gateway.decode(ReceivedRequest(body))
+    return decoded(gateway, ReceivedRequest(body))
 
 
 MISTAKES = {
@@ -347,7 +348,7 @@ def test_explain_shows_what_each_path_gave(tmp_path: Path) -> None:
         "  code = b: '7'",
         "  count = targets: a text of 2",
         "  dedupe = token: there, and only hashed",
-        "item 1: skipped: items.only does not want it",
+        "item 1: skipped by items.only",
         "item 2: rejected: code_missing",
         "  code = a: an array of 2",
         "  code = b: an object",
@@ -422,7 +423,7 @@ def test_any_body_by_any_description(  # noqa: PLR0917 - one strategy each
         body = b"a=" + body
     request = ReceivedRequest(body)
     with suppress(RequestError):
-        batch = gateway.decode(request)
+        batch = decoded(gateway, request)
         for one in batch.rejected:
             assert one.reason in ItemReason
         for group in batch.groups:
@@ -432,7 +433,7 @@ def test_any_body_by_any_description(  # noqa: PLR0917 - one strategy each
     with suppress(RequestError):
         told = explain_payload(CLASSIFIER, {"acme": gateway}, [Payload(body)])
         assert render_text(told)
-    gateway.handshake(request)
+    gateway.verification(request)
     gateway.recognizes(body)
 
 
@@ -545,9 +546,13 @@ def test_forms(tmp_path: Path) -> None:
     [group] = decode(load(tmp_path, form + CODE), b"code=5&x=1&code=6").groups
     assert group.result.code == "5"
     gateway = load(tmp_path, f'{form}field = "data"\n{CODE}')
-    assert not decode(gateway, b" ").groups
-    assert not decode(gateway, b"data=").groups
-    for body, said in ((b"x=1", "field 'data'"), (b"x=1&" * 2000, "1,000 fields")):
+    for body, said in (
+        (b"x=1", "field 'data'"),
+        (b"x=1&" * 2000, "1,000 fields"),
+        (b" ", "empty"),
+        (b"data=", "empty"),
+        (b"data=%20+", "empty"),
+    ):
         with pytest.raises(RequestError, match=said):
             decode(gateway, body)
 

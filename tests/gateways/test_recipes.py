@@ -24,12 +24,13 @@ from exporter.gateways.described.description import (
     Handshake,
     Items,
     Map,
+    Probe,
     Require,
 )
 from exporter.gateways.described.files import load_description, shipped
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.results import Series
-from tests.support.gateways import unsigned_gateways
+from tests.support.gateways import decoded, unsigned_gateways
 from tests.support.senders import RECIPES
 
 CLASSIFIER = Classifier(load_tables(sorted((RECIPES / "codes").glob("*.toml"))))
@@ -38,7 +39,7 @@ CLASSIFIER = Classifier(load_tables(sorted((RECIPES / "codes").glob("*.toml"))))
 def series(body: Any) -> list[tuple[Series, list[str | int]]]:
     """Decode a generic body; return what counts, with the ids."""
     text = body if isinstance(body, str) else json.dumps(body)
-    batch = unsigned_gateways()["results"].decode(ReceivedRequest(text.encode()))
+    batch = decoded(unsigned_gateways()["results"], ReceivedRequest(text.encode()))
     assert not batch.rejected
     return [(CLASSIFIER.classify(one.result).series, one.ids) for one in batch.groups]
 
@@ -133,6 +134,7 @@ def test_readme_names_every_key() -> None:
 SECTIONS: dict[str, type[BaseModel]] = {
     "require": Require,
     "handshake": Handshake,
+    "probe": Probe,
     "content": Content,
     "items": Items,
     "fields": Fields,

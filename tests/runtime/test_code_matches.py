@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import ItemReason
-from exporter.results import Batch, PushResult, Rejection, ResultGroup
+from exporter.results import DecodedItems, PushResult, Rejection, ResultGroup
 from exporter.runtime.code_matches import FIRST_ITEMS, CodeMatches
 from tests.support.exporter import Exporter, started
 from tests.support.senders import Sender, url_token
 
 
-def batch(results: int = 0, defaulted: int = 0, reasons: tuple[ItemReason, ...] = ()) -> Batch:
+def batch(
+    results: int = 0, defaulted: int = 0, reasons: tuple[ItemReason, ...] = ()
+) -> DecodedItems:
     """Make a batch."""
     group = ResultGroup(PushResult("1"), 1, results)
-    return Batch([group], [Rejection(0, one, "") for one in reasons], 5, defaulted)
+    return DecodedItems([group], [Rejection(0, one, "") for one in reasons], 5, defaulted)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,7 @@ def batch(results: int = 0, defaulted: int = 0, reasons: tuple[ItemReason, ...] 
         (batch(), False),
     ],
 )
-def test_silence(once: Batch, *, silent: bool) -> None:
+def test_silence(once: DecodedItems, *, silent: bool) -> None:
     """Missing, null and default codes are no match, and skipped items are not asked for one."""
     matches = CodeMatches()
     for _ in range(FIRST_ITEMS - 1):

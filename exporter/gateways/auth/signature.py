@@ -135,6 +135,8 @@ class SignatureScheme(FileScheme):
     def _signatures(self, context: Context, *, fresh: bool) -> list[bytes]:
         """Return the well-formed signatures; RequestError if there is none, or if it is stale."""
         texts = self.signature.alternatives(context)
+        if not any(texts):  # an empty value can be signed, and is no signature
+            raise missing(self.signature.describe())
         if self.timestamp and fresh:
             time_text = self.timestamp.render(context).decode("utf-8", "replace")
             name = self.timestamp.describe()

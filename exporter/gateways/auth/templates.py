@@ -143,7 +143,7 @@ def _slot(kind: str, name: str | None) -> _Slot:
 
     def fill(context: Context) -> list[bytes]:
         found = look_up(values(context))
-        if not found:
+        if found is None:
             raise missing(place)
         if isinstance(found, str):
             return [found.encode("utf-8", "surrogateescape")]

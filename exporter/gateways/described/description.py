@@ -1,4 +1,4 @@
-"""The description of a gateway: its tables and keys, and what each of them may hold."""
+"""The description of a gateway: its tables and keys, and their values."""
 
 from typing import Annotated, Literal, Self
 
@@ -14,6 +14,7 @@ from exporter.gateways.described.values import (
     PathsTo,
     Value,
     WantedWords,
+    WordMap,
     Words,
 )
 
@@ -28,71 +29,78 @@ class _Strict(BaseModel):
 
 
 class Require(_Strict):
-    """What else a request must have, equal to one of a list."""
+    """Query parameters and headers that a request must have, each with its allowed values."""
 
     query: Words = {}
     header: Words = {}
 
 
 class Handshake(_Strict):
-    """How the sender tries the address."""
+    """How the sender verifies the address: by a value that it expects back."""
 
     query: Text | None = None
     body: Text | None = None
 
 
-class Content(_Strict):
-    """How a body is written."""
+class Probe(_Strict):
+    """A request without an item, by which the sender tests the address."""
 
-    format: Literal["json", "ndjson", "form"] = "json"
+    unsigned: bool = False
+    """Whether it needs no credentials."""
+
+
+class Content(_Strict):
+    """The format of a body."""
+
+    format: Literal["json", "ndjson", "form", "multipart"] = "json"
     field: Text | None = None
     encoding: Literal["gzip"] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.field and self.format != "form":
+        if self.field and self.format not in ("form", "multipart"):
             raise ValueError("'field' is of a form: set format = \"form\"")
         return self
 
 
 class Items(_Strict):
-    """Where in the body the items are, and which are wanted."""
+    """The path to the items of a body, and the values by which they are selected."""
 
     path: ItemsPath = ()
     only: WantedWords = {}
 
 
 class Fields(_Strict):
-    """Where in an item its fields are."""
+    """The paths of an item's fields."""
 
     code: PathsTo | None = None
     channel: PathsTo | None = None
     message: PathsTo | None = None
     id: PathsTo | None = None
+    app: PathsTo | None = None
     count: CountOf | None = None
     dedupe: Paths = ()
 
     @property
     def number_of_paths(self) -> int:
         """How many paths the fields have in all."""
-        values = [
-            one for one in (self.code, self.channel, self.message, self.id, self.count) if one
-        ]
-        sizes = [len(one.paths) if isinstance(one, Value) else 1 for one in values]
+        fields = (self.code, self.channel, self.message, self.id, self.app, self.count)
+        sizes = [len(one.paths) if isinstance(one, Value) else 1 for one in fields if one]
         return sum(sizes) + len(self.dedupe)
 
 
 class Default(_Strict):
-    """What counts where no path has a value."""
+    """Values where no path has one."""
 
-    code: Code | None = None
+    code: Annotated[Code, Field(min_length=1)] | None = None
 
 
 class Map(_Strict):
     """The exporter's words for those of the gateway; `*missing` and `*other` stand for the rest."""
 
-    channel: dict[str, ChannelName] = {}
-    code: dict[str, Annotated[Code, Field(min_length=1)]] = {}
+    channel: WordMap[ChannelName] = {}
+    code: WordMap[Code] = {}
+    app: WordMap[Text] = {}
 
 
 def _json(text: str) -> str:
@@ -111,6 +119,7 @@ class Description(_Strict):
     auth: AnyScheme | None = None
     require: Require = Require()
     handshake: Handshake = Handshake()
+    probe: Probe | None = None
     content: Content = Content()
     items: Items = Items()
     fields: Fields = Fields()
@@ -133,5 +142,5 @@ class Description(_Strict):
         return frozenset(one for one in named if one is not None)
 
 
-TABLES = (Require, Handshake, Content, Items, Fields, Default, Map)
+TABLES = (Require, Handshake, Probe, Content, Items, Fields, Default, Map)
 """The models of a description's tables."""
