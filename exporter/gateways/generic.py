@@ -70,10 +70,16 @@ class Generic(BuiltIn):
     name = NAME
     title = "Generic format"
 
-    def __init__(self, authenticator: Authenticator, others: Sequence[Gateway] = ()) -> None:
-        """Take the gateways whose items may arrive here by mistake."""
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        others: Sequence[Gateway] = (),
+        *,
+        has_apps: bool = False,
+    ) -> None:
+        """Take the gateways whose items may arrive here by mistake, and whether apps count."""
         super().__init__(authenticator)
-        self._reader = ItemReader(_GenericItems(others))
+        self._reader = ItemReader(_GenericItems(others, has_apps=has_apps))
 
     @classmethod
     def load(cls, settings: GatewaySettings, others: Sequence[Gateway] = ()) -> "Generic":
@@ -82,7 +88,7 @@ class Generic(BuiltIn):
             "RESULTS_SECRET_FILES": (StandardWebhooks(), settings.results_secret_files),
             "RESULTS_TOKEN_FILES": (Bearer(), settings.results_token_files),
         }
-        return cls(load_schemes(NAME, schemes, settings), others)
+        return cls(load_schemes(NAME, schemes, settings), others, has_apps=bool(settings.apps))
 
     def recognizes(self, body: bytes) -> bool:
         """Return False: this format takes what no other recognizes."""
@@ -141,20 +147,17 @@ class _GenericItems(ItemFormat[GenericItem]):
 
     item = GenericItem
 
-    def __init__(self, others: Sequence[Gateway]) -> None:
-        self.facts = attrgetter("code", "channel", "message", "count", "app")
+    def __init__(self, others: Sequence[Gateway], *, has_apps: bool) -> None:
+        names = ["code", "channel", "message", "count", *(["app"] if has_apps else [])]
+        self.facts = attrgetter(*names)
         self.identity = attrgetter("id")
         self._others = others
 
     def result(self, facts: Facts) -> ItemResult:
         """Return the result of valid fields."""
-        code, hint, message, count, app = facts
-        result = PushResult(
-            code_of(code),
-            text_or_none(hint),
-            text_or_none(message),
-            app=text_or_none(app),
-        )
+        code, hint, message, count, *rest = facts
+        app = text_or_none(rest[0]) if rest else None
+        result = PushResult(code_of(code), text_or_none(hint), text_or_none(message), app=app)
         return ItemResult(result, count or 1)
 
     def lenient(self, text: Text) -> GenericItem:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -17,6 +18,10 @@ MAX_REJECTED = 10_000
 
 MAX_TEXT_PER_STEP = 65_536
 """Characters of a body that is decoded at once: a typical one of ITEMS_PER_STEP is half as long."""
+
+MAX_REMEMBERED_FACTS = 256
+"""Results that are remembered by their facts, of bodies that are decoded at once: most senders
+report a few dozen different ones."""
 
 Item = TypeVar("Item")
 
@@ -72,7 +77,8 @@ class ItemReader(Generic[Item]):
         self._format = item_format
         self.item: Any = item_format.item
         self._facts, self._identity = item_format.facts, item_format.identity
-        self._exemplar = item_format.exemplar
+        self._exemplar, self._result = item_format.exemplar, item_format.result
+        self._remembered = lru_cache(MAX_REMEMBERED_FACTS)(item_format.result)
         decoder = msgspec.json.Decoder(item_format.item)
         self._decode, self._decode_lines = decoder.decode, decoder.decode_lines
         self._decode_array = msgspec.json.Decoder(list[item_format.item]).decode  # type: ignore[name-defined]
@@ -81,18 +87,18 @@ class ItemReader(Generic[Item]):
         """Read a body that is one item; RequestError if it is not an object."""
         try:
             item = self._decode(text)
-            result = self._format.result(self._facts(item))
+            result = self._remembered(self._facts(item))
         except (*MALFORMED, ItemError):
             decoded = self._one_by_one([text.encode()], 0)
-            rejection = decoded.rejected[0] if decoded.rejected else None
-            if rejection and rejection.reason in _NO_OBJECT:
-                raise malformed(rejection.detail.removesuffix(".")) from None
-            return decoded
-        if result is None:
-            return DecodedItems(skipped=1)
-        identity = self._identity(item)
-        exemplar = self._exemplar(item) if self._exemplar else identity
-        return DecodedItems([_group(result, [identity], exemplar)], [], 0, int(result.defaulted))
+        else:
+            if result is None:
+                return DecodedItems(skipped=1)
+            identity = self._identity(item)
+            exemplar = self._exemplar(item) if self._exemplar else identity
+            return DecodedItems([_group(result, [identity], exemplar)], [], 0, result.defaulted)
+        if decoded.rejected and decoded.rejected[0].reason in _NO_OBJECT:
+            raise malformed(decoded.rejected[0].detail.removesuffix("."))
+        return decoded
 
     def array(self, text: str | bytes) -> Iterator[DecodedItems]:
         """Read a body that is an array; RequestError if it is none."""
@@ -109,13 +115,7 @@ class ItemReader(Generic[Item]):
         self, decode: Callable[[Any], list[Item]], text: str | bytes
     ) -> DecodedItems | None:
         """Read items that fit into one step and are all valid; None for any others."""
-        if len(text) > MAX_TEXT_PER_STEP:
-            return None
-        try:
-            items = decode(text)
-        except MALFORMED:
-            return None
-        return self.valid(items) if len(items) <= ITEMS_PER_STEP else None
+        return None if len(text) > MAX_TEXT_PER_STEP else self._decoded(decode, text)
 
     def steps(
         self,
@@ -129,11 +129,15 @@ class ItemReader(Generic[Item]):
         Lines may be anything; other texts are known to be one JSON value each.
         """
         rejected = 0
-        decode = self._lines if are_lines else self._values
         for start in range(0, len(texts), ITEMS_PER_STEP):
             step = texts[start : start + ITEMS_PER_STEP]
             names = keys[start : start + ITEMS_PER_STEP] if keys else None
-            decoded = self._step(decode, step, names) or self._one_by_one(step, start, names)
+            if are_lines:
+                decoded = self._decoded(self._decode_lines, _joined_lines(step), len(step))
+            else:
+                array = b"[%b]" % b",".join(step)
+                decoded = self._decoded(self._decode_array, array, len(step), names)
+            decoded = decoded or self._one_by_one(step, start, names)
             rejected += len(decoded.rejected)
             if rejected > MAX_REJECTED:
                 raise RequestError(
@@ -141,72 +145,68 @@ class ItemReader(Generic[Item]):
                 )
             yield decoded
 
-    def _step(
+    def _decoded(
         self,
-        decode: Callable[[Sequence[Text]], list[Item]],
-        texts: Sequence[Text],
-        keys: Sequence[str] | None,
+        decode: Callable[[Any], list[Item]],
+        text: str | bytes,
+        number: int | None = None,
+        keys: Sequence[str] | None = None,
     ) -> DecodedItems | None:
+        """Decode a text of valid items: so many, or at most those of a step; None for another."""
         try:
-            items = decode(texts)
-        except MALFORMED:
-            return None
-        if len(items) != len(texts):
-            return None
-        if keys:
-            for item, key in zip(items, keys, strict=True):
-                item.key = key  # type: ignore[attr-defined]
-        return self.valid(items)
-
-    def _values(self, texts: Sequence[Text]) -> list[Item]:
-        return self._decode_array(b"[%b]" % b",".join(texts))
-
-    def _lines(self, lines: Sequence[Text]) -> list[Item]:
-        """Decode lines that are an object each; none of any others, which may be pieces of one."""
-        text = b"\n".join(lines)
-        if text[:1] != b"{" or text[-1:] != b"}" or text.count(b"}\n{") != len(lines) - 1:
-            return []
-        return self._decode_lines(text)
-
-    def valid(self, items: Sequence[Item]) -> DecodedItems | None:
-        """Group items that are all valid; None if one of them is not."""
-        identical: defaultdict[Facts, list[Item]] = defaultdict(list)
-        for facts, item in zip(map(self._facts, items), items, strict=True):
-            identical[facts].append(item)
-        groups = _Groups()
-        for facts, members in identical.items():
-            try:
-                result = self._format.result(facts)
-            except ItemError:
+            items = decode(text)
+            if len(items) > ITEMS_PER_STEP if number is None else len(items) != number:
                 return None
-            identities = list(map(self._identity, members))
-            exemplar = self._exemplar(members[-1]) if self._exemplar else identities[-1]
-            groups.add(result, identities, exemplar)
-        return groups.decoded([])
+            for item, key in zip(items, keys or (), strict=False):
+                item.key = key  # type: ignore[attr-defined]
+            return self._valid(items, is_large=len(text) > MAX_TEXT_PER_STEP)
+        except (*MALFORMED, ItemError):
+            return None
+
+    def _valid(self, items: Sequence[Item], *, is_large: bool) -> DecodedItems:
+        """Group items that are all valid, identical ones together; ItemError if one is not."""
+        result_of = self._result if is_large else self._remembered
+        all_facts = list(map(self._facts, items))
+        identities: defaultdict[Facts, list[Identity]] = defaultdict(list)
+        for facts, identity in zip(all_facts, map(self._identity, items), strict=True):
+            identities[facts].append(identity)
+        last = dict(zip(all_facts, items, strict=True)) if self._exemplar else {}
+        groups: list[ResultGroup] = []
+        skipped = defaulted = 0
+        for facts, ids in identities.items():
+            result = result_of(facts)
+            if result is None:
+                skipped += len(ids)
+                continue
+            if result.defaulted:
+                defaulted += len(ids)
+            exemplar = self._exemplar(last[facts]) if self._exemplar else ids[-1]
+            groups.append(_group(result, ids, exemplar))
+        return DecodedItems(groups, [], skipped, defaulted)
 
     def _one_by_one(
         self, texts: Sequence[Text], first: int, keys: Sequence[str] | None = None
     ) -> DecodedItems:
         """Read each item by itself; `first` is the index of the first in the body."""
-        groups = _Groups()
+        items: list[Item] = []
         rejected: list[Rejection] = []
         for number, text in enumerate(texts):
             try:
                 item = self._item(text, keys[number] if keys else None)
-                result = self._format.result(self._facts(item))
+                self._result(self._facts(item))
             except ItemError as error:
-                told = self._explained(error, text)
-                rejected.append(Rejection(first + number, told.reason, str(told)))
+                explained = self._explained(error, text)
+                rejected.append(Rejection(first + number, explained.reason, str(explained)))
             else:
-                identity = self._identity(item)
-                exemplar = self._exemplar(item) if self._exemplar else identity
-                groups.add(result, [identity], exemplar)
-        return groups.decoded(rejected)
+                items.append(item)
+        decoded = self._valid(items, is_large=True)
+        decoded.rejected = rejected
+        return decoded
 
     def judge(self, text: Text, key: str | None = None) -> ItemResult | None:
         """Return what one item reports; None if it is skipped, ItemError if it is invalid."""
         try:
-            return self._format.result(self._facts(self._item(text, key)))
+            return self._result(self._facts(self._item(text, key)))
         except ItemError as error:
             raise self._explained(error, text) from None
 
@@ -230,35 +230,31 @@ class ItemReader(Generic[Item]):
 _NO_OBJECT = (ItemReason.NOT_AN_OBJECT, ItemReason.MALFORMED_JSON)
 
 
-class _Groups:
-    """Results with their identities, equal results together."""
-
-    def __init__(self) -> None:
-        self._groups: dict[ItemResult, ResultGroup] = {}
-        self._skipped = 0
-        self._defaulted = 0
-
-    def add(self, result: ItemResult | None, identities: list[Any], exemplar: Identity) -> None:
-        """Add identical items."""
-        if result is None:
-            self._skipped += len(identities)
-            return
-        if result.defaulted:
-            self._defaulted += len(identities)
-        new = _group(result, identities, exemplar)
-        group = self._groups.setdefault(result, new)
-        if group is not new:
-            group.anonymous += new.anonymous
-            group.ids += new.ids
-            group.exemplar = new.exemplar or group.exemplar
-
-    def decoded(self, rejected: list[Rejection]) -> DecodedItems:
-        """Return what was read."""
-        return DecodedItems(list(self._groups.values()), rejected, self._skipped, self._defaulted)
+def _joined_lines(lines: Sequence[Text]) -> bytes:
+    """Join lines that are an object each; others, which may be pieces of one, become nothing."""
+    text = b"\n".join(lines)
+    are_objects = text[:1] == b"{" and text[-1:] == b"}"
+    return text if are_objects and text.count(b"}\n{") == len(lines) - 1 else b""
 
 
 def _group(result: ItemResult, identities: list[Any], exemplar: Identity) -> ResultGroup:
     """Make the group of identical items."""
-    ids = [one for one in identities if not is_absent(one)]
+    ids = _present(identities)
     shown = None if is_absent(exemplar) else str(exemplar)
     return ResultGroup(result.result, result.pushes, len(identities) - len(ids), ids, shown)
+
+
+def _present(identities: list[Any]) -> list[Any]:
+    """Return the identities that are not absent; most often, all of them or none."""
+    nulls = identities.count(None)
+    if nulls == len(identities):
+        return []
+    if isinstance(identities[0], str):
+        try:
+            if all(map(str.strip, identities)):
+                return identities
+        except TypeError:  # one of them is a number, or null
+            pass
+    elif not nulls and str not in map(type, identities):
+        return identities
+    return [one for one in identities if not is_absent(one)]

@@ -41,7 +41,6 @@ from exporter.gateways.values import (
     NonScalar,
     Scalar,
     array_of,
-    is_absent,
     item_members,
     members_of,
     raw_at,
@@ -50,6 +49,9 @@ from exporter.gateways.values import (
 
 _Id = Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)] | int | None
 _Countable = list[msgspec.Raw] | Scalar
+
+_ENCODER = msgspec.msgpack.Encoder()
+"""Five times as fast as repr, which would do, too."""
 
 _NULL = msgspec.Raw(b"null")
 
@@ -115,19 +117,15 @@ class ItemStruct:
     def written(self, paths: Sequence[Path]) -> Callable[[Any], bytes | None]:
         """Return a function that writes several values; None for an item without any of them.
 
-        What is absent is written as null is, so that a repetition by another encoder is one.
+        What is absent is written as null, so that a repetition by another encoder is the same.
         """
         get, number = self.values(paths), len(paths)
-        are_scalars = all(map(self._is_scalar, paths))
 
         def write(item: Any) -> bytes | None:
-            values = get(item)
-            text = repr(values) if are_scalars else ""
-            # A blank text is written in quotation marks that end, or begin with a space or escape.
-            if not text or "''" in text or "' " in text or "'\\" in text:
-                values = tuple([None if is_absent(value) else value for value in values])
-                text = repr(values)
-            return None if values.count(None) == number else text.encode("utf-8", "surrogatepass")
+            values = [
+                None if one.__class__ is str and not one.strip() else one for one in get(item)
+            ]  # is_absent, inlined: it takes half of the time of a described batch
+            return None if values.count(None) == number else _encoded(values)
 
         return write
 
@@ -170,6 +168,13 @@ class ItemStruct:
             node = node.children[str(name)][1]
         assert isinstance(node, _Leaf)  # noqa: S101
         return node
+
+
+def _encoded(values: Sequence[Any]) -> bytes:
+    try:
+        return _ENCODER.encode(values)
+    except OverflowError:  # an integer of more than 64 bits
+        return repr(values).encode()
 
 
 def _hashable(value: Any) -> Any:
@@ -226,7 +231,7 @@ def _node(types: dict[Path, Any], *, keyed: bool = False) -> _Node:
             children[str(step)] = attribute, child
             fields.append((attribute, child.struct, child.struct()))
     struct = msgspec.defstruct(
-        "Item" if keyed else "Part", fields, rename=names.get, frozen=not keyed, gc=keyed
+        "Item" if keyed else "Part", fields, rename=names.get, frozen=not keyed, gc=False
     )
     return _Node(struct, children)
 
