@@ -34,7 +34,9 @@ from exporter.gateways.values import (
     MAX_COUNT,
     MAX_ID_LENGTH,
     ItemError,
+    as_text,
     code_of,
+    is_absent,
     item_members,
     missing_code,
     scalar_of,
@@ -163,20 +165,20 @@ class _GenericItems(ItemFormat[GenericItem]):
     def lenient(self, text: Text) -> GenericItem:
         """Decode an item; ItemError names the first invalid field."""
         members = item_members(text)
-        values = {name: scalar_of(members[name]) for name in _CHECKS if name in members}
+        found = {name: scalar_of(members[name]) for name in (*_CHECKS, "app") if name in members}
+        values = {name: value for name, value in found.items() if not is_absent(value)}
         for name, (check, reason) in _CHECKS.items():
-            if values.get(name) is not None and not check(values[name]):
+            if name in values and not check(values[name]):
                 raise ItemError(reason)
-        app = scalar_of(members["app"]) if "app" in members else None
-        count = values.get("count")
-        values["count"] = int(count) if count is not None else None
-        return GenericItem(**values, app=app if isinstance(app, str) else None)
+        if "count" in values:
+            values["count"] = int(values["count"])
+        return GenericItem(**values | {"app": as_text(values.get("app"))})
 
     def explain_missing_code(self, text: Text) -> ItemError:
         """Name the fields that came, and the webhook whose items look like this one."""
         others = [one.name for one in self._others if one.recognizes(bytes(text))]
         hint = f" It looks like an item for /webhooks/{others[0]}." if others else ""
-        return missing_code([("code",)], text, hint)
+        return missing_code([("code",)], text, hint=hint)
 
 
 def _is_count(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -86,15 +87,13 @@ class ItemReader(Generic[Item]):
     def single(self, text: str) -> DecodedItems:
         """Read a body that is one item; RequestError if it is not an object."""
         try:
-            item = self._decode(text)
-            result = self._remembered(self._facts(item))
+            facts, identity, exemplar = self._read(self._decode(text))
+            result = self._remembered(facts)
         except (*MALFORMED, ItemError):
             decoded = self._one_by_one([text.encode()], 0)
         else:
             if result is None:
                 return DecodedItems(skipped=1)
-            identity = self._identity(item)
-            exemplar = self._exemplar(item) if self._exemplar else identity
             return DecodedItems([_group(result, [identity], exemplar)], [], 0, result.defaulted)
         if decoded.rejected and decoded.rejected[0].reason in _NO_OBJECT:
             raise malformed(decoded.rejected[0].detail.removesuffix("."))
@@ -159,47 +158,30 @@ class ItemReader(Generic[Item]):
                 return None
             for item, key in zip(items, keys or (), strict=False):
                 item.key = key  # type: ignore[attr-defined]
-            return self._valid(items, is_large=len(text) > MAX_TEXT_PER_STEP)
+            identities = list(map(self._identity, items))
+            exemplars = list(map(self._exemplar, items)) if self._exemplar else identities
+            result_of = self._result if len(text) > MAX_TEXT_PER_STEP else self._remembered
+            return _grouped(list(map(self._facts, items)), identities, exemplars, result_of)
         except (*MALFORMED, ItemError):
             return None
-
-    def _valid(self, items: Sequence[Item], *, is_large: bool) -> DecodedItems:
-        """Group items that are all valid, identical ones together; ItemError if one is not."""
-        result_of = self._result if is_large else self._remembered
-        all_facts = list(map(self._facts, items))
-        identities: defaultdict[Facts, list[Identity]] = defaultdict(list)
-        for facts, identity in zip(all_facts, map(self._identity, items), strict=True):
-            identities[facts].append(identity)
-        last = dict(zip(all_facts, items, strict=True)) if self._exemplar else {}
-        groups: list[ResultGroup] = []
-        skipped = defaulted = 0
-        for facts, ids in identities.items():
-            result = result_of(facts)
-            if result is None:
-                skipped += len(ids)
-                continue
-            if result.defaulted:
-                defaulted += len(ids)
-            exemplar = self._exemplar(last[facts]) if self._exemplar else ids[-1]
-            groups.append(_group(result, ids, exemplar))
-        return DecodedItems(groups, [], skipped, defaulted)
 
     def _one_by_one(
         self, texts: Sequence[Text], first: int, keys: Sequence[str] | None = None
     ) -> DecodedItems:
         """Read each item by itself; `first` is the index of the first in the body."""
-        items: list[Item] = []
+        valid: list[tuple[Facts, Identity, Identity]] = []
         rejected: list[Rejection] = []
         for number, text in enumerate(texts):
             try:
-                item = self._item(text, keys[number] if keys else None)
-                self._result(self._facts(item))
-            except ItemError as error:
+                read = self._read(self._item(text, keys[number] if keys else None))
+                self._result(read[0])
+            except (*MALFORMED, ItemError) as error:
                 explained = self._explained(error, text)
                 rejected.append(Rejection(first + number, explained.reason, str(explained)))
             else:
-                items.append(item)
-        decoded = self._valid(items, is_large=True)
+                valid.append(read)
+        facts, identities, exemplars = zip(*valid, strict=True) if valid else ((), (), ())
+        decoded = _grouped(facts, identities, exemplars, self._result)
         decoded.rejected = rejected
         return decoded
 
@@ -207,27 +189,58 @@ class ItemReader(Generic[Item]):
         """Return what one item reports; None if it is skipped, ItemError if it is invalid."""
         try:
             return self._result(self._facts(self._item(text, key)))
-        except ItemError as error:
+        except (*MALFORMED, ItemError) as error:
             raise self._explained(error, text) from None
+
+    def _read(self, item: Item) -> tuple[Facts, Identity, Identity]:
+        """Return the facts of an item, its identity, and the id to show."""
+        identity = self._identity(item)
+        return self._facts(item), identity, self._exemplar(item) if self._exemplar else identity
 
     def _item(self, text: Text, key: str | None) -> Item:
         try:
             item = self._decode(text)
         except MALFORMED:
-            try:
-                item = self._format.lenient(text)
-            except MALFORMED as error:
-                raise ItemError(ItemReason.MALFORMED_JSON, problem_of(error)) from None
+            item = self._format.lenient(text)
         if key is not None:
             item.key = key  # type: ignore[attr-defined]
         return item
 
-    def _explained(self, error: ItemError, text: Text) -> ItemError:
-        missing = error.reason is ItemReason.CODE_MISSING
-        return self._format.explain_missing_code(text) if missing else error
+    def _explained(self, error: Exception, text: Text) -> ItemError:
+        """Return the error of an item, with what came in place of a code."""
+        if not isinstance(error, ItemError):
+            return ItemError(ItemReason.MALFORMED_JSON, problem_of(error))
+        if error.reason is ItemReason.CODE_MISSING:
+            with suppress(*MALFORMED):  # a little less deep it could be decoded
+                return self._format.explain_missing_code(text)
+        return error
 
 
 _NO_OBJECT = (ItemReason.NOT_AN_OBJECT, ItemReason.MALFORMED_JSON)
+
+
+def _grouped(
+    all_facts: Sequence[Facts],
+    all_identities: Sequence[Identity],
+    exemplars: Sequence[Identity],
+    result_of: Callable[[Facts], ItemResult | None],
+) -> DecodedItems:
+    """Group items, identical ones together; ItemError if one is invalid."""
+    identical: defaultdict[Facts, list[Identity]] = defaultdict(list)
+    for facts, identity in zip(all_facts, all_identities, strict=True):
+        identical[facts].append(identity)
+    last = {} if exemplars is all_identities else dict(zip(all_facts, exemplars, strict=True))
+    groups: list[ResultGroup] = []
+    skipped = defaulted = 0
+    for facts, identities in identical.items():
+        result = result_of(facts)
+        if result is None:
+            skipped += len(identities)
+            continue
+        if result.defaulted:
+            defaulted += len(identities)
+        groups.append(_group(result, identities, last[facts] if last else identities[-1]))
+    return DecodedItems(groups, [], skipped, defaulted)
 
 
 def _joined_lines(lines: Sequence[Text]) -> bytes:

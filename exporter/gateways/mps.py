@@ -4,6 +4,7 @@ The format is known from integrators' samples alone, so everything but the code 
 and a field of an unexpected type counts as absent.
 """
 
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -21,6 +22,7 @@ from exporter.gateways.text import body_text
 from exporter.gateways.values import (
     ItemError,
     code_of,
+    is_absent,
     item_members,
     members_of,
     missing_code,
@@ -78,25 +80,29 @@ class Mps(BuiltIn):
         Raises RequestError (`malformed_body`) if the body is not an object or an array.
         """
         text = yield from body_text(request.content)
-        hint = text_or_none(request.query.get("channel"))
-        app = text_or_none(request.query.get("app"))
+        named = _named_in(request.query)
         if not text.startswith("["):
-            yield _with_query(self._reader.single(text), hint, app)
+            yield _with(named, self._reader.single(text))
             return
         for decoded in self._reader.array(text):
-            yield _with_query(decoded, hint, app)
+            yield _with(named, decoded)
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey:
         """Return the key of the body, however it was compressed: that is what is signed."""
         return RequestKey(xxh3_64_intdigest(request.content, credential.scope))
 
 
-def _with_query(decoded: DecodedItems, hint: str | None, app: str | None) -> DecodedItems:
-    """Set the channel and the app that the URL names."""
-    changes = {name: value for name, value in (("hint", hint), ("app", app)) if value}
-    if changes:
+def _named_in(query: Mapping[str, str]) -> dict[str, str]:
+    """Return what the URL names: the hint and the app of all results."""
+    names = {"hint": query.get("channel"), "app": query.get("app")}
+    return {name: value for name, value in names.items() if value and not is_absent(value)}
+
+
+def _with(named: Mapping[str, str], decoded: DecodedItems) -> DecodedItems:
+    """Set what the URL names."""
+    if named:
         for group in decoded.groups:
-            group.result = msgspec.structs.replace(group.result, **changes)
+            group.result = msgspec.structs.replace(group.result, **named)
     return decoded
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -132,19 +133,29 @@ def item_members(raw: msgspec.Raw | bytes | str) -> dict[str, msgspec.Raw]:
     return members
 
 
-def missing_code(paths: Sequence[Path], text: msgspec.Raw | bytes, hint: str = "") -> ItemError:
-    """Return the error for an item without a code, which names what came in its place."""
-    meaning = "There is no status code"
+def missing_code(
+    paths: Sequence[Path],
+    text: msgspec.Raw | bytes,
+    *,
+    hint: str = "",
+    null: ItemReason = ItemReason.CODE_MISSING,
+) -> ItemError:
+    """Return the error for an item without a code, which names what came in its place.
+
+    `null` is the reason where that is null.
+    """
+    members = item_members(text)
     for path in paths:
-        found = raw_at(text, path)
+        first = members.get(str(path[0]))
+        found = first and raw_at(first, path[1:])
         if found is not None:
-            value = "null" if bytes(found) == b"null" else "empty"
-            return ItemError(
-                ItemReason.CODE_MISSING, f"{meaning}: '{path_text(path)}' is {value}.{hint}"
-            )
+            is_null = bytes(found) == b"null"
+            value = "null" if is_null else "empty"
+            detail = f"There is no status code: '{path_text(path)}' is {value}.{hint}"
+            return ItemError(null if is_null else ItemReason.CODE_MISSING, detail)
     expected = " or ".join(f"'{path_text(path)}'" for path in paths)
-    fields = [repr(name) for name in item_members(text) if _FIELD_NAME.fullmatch(name)]
+    fields = [repr(name) for name in islice(members, 64) if _FIELD_NAME.fullmatch(name)]
     listed = ", ".join(fields[:_MAX_NAMED_FIELDS]) or "no such field"
-    more = " and others" if len(fields) > _MAX_NAMED_FIELDS else ""
-    detail = f"{meaning}: expected {expected}; the item has {listed}{more}.{hint}"
+    more = " and others" if len(members) > _MAX_NAMED_FIELDS else ""
+    detail = f"There is no status code: expected {expected}; the item has {listed}{more}.{hint}"
     return ItemError(ItemReason.CODE_MISSING, detail)

@@ -22,6 +22,7 @@ from exporter.ledger.store import Commit
 from exporter.results import Series
 from tests.bench import traffic
 from tests.bench.described import described
+from tests.bench.holds import holds
 from tests.bench.postgres import postgres
 from tests.bench.servers import Bench, Run, Server, install_peers, resident, scraped
 from tests.support.programs import cpu_seconds, fetch, free_port
@@ -181,12 +182,13 @@ PARTS = {
     "callbacks": callbacks,
     "batches": batches,
     "described": described,
+    "holds": holds,
     "latency": half_load,
     "endurance": endurance,
     "replicas": replicas,
     "postgres": postgres,
 }
-WITHOUT_PEERS = {"described", "latency", "endurance", "replicas", "postgres"}
+WITHOUT_PEERS = {"described", "holds", "latency", "endurance", "replicas", "postgres"}
 
 
 def main() -> None:

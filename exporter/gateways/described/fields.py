@@ -11,7 +11,7 @@ from exporter.gateways.described.description import Description
 from exporter.gateways.described.structs import ItemStruct
 from exporter.gateways.described.values import MISSING, OTHER, Size, Value
 from exporter.gateways.items import Facts, Identity, ItemFormat, ItemReader, ItemResult, Text
-from exporter.gateways.paths import Path, path_text
+from exporter.gateways.paths import Path
 from exporter.gateways.text import MALFORMED
 from exporter.gateways.values import (
     MAX_COUNT,
@@ -22,7 +22,6 @@ from exporter.gateways.values import (
     code_of,
     is_absent,
     missing_code,
-    raw_at,
     text_or_none,
 )
 from exporter.results import PushResult, canonical_code
@@ -74,12 +73,7 @@ class _DescribedItems(ItemFormat[Any]):
 
     def explain_missing_code(self, text: Text) -> ItemError:
         """Name the fields that came, or the path at which the code is null."""
-        for path in self._code_paths:
-            found = raw_at(text, path)
-            if found is not None and bytes(found) == b"null":
-                detail = f"The status code is null, at '{path_text(path)}'."
-                return ItemError(ItemReason.CODE_NULL, detail)
-        return missing_code(self._code_paths, text)
+        return missing_code(self._code_paths, text, null=ItemReason.CODE_NULL)
 
 
 def _facts(
@@ -164,18 +158,20 @@ class _Meaning:
 
     def _code(self, candidates: Sequence[Any]) -> tuple[str, bool]:
         """Return the code, and whether it is the default of an item without any."""
-        is_present = False
+        last = None
         for value in candidates:
             if not is_absent(value):
-                is_present = True
                 if code := self._mapped(value):
                     return code, False
+                last = code_of(value)
+        if last is not None:  # it gave way to values that are not there
+            return last, False
         if self._default_code is None:
             raise ItemError(ItemReason.CODE_MISSING)
-        return self._default_code, not is_present
+        return self._default_code, True
 
     def _mapped(self, value: Any) -> str:
-        """Return the exporter's code for the gateway's; empty if it counts as absent."""
+        """Return the exporter's code for the gateway's; empty if it gives way to the next path."""
         text = as_text(value) if self._codes or self._other_code else None
         if text is not None:
             known = self._codes.get(canonical_code(text) or text, self._other_code)

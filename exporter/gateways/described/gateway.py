@@ -29,6 +29,7 @@ from exporter.gateways.gateway import (
 from exporter.gateways.items import Text
 from exporter.gateways.steps import Steps, finish
 from exporter.gateways.text import MALFORMED, naming_content_type
+from exporter.gateways.values import is_absent
 
 MAX_VERIFICATION_BYTES = 4096
 """Bytes of a body, unpacked, that may be a handshake or a probe."""
@@ -169,7 +170,7 @@ class Described:
             if not value or not isinstance(value, dict):
                 break
             value = value.get(step) if step in value else ...
-        return value in ({}, [], None)
+        return is_absent(value) or value in ({}, [])
 
     def _small_document(self, request: ReceivedRequest) -> Any:
         """Return the JSON of a small body; Ellipsis for a larger one, or another format."""
