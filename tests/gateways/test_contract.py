@@ -10,7 +10,7 @@ from yarl import URL
 
 from exporter.errors import RequestError
 from exporter.gateways.described.files import shipped
-from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest, Verification
+from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
 from exporter.gateways.registry import load_gateways
 from tests.support.exporter import Exporter, KeyPair, started
 from tests.support.senders import (
@@ -197,34 +197,6 @@ def test_callbacks_of_mps(keys: KeyPair, unknown_key: KeyPair, tmp_path: Path) -
     assert outcome(sender, gateway, Sent(body)) == "missing_credentials"
     assert outcome(sender, gateway, mps(keys)(body + b" ", "", 0)._replace(body=body)) == (
         "bad_signature"
-    )
-
-
-@pytest.mark.parametrize(
-    ("query", "body", "expected"),
-    [
-        ({"echostr": "abc_-1"}, b"", "abc_-1"),
-        ({"echostr": "a b"}, b"", None),
-        ({"echostr": "a" * 257}, b"", None),
-        ({"echostr": "<script>"}, b"", None),
-        ({"other": "a"}, b"", None),
-        ({}, b'{"echostr": "abc"}', "abc"),
-        ({}, b'{"echostr": 5}', None),
-        ({}, b'{"echostr": "a b"}', None),
-        ({}, b'{"echostr": "abc", "code": 1}', None),
-        ({}, b'[{"echostr": "abc"}]', None),
-        ({}, b"echostr", None),
-        ({}, b'{"echostr": "abc"}}', None),
-    ],
-)
-def test_handshakes(
-    tmp_path: Path, query: dict[str, str], body: bytes, expected: str | None
-) -> None:
-    """A text of harmless characters is sent back, unless the request holds a result."""
-    sender = SENDERS[-1]
-    gateway = gateway_of(sender, tmp_path)
-    assert gateway.verification(ReceivedRequest(body, {}, query)) == (
-        None if expected is None else Verification(expected)
     )
 
 

@@ -1,6 +1,9 @@
 """Gateways without an exporter around them."""
 
+import pytest
+
 from exporter.configuration.settings import load_settings
+from exporter.errors import RequestError
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, load_gateways
 from exporter.results import DecodedItems, ResultGroup
@@ -25,3 +28,10 @@ def decoded(gateway: Gateway, request: ReceivedRequest) -> DecodedItems:
             first.exemplar = group.exemplar or first.exemplar
     whole.groups = list(groups.values())
     return whole
+
+
+def refusal(gateway: Gateway, request: ReceivedRequest) -> str:
+    """Decode a body that is refused; return the reason and the detail."""
+    with pytest.raises(RequestError) as caught:
+        decoded(gateway, request)
+    return f"{caught.value.reason}: {caught.value.detail}"
