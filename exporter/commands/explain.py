@@ -15,7 +15,13 @@ from exporter.commands.gateways import add_files, add_gateways, files, gateway, 
 from exporter.configuration.settings import ENV_PREFIX
 from exporter.errors import ConfigurationError, RequestError
 from exporter.explain.codes import explain_code
-from exporter.explain.payloads import Explanation, Payload, Signature, explain_payload, verify
+from exporter.explain.payloads import (
+    Explanation,
+    Payload,
+    SignatureCheck,
+    explain_payload,
+    verify,
+)
 from exporter.explain.text import OWN_RUNBOOKS, render_json, render_text
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, channels_of, recognize
@@ -121,7 +127,7 @@ def _payload(captured: Captured, channel: str | None) -> Payload:
     return Payload(body, record.source, channel or record.channel, record.content_type)
 
 
-def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Signature | None:
+def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> SignatureCheck | None:
     """Verify what is given of the request's credentials."""
     if not _signed(options):
         return None

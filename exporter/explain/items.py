@@ -1,4 +1,4 @@
-"""What each path of a description gives in each item of a body: for `explain --gateway`."""
+"""Traces the items of a body: the value of each path of a description, and its outcome."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,36 +15,36 @@ from exporter.gateways.gateway import ReceivedRequest
 from exporter.gateways.items import Text
 from exporter.gateways.paths import ABSENT, path_text, walk
 from exporter.gateways.text import MALFORMED
-from exporter.gateways.values import ItemError
+from exporter.gateways.values import ItemError, is_absent
 from exporter.redaction import redact_text
 
 MAX_TRACED = 20
-"""Items that are traced; a description is seen to be right or wrong by the first few."""
+"""Items that are traced: the first few show whether a description is right."""
 
 _MAX_SHOWN = 100
 
 
-class Found(msgspec.Struct, frozen=True):
-    """What stands at one path of an item."""
+class PathValue(msgspec.Struct, frozen=True):
+    """The value at one path of an item."""
 
     field: str
     path: str
     value: str
-    """The value, or that it is absent, null, or of a type that has no meaning here."""
+    """The value, or its kind if it is absent, null, empty, an array or an object."""
 
 
 class ItemTrace(msgspec.Struct, frozen=True):
-    """What was found in an item, and what it counts as."""
+    """The values found in an item, and how it is counted."""
 
     index: int
     outcome: str
-    found: list[Found]
+    found: list[PathValue]
 
 
 def trace_items(
     classifier: Classifier, gateway: Described, request: ReceivedRequest
 ) -> list[ItemTrace]:
-    """Trace the first items of a body; none of one that has another format."""
+    """Trace the first items of a body; return none for a body of another format."""
     try:
         items = gateway.items(request)
     except (RequestError, *MALFORMED):
@@ -82,35 +82,37 @@ def _outcome(classifier: Classifier, gateway: Described, text: Text, key: str | 
     )
 
 
-def _found(description: Description, value: Any, key: str | None) -> Iterator[Found]:
+def _found(description: Description, value: Any, key: str | None) -> Iterator[PathValue]:
     fields = description.fields
     for path in description.items.only:
-        yield Found("items.only", path_text(path), _shown(walk(value, path, key)))
+        yield PathValue("items.only", path_text(path), _shown(walk(value, path, key)))
     for name in ("code", "channel", "message", "id", "app", "count"):
         if given := getattr(fields, name):
             for path in paths_of(given):
                 found = walk(value, path, key)
                 shown = _sized(found, given) if isinstance(given, Size) else _shown(found)
-                yield Found(name, path_text(path), shown)
+                yield PathValue(name, path_text(path), shown)
     for path in fields.dedupe:
         found = walk(value, path, key)
         shown = _shown(found) if found is ABSENT or found is None else "there, and only hashed"
-        yield Found("dedupe", path_text(path), shown)
+        yield PathValue("dedupe", path_text(path), shown)
 
 
 def _sized(value: Any, size: Size) -> str:
-    """Say how many there are, which may be tokens."""
+    """Describe how many values there are, which may be tokens."""
     if isinstance(value, str) and size.separator is not None:
         return f"a text of {sum(1 for piece in value.split(size.separator) if piece.strip())}"
     return "a text that is not separated" if isinstance(value, str) else _shown(value)
 
 
 def _shown(value: Any) -> str:
-    """Say what stands at a path, as far as it may be shown."""
+    """Describe a value, as far as it may be shown."""
     if value is ABSENT:
         return "absent"
     if value is None:
         return "null"
+    if is_absent(value):
+        return "empty"
     if isinstance(value, list):
         return f"an array of {len(value)}"
     if isinstance(value, dict):

@@ -7,7 +7,7 @@ an idle machine: others that share its caches make it a half slower.
 import argparse
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,9 +21,12 @@ from tests.bench.servers import Bench
 from tests.support.bodies import FORMATS, LIMIT, Body, Format, bodies, with_more_inside
 from tests.support.exporter import make_key_pair
 from tests.support.senders import SENDERS, Sender, Sent
-from tests.support.work import authentication, decoding, timing
+from tests.support.work import Step, authentication, decoding, timing
 
-ROUNDS = 3
+ROUNDS = 5
+WORTH_A_LOOK = 3.0
+"""Milliseconds."""
+
 SHOWN = 12
 """Bodies of each table, the longest first."""
 
@@ -73,27 +76,38 @@ def _unsigned(sender: Sender, form: Format) -> Iterator[tuple[Body, Sent]]:
 
 def _authenticated(gateway: Gateway, name: str, sender: Sender, body: Body, sent: Sent) -> Hold:
     """Measure what is done for a compressed request until it is refused."""
-    packed = zlib.compress(sent.body, 9, wbits=31)
+    packed = zlib.compress(sent.body, wbits=31)
     query = URL(sender.path(sent)).query
-    costs = []
-    for _ in range(ROUNDS):
+
+    def once() -> float:
         with timing() as clock:
             before = clock()
             content = unpack_gzip(packed, LIMIT) if len(sent.body) <= LIMIT else b""
             request = ReceivedRequest(packed, CIMultiDict(sent.headers), query, content=content)
-            costs.append(clock() - before + authentication(gateway, request, clock))
-    return Hold(min(costs), name, body.name, len(packed))
+            return clock() - before + authentication(gateway, request, clock)
+
+    return Hold(_best(once), name, body.name, len(packed))
 
 
 def _decoded(gateway: Gateway, name: str, form: Format, body: Body) -> Hold:
     """Measure the longest step of decoding an authenticated body."""
-    longest = []
-    for _ in range(ROUNDS):
-        request = ReceivedRequest(body.content, CIMultiDict({"Content-Type": form.content_type}))
+    request = ReceivedRequest(body.content, CIMultiDict({"Content-Type": form.content_type}))
+    steps: list[Step] = []
+
+    def once() -> float:
         with timing() as clock:
-            steps = list(decoding(gateway, request, clock))
-        longest.append(max(step.cost for step in steps))
-    return Hold(min(longest), name, body.name, len(body.content), len(steps))
+            steps[:] = decoding(gateway, request, clock)
+        return float(max(step.cost for step in steps))
+
+    return Hold(_best(once), name, body.name, len(body.content), len(steps))
+
+
+def _best(once: Callable[[], float]) -> float:
+    """Measure again what is long: others that use the processor can only make it longer."""
+    best = once()
+    for _ in range(ROUNDS if best > WORTH_A_LOOK else 0):
+        best = min(best, once())
+    return best
 
 
 def _print(title: str, found: list[Hold]) -> None:

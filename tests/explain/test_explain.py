@@ -15,7 +15,7 @@ from exporter.configuration.settings import load_settings
 from exporter.errors import ConfigurationError, RequestError
 from exporter.explain import codes as explain
 from exporter.explain import payloads as trace
-from exporter.explain.payloads import Explanation, Payload, Signature
+from exporter.explain.payloads import Explanation, Payload, SignatureCheck
 from exporter.explain.text import render_json, render_text
 from exporter.gateways.registry import find_gateway
 from exporter.results import canonical_code
@@ -33,7 +33,7 @@ def explain_code(classifier: Classifier, code: str, channel: str | None = None) 
 
 
 def explained(
-    payload: bytes, channel: str | None = None, signature: Signature | None = None
+    payload: bytes, channel: str | None = None, signature: SignatureCheck | None = None
 ) -> Explanation:
     """Explain a payload."""
     return trace.explain_payload(CLASSIFIER, GATEWAYS, [Payload(payload, None, channel)], signature)
@@ -309,7 +309,7 @@ def test_a_code_names_the_alerts_that_watch_it(code: str, channel: str, alerts: 
 
 def test_colour_is_the_only_difference() -> None:
     """In colour the words are the same, and without it there is no escape sequence."""
-    told = explained(body({"code": 2009}, {"code": 4242}, {}), signature=Signature(True, ""))
+    told = explained(body({"code": 2009}, {"code": 4242}, {}), signature=SignatureCheck(True, ""))
     plain, coloured = render_text(told), render_text(told, colour=True)
     assert "\x1b" not in plain
     assert re.sub(r"\x1b\[\d+m", "", coloured) == plain != coloured
@@ -337,6 +337,7 @@ def test_json_has_all_that_the_text_has() -> None:
             "hint": "IOS",
             "results": 1,
             "pushes": 1,
+            "app": None,
         },
     }
     rest = json.loads(render_json(told))

@@ -291,3 +291,29 @@ def test_callback_with_an_impossible_id_has_none(identity: str) -> None:
     """An id that is no text and no integer is not shown as an exemplar."""
     [group] = decode("mps", f'{{"statusCode": 2009, "msgId": {identity}}}'.encode()).groups
     assert (group.ids, group.anonymous) == ([], 1)
+
+
+WITHOUT_CODE: list[tuple[str, Any, str]] = [
+    (
+        "results",
+        {"channel": "vivo", "result": 2},
+        "expected 'code'; the item has 'channel', 'result'.",
+    ),
+    ("results", {"code": " "}, "'code' is empty."),
+    ("results", {"code": None}, "'code' is null."),
+    ("results", {}, "expected 'code'; the item has no such field."),
+    ("results", {"f" * 64: 1, "a b": 2, "ok": 3}, "the item has 'ok'."),
+    ("results", dict.fromkeys("abcdefghijkl", 1), "'g', 'h' and others."),
+    ("results", {"statusCode": "2", "msgId": "m"}, "It looks like an item for /webhooks/mps."),
+    ("mps", {"code": 2}, "expected 'statusCode'; the item has 'code'."),
+]
+
+
+@pytest.mark.parametrize(("gateway", "item", "detail"), WITHOUT_CODE)
+def test_item_without_code_names_what_came(gateway: str, item: Any, detail: str) -> None:
+    """The detail names the field that was expected and those that came, but no token."""
+    for body in (item, [{"code": 2, "statusCode": 2}, item]):
+        [rejection] = decode(gateway, json.dumps(body).encode()).rejected
+        assert rejection.reason == "code_missing"
+        assert rejection.detail.endswith(detail)
+        assert "f" * 64 not in rejection.detail

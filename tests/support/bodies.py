@@ -125,7 +125,10 @@ def bodies(form: Format) -> Iterator[Body]:
 def _filled(form: Format, make: Callable[[Format, int], str]) -> bytes:
     """Fill a body with items, of which one may become longer by escapes."""
     sample = len(form.join([make(form, 100_000 + number) for number in range(100)])) / 100
-    return form.join([make(form, number) for number in range(int(LIMIT * 0.99 / sample))])
+    items = [make(form, number) for number in range(int(LIMIT / sample))]
+    while len(body := form.join(items)) > LIMIT:
+        del items[int(len(items) * LIMIT / len(body)) - 1 :]
+    return body
 
 
 def _with(form: Format, **fields: Any) -> str:

@@ -9,7 +9,7 @@ from exporter.gateways.items import ItemReader, Text
 from exporter.gateways.paths import Mark, Path, path_text
 from exporter.gateways.steps import ITEMS_PER_STEP
 from exporter.gateways.text import MALFORMED, malformed, problem_of
-from exporter.gateways.values import array_of, members_of, raw_at
+from exporter.gateways.values import array_of, raw_at
 from exporter.results import DecodedItems
 
 
@@ -72,10 +72,11 @@ class BodyReader:
         array = array_of(value)
         if array is not None:
             return Texts(array)
-        if members_of(value) is None:
+        whole = msgspec.json.decode(value, type=msgspec.Raw)
+        if not bytes(whole).startswith(b"{"):
             what = f"'{path_text(self._names)}'" if self._names else "it"
             raise malformed(f"{what} is neither an array nor an object")
-        return Texts([msgspec.json.decode(value, type=msgspec.Raw)])
+        return Texts([whole])
 
 
 def _decoder(names: Path, item: Any, *, is_map: bool) -> Callable[[str | bytes], list[Any]] | None:

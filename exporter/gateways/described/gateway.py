@@ -1,6 +1,7 @@
 """A described gateway: its body is split into items, and each field is read from its path."""
 
 import re
+from collections.abc import Collection
 from itertools import repeat
 from pathlib import Path as File
 from typing import Any
@@ -68,7 +69,7 @@ class Described:
         )
         self._authenticate = authenticator.authenticate
         self.missing_settings = authenticator.missing_settings
-        warnings = [*_warnings(description), *authenticator.warnings]
+        warnings = [*_warnings(description, settings.apps), *authenticator.warnings]
         self.warnings = [f"{file}: {warning}" for warning in warnings]
         items = reader_of(description)
         self.judge = items.judge
@@ -183,12 +184,15 @@ class Described:
             return ...
 
 
-def _warnings(description: Description) -> list[str]:
-    """Return what is weak about the description where it names no credentials."""
+def _warnings(description: Description, apps: Collection[str]) -> list[str]:
+    """Return what will not work: a sender without credentials, an app that is not declared."""
+    warnings = []
     auth = description.auth
     refused = "requests are refused unless ALLOW_UNSIGNED is set"
     if auth is None:
-        return [f"it has no [auth]: {refused}"]
-    if not auth.files and not isinstance(auth, NoAuth):
-        return [f"auth.secrets: there are none: {refused}"]
-    return []
+        warnings.append(f"it has no [auth]: {refused}")
+    elif not auth.files and not isinstance(auth, NoAuth):
+        warnings.append(f"auth.secrets: there are none: {refused}")
+    undeclared = {*description.map.app.values()} - {*apps} if apps else ()
+    unknown = (f"map.app: the app {app!r} is not declared in APPS" for app in sorted(undeclared))
+    return [*warnings, *unknown]
