@@ -20,7 +20,7 @@ class AppOf(NamedTuple):
 
 
 def app_of(named: str | None, credential: Credential | None, apps: Collection[str]) -> AppOf:
-    """Return the app of a result; `named` is what the request says, `apps` are the declared ones.
+    """Return the app of a result, which the request may name, among the declared apps.
 
     A credential of one app never counts for another.
     """

@@ -1,4 +1,4 @@
-"""The interface of a gateway: who sent a request, what it contains, and what makes it unique."""
+"""The interface of a gateway: authenticating, decoding and identifying a request."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path

@@ -112,7 +112,7 @@ class Generic(BuiltIn):
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
         """Return the key of the id that was signed, or came with a token; else None.
 
-        Beside a signature no other id counts: whoever has captured the request could change it.
+        An id beside a signature is ignored: it could be changed in a captured request.
         """
         identity = credential.request_id
         if identity is None:

@@ -27,17 +27,17 @@ report a few dozen different ones."""
 Item = TypeVar("Item")
 
 Facts = tuple[Any, ...]
-"""What an item reports, without its identity: equal for identical items."""
+"""The values of an item without its identity: equal for identical items."""
 
 Identity = str | int | None
-"""What tells an item from identical ones."""
+"""The value that distinguishes identical items."""
 
 Text = bytes | msgspec.Raw
 """One item as JSON."""
 
 
 class ItemResult(msgspec.Struct, frozen=True, gc=False):
-    """The result that an item reports, and for how many pushes it stands."""
+    """The result of an item, and the number of pushes that it is for."""
 
     result: PushResult
     pushes: int = 1
@@ -56,15 +56,15 @@ class ItemFormat(Generic[Item]):
     """The message id to show, where that is not the identity."""
 
     def lenient(self, text: Text) -> Item:
-        """Decode an item of another shape; ItemError for what is none, or has an invalid field."""
+        """Decode an item of another shape; ItemError if it is no object, or a field is invalid."""
         raise NotImplementedError
 
     def result(self, facts: Facts) -> ItemResult | None:
-        """Return what the facts report; None for an item to skip, ItemError for an invalid one."""
+        """Return the result of facts; None for an item to skip, ItemError for an invalid one."""
         raise NotImplementedError
 
     def explain_missing_code(self, text: Text) -> ItemError:
-        """Return the error for an item without a code, which names what was expected."""
+        """Return an error that names the expected field, and those of the item."""
         raise NotImplementedError
 
 
@@ -186,7 +186,7 @@ class ItemReader(Generic[Item]):
         return decoded
 
     def judge(self, text: Text, key: str | None = None) -> ItemResult | None:
-        """Return what one item reports; None if it is skipped, ItemError if it is invalid."""
+        """Return the result of one item; None if it is skipped, ItemError if it is invalid."""
         try:
             return self._result(self._facts(self._item(text, key)))
         except (*MALFORMED, ItemError) as error:

@@ -88,18 +88,18 @@ class Mps(BuiltIn):
             yield _with(named, decoded)
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey:
-        """Return the key of the body, however it was compressed: that is what is signed."""
+        """Return the key of the body, which is signed, without its compression."""
         return RequestKey(xxh3_64_intdigest(request.content, credential.scope))
 
 
 def _named_in(query: Mapping[str, str]) -> dict[str, str]:
-    """Return what the URL names: the hint and the app of all results."""
+    """Return the hint and the app of all results, if the URL names them."""
     names = {"hint": query.get("channel"), "app": query.get("app")}
     return {name: value for name, value in names.items() if value and not is_absent(value)}
 
 
 def _with(named: Mapping[str, str], decoded: DecodedItems) -> DecodedItems:
-    """Set what the URL names."""
+    """Set the hint and the app that the URL names."""
     if named:
         for group in decoded.groups:
             group.result = msgspec.structs.replace(group.result, **named)

@@ -1,7 +1,6 @@
-"""Bounded steps: work on a large body stops now and then, so that the event loop may run.
+"""Bounded steps: a generator pauses during the work on a large body, so that the loop may run.
 
-A generator of steps yields DecodedItems. Empty ones are a mere pause, and its value is what it
-was to find out.
+It yields DecodedItems, which are empty at a mere pause, and returns a value.
 """
 
 from collections.abc import Generator
@@ -14,11 +13,11 @@ T = TypeVar("T")
 Steps = Generator[DecodedItems, None, T]
 
 ITEMS_PER_STEP = 256
-"""Items of a body that are read in one step: some milliseconds, if all of them are different."""
+"""Items of a body that are read in one step: some milliseconds, if all of them differ."""
 
 
 def finish(steps: Steps[T]) -> T:
-    """Take all steps at once; return the value."""
+    """Run all steps without a pause; return the value."""
     while True:
         try:
             next(steps)

@@ -1,4 +1,4 @@
-"""JSON values of an item: scalars, what stands for the others, and when a value is absent."""
+"""JSON values of an item: scalars, markers for other values, and the rule for absent ones."""
 
 import re
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class NonScalar(NamedTuple):
     text: str | None = None
     """A boolean as JSON writes it."""
     json: bytes = b""
-    """The value itself, where it may tell items apart."""
+    """The value itself, which may be part of an identity."""
 
 
 class ItemError(ValueError):
@@ -84,7 +84,7 @@ def code_of(code: object) -> str:
 
 
 def scalar_of(raw: msgspec.Raw | bytes) -> Any:
-    """Decode a JSON value if it is a scalar; else return what stands for it."""
+    """Decode a scalar; return a NonScalar for another value."""
     try:
         return _SCALAR.decode(raw)
     except msgspec.ValidationError:

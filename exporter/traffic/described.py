@@ -1,4 +1,4 @@
-"""Requests as a described gateway makes them: the inverse of its fields, and of its signature."""
+"""Writes and signs the requests of a described gateway: the inverse of reading them."""
 
 import time
 from collections.abc import Collection
@@ -22,7 +22,7 @@ from exporter.traffic.outgoing import Outgoing
 
 
 class Writer:
-    """Writes bodies of one result each, as a description would read them."""
+    """Writes bodies of one result each, which a description can read."""
 
     def __init__(self, description: Description) -> None:
         self._description = description
@@ -32,7 +32,7 @@ class Writer:
         self._words = {ours: theirs for theirs, ours in description.map.code.items()}
 
     def body(self, code: str, message: str, identity: str, target: str) -> bytes:
-        """Write a body; `target` stands wherever a token would."""
+        """Write a body, with `target` in place of a token."""
         description = self._description
         rules = description.content
         item = self._item(self._words.get(code, code), message, identity, target)
@@ -76,7 +76,7 @@ class Writer:
 
 
 def _write(item: dict[str, Any], value: Value, text: str) -> None:
-    """Put a text where a description looks for it; of alternatives, at the first."""
+    """Put a text at the path of a field; of several paths, at the first."""
     if value.separator is None:
         for path in value.paths[1:]:
             _remove(item, path)
@@ -119,7 +119,7 @@ class DescribedSigner:
         self._secret = _first_secret(self._scheme, file, apps, app)
 
     def __call__(self, url: str, body: bytes, identity: str) -> Outgoing:
-        """Return URL, headers and body with what authenticates them."""
+        """Return URL, headers and body, signed."""
         draft = Draft(body, identity, dict(self._query), dict(self._headers))
         self._scheme.sign(draft, self._secret)
         pairs = "&".join(f"{quote(name)}={quote(value)}" for name, value in draft.query.items())

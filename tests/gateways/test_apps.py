@@ -172,15 +172,15 @@ EXPLAINED = {
 
 @pytest.mark.parametrize(("named", "line"), EXPLAINED.items())
 def test_explanation_names_the_rule(named: str, line: str, tmp_path: Path) -> None:
-    """`explain --payload` tells by which rule a result is of its app; with a token, by that."""
+    """`explain --payload` names the rule by which a result got its app."""
     files = [f"shop={tmp_path}/shop"]
     gateways = loaded(tmp_path, results_token_files=files)
     body = json.dumps({"code": 2009, "app": named}).encode()
     classifier = Classifier(load_tables())
     payloads = [Payload(body, "results")]
-    told = explain_payload(classifier, gateways, payloads, apps=APPS)
-    assert line in render_text(told)
+    explanation = explain_payload(classifier, gateways, payloads, apps=APPS)
+    assert line in render_text(explanation)
     signature = verify([gateways["results"]], bearer("shop"))
-    told = explain_payload(classifier, gateways, payloads, signature, APPS)
-    assert "App shop: the app of the credential." in render_text(told)
+    explanation = explain_payload(classifier, gateways, payloads, signature, APPS)
+    assert "App shop: the app of the credential." in render_text(explanation)
     assert "App " not in render_text(explain_payload(classifier, gateways, payloads))

@@ -117,7 +117,7 @@ def test_credentials(sender: Sender, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sender", BASE64_SENDERS, ids=lambda sender: sender.name)
 def test_credentials_in_base64(sender: Sender, tmp_path: Path) -> None:
-    """A key may be what the Base64 of the file says."""
+    """A key may be Base64 in its file."""
     gateway = gateway_of(sender, tmp_path, f"{NEW}\n")
     body = body_of(sender)
     assert isinstance(outcome(sender, gateway, sender.sign(body, NEW, 0)), Credential)
@@ -149,7 +149,7 @@ def test_signatures_cover_the_body(sender: Sender, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_payloads(case: Case, tmp_path: Path) -> None:
-    """A signed body counts as the file beside it says, once however often, and shows no secret."""
+    """A signed body gives the series of the file beside it, once, and shows no secret."""
     sender = case.sender
     async with started(sender.settings(tmp_path)) as exporter:
         answers = [await post(exporter, sender, case.body) for _ in range(2)]

@@ -93,7 +93,7 @@ SCHEMES: dict[str, tuple[str, Signed]] = {
 def test_signature_of_a_description(
     auth: str, signed: Signed, keys: KeyPair, tmp_path: Path
 ) -> None:
-    """It lets in what is signed; another body is refused, and so is a request without a header."""
+    """A signed request is accepted; another body, or one without a header, is refused."""
     (tmp_path / "secret").write_bytes(SECRET)
     (tmp_path / "key").write_bytes(keys.public.read_bytes())
     file = tmp_path / "acme.toml"

@@ -1,4 +1,4 @@
-"""Descriptions: what loads, what is said of a mistake, what each field reads, and their bounds."""
+"""Descriptions: loading, errors, fields, bounds."""
 
 import gzip
 import json
@@ -73,7 +73,7 @@ MISTAKES = {
     "too-many-paths-in-all": (
         "[fields]\n"
         + "\n".join(f"{one} = {['x'] * 7}" for one in ("code", "id", "message", "channel")),
-        "they have 28 paths",
+        "fields: 28 paths",
     ),
     "unknown-slot": (
         f'{HMAC}signed = "{{hedaer:X}}"\n{CODE}',
@@ -118,15 +118,15 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("text", "said"), MISTAKES.values(), ids=MISTAKES)
-def test_mistake_is_named_by_file_and_key(tmp_path: Path, text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_mistake_is_named_by_file_and_key(tmp_path: Path, text: str, message: str) -> None:
     """Whatever is wrong with a description, the error names the file and the place."""
     (tmp_path / "secret").write_text(f"{SECRET}\n")
     file = tmp_path / "acme.toml"
     file.write_text(text)
     with pytest.raises(ConfigurationError) as caught:
         load_snapshot(load_settings(gateway_files=[file]))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert file.name in str(caught.value)
 
 
@@ -219,7 +219,7 @@ def test_fields(
     results: list[tuple[str, str | None, int]],
     rejected: list[str],
 ) -> None:
-    """Fields are read as the contract says, from a batch as from single items."""
+    """Fields are read alike in a batch and in a single item."""
     gateway = load(tmp_path, f"[fields]\n{text}\n")
     batch = decode(gateway, items)
     found = [(one.result.code, one.result.hint, one.count) for one in batch.groups]
@@ -239,7 +239,7 @@ def test_items_that_are_not_wanted_are_skipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({}, "it has no 'x'"),
         ({"x": {}}, "it has no 'x.y'"),
@@ -248,17 +248,17 @@ def test_items_that_are_not_wanted_are_skipped(tmp_path: Path) -> None:
         (b"data=1", "malformed"),
     ],
 )
-def test_body_without_its_items(tmp_path: Path, body: Any, said: str) -> None:
-    """Where the path to the items ends is said."""
+def test_body_without_its_items(tmp_path: Path, body: Any, message: str) -> None:
+    """Where the path to the items ends is message."""
     gateway = load(tmp_path, f'[items]\npath = "x.y"\n{CODE}')
     with pytest.raises(RequestError) as caught:
         decode(gateway, body)
     assert caught.value.reason == "malformed_body"
-    assert said in caught.value.detail
+    assert message in caught.value.detail
 
 
-def test_duplicates_are_told_by_hashes(tmp_path: Path) -> None:
-    """`dedupe` makes a key of its values whatever they are, and shows none of them."""
+def test_several_values_identify_an_item(tmp_path: Path) -> None:
+    """`dedupe` identifies an item by values of any type, and shows none of them."""
     text = '[fields]\ncode = "c"\nid = "i"\ndedupe = ["t", "n.x"]\n'
     gateway = load(tmp_path, text)
     values: list[Any] = ["a", "b", ["p", "q"], ["p", "r"], {"k": 1}, True, 1, None]
@@ -272,7 +272,7 @@ def test_duplicates_are_told_by_hashes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["t", "n.t", "l[0]", "l[1].t"])
-def test_nothing_tells_items_without_the_value_apart(path: str, tmp_path: Path) -> None:
+def test_items_without_the_value_have_no_identity(path: str, tmp_path: Path) -> None:
     """Wherever the only value of `dedupe` stands: items that have it differ, others do not."""
     gateway = load(tmp_path, f'[fields]\ncode = "c"\ndedupe = ["{path}"]\n')
     with_value = [
@@ -284,7 +284,7 @@ def test_nothing_tells_items_without_the_value_apart(path: str, tmp_path: Path) 
 
 
 def test_weak_authentication_is_warned_of(tmp_path: Path) -> None:
-    """What `check-config` says of a description."""
+    """`check-config` warns of a weak scheme."""
     expected = {
         "none": (f'[auth]\nscheme = "none"\n{CODE}', "anyone"),
         "absent": (CODE, "no [auth]"),
@@ -293,8 +293,8 @@ def test_weak_authentication_is_warned_of(tmp_path: Path) -> None:
         "digest": (f'{HMAC.replace("hmac", "digest")}signed = "{{body}}{{secret}}"\n{CODE}',
                    "weaker"),
     }  # fmt: skip
-    for text, said in expected.values():
-        assert said in " ".join(load(tmp_path, text).warnings)
+    for text, message in expected.values():
+        assert message in " ".join(load(tmp_path, text).warnings)
     assert not load(tmp_path, HMAC + CODE).warnings
 
 
@@ -340,8 +340,10 @@ def test_explain_shows_what_each_path_gave(tmp_path: Path) -> None:
         {"kind": "push", "a": [1, 2], "b": {"x": 1}},
     ]
     classifier = Classifier(load_tables((), {"acme": "acme"}))
-    told = explain_payload(classifier, {"acme": gateway}, [Payload(json.dumps(items).encode())])
-    shown = render_text(told)
+    explanation = explain_payload(
+        classifier, {"acme": gateway}, [Payload(json.dumps(items).encode())]
+    )
+    shown = render_text(explanation)
     for line in (
         "item 0: counted as acme 7 Unknown (unknown), for 2 pushes",
         "  code = a: null",
@@ -355,16 +357,16 @@ def test_explain_shows_what_each_path_gave(tmp_path: Path) -> None:
         "1 skipped",
     ):
         assert line in shown
-    assert "tok1" not in shown + render_json(told)
-    assert "tok3" not in shown + render_json(told)
+    assert "tok1" not in shown + render_json(explanation)
+    assert "tok3" not in shown + render_json(explanation)
 
 
 def test_explain_reads_the_keys_of_a_map(tmp_path: Path) -> None:
     """Where items are the values of a map, a path may give an item's key."""
     gateway = load(tmp_path, '[items]\npath = "*"\n[fields]\ncode = "@key"\n')
     classifier = Classifier(load_tables((), channels_of([gateway])))
-    told = explain_payload(classifier, {"acme": gateway}, [Payload(b'{"2009": {"n": 1}}')])
-    assert "  code = @key: '2009'" in render_text(told)
+    explanation = explain_payload(classifier, {"acme": gateway}, [Payload(b'{"2009": {"n": 1}}')])
+    assert "  code = @key: '2009'" in render_text(explanation)
 
 
 # --- any body and any description ---
@@ -431,8 +433,8 @@ def test_any_body_by_any_description(  # noqa: PLR0917 - one strategy each
             assert 1 <= group.count <= 10**9
             assert group.exemplar is None or len(group.exemplar) <= 1000
     with suppress(RequestError):
-        told = explain_payload(CLASSIFIER, {"acme": gateway}, [Payload(body)])
-        assert render_text(told)
+        explanation = explain_payload(CLASSIFIER, {"acme": gateway}, [Payload(body)])
+        assert render_text(explanation)
     gateway.verification(request)
     gateway.recognizes(body)
 
@@ -476,12 +478,12 @@ MORE_MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("text", "said"), MORE_MISTAKES.values(), ids=MORE_MISTAKES)
-def test_mistakes_of_values(tmp_path: Path, text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "message"), MORE_MISTAKES.values(), ids=MORE_MISTAKES)
+def test_mistakes_of_values(tmp_path: Path, text: str, message: str) -> None:
     """What a key may hold is checked, too."""
     with pytest.raises(ConfigurationError) as caught:
         load(tmp_path, text)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_items_behind_an_index(tmp_path: Path) -> None:
@@ -546,14 +548,14 @@ def test_forms(tmp_path: Path) -> None:
     [group] = decode(load(tmp_path, form + CODE), b"code=5&x=1&code=6").groups
     assert group.result.code == "5"
     gateway = load(tmp_path, f'{form}field = "data"\n{CODE}')
-    for body, said in (
+    for body, message in (
         (b"x=1", "field 'data'"),
         (b"x=1&" * 2000, "1,000 fields"),
         (b" ", "empty"),
         (b"data=", "empty"),
         (b"data=%20+", "empty"),
     ):
-        with pytest.raises(RequestError, match=said):
+        with pytest.raises(RequestError, match=message):
             decode(gateway, body)
 
 
@@ -625,7 +627,7 @@ def test_more_bad_items_than_can_be_listed(tmp_path: Path) -> None:
 
 
 def test_signature_over_the_unpacked_body(tmp_path: Path) -> None:
-    """Of a compressed body some sign what is sent, and some what is in it."""
+    """A signature may be over a compressed body, or over its content."""
     gateway = load(tmp_path, HMAC + CODE)
     body = b'{"code": 1}'
     packed = gzip.compress(body)

@@ -39,7 +39,7 @@ ITEMS = st.dictionaries(FIELDS, JSON)
 
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_body_is_read_or_refused(body: bytes) -> None:
-    """Whatever the bytes are, each format gives a batch or says `malformed_body`."""
+    """Any bytes are decoded, or refused as `malformed_body`, in each format."""
     for gateway, content_type in (("mps", ""), ("results", ""), ("results", LINES)):
         check(gateway, body, content_type)
 
@@ -56,7 +56,7 @@ def test_any_item_is_a_result_or_a_rejection(items: list[Any], envelope: bool) -
 
 
 def check(gateway: str, body: bytes, content_type: str = "") -> DecodedItems | None:
-    """Decode; hold what comes out against what is promised of any batch."""
+    """Decode; check the promises of any body."""
     try:
         batch = decode(gateway, body, content_type=content_type)
     except RequestError as refusal:
@@ -113,7 +113,7 @@ def test_generic_result_in_full() -> None:
 
 
 def test_equal_results_are_grouped() -> None:
-    """What says the same is one group, whatever its ids; another count or message is another."""
+    """Identical items are one group, with any ids; another count or message is another group."""
     body = b"""[{"code": 2, "channel": "fcm"}, {"code": 2.0, "channel": "fcm", "count": 5},
         {"code": 2, "channel": "fcm", "id": "a"}, {"code": 2, "channel": "fcm", "message": "x"}]"""
     groups = decode("results", body).groups
@@ -138,7 +138,7 @@ ALIKE = st.fixed_dictionaries(
     st.sampled_from(["array", "envelope", "lines"]),
 )
 def test_items_without_ids_are_read_as_those_with_ids(items: list[Any], shape: str) -> None:
-    """An identity changes nothing but what tells items apart, in each shape of a body."""
+    """Items are decoded alike with and without identities, in each shape of a body."""
     with_ids = [{"id": n} | item for n, item in enumerate(items)]
     expected = decode("results", json.dumps(with_ids).encode())
     texts = [json.dumps(item) for item in items]
@@ -187,7 +187,7 @@ LINE_TYPES = ["x-ndjson", "ndjson", "jsonl", "jsonlines", "x-jsonlines", "json"]
 @pytest.mark.parametrize("name", LINE_TYPES)
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_lines_under_any_name(name: str, mark: bytes) -> None:
-    """Two lines are two results, whatever they are called, with a byte order mark or without."""
+    """Two lines are two results, under any media type, with a byte order mark or without."""
     body = mark + b'{"code": 2}\r\n\n' + mark + b'{"code": 2009}\n'
     batch = decode("results", body, content_type=f"application/{name}; charset=utf-8")
     assert [one.result.code for one in batch.groups] == ["2", "2009"]
@@ -210,14 +210,14 @@ NO_JSON: dict[str, tuple[bytes, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("body", "content_type", "said"), NO_JSON.values(), ids=NO_JSON)
+@pytest.mark.parametrize(("body", "content_type", "message"), NO_JSON.values(), ids=NO_JSON)
 def test_what_is_no_json_is_said_to_be_something_else(
-    body: bytes, content_type: str, said: str
+    body: bytes, content_type: str, message: str
 ) -> None:
     """The refusal names the content type that the sender chose, or the encoding."""
     with pytest.raises(RequestError) as caught:
         decode("results", body, content_type=content_type)
-    assert said in f"{caught.value.reason}: {caught.value.detail}"
+    assert message in f"{caught.value.reason}: {caught.value.detail}"
     assert "s3cret" not in caught.value.detail
 
 
@@ -277,7 +277,7 @@ def test_envelope_without_a_list_is_malformed(body: bytes) -> None:
 
 
 def test_details_do_not_repeat_the_body() -> None:
-    """What is said of a bad item or body holds none of its values."""
+    """What is message of a bad item or body holds none of its values."""
     batch = decode("results", b'[{"code": "a secret token"}, {"code": 1, "count": "s3cret"}]')
     assert "s3cret" not in str(batch)
     assert "secret token" not in str(batch)

@@ -1,4 +1,4 @@
-"""From items to results, whatever the format."""
+"""From items to results, in any format."""
 
 from operator import attrgetter
 
@@ -72,7 +72,7 @@ LINES = {
 
 @pytest.mark.parametrize("lines", LINES.values(), ids=LINES)
 def test_line_is_an_item(lines: list[bytes]) -> None:
-    """A line that is not one JSON value is rejected, whatever the lines around it are."""
+    """A line that is not one JSON value is rejected, next to any other lines."""
     [decoded] = READER.steps(lines, are_lines=True)
     whole = [line for line in lines if line == b'{"event": "sent"}']
     assert [one.index for one in decoded.rejected] == [

@@ -1,4 +1,4 @@
-"""Recipes that are no descriptions, and what the README of gateways says."""
+"""Recipes other than descriptions, and the README of gateways."""
 
 import base64
 import gzip

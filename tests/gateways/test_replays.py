@@ -25,7 +25,7 @@ def packings(body: bytes) -> Iterator[tuple[bytes, dict[str, str]]]:
 
 
 async def test_callback_is_counted_once(exporter: Exporter, keys: KeyPair) -> None:
-    """Compressed anew, under other parameters, or with another spelling, it is a duplicate."""
+    """Compressed again, under other parameters, or with another spelling, it is a duplicate."""
     sign = url_sign(keys.sign(CALLBACK))
     spellings = [sign, sign.replace("-", "%2B"), sign.rstrip("%3D").rstrip("="), f"{sign}&x=1"]
     accepted = 0

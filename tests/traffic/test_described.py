@@ -81,7 +81,7 @@ def test_receipts_need_codes(tmp_path: Path, seed: int | None) -> None:
 
 def test_signing_needs_a_secret(tmp_path: Path) -> None:
     """A description without secrets, or with public keys, cannot sign."""
-    for auth, said in (
+    for auth, message in (
         ('scheme = "bearer"', "no secret to sign with"),
         ('scheme = "rsa"\nsignature = "{query:s}"', "private key"),
     ):
@@ -90,7 +90,7 @@ def test_signing_needs_a_secret(tmp_path: Path) -> None:
         sender = Sender("acme", SENDERS[0].sign, file.read_text())
         gateway = load_gateways(sender.settings(tmp_path))["acme"]
         assert isinstance(gateway, Described)
-        with pytest.raises(ConfigurationError, match=said):
+        with pytest.raises(ConfigurationError, match=message):
             DescribedSigner(gateway.description, file)
 
 

@@ -61,7 +61,7 @@ class Authenticator:
         raise self._refusal(request, errors)
 
     def _refusal(self, request: ReceivedRequest, errors: list[RequestError]) -> RequestError:
-        """Describe what was expected and what came."""
+        """Return an error that names the expected credentials and those in the request."""
         if not errors:
             return RequestError(
                 Reason.MISSING_CREDENTIALS,

@@ -22,7 +22,7 @@ class CredentialFile(NamedTuple):
 
     path: Path
     app: str | None = None
-    """The app of all that these credentials let in; None if the request itself names it."""
+    """The app of all results sent with these credentials; None if the request names it."""
 
     @property
     def quoted(self) -> str:
@@ -55,8 +55,8 @@ def _split(entry: str, apps: Collection[str], folder: Path) -> CredentialFile:
 def read_secrets(kind: str, file: CredentialFile) -> Iterator[tuple[int, str]]:
     """Yield the number and text of each line that holds a secret.
 
-    Raises ConfigurationError for a file without any, and for a key or certificate: its lines are
-    no secrets, and everybody knows the first of them.
+    Raises ConfigurationError for a file without any, and for a key or certificate, the first line
+    of which is public.
     """
     for number, line in read_lines(kind, file.path):
         if line.startswith("-----"):

@@ -1,4 +1,4 @@
-"""What is wrong with a file that holds no usable public key, and the command that mends it."""
+"""Diagnoses a file without a usable public key, and names the command that converts it."""
 
 import json
 import re
@@ -66,6 +66,6 @@ def _encoding(data: bytes) -> str | None:
 def _is_der_key(data: bytes) -> bool:
     try:
         serialization.load_der_public_key(data)
-    except Exception:  # noqa: BLE001 - what is raised depends on the version
+    except Exception:  # noqa: BLE001 - the exception depends on the version
         return False
     return True

@@ -29,7 +29,7 @@ _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOT
 def verifier(
     key: rsa.RSAPublicKey, algorithm: str = "sha256"
 ) -> Callable[[Sequence[bytes], bytes], bool]:
-    """Return what tells whether one of some signatures is the key's over a message."""
+    """Return a function: whether the key made one of some signatures over a message."""
     verify, made_by = key.verify, _HASHES[algorithm]
     hashed = utils.Prehashed(made_by)
 
@@ -99,7 +99,7 @@ def load_public_keys(file: CredentialFile) -> list[rsa.RSAPublicKey]:
         else:  # a console may show the key as bare base64 of its DER form
             der = base64.b64decode(b"".join(data.split()), validate=True)
             keys = [serialization.load_der_public_key(der)]
-    except Exception:  # noqa: BLE001 - never repeat what the file holds
+    except Exception:  # noqa: BLE001 - the error may quote the file
         raise ConfigurationError(f"key file {file.path}: {mistake_in(data, file)}") from None
     if data.count(b"-----BEGIN") > len(blocks):
         raise ConfigurationError(f"key file {file.path}: one of several keys is {TRUNCATED}")

@@ -1,7 +1,7 @@
 """The base of the authentication schemes.
 
 A scheme is one class: its keys in a description, how it checks a request, how it signs one (for
-`simulate`, `replay` and `demo`), and what is weak about it.
+`simulate`, `replay` and `demo`), and its warnings.
 """
 
 import hashlib
@@ -58,7 +58,7 @@ class Scheme(BaseModel):
     def load_all(self, gateway: str, files: Sequence[CredentialFile]) -> list[Known]:
         """Read the credentials of all files; ConfigurationError names an unusable file.
 
-        A credential can be of one app only: else it would not tell whose results it lets in.
+        A credential belongs to one app at most: otherwise the app of its results is undefined.
         """
         known: list[Known] = []
         origins: dict[int, CredentialFile] = {}
@@ -92,7 +92,7 @@ class Scheme(BaseModel):
         raise NotImplementedError
 
     def warnings(self) -> list[str]:
-        """Return what is weak about the scheme as it is described."""
+        """Return the weaknesses of the scheme as it is described."""
         return []
 
 

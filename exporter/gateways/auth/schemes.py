@@ -1,4 +1,4 @@
-"""All authentication schemes: the table [auth] of a description, told apart by `scheme`."""
+"""All authentication schemes: the table [auth] of a description, by its key `scheme`."""
 
 from typing import Annotated
 

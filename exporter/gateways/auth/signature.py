@@ -118,10 +118,10 @@ class SignatureScheme(FileScheme):
         return None
 
     def _messages(self, context: Context) -> Iterator[bytes]:
-        """Yield what the sender may have signed.
+        """Yield the messages that the sender may have signed.
 
-        Of a compressed body some sign what is sent, and some what is inside; and the scheme of
-        the URL is only known to the proxy in front.
+        Some senders sign a compressed body, others its content; and only the proxy in front knows
+        the scheme of the URL.
         """
         request = context.request
         both = request.content != request.body and self.signed.has("body", named=False)

@@ -1,4 +1,4 @@
-"""Templates of what is signed and of where the signature is: `{header:X-Time}.{body}`."""
+"""Templates of signed messages, and of the place of a signature: `{header:X-Time}.{body}`."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -99,7 +99,7 @@ _PLACES = {
 
 
 def parse_template(given: object) -> Template:
-    """Make a template of what a description has for one."""
+    """Parse the template of a description."""
     if isinstance(given, Template):
         return given
     if not isinstance(given, str):

@@ -210,7 +210,7 @@ class Query(TokenScheme):
 
 
 class NoAuth(Scheme):
-    """No authentication: the description says that there is nothing to check."""
+    """No authentication."""
 
     scheme: Literal["none"] = "none"
 

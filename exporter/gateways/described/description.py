@@ -96,7 +96,7 @@ class Default(_Strict):
 
 
 class Map(_Strict):
-    """The exporter's words for those of the gateway; `*missing` and `*other` stand for the rest."""
+    """The exporter's words for the gateway's; `*missing` and `*other` are for all others."""
 
     channel: WordMap[ChannelName] = {}
     code: WordMap[Code] = {}
@@ -132,7 +132,7 @@ class Description(_Strict):
             raise ValueError("fields.code: it is missing, and so is default.code")
         number = len(self.items.only) + self.fields.number_of_paths
         if number > MAX_ALL_PATHS:
-            raise ValueError(f"fields: they have {number} paths, and at most {MAX_ALL_PATHS} fit")
+            raise ValueError(f"fields: {number} paths in all; the maximum is {MAX_ALL_PATHS}")
         return self
 
     @property

@@ -68,7 +68,7 @@ class _DescribedItems(ItemFormat[Any]):
         return self._struct.lenient(text)
 
     def result(self, facts: Facts) -> ItemResult | None:
-        """Return what the facts report."""
+        """Return the result of an item; None if it is skipped, ItemError if it is invalid."""
         return self._meaning.result(facts)
 
     def explain_missing_code(self, text: Text) -> ItemError:
@@ -119,7 +119,7 @@ def _id_of(struct: ItemStruct, value: Value) -> Callable[[Any], Identity]:
 
 
 class _Meaning:
-    """What the facts of an item report."""
+    """Makes results of facts."""
 
     def __init__(self, description: Description, paths: Sequence[Path]) -> None:
         place = {path: number for number, path in enumerate(paths)}
@@ -242,7 +242,7 @@ def _number(value: Any) -> int | None:
 
 
 def _size(value: Any, separator: str | None) -> int | None:
-    """Return the number of values of an array, which may be in a text; None if there is none."""
+    """Return the number of values of an array, or of a text with one; None for other values."""
     if is_absent(value):
         return 1
     if isinstance(value, list):

@@ -90,7 +90,7 @@ class ItemStruct:
         self.type: type[Any] = self._root.struct
 
     def value(self, path: Path) -> Callable[[Any], Any]:
-        """Return a function that reads one path: a scalar, or what stands for another value."""
+        """Return a function that reads one path: a scalar, or a NonScalar."""
         if self._is_scalar(path):
             return attrgetter(self._attributes(path))
         head, attributes = self._located(path)

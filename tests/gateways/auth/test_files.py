@@ -1,4 +1,4 @@
-"""Files of credentials: paths, apps, and what is no secret."""
+"""Files of credentials: paths, apps, and keys in place of secrets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -77,7 +77,7 @@ LOADERS: dict[str, Callable[[list[Path]], Authenticator]] = {
 def test_file_that_cannot_be_read(
     tmp_path: Path, load: Callable[[list[Path]], Authenticator]
 ) -> None:
-    """A file that is missing, or a folder, is named with what the system says."""
+    """A missing file, or a folder, is named with the error of the system."""
     assert "No such file" in configuration_error(load, tmp_path / "missing")
     assert "Is a directory" in configuration_error(load, tmp_path)
 

@@ -1,4 +1,4 @@
-"""Files of RSA public keys: what is read, and what is said of the mistakes."""
+"""Files of RSA public keys: formats and mistakes."""
 
 import base64
 import re

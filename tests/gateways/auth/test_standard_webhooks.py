@@ -165,7 +165,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("name", "value"), MALFORMED)
 def test_malformed_webhook_header(webhooks: Authenticator, name: str, value: str) -> None:
-    """A header that is not what the standard says is a bad signature, not a fault of ours."""
+    """A malformed header is a bad signature, not an internal error."""
     assert refusal(webhooks, headers=webhook_headers() | {name: value}) == "bad_signature"
 
 
