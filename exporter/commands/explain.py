@@ -15,7 +15,13 @@ from exporter.commands.gateways import add_files, add_gateways, files, gateway, 
 from exporter.configuration.settings import ENV_PREFIX
 from exporter.errors import ConfigurationError, RequestError
 from exporter.explain.codes import explain_code
-from exporter.explain.payloads import Explanation, Payload, Signature, explain_payload, verify
+from exporter.explain.payloads import (
+    Explanation,
+    Payload,
+    SignatureCheck,
+    explain_payload,
+    verify,
+)
 from exporter.explain.text import OWN_RUNBOOKS, render_json, render_text
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import Gateways, channels_of, recognize
@@ -121,7 +127,7 @@ def _payload(captured: Captured, channel: str | None) -> Payload:
     return Payload(body, record.source, channel or record.channel, record.content_type)
 
 
-def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Signature | None:
+def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> SignatureCheck | None:
     """Verify what is given of the request's credentials."""
     if not _signed(options):
         return None
@@ -137,10 +143,10 @@ def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Sig
 def _candidates(known: Gateways, body: bytes) -> list[Gateway]:
     """Return the gateways with credentials, first the one that the body looks like."""
     first = recognize(body, known.values())
-    candidates = [gateway for gateway in known.values() if not gateway.lacking]
+    candidates = [gateway for gateway in known.values() if not gateway.missing_settings]
     if not candidates:
-        lacking = ", ".join(gateway.lacking or "" for gateway in known.values())
-        raise ConfigurationError(f"there is nothing to verify a signature with: give {lacking}")
+        settings = ", ".join(gateway.missing_settings or "" for gateway in known.values())
+        raise ConfigurationError(f"there is nothing to verify a signature with: give {settings}")
     return sorted(candidates, key=lambda gateway: gateway is not first)
 
 

@@ -29,6 +29,7 @@ class _Files:
     gateway_files: tuple[Path, ...] = ()
     allow_unsigned: bool = False
     max_body_bytes: int = 1 << 30
+    apps: tuple[str, ...] = ()
 
 
 def add_gateways(parser: argparse.ArgumentParser, *, credentials: bool = False) -> None:
@@ -72,7 +73,7 @@ def described_signers(options: argparse.Namespace) -> dict[str, Signer]:
     signers: dict[str, Signer] = {}
     for file in files(options, "gateway_files"):
         one = described(str(file))
-        if one.description.auth and one.description.auth.secrets:
+        if one.description.auth and one.description.auth.files:
             signers[one.name] = DescribedSigner(one.description, file)
     return signers
 

@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -27,6 +34,15 @@ _PASSWORD = re.compile(r"((?<=://)[^:/?@]*:)[^?]*(?=@)|((?<=[?&])(?:ssl)?passwor
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Files = Annotated[tuple[Path, ...], NoDecode]
+
+
+def _check_app(name: str) -> str:
+    if name == "other":
+        raise ValueError("'other' is reserved for results of no declared app")
+    return name
+
+
+AppName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_.-]{0,62}$"), AfterValidator(_check_app)]
 
 
 class Settings(BaseSettings):
@@ -91,6 +107,9 @@ class Settings(BaseSettings):
         description="most deliveries that are remembered, 32 bytes of memory each; rounded up to "
         "a power of two",
     )
+    apps: Annotated[tuple[AppName, ...], NoDecode] = Field(
+        (), max_length=100, description="apps by which results are counted"
+    )
     max_body_bytes: int = Field(
         1048576,
         ge=1,
@@ -144,6 +163,7 @@ class Settings(BaseSettings):
         "results_secret_files",
         "code_table_files",
         "gateway_files",
+        "apps",
         mode="before",
     )
     @classmethod

@@ -20,6 +20,7 @@ from exporter.ledger.store import Commit
 from exporter.results import Series
 from tests.bench import traffic
 from tests.bench.described import described
+from tests.bench.holds import holds
 from tests.bench.memory import memory
 from tests.bench.postgres import postgres
 from tests.bench.scrape import scrape
@@ -173,6 +174,7 @@ PARTS = {
     "callbacks": callbacks,
     "batches": batches,
     "described": described,
+    "holds": holds,
     "latency": half_load,
     "endurance": endurance,
     "replicas": replicas,

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from exporter.configuration.files import data_folder, in_words_of_toml, read_toml
 from exporter.errors import UNROUTED, ConfigurationError, did_you_mean
+from exporter.gateways.auth.schemes import SCHEMES
 from exporter.gateways.described.description import TABLES, Description
 
 KIND = "gateway description"
@@ -41,7 +42,7 @@ def load_description(path: Path) -> Description:
 
 
 def shipped_file(name: str) -> Path | None:
-    """Return the file of a shipped description, or None if there is none of this name."""
+    """Return the file of a shipped description, or None for an unknown name."""
     return _folder() / f"{name}.toml" if name in shipped() else None
 
 
@@ -53,7 +54,9 @@ def name_of(path: Path) -> str:
             "- and _, at most 32, and .toml"
         )
     if path.stem == UNROUTED:
-        raise ConfigurationError(f"{KIND} {path}: {UNROUTED!r} stands for requests to no gateway")
+        raise ConfigurationError(
+            f"{KIND} {path}: the name {UNROUTED!r} is reserved for requests to no gateway"
+        )
     return path.stem
 
 
@@ -88,17 +91,18 @@ def _are_tables(base: object, over: object) -> bool:
 
 def _problem(problem: ErrorDetails) -> str:
     location = [str(part) for part in problem["loc"]]
+    model: type[BaseModel] = Description
+    if location[:1] == ["auth"] and len(location) > 1:
+        model = SCHEMES[location.pop(1)]
+    elif len(location) > 1:
+        model = _table(location[0])
     where = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key{did_you_mean(location[-1], _keys_at(location[:-1]))}"
+        return f"{where}: unknown key{did_you_mean(location[-1], model.model_fields)}"
     message = in_words_of_toml(problem["msg"])
     return f"{where}: {message}" if where else message
 
 
-def _keys_at(location: list[str]) -> list[str]:
-    model: type[BaseModel] = Description
-    for part in location:
-        kind = model.model_fields[part].annotation
-        found = [one for one in TABLES if one is kind or one in getattr(kind, "__args__", ())]
-        model = found[0]
-    return list(model.model_fields)
+def _table(name: str) -> type[BaseModel]:
+    kind = Description.model_fields[name].annotation
+    return next(one for one in TABLES if one is kind or one in getattr(kind, "__args__", ()))
