@@ -1,10 +1,10 @@
 """Writes and signs the requests of a described gateway: the inverse of reading them."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path as File
-from typing import Any
-from urllib.parse import quote, urlencode
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -36,12 +36,11 @@ class Writer:
         description = self._description
         rules = description.content
         item = self._item(self._words.get(code, code), message, identity, target)
-        if rules.format == "form" and rules.field is None:
-            return urlencode(item).encode()
+        form = _FORMS.get(rules.format)
         json = msgspec.json.encode(self._wrapped(item, identity))
-        if rules.format == "form" and rules.field:
-            return urlencode({rules.field: json}).encode()
-        return json
+        if form is None:
+            return json
+        return form.encode(item if rules.field is None else {rules.field: json.decode()})
 
     def _item(self, code: str, message: str, identity: str, target: str) -> dict[str, Any]:
         fields = self._description.fields
@@ -73,6 +72,30 @@ class Writer:
         for name in reversed(path):
             whole = {name: whole}
         return whole
+
+
+class _Form(NamedTuple):
+    """How the fields of a form are written."""
+
+    content_type: str
+    encode: Callable[[Mapping[str, Any]], bytes]
+
+
+_BOUNDARY = "push-result-exporter"
+
+
+def _multipart(fields: Mapping[str, Any]) -> bytes:
+    parts = [
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    return "".join([*parts, f"--{_BOUNDARY}--\r\n"]).encode()
+
+
+_FORMS = {
+    "form": _Form("application/x-www-form-urlencoded", lambda fields: urlencode(fields).encode()),
+    "multipart": _Form(f"multipart/form-data; boundary={_BOUNDARY}", _multipart),
+}
 
 
 def _write(item: dict[str, Any], value: Value, text: str) -> None:
@@ -114,17 +137,15 @@ class DescribedSigner:
         self._scheme = description.auth or NoAuth()
         self._query = {name: allowed[0] for name, allowed in description.require.query.items()}
         self._headers = {name: allowed[0] for name, allowed in description.require.header.items()}
-        if description.content.format == "form":
-            self._headers["Content-Type"] = "application/x-www-form-urlencoded"
+        if form := _FORMS.get(description.content.format):
+            self._headers["Content-Type"] = form.content_type
         self._secret = _first_secret(self._scheme, file, apps, app)
 
     def __call__(self, url: str, body: bytes, identity: str) -> Outgoing:
         """Return URL, headers and body, signed."""
-        draft = Draft(body, identity, dict(self._query), dict(self._headers))
+        draft = Draft(body, identity, dict(self._query), dict(self._headers), url)
         self._scheme.sign(draft, self._secret)
-        pairs = "&".join(f"{quote(name)}={quote(value)}" for name, value in draft.query.items())
-        joint = "&" if "?" in url else "?"
-        return Outgoing(f"{url}{joint}{pairs}" if pairs else url, draft.headers, draft.body)
+        return Outgoing(draft.url, draft.headers, draft.body)
 
 
 def _first_secret(scheme: Scheme, file: File, apps: Collection[str], app: str | None) -> bytes:

@@ -118,6 +118,26 @@ SHAPES = {
         content = { format = "form" }
         fields = { code = "status", id = "message" }
     """,
+    "a multipart form with its JSON in a field": """
+        auth = { scheme = "query", name = "token", secrets = ["secrets"] }
+        content = { format = "multipart", field = "data" }
+        fields = { code = "status", id = "message" }
+    """,
+    "a multipart form of flat fields": """
+        auth = { scheme = "bearer", secrets = ["secrets"] }
+        content = { format = "multipart" }
+        fields = { code = "status", id = "message" }
+    """,
+    "a signature over the URL": """
+        require = { query = { account = ["1"] } }
+        fields = { code = "status", id = "message" }
+        [auth]
+        scheme = "hmac"
+        signed = "{url}{body}"
+        signature = "{header:X-Signature}"
+        encoding = "base64"
+        secrets = ["secrets"]
+    """,
     "nothing that tells items apart": """
         auth = { scheme = "standard-webhooks", secrets = ["secrets"] }
         fields = { code = "status" }

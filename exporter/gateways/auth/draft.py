@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -18,6 +19,15 @@ class Draft(msgspec.Struct):
     """The same for a request that is sent again."""
     query: dict[str, str] = {}
     headers: dict[str, str] = {}
+    base_url: str = ""
+    """The URL without the query parameters above."""
+
+    @property
+    def url(self) -> str:
+        """The URL."""
+        pairs = "&".join(f"{quote(name)}={quote(value)}" for name, value in self.query.items())
+        separator = "&" if "?" in self.base_url else "?"
+        return f"{self.base_url}{separator}{pairs}" if pairs else self.base_url
 
 
 class DraftSlots:
@@ -48,6 +58,7 @@ class DraftSlots:
         return Context(
             ReceivedRequest(draft.body, draft.headers, draft.query),
             draft.body,
+            draft.url,
             parts={name: [value] for name, value in self._parts.items()},
             body_values=self._body,
             user=user,
