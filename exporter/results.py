@@ -79,6 +79,8 @@ class PushResult(msgspec.Struct, frozen=True, gc=False):
     """The sender's own word for the channel, if any."""
     message: str | None = None
     ios: bool = False
+    app: str | None = None
+    """The sender's own word for the app, if any."""
 
 
 class ResultGroup(msgspec.Struct):
@@ -129,6 +131,10 @@ class ClassifiedResult(msgspec.Struct, frozen=True):
         """Whether a table has the code."""
         return bool(self.series.table)
 
+    def of_app(self, app: str) -> "ClassifiedResult":
+        """Return the same meaning, of an app."""
+        return msgspec.structs.replace(self, series=self.series._replace(app=app))
+
     @classmethod
     def unknown(cls, channel: str, code: str) -> "ClassifiedResult":
         """Make the meaning of a code that has no row on this channel."""
@@ -145,15 +151,28 @@ class Rejection(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Batch(msgspec.Struct):
-    """The content of a body: valid results and invalid items."""
+class DecodedItems(msgspec.Struct):
+    """The results and the invalid items of a body, or of a part of it."""
 
-    groups: list[ResultGroup]
-    rejected: list[Rejection]
+    groups: list[ResultGroup] = []
+    rejected: list[Rejection] = []
     skipped: int = 0
     """Items skipped by the description's items.only."""
     defaulted: int = 0
     """Results whose code is the description's default, since no path has one."""
+
+    def add(self, other: "DecodedItems") -> None:
+        """Add the items of another part of the same body."""
+        self.groups += other.groups
+        self.rejected += other.rejected
+        self.skipped += other.skipped
+        self.defaulted += other.defaulted
+
+    @property
+    def items(self) -> int:
+        """The number of items."""
+        results = sum([group.items for group in self.groups])
+        return results + len(self.rejected) + self.skipped
 
     @property
     def without_code(self) -> int:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -76,7 +77,7 @@ def _report(settings: Settings, *, connect: bool) -> Report:
     snapshot = load_snapshot(settings)
     if settings.ledger_url:
         ledger_address(settings).password()
-    webhooks = webhooks_of(settings, snapshot.gateways, settings.ingest_url())
+    webhooks = webhooks_of(snapshot.gateways.values(), settings.ingest_url())
     certificates = {"ingest": snapshot.ingest_tls, "admin": snapshot.admin_tls}
     return Report(
         settings={name.upper(): one for name, one in settings.model_dump(mode="json").items()},
@@ -110,7 +111,7 @@ def _warnings(settings: Settings, snapshot: Snapshot, webhooks: list[Webhook]) -
     yield from snapshot.warnings
     yield from _open_webhooks(settings, webhooks)
     secrets = [
-        one.path for webhook in webhooks for one in webhook.credentials if one.scheme != "rsa"
+        Path(one.file) for webhook in webhooks for one in webhook.credentials if one.scheme != "rsa"
     ]
     yield from without_effect(settings)
     yield from readable_by_others(settings, secrets)

@@ -24,7 +24,7 @@ from exporter.configuration.groups import GatewaySettings, LinkSettings, TableSe
 from exporter.configuration.settings import Sourced, load_settings
 from exporter.errors import ConfigurationError, RequestError
 from exporter.explain.codes import explain_code
-from exporter.explain.payloads import Explanation, Payload, Signature, explain_payload, verify
+from exporter.explain.payloads import Explanation, Payload, SignatureCheck, explain_payload, verify
 from exporter.explain.suggestions import suggest
 from exporter.explain.text import OWN_RUNBOOKS, render_json, render_text
 from exporter.gateways.gateway import Gateway, ReceivedRequest
@@ -154,7 +154,7 @@ def _payload(captured: Captured, channel: str | None) -> Payload:
     return Payload(body, record.source, channel or record.channel, record.content_type)
 
 
-def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Signature | None:
+def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> SignatureCheck | None:
     """Verify the credentials that the options give, if any."""
     if not _signed(options):
         return None
@@ -170,10 +170,10 @@ def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Sig
 def _candidates(known: Gateways, body: bytes) -> list[Gateway]:
     """Return the gateways with credentials, first the one whose format the body has."""
     first = recognize(body, known.values())
-    candidates = [gateway for gateway in known.values() if not gateway.lacking]
+    candidates = [gateway for gateway in known.values() if gateway.credentials]
     if not candidates:
-        lacking = ", ".join(gateway.lacking or "" for gateway in known.values())
-        raise ConfigurationError(f"no key, token or secret to verify with: set {lacking}")
+        settings = ", ".join(name for gateway in known.values() for name in gateway.settings)
+        raise ConfigurationError(f"no key, token or secret to verify with: set {settings}")
     return sorted(candidates, key=lambda gateway: gateway is not first)
 
 

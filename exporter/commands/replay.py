@@ -71,5 +71,5 @@ def _described_signers(files: Iterable[Path]) -> dict[str, Signer]:
     return {
         gateway.name: DescribedSigner(gateway.description, file)
         for file, gateway in gateways
-        if gateway.description.auth and gateway.description.auth.secrets
+        if gateway.description.auth and gateway.description.auth.files
     }

@@ -1,4 +1,4 @@
-"""What a code means: which row of which table, which alerts watch it, and by which rules."""
+"""Explains a code: its row, the alerts that watch it, and the rules that found them."""
 
 import msgspec
 
@@ -7,23 +7,24 @@ from exporter.classification.classifier import ChannelRule, Classifier
 from exporter.classification.codespace import RowRule
 from exporter.classification.tables import OTHER
 from exporter.errors import ConfigurationError
+from exporter.gateways.apps import AppOf, AppRule
 from exporter.redaction import redact_text
 from exporter.results import ClassifiedResult, PushResult, Series, canonical_code
 
-_MAX_HINT = 100
+_MAX_WORD = 100
 
 RETRY = {
     "no": "Sending again does not help.",
-    "backoff": "Send again later, and slower.",
+    "backoff": "Send again later, with increasing pauses.",
     "after_refresh": "Send again after the credential is renewed.",
     "next_window": "Send again in the next window (day or allowed hours).",
     "auto": "The gateway sends again by itself.",
 }
-"""Whether sending again can help, in words."""
+"""Whether sending again can help, in a sentence."""
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What a table says of a code."""
+    """The row of a code table."""
 
     table: str
     """The channel of the table; `mps` for a common code, valid on every channel."""
@@ -36,33 +37,46 @@ class Row(msgspec.Struct, frozen=True):
     origin: str
 
 
+class AppFound(msgspec.Struct, frozen=True):
+    """The app of a result."""
+
+    app: str
+    by: AppRule
+    named: str | None
+    """The app that the request names."""
+
+
 class Why(msgspec.Struct, frozen=True):
-    """By which rules of the classifier a result got its channel and its row."""
+    """The rules by which a result got its channel, its row and its app."""
 
     channel_by: ChannelRule
     row_by: RowRule
     hint: str | None
     results: int
-    """How many results of the payload say this, and …"""
+    """How many results of the payload are identical."""
     pushes: int
-    """… how many pushes they stand for."""
+    """How many pushes they stand for."""
+    app: AppFound | None = None
+    """None where no apps are declared."""
 
 
-class Meaning(msgspec.Struct, frozen=True):
-    """What one code means on one channel."""
+class ExplainedCode(msgspec.Struct, frozen=True):
+    """A code on one channel."""
 
     channel: str
     code: str
     name: str
     severity: str
     row: Row | None
-    """None for a code that no table has here."""
+    """None for an unknown code."""
     alerts: list[Alert]
     why: Why | None = None
-    """None where the channel was given by whoever asks."""
+    """None for a code by itself, whose channel is given."""
 
 
-def explain_code(classifier: Classifier, code: str, channel: str | None = None) -> list[Meaning]:
+def explain_code(
+    classifier: Classifier, code: str, channel: str | None = None
+) -> list[ExplainedCode]:
     """Explain a code on a channel, or everywhere it exists.
 
     Raises ConfigurationError for a channel or a code that cannot be one.
@@ -79,33 +93,42 @@ def explain_code(classifier: Classifier, code: str, channel: str | None = None) 
         )
     else:
         found = [classifier.classify(PushResult(canonical, channel))]
-    return [_meaning(classifier, one) for one in found]
+    return [_explained(classifier, one) for one in found]
 
 
 def explain_result(
-    classifier: Classifier, result: PushResult, *, results: int, pushes: int
-) -> Meaning:
-    """Explain a result that a payload holds so many times."""
-    meaning, channel_by, row_by = classifier.decide(result)
-    return _meaning(classifier, meaning, Why(channel_by, row_by, _hint(result), results, pushes))
+    classifier: Classifier,
+    result: PushResult,
+    *,
+    results: int,
+    pushes: int,
+    app: AppOf | None = None,
+) -> ExplainedCode:
+    """Explain a result that a payload has so many times."""
+    classified, channel_by, row_by = classifier.decide(result)
+    found = app and AppFound(app.app, app.rule, _shown(result.app))
+    why = Why(channel_by, row_by, _shown(result.hint), results, pushes, found)
+    return _explained(classifier, classified, why)
 
 
-def _meaning(classifier: Classifier, meaning: ClassifiedResult, why: Why | None = None) -> Meaning:
-    channel, code, *_ = meaning.series
-    return Meaning(
+def _explained(
+    classifier: Classifier, classified: ClassifiedResult, why: Why | None = None
+) -> ExplainedCode:
+    channel, code, *_ = classified.series
+    return ExplainedCode(
         channel,
         code,
-        meaning.name,
-        meaning.severity.value,
-        _row(classifier, meaning.series),
-        alerts_for(meaning),
+        classified.name,
+        classified.severity.value,
+        _row(classifier, classified.series),
+        alerts_for(classified),
         why,
     )
 
 
-def _hint(result: PushResult) -> str | None:
-    """Return the sender's own word, as far as it may be a channel's and is no token."""
-    return result.hint and redact_text(result.hint[:_MAX_HINT])
+def _shown(word: str | None) -> str | None:
+    """Return the sender's word for a channel or an app, without what may be a token."""
+    return word and redact_text(word[:_MAX_WORD])
 
 
 def _row(classifier: Classifier, series: Series) -> Row | None:

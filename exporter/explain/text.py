@@ -7,9 +7,10 @@ import msgspec
 from exporter.classification.classifier import ChannelRule
 from exporter.classification.codespace import RowRule
 from exporter.configuration.settings import Settings
-from exporter.explain.codes import Meaning, Row, Why
+from exporter.explain.codes import ExplainedCode, Row, Why
 from exporter.explain.items import ItemTrace
-from exporter.explain.payloads import Explanation, Signature
+from exporter.explain.payloads import Explanation, SignatureCheck
+from exporter.gateways.apps import AppRule
 
 MAX_REJECTED = 100
 """Items that are listed by name; the rest is counted."""
@@ -31,6 +32,12 @@ _ROW_BY: dict[RowRule, str] = {
     "message": " The code has several meanings here; the message is this one's.",
     "own_row": " The channel and the common table have this code; the message matches neither.",
     "common_row": " The channel and the common table have this code; the message matches neither.",
+}
+_APP_BY: dict[AppRule, str] = {
+    "credential": "the app of the credential",
+    "request": "the request names it",
+    "undeclared": "the request names {named!r}, which APPS does not declare",
+    "none": "neither a credential nor the request names an app",
 }
 _COLOURS = {"info": 32, "warning": 33, "error": 31, "critical": 35, "unknown": 36}
 _BOLD, _DIM = 1, 2
@@ -95,7 +102,7 @@ def _traced(item: ItemTrace, paint: _Paint) -> Iterator[str]:
         yield f"  {found.field} = {found.path}: {found.value}"
 
 
-def _meaning(meaning: Meaning, runbooks: str, paint: _Paint) -> Iterator[str]:
+def _meaning(meaning: ExplainedCode, runbooks: str, paint: _Paint) -> Iterator[str]:
     if meaning.why:
         yield _why(meaning.channel, meaning.why)
     yield paint(f"{meaning.channel} {meaning.code} {meaning.name}", _BOLD)
@@ -124,10 +131,13 @@ def _why(channel: str, why: Why) -> str:
     if why.pushes != why.results:
         times = f" ({why.results} results for {why.pushes} pushes)"
     by = _CHANNEL_BY[why.channel_by].format(hint=why.hint)
-    return f"Channel {channel}, {by}{times}.{_ROW_BY[why.row_by]}"
+    app = (
+        f" App {why.app.app}: {_APP_BY[why.app.by].format(named=why.app.named)}." if why.app else ""
+    )
+    return f"Channel {channel}, {by}{times}.{_ROW_BY[why.row_by]}{app}"
 
 
-def _signature(signature: Signature, paint: _Paint) -> str:
+def _signature(signature: SignatureCheck, paint: _Paint) -> str:
     verdict = paint(signature.verdict, _COLOURS["info" if signature.verifies else "error"])
     reason = f" ({signature.reason})" if signature.reason else ""
     return f"Signature: {verdict}{reason}. {signature.detail}"

@@ -21,7 +21,7 @@ def log_start(settings: Settings, gateways: Gateways, *, ingest_port: int, admin
         ingest=ingest,
         admin=settings.admin_url(admin_port),
     )
-    for webhook in webhooks_of(settings, gateways, ingest):
+    for webhook in webhooks_of(gateways.values(), ingest):
         _log_webhook(webhook)
     for warning in without_effect(settings):
         log.warning("setting without effect", warning=warning)

@@ -1,4 +1,4 @@
-"""Callbacks as MPS writes and signs them."""
+"""Writes and signs callbacks as MPS does."""
 
 import base64
 from urllib.parse import quote
@@ -10,16 +10,16 @@ from exporter.gateways.auth import public_keys
 from exporter.traffic.outgoing import Outgoing, Signer
 
 ACKNOWLEDGED = 2
-"""The code of a push that the gateway, or the vendor, took."""
+"""The code of a push that the gateway, or the vendor, accepted."""
 
 
 def sign(key: rsa.RSAPrivateKey, body: bytes) -> str:
-    """Sign a body as MPS does: base64 with `-` for `+` and `_` for `/`."""
+    """Return the signature of a body: base64 with `-` for `+` and `_` for `/`."""
     return base64.urlsafe_b64encode(public_keys.sign(key, body)).decode()
 
 
 def signer(key: rsa.RSAPrivateKey) -> Signer:
-    """Add the signature of the body to the URL."""
+    """Return a signer that adds the signature of the body to the URL."""
 
     def signed(url: str, body: bytes, identity: str) -> Outgoing:
         del identity
@@ -29,7 +29,7 @@ def signer(key: rsa.RSAPrivateKey) -> Signer:
 
 
 def write(channel: str, code: int, message: str, identity: str, target: str) -> bytes:
-    """Write a callback; `channel` is the gateway's own word for it."""
+    """Write a callback; `channel` is the gateway's name for it."""
     return msgspec.json.encode({
         "extInfo": {"osType": "ios" if channel == "IOS" else "android"},
         "channel": channel,

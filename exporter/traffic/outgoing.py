@@ -1,16 +1,16 @@
-"""Requests as a gateway makes them: for `simulate`, `replay` and `demo`."""
+"""Signed requests, for `simulate`, `replay` and `demo`."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 
 class Outgoing(NamedTuple):
-    """Where a body goes, and what goes with it."""
+    """The URL, the headers and perhaps the body of a signed request."""
 
     url: str
     headers: Mapping[str, str]
     body: bytes | None = None
-    """The body with its signature, where that stands within."""
+    """The body, if the signature is inside it."""
 
 
 class Signer(Protocol):

@@ -3,8 +3,8 @@
 from exporter.classification.tables import OTHER
 from exporter.gateways.gateway import Credential, RequestKey
 from exporter.results import (
-    Batch,
     ClassifiedResult,
+    DecodedItems,
     Delivery,
     Identified,
     ResultGroup,
@@ -20,7 +20,7 @@ Classified = list[tuple[ResultGroup, ClassifiedResult]]
 
 def make_submission(
     source: str,
-    batch: Batch,
+    items: DecodedItems,
     classified: Classified,
     credential: Credential,
     request_key: RequestKey | None,
@@ -41,9 +41,9 @@ def make_submission(
         make_deliveries(classified, credential, request_key),
         exemplars,
         unknown,
-        batch.rejected,
-        batch.skipped,
-        batch.without_code,
+        items.rejected,
+        items.skipped,
+        items.without_code,
     )
 
 

@@ -1,6 +1,6 @@
 """Handles a request: authenticate → decode → classify → submit → respond."""
 
-import zlib
+import asyncio
 from contextlib import suppress
 from functools import partial
 
@@ -8,18 +8,18 @@ import msgspec
 from aiohttp import HttpVersion11, hdrs, web
 
 from exporter.errors import UNROUTED, Reason, RequestError
-from exporter.gateways.gateway import Gateway, ReceivedRequest
-from exporter.results import Rejection
+from exporter.gateways.apps import app_of
+from exporter.gateways.compression import unpack_gzip
+from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
+from exporter.results import DecodedItems, Rejection
 from exporter.runtime.hub import Status
-from exporter.webhooks.deliveries import make_submission
+from exporter.runtime.submission import Receipt
+from exporter.webhooks.deliveries import Classified, make_submission
 from exporter.webhooks.edge import Edge
 from exporter.webhooks.limits import is_compressed
 from exporter.webhooks.responses import Responses, echo
 
 _PREFIX = "/webhooks/"
-
-_MAX_GZIP_MEMBERS = 64
-"""Gzip members of a body: unpacking each copies the rest of the body."""
 
 
 class RequestState(msgspec.Struct):
@@ -53,22 +53,22 @@ class Webhooks:
             await _send_continue(request)
         body = await self._edge.bodies.read(request)
         received = state.received = self._received(request, body)
-        handshake = gateway.handshake(received)
-        if handshake is not None:
+        verification = gateway.verification(received)
+        if verification is not None:
             state.status = "verified"
-            return echo(handshake)
+            if verification.echo is not None:
+                return echo(verification.echo)
+            return self._responses.respond(request, gateway, received, Receipt(0, 0), [])
         if request.method != "POST":
             raise _method_not_allowed()
         credential = gateway.authenticate(received)
         state.proven = credential.proven
-        batch = gateway.decode(received)
-        state.rejected = batch.rejected
-        classify = self._edge.current.snapshot.classifier.classify
-        classified = [(group, classify(group.result)) for group in batch.groups]
+        items, classified = await self._decoded(gateway, received, credential)
+        state.rejected = items.rejected
         key = gateway.request_key(received, credential)
-        submission = make_submission(gateway.name, batch, classified, credential, key)
+        submission = make_submission(gateway.name, items, classified, credential, key)
         receipt = await self._edge.hub.commit(submission)
-        return self._responses.respond(request, gateway, received, receipt, batch.rejected)
+        return self._responses.respond(request, gateway, received, receipt, items.rejected)
 
     def _check(self, request: web.BaseRequest, state: RequestState) -> Gateway:
         """Return the gateway of the path; raises RequestError for what the headers rule out."""
@@ -99,10 +99,33 @@ class Webhooks:
         headers = request.headers
         content = body
         if is_compressed(headers):
-            content = _unpacked(body, self._edge.limits.max_body_bytes)
+            content = unpack_gzip(body, self._edge.limits.max_body_bytes)
         return ReceivedRequest(
-            body, headers, request.query, content=content, url=partial(_url, request)
+            body,
+            headers,
+            request.query,
+            content=content,
+            address=partial(_address, request),
+            method=request.method,
         )
+
+    async def _decoded(
+        self, gateway: Gateway, received: ReceivedRequest, credential: Credential
+    ) -> tuple[DecodedItems, Classified]:
+        """Decode and classify a body in bounded steps, between which the event loop runs."""
+        items, classified = DecodedItems(), []
+        classify = self._edge.current.snapshot.classifier.classify
+        apps = self._edge.current.settings.apps
+        for number, step in enumerate(gateway.decode(received)):
+            if number:
+                await asyncio.sleep(0)
+            items.add(step)
+            for group in step.groups:
+                meaning = classify(group.result)
+                if apps:
+                    meaning = meaning.of_app(app_of(group.result.app, credential, apps).app)
+                classified.append((group, meaning))
+        return items, classified
 
 
 async def _send_continue(request: web.BaseRequest) -> None:
@@ -113,33 +136,9 @@ async def _send_continue(request: web.BaseRequest) -> None:
         request.writer.output_size = 0  # the response has not begun
 
 
-def _url(request: web.BaseRequest) -> str:
-    """Return the URL as the sender used it, if the proxy reports the scheme."""
-    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
-    return f"{scheme}://{request.host}{request.raw_path}"
-
-
-def _unpacked(body: bytes, max_bytes: int) -> bytes:
-    """Unpack gzip, up to the size that a body may have."""
-    content = b""
-    members = 0
-    try:
-        while body:  # gzip members may follow each other
-            members += 1
-            if members > _MAX_GZIP_MEMBERS:
-                detail = f"The body has more than {_MAX_GZIP_MEMBERS} gzip members."
-                raise RequestError(Reason.MALFORMED_BODY, detail)
-            unpacker = zlib.decompressobj(wbits=31)
-            content += unpacker.decompress(body, max_bytes + 1 - len(content))
-            if len(content) > max_bytes:
-                detail = f"The body is larger than {max_bytes} bytes when it is unpacked."
-                raise RequestError(Reason.TOO_LARGE, detail)
-            if not unpacker.eof:
-                raise RequestError(Reason.MALFORMED_BODY, "The gzip data is truncated.")
-            body = unpacker.unused_data
-    except zlib.error:
-        raise RequestError(Reason.MALFORMED_BODY, "The body is not gzip.") from None
-    return content
+def _address(request: web.BaseRequest) -> str:
+    """Return host, path and query of the URL as the sender used it."""
+    return f"{request.host}{request.raw_path}"
 
 
 def _method_not_allowed() -> RequestError:

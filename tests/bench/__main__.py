@@ -20,6 +20,7 @@ from exporter.ledger.store import Commit
 from exporter.results import Series
 from tests.bench import traffic
 from tests.bench.described import described
+from tests.bench.holds import holds
 from tests.bench.memory import memory
 from tests.bench.pages import pages
 from tests.bench.postgres import postgres
@@ -174,6 +175,7 @@ PARTS = {
     "callbacks": callbacks,
     "batches": batches,
     "described": described,
+    "holds": holds,
     "latency": half_load,
     "pages": pages,
     "endurance": endurance,

@@ -16,7 +16,7 @@ from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.results import PushResult, Series, Severity
-from tests.support.gateways import unsigned_gateways
+from tests.support.gateways import decoded, unsigned_gateways
 
 CLASSIFIER = Classifier(load_tables())
 GENERIC = unsigned_gateways()["results"]
@@ -27,7 +27,7 @@ with (Path(__file__).parent / "outcomes.csv").open(encoding="utf-8", newline="")
 
 def posted(**item: object) -> PushResult:
     """Return the result that a posted item becomes."""
-    (group,) = GENERIC.decode(ReceivedRequest(msgspec.json.encode(item))).groups
+    (group,) = decoded(GENERIC, ReceivedRequest(msgspec.json.encode(item))).groups
     return group.result
 
 

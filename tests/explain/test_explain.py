@@ -15,7 +15,7 @@ from exporter.configuration.settings import load_settings
 from exporter.errors import ConfigurationError, RequestError
 from exporter.explain import codes as explain
 from exporter.explain import payloads as trace
-from exporter.explain.payloads import Explanation, Payload, Signature
+from exporter.explain.payloads import Explanation, Payload, SignatureCheck
 from exporter.explain.text import render_json, render_text
 from exporter.gateways.registry import find_gateway
 from exporter.results import canonical_code
@@ -33,7 +33,7 @@ def explain_code(classifier: Classifier, code: str, channel: str | None = None) 
 
 
 def explained(
-    payload: bytes, channel: str | None = None, signature: Signature | None = None
+    payload: bytes, channel: str | None = None, signature: SignatureCheck | None = None
 ) -> Explanation:
     """Explain a payload."""
     return trace.explain_payload(CLASSIFIER, GATEWAYS, [Payload(payload, None, channel)], signature)
@@ -119,7 +119,7 @@ def test_a_code_on_a_channel_has_one_meaning(code: str, channel: str, head: str)
 
 
 @pytest.mark.parametrize("channel", [None, "apns"])
-def test_everything_that_a_row_says_is_told(channel: str | None) -> None:
+def test_explanation_has_every_field(channel: str | None) -> None:
     """An explanation has description, severity, category, retry, action, source and origin."""
     text = explain_code(CLASSIFIER, "2014", channel)
     row = TABLES["apns"].codes["2014"]
@@ -129,15 +129,15 @@ def test_everything_that_a_row_says_is_told(channel: str | None) -> None:
 
 @pytest.mark.parametrize("channel", [one for one in TABLES if TABLES[one].common_codes])
 @pytest.mark.parametrize("code", ["0", "2", "99999999"])
-def test_a_common_code_is_said_to_be_one(channel: str, code: str) -> None:
-    """On a vendor's channel a code of the gateway is told from the vendor's own."""
+def test_common_code_is_named_as_such(channel: str, code: str) -> None:
+    """On a vendor's channel a common code is distinguished from the vendor's own."""
     text = explain_code(CLASSIFIER, code, channel)
     assert text.startswith(f"{channel} {code} ")
     assert ("common code" in text) == (channel != "mps")
 
 
 def test_a_code_of_no_table_is_explained() -> None:
-    """A code that no table has is no error: the answer says so and how it is counted."""
+    """An unknown code is no error: the explanation has how it is counted."""
     assert explain_code(CLASSIFIER, "4242") == "4242: no table has this code."
     text = explain_code(CLASSIFIER, "4242", "vivo")
     assert text.startswith("vivo 4242 ")
@@ -217,12 +217,12 @@ def test_a_payload_of_any_format_is_explained(payload: bytes, expected: list[str
         ({"code": 4242}, "several tables (or none) have this code"),
     ],
 )
-def test_a_payload_says_why_a_channel_was_chosen(item: dict[str, object], why: str) -> None:
+def test_explanation_names_the_rule_of_the_channel(item: dict[str, object], why: str) -> None:
     """The first line of each part gives the rule by which the channel was found."""
     assert why in explain_payload(body(item)).splitlines()[0]
 
 
-def test_the_urls_channel_goes_before_the_bodys() -> None:
+def test_url_channel_takes_precedence() -> None:
     """The hint of a callback's URL is used as the exporter would use it."""
     payload = body({"statusCode": "10000", "channel": "OPPO"})
     assert explain_payload(payload, "VIVO").startswith("Channel vivo,")
@@ -234,13 +234,13 @@ def test_the_urls_channel_goes_before_the_bodys() -> None:
     [
         (body({"channel": "vivo"}), ["item 0 is rejected: code_missing"]),
         (body({"code": True}), ["item 0 is rejected: code_invalid"]),
-        (body({"statusCode": " "}), ["item 0 is rejected: code_invalid"]),
+        (body({"statusCode": " "}), ["item 0 is rejected: code_missing"]),
         (body({"code": 2}, 5), ["Channel mps", "item 1 is rejected: not_an_object"]),
         (body({"results": [{"code": 2, "count": 0}]}), ["item 0 is rejected: count_invalid"]),
         (body({"code": 2}) + b"\nnonsense\n", ["Channel mps", "item 1 is rejected: malformed"]),
     ],
 )
-def test_what_is_rejected_is_said_with_its_reason(payload: bytes, expected: list[str]) -> None:
+def test_rejected_item_names_its_reason(payload: bytes, expected: list[str]) -> None:
     """An item that is not a result is named by its position and the reason, after the good ones."""
     lines = heads(explain_payload(payload))
     assert len(lines) == len(expected)
@@ -248,7 +248,7 @@ def test_what_is_rejected_is_said_with_its_reason(payload: bytes, expected: list
 
 
 @pytest.mark.parametrize("payload", [b"", b" \n", b"[]", b'{"results": []}'])
-def test_a_body_without_results_is_said_to_be_one(payload: bytes) -> None:
+def test_body_without_results(payload: bytes) -> None:
     """A body that holds nothing gets a sentence, not silence."""
     assert explain_payload(payload) == "The body holds no result."
 
@@ -287,7 +287,7 @@ def test_secrets_of_a_payload_are_not_repeated() -> None:
     assert "secret" not in text
 
 
-def test_a_payload_says_what_chose_between_two_rows() -> None:
+def test_explanation_names_the_rule_of_the_row() -> None:
     """Where a channel has a row of its own and a common one, the first line says how it chose."""
     own = {"code": -1, "channel": "oppo"}
     assert "the message matches neither" in explain_payload(body(own)).splitlines()[0]
@@ -306,23 +306,27 @@ def test_a_payload_says_what_chose_between_two_rows() -> None:
 def test_a_code_names_the_alerts_that_watch_it(code: str, channel: str, alerts: list[str]) -> None:
     """Each alert that a code can raise is a line with the address of its runbook's page."""
     lines = explain_code(CLASSIFIER, code, channel).splitlines()
-    told = [line for line in lines if line.startswith("  Alert: ")]
-    assert [line.split()[1].rstrip(",") for line in told] == alerts
-    assert all(line.endswith(f"/runbooks/{name}") for line, name in zip(told, alerts, strict=True))
+    explanation = [line for line in lines if line.startswith("  Alert: ")]
+    assert [line.split()[1].rstrip(",") for line in explanation] == alerts
+    assert all(
+        line.endswith(f"/runbooks/{name}") for line, name in zip(explanation, alerts, strict=True)
+    )
 
 
 def test_colour_is_the_only_difference() -> None:
     """In colour the words are the same, and without it there is no escape sequence."""
-    told = explained(body({"code": 2009}, {"code": 4242}, {}), signature=Signature(True, ""))
-    plain, coloured = render_text(told), render_text(told, colour=True)
+    explanation = explained(
+        body({"code": 2009}, {"code": 4242}, {}), signature=SignatureCheck(True, "")
+    )
+    plain, coloured = render_text(explanation), render_text(explanation, colour=True)
     assert "\x1b" not in plain
     assert re.sub(r"\x1b\[\d+m", "", coloured) == plain != coloured
 
 
 def test_json_has_all_that_the_text_has() -> None:
     """The JSON for scripts holds the same answer, field by field."""
-    told = explained(body({"code": 2009, "channel": "IOS"}, {}))
-    [meaning] = json.loads(render_json(told))["meanings"]
+    explanation = explained(body({"code": 2009, "channel": "IOS"}, {}))
+    [meaning] = json.loads(render_json(explanation))["meanings"]
     row = meaning.pop("row")
     assert row.pop("description") == TABLES["apns"].codes["2009"].description
     assert (row["table"], row["retry"], row["origin"]) == ("apns", "no", "status-page")
@@ -341,9 +345,10 @@ def test_json_has_all_that_the_text_has() -> None:
             "hint": "IOS",
             "results": 1,
             "pushes": 1,
+            "app": None,
         },
     }
-    rest = json.loads(render_json(told))
+    rest = json.loads(render_json(explanation))
     assert (rest["source"], rest["code"], rest["signature"]) == ("results", None, None)
     assert [one["reason"] for one in rest["rejected"]] == ["code_missing"]
 
@@ -357,15 +362,15 @@ def test_json_over_several_lines_is_one_payload() -> None:
 
 
 def test_captured_lines_are_explained_together() -> None:
-    """A file for `replay`, of callbacks, results and what is neither, is explained line by line."""
+    """A file for `replay`, of callbacks, results and other lines, is explained line by line."""
     callback, result = body({"statusCode": "2009"}), body({"code": 10072})
     lines = [callback, callback, b'{"statusCode": ', b"", result, body({"code": True})]
-    told = explained(b"\n".join(lines))
-    assert [(one.channel, one.why and one.why.results) for one in told.meanings] == [
+    explanation = explained(b"\n".join(lines))
+    assert [(one.channel, one.why and one.why.results) for one in explanation.meanings] == [
         ("apns", 2),
         ("vivo", 1),
     ]
-    assert [(one.index, one.reason) for one in told.rejected] == [
+    assert [(one.index, one.reason) for one in explanation.rejected] == [
         (2, "malformed_body"),
         (4, "code_invalid"),
     ]
@@ -378,16 +383,16 @@ def test_payloads_say_how_they_came() -> None:
         Payload(body({"code": 2009}), "results"),
         Payload(b"{", "mps"),
     ]
-    told = trace.explain_payload(CLASSIFIER, GATEWAYS, payloads)
-    assert [line[:12] for line in heads(render_text(told))] == [
+    explanation = trace.explain_payload(CLASSIFIER, GATEWAYS, payloads)
+    assert [line[:12] for line in heads(render_text(explanation))] == [
         "Channel vivo",
         "Channel apns",
         "item 2 is re",
     ]
 
 
-def test_results_that_say_the_same_are_explained_once() -> None:
-    """However results are counted, those with one meaning are one part that says how many."""
+def test_identical_results_are_explained_once() -> None:
+    """Identical results are one part, with their number and that of their pushes."""
     items = [{"code": 2009}, {"code": 2009, "id": "a"}, {"code": 2009, "count": 40}]
     assert heads(explain_payload(body(*items[:2]))) == [
         "Channel apns, no hint; only this table has the code (2 results)."
@@ -424,9 +429,9 @@ pieces = st.binary(max_size=20) | st.lists(fields | st.integers()).map(lambda x:
 def test_any_payload_is_explained_or_refused(payload: bytes) -> None:
     """Whatever the bytes, there is an answer in both forms or a refusal, and nothing else."""
     with suppress(RequestError):
-        told = explained(payload)
-        assert render_text(told)
-        assert json.loads(render_json(told))["code"] is None
+        explanation = explained(payload)
+        assert render_text(explanation)
+        assert json.loads(render_json(explanation))["code"] is None
 
 
 def test_a_gateway_is_found_by_its_name() -> None:

@@ -15,9 +15,8 @@ BASE = "https://push.example.com"
 def senders(**given: object) -> dict[str, list[str]]:
     """Describe who may send to each webhook."""
     settings = GatewaySettings.model_validate(given)
-    files = GatewaySettings(gateway_files=settings.gateway_files)
-    gateways = load_gateways(files, credentials=False)
-    webhooks = webhooks_of(settings, gateways, BASE)
+    gateways = load_gateways(settings)
+    webhooks = webhooks_of(gateways.values(), BASE)
     assert [one.url for one in webhooks] == [f"{BASE}/webhooks/{name}" for name in gateways]
     return {one.gateway: one.senders() for one in webhooks}
 
@@ -28,7 +27,7 @@ def test_webhook_without_credentials_names_its_settings() -> None:
         "mps": ["refuses every request: set MPS_PUBLIC_KEY_FILES"],
         "results": ["refuses every request: set RESULTS_TOKEN_FILES or RESULTS_SECRET_FILES"],
     }
-    anyone = ["accepts requests from anyone: it has no credentials (ALLOW_UNSIGNED)"]
+    anyone = ["accepts requests from anyone: it has no credentials"]
     assert senders(allow_unsigned=True) == {"mps": anyone, "results": anyone}
 
 
@@ -66,7 +65,9 @@ def test_described_gateway(tmp_path: Path, allow: bool) -> None:
     unsigned.write_text(f'[auth]\nscheme = "none"\n{fields}')
     bare.write_text(fields)
     found = senders(gateway_files=[signed, unsigned, bare], allow_unsigned=allow)
-    assert found["acme"] == [f"1 bearer token (auth.secrets of {signed}: {tmp_path}/acme.secret)"]
+    assert found["acme"] == [
+        f"1 bearer token (auth.secrets of {signed.name}: {tmp_path}/acme.secret)"
+    ]
     assert found["open"][0].startswith("accepts requests from anyone")
-    refused = f"refuses every request: set auth.secrets of {bare}"
+    refused = f"refuses every request: set auth.secrets of {bare.name}"
     assert (found["bare"] == [refused]) is not allow

@@ -1,4 +1,4 @@
-"""Recipes that are no descriptions, and what the README of gateways says."""
+"""Recipes other than descriptions, and the README of gateways."""
 
 import base64
 import gzip
@@ -16,20 +16,21 @@ from pydantic import BaseModel
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.commands.main import main
+from exporter.gateways.auth.schemes import SCHEMES
 from exporter.gateways.described.description import (
-    Auth,
     Content,
     Default,
     Fields,
     Handshake,
     Items,
     Map,
+    Probe,
     Require,
 )
 from exporter.gateways.described.files import load_description, shipped
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.results import Series
-from tests.support.gateways import unsigned_gateways
+from tests.support.gateways import decoded, unsigned_gateways
 from tests.support.libraries import Libraries
 from tests.support.senders import RECIPES
 
@@ -39,7 +40,7 @@ CLASSIFIER = Classifier(load_tables(sorted((RECIPES / "codes").glob("*.toml"))))
 def series(body: Any) -> list[tuple[Series, list[str | int | bytes]]]:
     """Decode a generic body; return what counts, with the ids."""
     text = body if isinstance(body, str) else json.dumps(body)
-    batch = unsigned_gateways()["results"].decode(ReceivedRequest(text.encode()))
+    batch = decoded(unsigned_gateways()["results"], ReceivedRequest(text.encode()))
     assert not batch.rejected
     return [(CLASSIFIER.classify(one.result).series, one.ids) for one in batch.groups]
 
@@ -139,16 +140,16 @@ def test_readme_names_every_key() -> None:
     """The reference has each key of a description, and the table each shipped one."""
     text = (RECIPES / "README.md").read_text("utf-8")
     reference = text.partition("## Every key")[2].partition("## What vendors")[0]
-    for section, model in SECTIONS.items():
+    for section, model in [*SECTIONS.items(), *(("auth", one) for one in SCHEMES.values())]:
         for key in model.model_fields:
             assert f"`{section}.{key}`" in reference or f"`.{key}`" in reference
     assert [name for name in shipped() if f"`{name}`" not in text] == []
 
 
 SECTIONS: dict[str, type[BaseModel]] = {
-    "auth": Auth,
     "require": Require,
     "handshake": Handshake,
+    "probe": Probe,
     "content": Content,
     "items": Items,
     "fields": Fields,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.errors import ItemReason
-from exporter.results import Batch, Rejection
+from exporter.results import DecodedItems, Rejection
 from exporter.runtime.code_matches import FIRST_ITEMS, CodeMatches
 from tests.support.exporter import Exporter, started
 from tests.support.senders import Sender, url_token
@@ -41,8 +41,8 @@ def test_items_without_a_code(
     reasons: tuple[ItemReason, ...], defaulted: int, without_code: int
 ) -> None:
     """Missing, null and default codes are no match."""
-    batch = Batch([], [Rejection(0, one, "") for one in reasons], 5, defaulted)
-    assert batch.without_code == without_code
+    items = DecodedItems([], [Rejection(0, one, "") for one in reasons], 5, defaulted)
+    assert items.without_code == without_code
 
 
 async def test_silence_is_a_finding(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from exporter.results import Category
 from exporter.traffic.described import DescribedSigner
 from exporter.traffic.receipts import receipts
 from tests.support.exporter import started
+from tests.support.gateways import decoded
 from tests.support.senders import NEW, OLD, RECIPES, SENDERS, Sender
 
 TABLES = load_tables(sorted((RECIPES / "codes").glob("*.toml")), {"acme": "acme"})
@@ -45,7 +46,7 @@ def test_receipts_are_signed_and_known(sender: Sender, tmp_path: Path) -> None:
         url, headers, signed = signer("http://x/", body, f"id-{number}")
         request = ReceivedRequest(signed or body, CIMultiDict(headers), URL(url).query)
         assert gateway.authenticate(request).proven
-        batch = gateway.decode(request)
+        batch = decoded(gateway, request)
         assert not batch.rejected
         [group] = batch.groups
         keys.add(group.ids[0])
@@ -64,7 +65,7 @@ def test_most_receipts_are_delivered(tmp_path: Path) -> None:
     meanings = [
         CLASSIFIER.classify(group.result).category
         for body in made
-        for group in gateway.decode(ReceivedRequest(body)).groups
+        for group in decoded(gateway, ReceivedRequest(body)).groups
     ]
     assert meanings.count(Category.DELIVERED) > 200
     assert len(set(meanings)) > 2
@@ -80,8 +81,8 @@ def test_receipts_need_codes(tmp_path: Path, seed: int | None) -> None:
 
 def test_signing_needs_a_secret(tmp_path: Path) -> None:
     """A description without secrets, or with public keys, cannot sign."""
-    for auth, said in (
-        ('scheme = "bearer"', "nothing to sign with"),
+    for auth, message in (
+        ('scheme = "bearer"', "no secret to sign with"),
         ('scheme = "rsa"\nsignature = "{query:s}"', "private key"),
     ):
         file = tmp_path / "acme.toml"
@@ -89,7 +90,7 @@ def test_signing_needs_a_secret(tmp_path: Path) -> None:
         sender = Sender("acme", SENDERS[0].sign, file.read_text())
         gateway = load_gateways(sender.settings(tmp_path))["acme"]
         assert isinstance(gateway, Described)
-        with pytest.raises(ConfigurationError, match=said):
+        with pytest.raises(ConfigurationError, match=message):
             DescribedSigner(gateway.description, file)
 
 
@@ -116,6 +117,26 @@ SHAPES = {
         auth = { scheme = "query", name = "token", secrets = ["secrets"] }
         content = { format = "form" }
         fields = { code = "status", id = "message" }
+    """,
+    "a multipart form with its JSON in a field": """
+        auth = { scheme = "query", name = "token", secrets = ["secrets"] }
+        content = { format = "multipart", field = "data" }
+        fields = { code = "status", id = "message" }
+    """,
+    "a multipart form of flat fields": """
+        auth = { scheme = "bearer", secrets = ["secrets"] }
+        content = { format = "multipart" }
+        fields = { code = "status", id = "message" }
+    """,
+    "a signature over the URL": """
+        require = { query = { account = ["1"] } }
+        fields = { code = "status", id = "message" }
+        [auth]
+        scheme = "hmac"
+        signed = "{url}{body}"
+        signature = "{header:X-Signature}"
+        encoding = "base64"
+        secrets = ["secrets"]
     """,
     "nothing that tells items apart": """
         auth = { scheme = "standard-webhooks", secrets = ["secrets"] }

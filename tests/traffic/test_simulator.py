@@ -18,14 +18,14 @@ from exporter.classification.tables import load_tables
 from exporter.errors import ConfigurationError
 from exporter.gateways.auth.public_keys import load_private_key
 from exporter.gateways.gateway import ReceivedRequest
-from exporter.results import Batch, PushResult, Severity
+from exporter.results import DecodedItems, PushResult, Severity
 from exporter.traffic import mps
 from exporter.traffic.mps import sign
 from exporter.traffic.outgoing import Signer, unsigned
 from exporter.traffic.sender import Summary
 from exporter.traffic.simulator import SCENARIOS, bodies, simulate
 from tests.support.exporter import Exporter, KeyPair
-from tests.support.gateways import unsigned_gateways
+from tests.support.gateways import decoded, unsigned_gateways
 
 CLASSIFIER = Classifier(load_tables())
 
@@ -33,9 +33,9 @@ CLASSIFIER = Classifier(load_tables())
 GATEWAY = unsigned_gateways()["mps"]
 
 
-def decode(body: bytes) -> Batch:
+def decode(body: bytes) -> DecodedItems:
     """Decode a callback."""
-    return GATEWAY.decode(ReceivedRequest(body))
+    return decoded(GATEWAY, ReceivedRequest(body))
 
 
 def signer(pair: KeyPair) -> Signer:

@@ -18,8 +18,8 @@ class WebhookSetup(msgspec.Struct, frozen=True):
     """The path of the URL to enter at the sender."""
     missing_settings: str | None
     """The settings that would give it a credential; null if it has one."""
-    accepts_unsigned: bool
-    """Whether ALLOW_UNSIGNED lets in requests without a credential."""
+    accepts_anyone: bool
+    """Whether it needs no credential: ALLOW_UNSIGNED, or a scheme of `none`."""
     curl: str
     """A command that tries the URL from the exporter's machine, and counts nothing."""
     requests: int
@@ -77,8 +77,8 @@ def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
         gateway=gateway.name,
         title=gateway.title,
         path=path,
-        missing_settings=gateway.lacking,
-        accepts_unsigned=bool(gateway.lacking) and settings.allow_unsigned,
+        missing_settings=None if gateway.credentials else " or ".join(gateway.settings),
+        accepts_anyone=gateway.accepts_anyone,
         curl=f"curl -i -d '[]' {ingest}{path}",
         requests=sum(statuses.values()),
         refused={status: count for status, count in statuses.items() if refusal(status)},

@@ -1,100 +1,101 @@
-"""From the body of a described gateway to its items: a path of names to an array, or to a map."""
+"""From the JSON of a described gateway to its items: a path of names to an array or a map."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.gateways.items import ItemReader
-from exporter.gateways.paths import Mark, Path
+from exporter.gateways.items import ItemReader, Text
+from exporter.gateways.paths import Mark, Path, path_text
+from exporter.gateways.steps import ITEMS_PER_STEP
 from exporter.gateways.text import MALFORMED, malformed, problem_of
-from exporter.results import Batch
+from exporter.gateways.values import array_of, raw_at
+from exporter.results import DecodedItems
 
-Raws = list[tuple[str | None, msgspec.Raw]]
-"""Items with their keys, where they stand in a map."""
+
+class Texts(NamedTuple):
+    """The items of a JSON text."""
+
+    items: Sequence[Text]
+    keys: Sequence[str] | None = None
+    """Their keys, where they are the values of a map."""
 
 
 class BodyReader:
-    """Finds the items of a JSON text and has them read."""
+    """Finds the items of a JSON text, and reads them."""
 
     def __init__(self, path: Path, reader: ItemReader[Any]) -> None:
-        self._path = path
         self._reader = reader
-        self._mapped = path[-1:] == (Mark.VALUES,)
-        self._names = path[:-1] if self._mapped else path
-        self._typed = _decoder(self._names, self._mapped, reader.wire)
+        self._is_map = path[-1:] == (Mark.VALUES,)
+        self._names = path[:-1] if self._is_map else path
+        self._decode = _decoder(self._names, reader.item, is_map=self._is_map)
 
-    def whole(self, text: str) -> Batch:
-        """Read a text at once if all its items have the usual shape, else one by one."""
-        if self._typed is not None:
-            try:
-                found = self._typed.decode(text)
-                for _ in self._names:
-                    found = found.inner
-            except MALFORMED:
-                pass
-            else:
-                if self._mapped:
-                    for key, item in found.items():
-                        item.key = key
-                    found = list(found.values())
-                return self._reader.usual(found if isinstance(found, list) else [found])
-        return self._each(self.raws(text))
+    def whole(self, text: str | bytes) -> Iterator[DecodedItems]:
+        """Read the items of one text; RequestError (`malformed_body`) names what is missing."""
+        if self._decode and (decoded := self._reader.at_once(self._decode, text)):
+            yield decoded
+        else:
+            yield from self._reader.steps(*self.texts(text))
 
-    def lines(self, lines: Sequence[str]) -> Batch:
-        """Read texts of which each is an item, or holds some."""
-        if not self._path:
-            return self._reader.each([line.encode() for line in lines])
-        return self._each([raw for line in lines for raw in self.raws(line)])
+    def lines(self, lines: Sequence[bytes]) -> Iterator[DecodedItems]:
+        """Read lines, each of which is an item, or holds some."""
+        if not self._names and not self._is_map:
+            yield from self._reader.steps(lines, are_lines=True)
+            return
+        items: list[Text] = []
+        keys: list[str] = []
+        for number, line in enumerate(lines):
+            if number % ITEMS_PER_STEP == ITEMS_PER_STEP - 1:
+                yield DecodedItems()
+            texts = self.texts(line)
+            items += texts.items
+            keys += texts.keys or ()
+        yield from self._reader.steps(items, keys or None)
 
-    def raws(self, text: str) -> Raws:
-        """Cut a text into items; RequestError (`malformed_body`) names what is not there."""
+    def texts(self, text: str | bytes) -> Texts:
+        """Split a text into its items; RequestError (`malformed_body`) names what is missing."""
         value: Any = text
         try:
             for number, step in enumerate(self._names):
-                value = _step(value, step)
+                value = raw_at(value, (step,))
                 if value is None or bytes(value) == b"null":
-                    where = _written(self._names[: number + 1])
-                    raise malformed(f"it has no {where}" if value is None else f"{where} is null")
-            if self._mapped:
-                return list(msgspec.json.decode(value, type=dict[str, msgspec.Raw]).items())
-            if _begins(value, "["):
-                return [(None, raw) for raw in msgspec.json.decode(value, type=list[msgspec.Raw])]
-            whole = msgspec.json.decode(value, type=msgspec.Raw)
+                    path = path_text(self._names[: number + 1])
+                    raise malformed(f"it has no '{path}'" if value is None else f"'{path}' is null")
+            return self._split(value)
         except MALFORMED as error:
             raise malformed(problem_of(error)) from None
-        if not _begins(value, "{"):
-            what = _written(self._names) if self._names else "it"
+
+    def _split(self, value: Any) -> Texts:
+        if self._is_map:
+            members = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+            return Texts([*members.values()], [*members])
+        array = array_of(value)
+        if array is not None:
+            return Texts(array)
+        whole = msgspec.json.decode(value, type=msgspec.Raw)
+        if not bytes(whole).startswith(b"{"):
+            what = f"'{path_text(self._names)}'" if self._names else "it"
             raise malformed(f"{what} is neither an array nor an object")
-        return [(None, whole)]
-
-    def _each(self, raws: Raws) -> Batch:
-        if self._mapped:
-            return self._reader.keyed([(key or "", raw) for key, raw in raws])
-        return self._reader.each([bytes(raw) for _, raw in raws])
+        return Texts([whole])
 
 
-def _decoder(names: Path, mapped: bool, item: Any) -> msgspec.json.Decoder[Any] | None:
-    """Make a decoder of nested structs down to the items; None where an index is on the way."""
-    wire: Any = dict[str, item] if mapped else list[item] | item
+def _decoder(names: Path, item: Any, *, is_map: bool) -> Callable[[str | bytes], list[Any]] | None:
+    """Return a decoder of all items at once; None where an index is on the way to them."""
+    body: Any = dict[str, item] if is_map else list[item] | item
     for name in reversed(names):
         if not isinstance(name, str):
             return None
-        wire = msgspec.defstruct("Body", [("inner", wire)], rename={"inner": name}.get)
-    return msgspec.json.Decoder(wire)
+        body = msgspec.defstruct("Body", [("inner", body)], rename={"inner": name}.get)
+    decoder = msgspec.json.Decoder(body)
 
+    def decode(text: str | bytes) -> list[Any]:
+        found = decoder.decode(text)
+        for _ in names:
+            found = found.inner
+        if not is_map:
+            return found if isinstance(found, list) else [found]
+        for key, one in found.items():
+            one.key = key
+        return list(found.values())
 
-def _step(value: Any, step: Any) -> msgspec.Raw | None:
-    if isinstance(step, int):
-        array = msgspec.json.decode(value, type=list[msgspec.Raw])
-        return array[step] if step < len(array) else None
-    return msgspec.json.decode(value, type=dict[str, msgspec.Raw]).get(step)
-
-
-def _begins(value: str | msgspec.Raw, sign: str) -> bool:
-    return (value if isinstance(value, str) else bytes(value).decode()).lstrip().startswith(sign)
-
-
-def _written(path: Path) -> str:
-    names = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in path]
-    return f"'{''.join(names).lstrip('.')}'"
+    return decode

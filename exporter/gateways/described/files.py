@@ -40,7 +40,7 @@ def load_description(path: Path) -> Description:
 
 
 def shipped_file(name: str) -> Path | None:
-    """Return the file of a shipped description, or None if there is none of this name."""
+    """Return the file of a shipped description, or None for an unknown name."""
     return _folder() / f"{name}.toml" if name in shipped() else None
 
 
@@ -52,7 +52,9 @@ def name_of(path: Path) -> str:
             "- and _, at most 32, and .toml"
         )
     if path.stem == UNROUTED:
-        raise ConfigurationError(f"{KIND} {path}: {UNROUTED!r} stands for requests to no gateway")
+        raise ConfigurationError(
+            f"{KIND} {path}: the name {UNROUTED!r} is reserved for requests to no gateway"
+        )
     return path.stem
 
 

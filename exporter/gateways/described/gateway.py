@@ -1,32 +1,40 @@
-"""A gateway that a description tells of: its body cut into items, each field read from its path."""
+"""A described gateway: its body is split into items, and each field is read from its path."""
 
 import re
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
+from itertools import repeat
 from pathlib import Path as File
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from exporter.configuration.groups import GatewaySettings
-from exporter.errors import Reason, RequestError
-from exporter.gateways.auth.standard_webhooks import webhook_key
+from exporter.errors import RequestError
+from exporter.gateways.auth.signature import SignatureScheme
+from exporter.gateways.auth.tokens import NoAuth
 from exporter.gateways.described.authenticator import build_authenticator, check_required
 from exporter.gateways.described.body import BodyReader
+from exporter.gateways.described.content import ContentReader
 from exporter.gateways.described.description import Description
+from exporter.gateways.described.fields import reader_of
 from exporter.gateways.described.files import load_description, name_of
-from exporter.gateways.described.readings import reader_of
-from exporter.gateways.gateway import Credential, ReceivedRequest, RequestKey
-from exporter.gateways.text import MALFORMED, lines_of, naming_content_type, text_of
-from exporter.results import Batch
+from exporter.gateways.described.signed_values import SignedValues
+from exporter.gateways.gateway import (
+    Credential,
+    ReceivedRequest,
+    RequestKey,
+    Verification,
+    webhook_key,
+)
+from exporter.gateways.items import Text
+from exporter.gateways.steps import Steps, finish
+from exporter.gateways.text import MALFORMED, naming_content_type
+from exporter.gateways.values import is_absent
 
-_HANDSHAKE = re.compile(r"[A-Za-z0-9_-]{1,256}", re.ASCII)
-_MAX_HANDSHAKE = 4096
-"""Bytes of a body that may be a handshake."""
+MAX_VERIFICATION_BYTES = 4096
+"""Bytes of a body, unpacked, that may be a handshake or a probe."""
 
-_MAX_FORM_FIELDS = 1000
-_GZIP = b"\x1f\x8b"
+_ECHO = re.compile(r"[A-Za-z0-9_-]{1,256}", re.ASCII)
 
 
 class Described:
@@ -41,22 +49,29 @@ class Described:
         *,
         credentials: bool,
     ) -> None:
-        """Read the secrets that the description names; ConfigurationError names a bad one."""
+        """Read the secrets that the description names; ConfigurationError names an unusable one."""
         self.name = name
         self.title = description.title
         self.channels = description.channels
         self.description = description
         self.response = None if description.answer is None else description.answer.encode()
-        self._max_body_bytes = settings.max_body_bytes
-        self._authenticator = build_authenticator(
+        self._content = ContentReader(description.content, settings.max_body_bytes)
+        scheme = description.auth
+        paths = scheme.body_paths if isinstance(scheme, SignatureScheme) else []
+        authenticator = build_authenticator(
             name,
-            description.auth if credentials else None,
+            scheme if credentials else None,
             file,
-            self.documents,
+            SignedValues(paths, self._content) if paths else None,
+            apps=settings.apps,
             allow_unsigned=settings.allow_unsigned,
         )
-        self.lacking = self._authenticator.lacking
-        self.warnings = [f"{file}: {warning}" for warning in _warnings(description)]
+        self._authenticate = authenticator.authenticate
+        self.settings = authenticator.settings
+        self.credentials = authenticator.credentials
+        self.accepts_anyone = authenticator.accepts_anyone
+        warnings = [*_warnings(description, settings.apps), *authenticator.warnings]
+        self.warnings = [f"{file}: {warning}" for warning in warnings]
         items = reader_of(description)
         self.judge = items.judge
         self._reader = BodyReader(description.items.path, items)
@@ -65,7 +80,7 @@ class Described:
     def load(
         cls, file: File, settings: GatewaySettings, *, credentials: bool = True
     ) -> "Described":
-        """Read a description; ConfigurationError names file and key of what is wrong.
+        """Read a description; ConfigurationError names file and key of a mistake.
 
         Without `credentials` no secret is read, and every request is refused.
         """
@@ -74,153 +89,111 @@ class Described:
 
     def recognizes(self, body: bytes) -> bool:
         """Whether every item of a body is a result by this description, and none by default."""
+        has_results = False
         try:
-            batch = self.decode(ReceivedRequest(body))
+            for decoded in self.decode(ReceivedRequest(body)):
+                if decoded.rejected or decoded.defaulted:
+                    return False
+                has_results = has_results or bool(decoded.groups)
         except RequestError:
             return False
-        return bool(batch.groups) and not batch.rejected and not batch.defaulted
+        return has_results
 
-    def handshake(self, request: ReceivedRequest) -> str | None:
-        """Return the text that the sender wants to see again, if that is all it sends."""
-        rules = self.description.handshake
-        value: object = None
-        if rules.query and not request.content:
-            value = request.query.get(rules.query)
-        elif rules.body and len(request.content) <= _MAX_HANDSHAKE:
-            value = self._challenge(request, rules.body)
-        return value if isinstance(value, str) and _HANDSHAKE.fullmatch(value) else None
+    def verification(self, request: ReceivedRequest) -> Verification | None:
+        """Return the response to a handshake or an unsigned probe; None for other requests."""
+        handshake, probe = self.description.handshake, self.description.probe
+        echo: object = None
+        if handshake.query and not request.content:
+            echo = request.query.get(handshake.query)
+        elif handshake.body and handshake.body.encode() in request.content:
+            echo = self._challenge(request, handshake.body)
+        if isinstance(echo, str) and _ECHO.fullmatch(echo):
+            return Verification(echo)
+        if probe and probe.unsigned and request.method == "POST" and self._is_probe(request):
+            return Verification()
+        return None
 
     def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
         """Check what the description requires, then the credentials."""
         check_required(self.description.require, request)
-        return self._authenticator.authenticate(request, fresh=fresh)
+        return self._authenticate(request, fresh=fresh)
 
-    def decode(self, request: ReceivedRequest) -> Batch:
-        """Read a body; RequestError (`malformed_body`) if it is not as the description says."""
+    def decode(self, request: ReceivedRequest) -> Steps[None]:
+        """Yield the results of a body; RequestError (`malformed_body`) for another format."""
+        if self.description.probe and self._is_probe(request):
+            return
         try:
-            texts = self._texts(request)
             if self.description.content.format == "ndjson":
-                return self._reader.lines(texts)
-            return self._reader.whole(texts[0]) if texts else Batch([], [])
-        except RequestError as refusal:
-            if self.description.content.format == "form":
+                lines = yield from self._content.lines(request)
+                yield from self._reader.lines(lines)
+            else:
+                text = yield from self._content.text(request)
+                yield from self._reader.whole(text)
+        except RequestError as error:
+            if self.description.content.format in ("form", "multipart"):
                 raise
-            raise naming_content_type(refusal, request.content_type) from None
+            raise naming_content_type(error, request.content_type) from None
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
-        """Take the request's id, or its body where nothing tells the items apart."""
-        del credential
-        auth, fields = self.description.auth, self.description.fields
-        if auth and auth.scheme == "standard-webhooks":
-            identity = request.headers.get("webhook-id") or request.headers.get("svix-id")
-            if identity:
-                return webhook_key(identity, request.content)
-        if fields.id or fields.dedupe:
+        """Return the key of the id that was signed, or of the body if items have no identity."""
+        fields = self.description.fields
+        if credential.request_id is None and (fields.id or fields.dedupe):
             return None
-        return RequestKey(request.content)
+        content = self._content.unpacked(request.content)
+        if credential.request_id is not None:
+            return webhook_key(credential.request_id, content)
+        return RequestKey(content)
 
-    def documents(self, request: ReceivedRequest) -> Sequence[Any]:
-        """Return the JSON values of a body: its lines, the elements of its array, or itself."""
-        try:
-            values = [msgspec.json.decode(text) for text in self._texts(request)]
-        except (*MALFORMED, RequestError):
-            return []  # nothing that could be signed
-        if len(values) == 1 and isinstance(values[0], list):
-            return values[0]
-        return values
-
-    def items(self, request: ReceivedRequest) -> list[tuple[str | None, Any]]:
-        """Return each item with its key, if it stands in a map: for `explain`."""
-        return [
-            (key, msgspec.json.decode(raw))
-            for text in self._texts(request)
-            for key, raw in self._reader.raws(text)
-        ]
-
-    def _texts(self, request: ReceivedRequest) -> list[str]:
-        """Return the JSON texts of a body, none of them blank."""
-        content = self._content(request)
-        rules = self.description.content
-        if rules.format == "ndjson":
-            return lines_of(text_of(content))
-        if rules.format == "json":
-            text = text_of(content)
-            return [text] if text else []
-        if not content.strip():
-            return []
-        fields = _form(content)
-        if rules.field is None:
-            return [msgspec.json.encode(fields).decode()]
-        if rules.field not in fields:
-            raise RequestError(
-                Reason.MALFORMED_BODY, f"The body is no form with the field '{rules.field}'."
-            )
-        text = text_of(fields[rules.field].encode())
-        return [text] if text else []
-
-    def _content(self, request: ReceivedRequest) -> bytes:
-        content = request.content
-        if self.description.content.encoding == "gzip" and content.startswith(_GZIP):
-            return _unpacked(content, self._max_body_bytes)
-        return content
+    def items(self, request: ReceivedRequest) -> list[tuple[str | None, Text]]:
+        """Return each item with its key, if it has one: for `explain`."""
+        found: list[tuple[str | None, Text]] = []
+        for text in finish(self._content.texts(request)):
+            items, keys = self._reader.texts(text)
+            found += zip(keys or repeat(None), items)  # noqa: B905 - without keys, as many as items
+        return found
 
     def _challenge(self, request: ReceivedRequest, name: str) -> object:
-        if name.encode() not in request.content or not request.content.lstrip().startswith(b"{"):
+        """Return the value of a field, if the body is a small object with it and no result."""
+        value = self._small_document(request)
+        if not isinstance(value, dict) or name not in value:
             return None
-        documents = self.documents(request)
-        first = documents[0] if len(documents) == 1 else None
-        value = first.get(name) if isinstance(first, Mapping) else None
         try:
-            return None if self.decode(request).groups else value
+            has_results = any(decoded.groups for decoded in self.decode(request))
         except RequestError:
-            return value
+            has_results = False
+        return None if has_results else value[name]
+
+    def _is_probe(self, request: ReceivedRequest) -> bool:
+        """Whether a small body has no item: it is blank, or empty on the way to the items."""
+        if not request.content.strip():
+            return True
+        value = self._small_document(request)
+        for step in self.description.items.path:
+            if not value or not isinstance(value, dict):
+                break
+            value = value.get(step) if step in value else ...
+        return is_absent(value) or value in ({}, [])
+
+    def _small_document(self, request: ReceivedRequest) -> Any:
+        """Return the JSON of a small body; Ellipsis for a larger one, or another format."""
+        if len(request.content) > MAX_VERIFICATION_BYTES:
+            return ...
+        try:
+            texts = finish(self._content.texts(request, MAX_VERIFICATION_BYTES))
+            return msgspec.json.decode(texts[0]) if len(texts) == 1 else ...
+        except (RequestError, *MALFORMED):
+            return ...
 
 
-def _form(content: bytes) -> dict[str, str]:
-    """Read a form; of a field that is repeated, the first counts."""
-    try:
-        pairs = parse_qsl(
-            content.decode("utf-8", "replace"),
-            keep_blank_values=True,
-            max_num_fields=_MAX_FORM_FIELDS,
-        )
-    except ValueError:
-        raise RequestError(
-            Reason.MALFORMED_BODY, f"The form has more than {_MAX_FORM_FIELDS:,} fields."
-        ) from None
-    return dict(reversed(pairs))
-
-
-def _unpacked(content: bytes, limit: int) -> bytes:
-    """Unpack gzip that no header announces, within the bound on bodies."""
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        unpacked = unpacker.decompress(content, limit + 1)
-    except zlib.error:
-        raise RequestError(Reason.MALFORMED_BODY, "The body is not gzip.") from None
-    if len(unpacked) > limit:
-        raise RequestError(
-            Reason.TOO_LARGE, f"The body is larger than {limit} bytes when it is unpacked."
-        )
-    if not unpacker.eof:
-        raise RequestError(Reason.MALFORMED_BODY, "The gzip data breaks off.")
-    return unpacked
-
-
-def _warnings(description: Description) -> list[str]:
-    """Say what is weak about how senders are authenticated."""
-    auth = description.auth
-    if auth is None:
-        return ["it has no [auth]: requests are refused unless ALLOW_UNSIGNED is set"]
-    if auth.scheme == "none":
-        return ["auth.scheme: 'none' lets anyone send results"]
-    if not auth.secrets:
-        return ["auth.secrets: there are none: requests are refused unless ALLOW_UNSIGNED is set"]
-    if auth.scheme in ("query", "header", "bearer", "basic", "standard-webhooks"):
-        return []
+def _warnings(description: Description, apps: Collection[str]) -> list[str]:
+    """Return what will not work: a sender without credentials, an app that is not declared."""
     warnings = []
-    if auth.scheme == "digest":
-        warnings.append("auth.scheme: a digest of secret and text is weaker than an HMAC")
-    if not auth.signed.has("body", named=False):
-        warnings.append("auth.signed: without {body} anyone who has seen a request can change it")
-    return warnings
+    auth = description.auth
+    refused = "requests are refused unless ALLOW_UNSIGNED is set"
+    if auth is None:
+        warnings.append(f"it has no [auth]: {refused}")
+    elif not auth.files and not isinstance(auth, NoAuth):
+        warnings.append(f"auth.secrets: there are none: {refused}")
+    undeclared = {*description.map.app.values()} - {*apps} if apps else ()
+    unknown = (f"map.app: the app {app!r} is not declared in APPS" for app in sorted(undeclared))
+    return [*warnings, *unknown]
