@@ -288,6 +288,9 @@ class Ledger:
                 await self._renew_lease()
         except StoreError as error:
             self._rollback(batch, error)
+        except Exception as error:  # a fault of ours: without the writer, all requests would wait
+            log.exception("a commit failed")
+            self._rollback(batch, error)
         else:
             self._finish(batch, commit, outcome)
 
@@ -310,7 +313,7 @@ class Ledger:
         self.pending -= batch.results
         batch.accept(outcome)
 
-    def _rollback(self, batch: Batch, error: StoreError) -> None:
+    def _rollback(self, batch: Batch, error: Exception) -> None:
         """Refuse all that wait: those who came meanwhile may be duplicates of what failed."""
         self._failed(error)
         for waiting in (batch, *self._queue):
