@@ -1,19 +1,30 @@
-"""Load balancers in front of real exporters, configured as in deploy/."""
+"""nginx and HAProxy in front of real exporters, configured as in deploy/."""
 
 import hashlib
 import hmac
 import signal
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from tests.support.balancers import Balancer, nginx
+from tests.support.balancers import Balancer, haproxy, nginx
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.exporter import KeyPair
 from tests.support.postgres import PASSWORD, running_server
-from tests.support.programs import ExporterProcess, Settings, exporter_process, free_port, frozen
+from tests.support.programs import (
+    ExporterProcess,
+    Settings,
+    answers,
+    exporter_process,
+    fetch,
+    free_port,
+    frozen,
+    wait_for,
+)
 from tests.support.traffic import (
     Call,
     Gateway,
@@ -161,7 +172,7 @@ def test_nginx_chooses_by_the_signed_id(
     assert chosen[::2] == chosen[1::2]
 
 
-@pytest.mark.parametrize("balancing", [nginx])
+@pytest.mark.parametrize("balancing", [nginx, haproxy])
 def test_scheme_is_the_balancers(
     tmp_path: Path, settings: Settings, certificate: Certificate, balancing: Balancing
 ) -> None:
@@ -183,7 +194,7 @@ def test_scheme_is_the_balancers(
                 assert client.post(call)[0] == 200
 
 
-@pytest.mark.parametrize("balancing", [nginx])
+@pytest.mark.parametrize("balancing", [nginx, haproxy])
 def test_hung_exporter_keeps_few_requests(
     postgresql_fleet: Fleet,
     tmp_path: Path,
@@ -200,3 +211,75 @@ def test_hung_exporter_keeps_few_requests(
             with frozen(fleet.exporters[0].process):
                 gateway.wait_for_more(600)
     assert fleet.counted() == add(gateway.acknowledged)
+
+
+def test_exporters_restart_behind_haproxy(
+    postgresql_fleet: Fleet, tmp_path: Path, certificate: Certificate, keys: KeyPair
+) -> None:
+    """Exporters over one ledger restart in turn: all is acknowledged, and counted once."""
+    fleet, signed = postgresql_fleet, signed_calls(keys, 100)
+    with haproxy(tmp_path, certificate, "push_postgresql", fleet.ports) as balancer:
+        gateway = Gateway(balancer.url, balancer.trust)
+        with gateway.sending(*(mixed_calls(number, signed) for number in range(SENDERS))):
+            for number in range(REPLICAS):
+                gateway.wait_for_more(100)
+                fleet.restart(number)
+    assert fleet.counted() == add(gateway.acknowledged)
+
+
+@pytest.mark.parametrize("balancing", [nginx, haproxy])
+def test_health_is_seen_through_the_balancer(
+    postgresql_fleet: Fleet, tmp_path: Path, certificate: Certificate, balancing: Balancing
+) -> None:
+    """Ready while one exporter is, not when none is left; no check is counted as a request."""
+    fleet = postgresql_fleet
+
+    def ready() -> bool:
+        return answers(f"{balancer.url}/-/ready", trust=balancer.trust)
+
+    with balancing(tmp_path, certificate, "push_postgresql", fleet.ports) as balancer:
+        wait_for(ready, "the balancer is ready")
+        for exporter in fleet.exporters[1:]:
+            exporter.process.send_signal(signal.SIGTERM)
+            assert exporter.process.wait(20) == 0
+        wait_for(ready, "the balancer is ready with one exporter")
+        metrics = fetch(f"{fleet.exporters[0].admin}/metrics").decode()
+        assert 'push_webhook_requests_total{source="unknown",status="not_found"} 0.0' in metrics
+        fleet.exporters[0].process.send_signal(signal.SIGTERM)
+        assert fleet.exporters[0].process.wait(20) == 0
+        wait_for(lambda: not ready(), "no exporter is left")
+
+
+@pytest.mark.parametrize("path", ["/-/ready", "/-/healthy", "/"])
+def test_public_listener_answers_health_checks(
+    tmp_path: Path, settings: Settings, path: str
+) -> None:
+    """GET and HEAD are answered with 200 and no body, on a port that needs no credentials."""
+    with exporter_process(tmp_path, **settings) as exporter:
+        for method in ("GET", "HEAD"):
+            request = urllib.request.Request(exporter.ingest + path, method=method)
+            with urllib.request.urlopen(request, timeout=10) as response:
+                assert (response.status, response.read()) == (200, b"")
+
+
+@pytest.mark.parametrize("balancing", [nginx, haproxy])
+def test_idle_connections_are_not_closed_first(
+    tmp_path: Path,
+    settings: Settings,
+    certificate: Certificate,
+    keys: KeyPair,
+    balancing: Balancing,
+) -> None:
+    """No request gets a 502 however long the connection to the exporter was idle before it."""
+    calls = list(signed_calls(keys, 12))
+    port = int(str(settings["ingest_port"]))
+    idle = [("keepalive_timeout 30s;", "keepalive_timeout 2s;")] if balancing is nginx else []
+    with (
+        exporter_process(tmp_path, keepalive_seconds=3, **settings) as exporter,
+        balancing(tmp_path, certificate, "push_sqlite", [port] * REPLICAS, *idle) as balancer,
+    ):
+        for number, call in enumerate(calls):
+            with closing(balancer.client()) as client:
+                assert client.post(call)[0] == 200
+            time.sleep(1.94 + number * 0.01)  # on both sides of the two seconds
+        assert exposed(exporter.admin) == add(calls)

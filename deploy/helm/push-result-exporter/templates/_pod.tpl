@@ -81,7 +81,14 @@ spec:
   livenessProbe:
     {{- include "exporter.probe" (dict "root" . "path" "/-/healthy" "timing" .Values.livenessProbe) | nindent 4 }}
   readinessProbe:
-    {{- include "exporter.probe" (dict "root" . "path" "/-/ready" "timing" .Values.readinessProbe) | nindent 4 }}
+    # On the port that takes the traffic, as load balancers of clouds expect; it needs no password.
+    httpGet:
+      path: /-/ready
+      port: ingest
+      scheme: {{ include "exporter.scheme" . | upper }}
+    {{- with .Values.readinessProbe }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   lifecycle:
     {{- with .Values.lifecycle }}
     {{- toYaml . | nindent 4 }}
@@ -132,6 +139,13 @@ spec:
 - name: PUSH_EXPORTER_{{ $setting }}
   value: {{ include "exporter.paths" (dict "folder" $files.folder "entries" $entries) | quote }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.ingest.ingress }}
+{{- if and .enabled (eq .controller "gce") (not (hasKey $.Values.settings "KEEPALIVE_SECONDS")) }}
+- name: PUSH_EXPORTER_KEEPALIVE_SECONDS
+  # Google's load balancers keep idle connections for 600 seconds.
+  value: "620"
 {{- end }}
 {{- end }}
 {{- range $name, $value := .Values.settings }}
