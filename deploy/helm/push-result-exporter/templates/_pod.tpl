@@ -81,14 +81,7 @@ spec:
   livenessProbe:
     {{- include "exporter.probe" (dict "root" . "path" "/-/healthy" "timing" .Values.livenessProbe) | nindent 4 }}
   readinessProbe:
-    # On the port that takes the traffic, as load balancers of clouds expect; it needs no password.
-    httpGet:
-      path: /-/ready
-      port: ingest
-      scheme: {{ include "exporter.scheme" . | upper }}
-    {{- with .Values.readinessProbe }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "exporter.probe" (dict "root" . "path" "/-/ready" "timing" .Values.readinessProbe) | nindent 4 }}
   lifecycle:
     {{- with .Values.lifecycle }}
     {{- toYaml . | nindent 4 }}
@@ -129,6 +122,14 @@ spec:
   value: /var/lib/push-result-exporter/ledger.sqlite3
 {{- end }}
 {{- end }}
+{{- with .Values.apps }}
+- name: PUSH_EXPORTER_APPS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.externalUrl }}
+- name: PUSH_EXPORTER_EXTERNAL_URL
+  value: {{ . | quote }}
+{{- end }}
 {{- with .Values.runbookBaseUrl }}
 - name: PUSH_EXPORTER_RUNBOOK_BASE_URL
   value: {{ . | quote }}
@@ -144,7 +145,7 @@ spec:
 {{- with .Values.ingest.ingress }}
 {{- if and .enabled (eq .controller "gce") (not (hasKey $.Values.settings "KEEPALIVE_SECONDS")) }}
 - name: PUSH_EXPORTER_KEEPALIVE_SECONDS
-  # Google's load balancers keep idle connections for 600 seconds.
+  # More than the 600 seconds for which Google Cloud keeps idle connections open.
   value: "620"
 {{- end }}
 {{- end }}
