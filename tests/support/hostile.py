@@ -31,6 +31,8 @@ HEADS: dict[str, Attack] = {
 }
 BODIES: dict[str, Attack] = {
     "body not sent": (HEAD + b"Content-Length: 9999\r\n\r\n", b""),
+}
+STEADY: dict[str, Attack] = {
     "dribbled body": (HEAD + b"Content-Length: 9999\r\n\r\n", b"a"),
     "dribbled chunks": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
 }
