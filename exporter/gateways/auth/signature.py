@@ -89,13 +89,15 @@ class SignatureScheme(FileScheme):
         candidates = known
         for values in body_values(request) if body_values else ({},):
             context.body_values = values
-            match = self._match(context, candidates, fresh=fresh)
+            match = self._match(context, candidates)
             if match is None:
                 raise RequestError(
                     Reason.BAD_SIGNATURE,
                     f"No configured {self.credential} verifies the signature in "
                     f"{self.signature.describe()}.",
                 )
+            if fresh:
+                self._check_age(context)
             candidates = [match]
         if candidates is known:
             raise missing(self.expected)
@@ -109,9 +111,9 @@ class SignatureScheme(FileScheme):
             raise missing(f"header '{self.header}'")
         return split_parts(header, self.parts)
 
-    def _match(self, context: Context, known: Sequence[Known], *, fresh: bool) -> Known | None:
+    def _match(self, context: Context, known: Sequence[Known]) -> Known | None:
         """Return the first credential that made one of the signatures over the message."""
-        signatures = self._signatures(context, fresh=fresh)
+        signatures = self._signatures(context)
         for one in known:
             context.secret = one.secret
             if any(self.verifies(one, signatures, message) for message in self._messages(context)):
@@ -133,15 +135,18 @@ class SignatureScheme(FileScheme):
                 context.url = scheme + request.address() if scheme else ""
                 yield self.signed.render(context)
 
-    def _signatures(self, context: Context, *, fresh: bool) -> list[bytes]:
-        """Return the well-formed signatures; RequestError if there is none, or if it is stale."""
+    def _check_age(self, context: Context) -> None:
+        """Raise RequestError (`stale_timestamp`) for a verified signature that is too old."""
+        if self.timestamp:
+            text = self.timestamp.render(context).decode("utf-8", "replace")
+            name = self.timestamp.describe()
+            check_timestamp(text, name, unit=self.unit, tolerance=self.tolerance)
+
+    def _signatures(self, context: Context) -> list[bytes]:
+        """Return the well-formed signatures; RequestError if there is none."""
         texts = self.signature.alternatives(context)
         if not any(texts):  # an empty value can be signed, and is no signature
             raise missing(self.signature.describe())
-        if self.timestamp and fresh:
-            time_text = self.timestamp.render(context).decode("utf-8", "replace")
-            name = self.timestamp.describe()
-            check_timestamp(time_text, name, unit=self.unit, tolerance=self.tolerance)
         prefix, decode = self.prefix.encode(), _DECODERS[self.encoding]
         signatures = []
         for text in texts:
