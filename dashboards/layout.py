@@ -54,14 +54,14 @@ def dashboard(
         .annotation(_annotation(alerts))
         .links([*(_link(other) for other in TITLES if other != uid), _runbooks()])
     )
-    number = 0
+    panel_id = 0
     for title, row in rows.items():
-        number += 1
-        board.with_row(builders.Row(title).id(number))
+        panel_id += 1
+        board.with_row(builders.Row(title).id(panel_id))
         _spread(row)
         for panel in row:
-            number += 1
-            board.with_panel(panel.id(number))
+            panel_id += 1
+            board.with_panel(panel.id(panel_id))
     built = board.build()
     built.schema_version = SCHEMA_VERSION
     return built

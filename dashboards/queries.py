@@ -36,14 +36,14 @@ TOKEN_INVALID = _watched_by(AlertName.INVALID_TOKEN_RATIO_HIGH)
 THROTTLED = _watched_by(AlertName.THROTTLED)
 OUTAGE = _watched_by(AlertName.VENDOR_OUTAGE)
 
-WELL = f'category=~"{"|".join(ACCEPTED)}"'
+SUCCEEDED = f'category=~"{"|".join(ACCEPTED)}"'
 
 INTERVAL = "$__rate_interval"
 RANGE = "$__range"
-NOW = "15m"
-"""What "now" means for a share: long enough for a few results on a quiet channel."""
-PAST = "1d"
-"""The past that a spike is compared with: the same hour of the day before."""
+SHARE_WINDOW = "15m"
+"""The window of the current shares: long enough for a few results on a quiet channel."""
+COMPARISON_OFFSET = "1d"
+"""How far back the share that a panel compares with is taken: the same hour of the day before."""
 
 CODE = ("channel", "code", "severity")
 """The labels by which push_results_total and push_code_info are joined."""
@@ -107,7 +107,7 @@ def joined(
 def named_codes(*matchers: str, labels: tuple[str, ...] = (), info: tuple[str, ...] = ()) -> str:
     """Give the results a second of each code that came, with its name and other labels."""
     per_code = total(results(*matchers), *CODE)
-    return joined(f"({some(per_code)})", "name", *labels, info=info)
+    return joined(f"({nonzero(per_code)})", "name", *labels, info=info)
 
 
 def of_category(category: str, *by: str, window: str = INTERVAL, past: str = "") -> str:
@@ -145,15 +145,15 @@ def category_share(category: str, *by: str, window: str = INTERVAL, past: str = 
 def accepted_share() -> str:
     """Give the share of each channel's results that were accepted; here the lowest is the worst."""
     targets = (*TARGET_LABELS, "channel")
-    accepted = share(of_category(WELL, *targets), total(results(), *targets))
+    accepted = share(of_category(SUCCEEDED, *targets), total(results(), *targets))
     return f"min by (channel) ({accepted})"
 
 
 def bad_device_token_share(past: str = "") -> str:
-    """Give the share of APNs results that are BadDeviceToken, over the window of "now"."""
+    """Give the share of APNs results that are BadDeviceToken, over SHARE_WINDOW."""
+    window = f"[{SHARE_WINDOW}]" + (f" offset {past}" if past else "")
     part, whole = (
-        total(f"rate({select(metrics.RESULTS, APNS, *code)}[{NOW}]{offset})", *TARGET_LABELS)
-        for offset in [f" offset {past}" if past else ""]
+        total(f"rate({select(metrics.RESULTS, APNS, *code)}{window})", *TARGET_LABELS)
         for code in ([BAD_DEVICE_TOKEN], [])
     )
     return worst(share(part, whole))
@@ -203,7 +203,7 @@ def unknown_in_range() -> str:
     return total(per_code(UNKNOWN))
 
 
-def in_use(expression: str) -> str:
+def seen_channels(expression: str) -> str:
     """Keep the channels that ever had a result."""
     seen = (
         f"max by (channel) (last_over_time({select(metrics.LAST_RECEIVED, CHANNEL)}[{INTERVAL}]))"
@@ -219,13 +219,13 @@ def last_received_age() -> str:
 def critical(*by: str) -> str:
     """Count the results of now that say a channel is probably dead."""
     part, whole = (
-        total(increase(metrics.RESULTS, CHANNEL, *severity, window=NOW), *by)
+        total(increase(metrics.RESULTS, CHANNEL, *severity, window=SHARE_WINDOW), *by)
         for severity in ([CRITICAL], [])
     )
     return or_zero(part, whole)
 
 
-def some(expression: str) -> str:
+def nonzero(expression: str) -> str:
     """Drop what is 0, so that only what happened has a line."""
     return f"{expression} > 0"
 

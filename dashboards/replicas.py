@@ -1,7 +1,7 @@
 """The replicas of the exporter: whether their ledger keeps up, and what their process takes."""
 
 from dashboards import queries
-from dashboards.panels import Panel, lines, rows
+from dashboards.panels import Panel, table, timeseries
 from dashboards.style import BYTES, COUNT, PER_SECOND, SECONDS, SHARE, Column, Line, to_runbook
 from exporter import metrics
 from exporter.classification.alerts import AlertName
@@ -19,7 +19,7 @@ def process() -> list[Panel]:
 
 def _commits() -> Panel:
     commits = queries.rate(f"{metrics.COMMIT_SECONDS}_count")
-    return lines(
+    return timeseries(
         "Commits",
         "Commits to the ledger per second. Each holds all that came since the one before.",
         PER_SECOND,
@@ -29,20 +29,20 @@ def _commits() -> Panel:
 
 
 def _commit_seconds() -> Panel:
-    return lines(
+    return timeseries(
         "Time of a commit, quantiles",
         "How long the faster half and 99 % of the commits took at most, estimated.",
         SECONDS,
         Line(queries.quantile(0.5, metrics.COMMIT_SECONDS), "median"),
         Line(queries.quantile(0.99, metrics.COMMIT_SECONDS), "99 %"),
         link=to_runbook(AlertName.LEDGER_FAILING),
-        least_interval="1m",
+        min_interval="1m",
         no_value="No commits in this time range",
     )
 
 
 def _waiting() -> Panel:
-    return lines(
+    return timeseries(
         "Waiting",
         "Requests in flight, and results that wait for their commit.",
         COUNT,
@@ -54,7 +54,7 @@ def _waiting() -> Panel:
 
 def _commit_errors() -> Panel:
     errors = queries.rate(metrics.COMMIT_ERRORS)
-    return lines(
+    return timeseries(
         "Ledger errors over time",
         "Failed attempts to write to the ledger per second. Nothing is acknowledged until one "
         "succeeds.",
@@ -65,7 +65,7 @@ def _commit_errors() -> Panel:
 
 
 def _dedupe_reach() -> Panel:
-    return lines(
+    return timeseries(
         "Reach of deduplication",
         "How far back a repeated result is recognised. Below DEDUPE_WINDOW_SECONDS the bound on "
         "entries is reached, and a retry that is older is counted again.",
@@ -76,7 +76,7 @@ def _dedupe_reach() -> Panel:
 
 
 def _memory() -> Panel:
-    return lines(
+    return timeseries(
         "Memory",
         "Resident memory of each replica.",
         BYTES,
@@ -86,7 +86,7 @@ def _memory() -> Panel:
 
 def _processor() -> Panel:
     used = queries.total(queries.rate("process_cpu_seconds_total"), "instance")
-    return lines(
+    return timeseries(
         "Processor",
         "Share of one core that each replica uses; a replica uses one at most.",
         SHARE,
@@ -97,7 +97,7 @@ def _processor() -> Panel:
 
 def _files() -> Panel:
     opened, allowed = (queries.select(f"process_{one}_fds") for one in ("open", "max"))
-    return lines(
+    return timeseries(
         "Open files",
         "Share of the open files, connections included, that each replica may have.",
         SHARE,
@@ -109,7 +109,7 @@ def _files() -> Panel:
 def _replicas() -> Panel:
     started = f"time() - max by (instance) ({queries.select('process_start_time_seconds')})"
     version = f"max by (instance, version) ({queries.select(metrics.BUILD_INFO)})"
-    return rows(
+    return table(
         "Replicas",
         "Version of each replica that answers, and how long it has been running.",
         [

@@ -19,7 +19,7 @@ SECONDS = units.Seconds
 COUNT = units.Short
 BYTES = units.BytesIEC
 
-SMOOTH = "5m"
+MIN_INTERVAL = "5m"
 """The least interval of shares over time: on a quiet channel one failure is soon half of all."""
 
 SEVERITY_COLORS = {

@@ -150,7 +150,7 @@ def test_windows_follow_the_time_range() -> None:
         expression = query.target["expr"]
         recorded = re.sub(r"\w+:\w+:\w+\{[^}]*\}\[1d\]", "", expression)  # has a share: ever
         windows = set(re.findall(r"\[([^]]+)\]", recorded))
-        assert windows <= {"$__rate_interval", "$__range", queries.NOW, "1h"}, query.name
+        assert windows <= {"$__rate_interval", "$__range", queries.SHARE_WINDOW, "1h"}, query.name
         assert ("[1h]" in expression) == ("[1h] offset $__range" in expression)
 
 
