@@ -57,7 +57,7 @@ bench: $(VENV)/developer ## ours beside its peers; needs wrk and node; takes abo
 docs: $(VENV)/developer ## write the tables of the READMEs that are generated from the code
 	$(BIN)/python -m tests.support.docs
 
-dashboards: $(VENV)/developer ## build deploy/grafana from dashboards/ and rules.yml
+dashboards: $(VENV)/developer ## build deploy/grafana and the rules for an older vmalert from dashboards/ and rules.yml
 	$(BIN)/python -m dashboards
 
 screenshots: $(VENV)/developer ## pictures of the pages, two of them for README; needs chromium; takes a minute

@@ -1,4 +1,4 @@
-"""From Python to the files that users apply: for Grafana, and the code rows of the runbooks."""
+"""Builds the files that users apply: for Grafana and vmalert, and the code rows of runbooks."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from dashboards import alerting, channel, exporter, names, overview, rules, runbooks
+from dashboards import alerting, channel, exporter, names, overview, rules, runbooks, vmalert
 
 GRAFANA = rules.DEPLOY / "grafana"
 PROVISIONING = Path(__file__).parent / "provisioning"
@@ -26,6 +26,7 @@ def files() -> Mapping[Path, str]:
         GRAFANA / "provisioning" / "alerting" / "rules.yaml": alerting.text(boards),
         **_provisioning(),
         **runbooks.files(),
+        **vmalert.files(),
     }
 
 

@@ -32,8 +32,8 @@ def build() -> Dashboard:
             "From accepted to delivered": health.delivery(),
             "Against the day before": [_failures(), _invalid_tokens()],
         },
-        variables=[layout.channel("apns")],
-        alerts=queries.alerts(queries.FIRING, queries.CHANNEL),
+        variables=[layout.apps(), layout.channel("apns")],
+        alerts=queries.alerts(queries.FIRING, queries.CHANNEL, queries.OF_APP),
     )
 
 
@@ -48,8 +48,8 @@ def _now() -> list[Panel]:
         ),
         stat(
             "Critical results",
-            f"Results of the last {SHARE_WINDOW} with a critical code. The channel is probably dead "
-            "until someone acts.",
+            f"Results of the last {SHARE_WINDOW} with a critical code. The channel is probably "
+            "dead until someone acts.",
             COUNT,
             queries.critical(),
             steps=ZERO_IS_GOOD,

@@ -19,8 +19,8 @@ from dashboards.style import (
 from exporter import metrics
 from exporter.classification.alerts import AlertName
 
-_REFUSED = 'status!="accepted"'
-_OURS = 'alertname=~".+(Exporter|Ledger|Webhook).+"'
+_REFUSED = 'status!~"accepted|verified"'
+_OURS = 'alertname=~".+(Exporter|Ledger|Webhook|Request|Item|Reload|Dedupe|Certificate).+"'
 _QUIET = "No requests in this time range"
 
 
@@ -35,6 +35,7 @@ def build() -> Dashboard:
             "Gateways": [_gateway()],
             "Items": [_rejections(), _duplicates()],
             "Ledger": replicas.ledger(),
+            "Configuration": replicas.configuration(),
             "Process": replicas.process(),
         },
         variables=[layout.sources()],
@@ -113,11 +114,12 @@ def _state_now() -> list[Panel]:
 
 
 def _requests() -> Panel:
-    accepted = queries.rate(metrics.REQUESTS, 'status="accepted"')
+    accepted = queries.rate(metrics.REQUESTS, 'status=~"accepted|verified"')
     other = queries.total(queries.rate(metrics.REQUESTS, _REFUSED), "source", "status")
     return timeseries(
         "Requests by status",
-        "Webhook requests per second: accepted, or the reason of the error.",
+        "Webhook requests per second: accepted, verified (a handshake or probe), or the reason of "
+        "the error.",
         REQUESTS_PER_SECOND,
         Line(queries.total(accepted, "source", "status"), "{{source}} {{status}}"),
         Line(queries.nonzero(other), "{{source}} {{status}}"),

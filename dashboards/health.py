@@ -16,6 +16,7 @@ from dashboards.queries import (
 from dashboards.style import (
     CODES,
     COUNT,
+    KEEP_APP,
     MIN_INTERVAL,
     PER_SECOND,
     RUNBOOK_OF_CELL,
@@ -32,7 +33,7 @@ from exporter.classification.alerts import AlertName
 
 CHANNEL_OF_CELL = (
     "Open the channel",
-    to_dashboard(layout.CHANNEL, "var-channel=${__value.raw}", "${__url_time_range}"),
+    to_dashboard(layout.CHANNEL, KEEP_APP, "var-channel=${__value.raw}", "${__url_time_range}"),
 )
 CODE_COLUMNS = [
     Column("channel", "Channel", link=CHANNEL_OF_CELL, width=110),

@@ -7,6 +7,7 @@ from dashboards.panels import Panel, stat, table, timeseries
 from dashboards.queries import FAILED, NOT_INFO, SHARE_WINDOW, THROTTLED, TOKEN_INVALID
 from dashboards.style import (
     COUNT,
+    KEEP_APP,
     MIN_INTERVAL,
     PER_SECOND,
     RUNBOOK_OF_CELL,
@@ -19,12 +20,17 @@ from dashboards.style import (
     to_runbook,
     up_to,
 )
-from exporter import metrics
 from exporter.classification.alerts import AlertName
 
 _OPEN_CHANNEL = (
     "Open the channel",
-    to_dashboard(layout.CHANNEL, "var-channel=${__field.labels.channel}", "${__url_time_range}"),
+    to_dashboard(
+        layout.CHANNEL, KEEP_APP, "var-channel=${__field.labels.channel}", "${__url_time_range}"
+    ),
+)
+_CHOOSE_APP = (
+    "Show this app",
+    to_dashboard(layout.OVERVIEW, "var-app=${__value.raw}", "${__url_time_range}"),
 )
 
 
@@ -36,6 +42,7 @@ def build() -> Dashboard:
         {
             "Now": _now(),
             f"Last {SHARE_WINDOW}": health.shares(),
+            "Apps": [_apps()],
             "Channels": [_channels(), _volume(), _failures(), _accepted()],
             "From accepted to delivered": health.delivery(),
             "Codes": [_top_codes(), health.severities(), _unknown_codes()],
@@ -47,8 +54,8 @@ def build() -> Dashboard:
             ],
             "Alerts": [_alerts()],
         },
-        variables=[layout.channels()],
-        alerts=queries.alerts(queries.FIRING),
+        variables=[layout.apps(), layout.channels()],
+        alerts=queries.alerts(queries.FIRING, queries.OF_APP),
     )
 
 
@@ -68,7 +75,7 @@ def _now() -> list[Panel]:
             "Firing alerts",
             "Push alerts that fire in Prometheus. Grafana's own alerts are on its Alerting page.",
             COUNT,
-            queries.firing(),
+            queries.firing(queries.OF_APP),
             steps=ZERO_IS_GOOD,
             no_value="Rules not loaded",
         ),
@@ -83,6 +90,34 @@ def _now() -> list[Panel]:
         ),
         health.unknown_codes(),
     ]
+
+
+def _apps() -> Panel:
+    return table(
+        "Apps",
+        f"Each app of APPS that ever had a result, the highest share of failures first. Rates and "
+        f"shares are over the last {SHARE_WINDOW}.",
+        [
+            Column("app", "App", link=_CHOOSE_APP),
+            Column("Value #A", "Last result, age", SECONDS),
+            Column("Value #B", "Results", PER_SECOND),
+            Column("Value #C", "Failures", SHARE, steps=up_to("failure_share")),
+            Column("Value #D", "Invalid tokens", SHARE, steps=up_to("token_invalid_share")),
+            Column("Value #E", "Critical results", COUNT, steps=ZERO_IS_GOOD),
+        ],
+        queries.last_received_age("app", 'app!=""'),
+        *(
+            queries.seen_apps(expression)
+            for expression in (
+                queries.total(queries.results(window=SHARE_WINDOW), "app"),
+                queries.severity_share(FAILED, "app", window=SHARE_WINDOW),
+                queries.category_share(TOKEN_INVALID, "app", window=SHARE_WINDOW),
+                queries.critical("app"),
+            )
+        ),
+        sort_by="Failures",
+        no_value="No apps: the setting APPS declares them",
+    )
 
 
 def _channels() -> Panel:
@@ -180,7 +215,7 @@ def _top_codes() -> Panel:
 
 
 def _unknown_codes() -> Panel:
-    ever = queries.select(metrics.RESULTS, queries.CHANNEL, queries.UNKNOWN)
+    ever = queries.select_results(queries.UNKNOWN)
     seen = f"count by (channel) ({queries.total(ever, 'channel', 'code')} > 0)"
     none = f"0 * {queries.total(ever, 'channel')}"
     return timeseries(
@@ -247,7 +282,7 @@ def _by_name(title: str, description: str, category: str, runbook: str) -> Panel
 
 
 def _alerts() -> Panel:
-    labels = "alertname, channel, severity, alertstate"
+    labels = "alertname, channel, app, severity, alertstate"
     return table(
         "Alerts",
         "Push alerts that are pending or firing in Prometheus. Grafana's own alerts are on its "
@@ -255,9 +290,10 @@ def _alerts() -> Panel:
         [
             Column("alertname", "Alert", link=RUNBOOK_OF_CELL),
             Column("channel", "Channel"),
+            Column("app", "App"),
             Column("severity", "Severity"),
             Column("alertstate", "State"),
         ],
-        f"max by ({labels}) ({queries.alerts()})",
+        f"max by ({labels}) ({queries.alerts(queries.OF_APP)})",
         no_value="No alert is pending or firing",
     )

@@ -6,10 +6,27 @@ from dashboards.style import BYTES, COUNT, PER_SECOND, SECONDS, SHARE, Column, L
 from exporter import metrics
 from exporter.classification.alerts import AlertName
 
+_OLDEST_TRANSACTION = "push_ledger_oldest_transaction_seconds"
+_EXPIRY = "push_ledger_expiry_seconds_total"
+_CERTIFICATE_EXPIRY = "push_exporter_tls_certificate_expiry_timestamp_seconds"
+
 
 def ledger() -> list[Panel]:
     """Return the panels of the ledger."""
-    return [_commits(), _commit_seconds(), _waiting(), _commit_errors(), _dedupe_reach()]
+    return [
+        _commits(),
+        _commit_seconds(),
+        _waiting(),
+        _commit_errors(),
+        _dedupe_reach(),
+        _oldest_transaction(),
+        _expiry(),
+    ]
+
+
+def configuration() -> list[Panel]:
+    """Return the panels of what each replica has loaded."""
+    return [_reloads(), _certificates()]
 
 
 def process() -> list[Panel]:
@@ -71,7 +88,52 @@ def _dedupe_reach() -> Panel:
         "entries is reached, and a retry that is older is counted again.",
         SECONDS,
         Line(queries.select(metrics.DEDUPE_REACH), "{{instance}}"),
+        link=to_runbook(AlertName.DEDUPE_REACH_LOW),
         no_value="No deduplication",
+    )
+
+
+def _oldest_transaction() -> Panel:
+    return timeseries(
+        "Oldest transaction of PostgreSQL",
+        "Age of the oldest transaction in the database of the ledger. While one is open, rows that "
+        "expired stay on the disk.",
+        SECONDS,
+        Line(f"max({queries.select(_OLDEST_TRANSACTION)})", "age"),
+        no_value="No ledger in PostgreSQL",
+    )
+
+
+def _expiry() -> Panel:
+    spent = queries.total(queries.rate(_EXPIRY), "instance")
+    return timeseries(
+        "Time spent on expiry in PostgreSQL",
+        "Share of the time that each replica spends on removing expired keys from the database.",
+        SHARE,
+        Line(spent, "{{instance}}"),
+        no_value="No ledger in PostgreSQL",
+    )
+
+
+def _reloads() -> Panel:
+    return timeseries(
+        "Reloads",
+        "Whether each replica could read its keys, tokens and code tables the last time: 1, or 0.",
+        COUNT,
+        Line(queries.select(metrics.RELOAD_SUCCESSFUL), "{{instance}}"),
+        link=to_runbook(AlertName.RELOAD_FAILED),
+    )
+
+
+def _certificates() -> Panel:
+    left = f"{queries.select(_CERTIFICATE_EXPIRY)} - time()"
+    return timeseries(
+        "Certificates",
+        "Time until the TLS certificate of each listener ends.",
+        SECONDS,
+        Line(f"min by (listener, instance) ({left})", "{{instance}} {{listener}}"),
+        link=to_runbook(AlertName.CERTIFICATE_EXPIRING),
+        no_value="No TLS",
     )
 
 
@@ -108,13 +170,14 @@ def _files() -> Panel:
 
 def _replicas() -> Panel:
     started = f"time() - max by (instance) ({queries.select('process_start_time_seconds')})"
-    version = f"max by (instance, version) ({queries.select(metrics.BUILD_INFO)})"
+    version = f"max by (instance, version, revision) ({queries.select(metrics.BUILD_INFO)})"
     return table(
         "Replicas",
-        "Version of each replica that answers, and how long it has been running.",
+        "Version of each replica that is up, and how long it has been running.",
         [
             Column("instance", "Instance"),
             Column("version", "Version"),
+            Column("revision", "Revision"),
             Column("Value #B", "Running for", SECONDS),
         ],
         version,
