@@ -118,7 +118,8 @@ DECLARATIONS = {
     AlertName.CHANNEL_REJECTED: Declaration(
         "critical",
         "rejected by {}",
-        "Look up the code, whose page says what to renew or correct. It does not recover by itself.",
+        "Look up the code, whose page says what to renew or correct. It does not recover by "
+        "itself.",
         Watch("severity", (Severity.CRITICAL,)),
         "rejected_results",
     ),

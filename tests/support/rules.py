@@ -77,6 +77,6 @@ def code_blocks(runbook: str, language: str) -> list[str]:
 def template_queries(text: str) -> list[str]:
     """Return the queries in the templates of an annotation, for a channel."""
     return [
-        query.replace("%s", "channel='vivo',")
+        re.sub(r"%(\[1\])?s", "channel='vivo',", query).replace("%[2]f", "0.5")
         for query in re.findall(r'printf "([^"]{9,})" [^|]*\| query', text)
     ]
