@@ -1,4 +1,4 @@
-# The exporter alone: no compiler, no pip, no cache, not root; any uid of group 0 will do as well.
+# The exporter alone: no compiler, no pip, no cache, not root; any uid of group 0 works.
 #
 #   docker build --tag push-result-exporter .
 #   docker run --read-only -p 10987:10987 -v push-ledger:/var/lib/push-result-exporter \
@@ -8,7 +8,10 @@
 # BASE may be any image with Python 3.11 or newer and its venv module. Without a network, pass
 # PIP_NO_INDEX=1 and PIP_FIND_LINKS, a folder of wheels that the builder sees; hashes are checked
 # all the same.
-ARG BASE=python:3.13-slim
+ARG BASE=base
+
+# In a line of its own, which Dependabot updates; it does not read ARG.
+FROM python:3.14.8-slim-trixie@sha256:a2b82f3c48559aa0a8446d9af49826b6e2b2016f4cd2afabfe6013ec53729170 AS base
 
 FROM ${BASE} AS build
 ARG PIP_NO_INDEX
@@ -21,14 +24,16 @@ RUN python3 -m venv /build \
     && python3 -m venv --without-pip /opt/push-result-exporter \
     && /build/bin/pip --python /opt/push-result-exporter/bin/python install \
         --require-hashes --only-binary :all: -r deploy/image/requirements.txt
-# Wheels bring debug symbols, 25 MB of them. Without binutils, as when there is no network to get it
-# from, they stay.
+# Wheels bring 25 MB of debug symbols. They stay where binutils cannot be installed, as without a
+# network.
 # hadolint ignore=DL3008
 RUN command -v strip || { apt-get update && apt-get install -y --no-install-recommends binutils; } \
         || echo "debug symbols stay: no binutils"; \
     rm -rf /var/lib/apt/lists/*; \
     ! command -v strip || find /opt/push-result-exporter -name '*.so' -exec strip --strip-unneeded {} +
 COPY . .
+ARG REVISION
+RUN [ -z "${REVISION}" ] || echo "${REVISION}" > exporter/REVISION
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
     && /build/bin/pip --python /opt/push-result-exporter/bin/python install --no-deps /wheel/*.whl
 
@@ -45,8 +50,8 @@ COPY --from=build /opt/push-result-exporter /opt/push-result-exporter
 COPY deploy/image/healthcheck.py /opt/push-result-exporter/
 # Not by COPY, which gives no folder its mode.
 RUN install -d -o 10001 -g 0 -m 0770 /var/lib/push-result-exporter
-# Inside a container 127.0.0.1 is out of Prometheus' reach. So the admin listener takes every
-# address of the container: publish 10987 alone, never 10988. With IPv6, set both hosts to `::`.
+# Prometheus does not reach 127.0.0.1 of a container, so the admin listener has every address of it:
+# publish 10987 alone, never 10988. For IPv6 set both hosts to `::`.
 ENV PATH="/opt/push-result-exporter/bin:${PATH}" \
     PYTHONDONTWRITEBYTECODE=1 \
     PUSH_EXPORTER_ADMIN_HOST=0.0.0.0 \

@@ -1,20 +1,21 @@
 # One way to do each thing. `make` alone lists what there is.
 
-PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
 TOOLS = tests/requirements.txt
-VERSIONS = 3.11 3.12 3.13
+LIBRARIES = tests/libraries
+VERSIONS = 3.11 3.12 3.13 3.14 3.15
 
 .DEFAULT_GOAL = help
-.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz bench docs dashboards screenshots lock audit image lint types imports check format clean
+.PHONY: help demo drill run test test-all test-pythons test-lowest fuzz findings bench soak docs dashboards renderings screenshots lock audit image archive chart lint types imports check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/installed ## exporter and simulated signed traffic: open http://127.0.0.1:10988
-	@$(BIN)/push-result-exporter demo
+	@$(BIN)/push-result-exporter demo $(ARGS)
 
 drill: $(VENV)/developer ## an incident, the shipped rules and routes, and the message at the end: eight minutes
 	@$(BIN)/python -m tests.drill $(ARGS)
@@ -51,14 +52,27 @@ test-lowest: $(VENV)/developer ## the tests of modules, with the oldest dependen
 fuzz: $(VENV)/developer ## both endpoints against random input, for minutes
 	FUZZ=long $(BIN)/pytest tests/fuzz $(ARGS)
 
+findings: ## run every finding about other software; needs node, npm and openssl; takes minutes
+	@failed=""; for script in findings/*.sh; do \
+		echo "== $$script"; \
+		$$script || failed="$$failed $$script"; \
+	done; \
+	test -z "$$failed" || { echo "These have changed:$$failed"; exit 1; }
+
 bench: $(VENV)/developer ## ours beside its peers; needs wrk and node; takes about ten minutes
 	$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(VENV)/developer ## replicas over one PostgreSQL for an hour, measured every minute; fails on growth
+	$(BIN)/python -m tests.soak $(ARGS)
 
 docs: $(VENV)/developer ## write the tables of the READMEs that are generated from the code
 	$(BIN)/python -m tests.support.docs
 
 dashboards: $(VENV)/developer ## build deploy/grafana and the rules for an older vmalert from dashboards/ and rules.yml
 	$(BIN)/python -m dashboards
+
+renderings: $(VENV)/developer ## render the chart for the sets of values of its tests, after a change of the chart
+	$(BIN)/python -m tests.support.helm
 
 screenshots: $(VENV)/developer ## pictures of the pages, two of them for README; needs chromium; takes a minute
 	$(BIN)/python -m tests.system.screenshots
@@ -71,6 +85,7 @@ lock: $(VENV)/developer ## renew the versions and hashes of what is in the image
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' | \
 		$(LOCK) - -o deploy/image/build-requirements.txt
 	$(LOCK) --group dev --constraint deploy/image/requirements.txt pyproject.toml -o $(TOOLS)
+	$(LOCK) --python-version 3.11 --overrides $(LIBRARIES)/overrides.txt $(LIBRARIES)/requirements.in -o $(LIBRARIES)/requirements.txt
 
 audit: $(VENV)/developer ## known vulnerabilities of what is in the image
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip -r deploy/image/requirements.txt
@@ -82,6 +97,24 @@ image: ## build the container image with docker, podman or buildah
 	@test -n "$(ENGINE)" || { echo "docker, podman or buildah is needed"; exit 1; }
 	$(ENGINE) build $(if $(filter %buildah,$(ENGINE)),--format docker) --tag push-result-exporter:$(VERSION) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) $(ARGS) .
+
+DIST = dist
+# What leaves the repository links to the runbooks of its version.
+PIN_LINKS = grep -rlZ '/blob/main/' $(1) | xargs -0 sed -i 's,/blob/main/,/blob/v$(VERSION)/,g'
+
+archive: ## rules, dashboards, runbooks and Alertmanager's configuration, as an archive in DIST
+	@rm -rf $(DIST)/push-result-exporter-$(VERSION) && mkdir -p $(DIST)/push-result-exporter-$(VERSION)
+	@cp -r deploy/alertmanager deploy/grafana deploy/prometheus deploy/runbooks LICENSE $(DIST)/push-result-exporter-$(VERSION)
+	@$(call PIN_LINKS,$(DIST)/push-result-exporter-$(VERSION))
+	tar -C $(DIST) -czf $(DIST)/push-result-exporter-$(VERSION)-monitoring.tar.gz --sort=name --owner=0 --group=0 \
+		--numeric-owner --mtime=@$$(git log -1 --format=%ct) push-result-exporter-$(VERSION)
+
+chart: ## the chart with IMAGE as its image, as a folder in DIST for `helm package`
+	@test -n "$(IMAGE)" || { echo "IMAGE=… is needed: the repository of the image"; exit 1; }
+	@rm -rf $(DIST)/push-result-exporter && mkdir -p $(DIST)
+	cp -rL deploy/helm/push-result-exporter $(DIST)/push-result-exporter
+	@sed -i 's,^  repository: ""$$,  repository: $(IMAGE),' $(DIST)/push-result-exporter/values.yaml
+	@$(call PIN_LINKS,$(DIST)/push-result-exporter)
 
 lint: $(VENV)/developer ## style, formatting, words, workflows: all of .pre-commit-config.yaml
 	$(BIN)/pre-commit run --all-files

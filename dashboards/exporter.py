@@ -16,8 +16,8 @@ from dashboards.style import (
     to_runbook,
     up_to,
 )
-from exporter import metrics
 from exporter.classification.alerts import AlertName
+from exporter.metrics import metrics
 
 _REFUSED = 'status!~"accepted|verified"'
 _OURS = 'alertname=~".+(Exporter|Ledger|Webhook|Request|Item|Reload|Dedupe|Certificate).+"'

@@ -17,7 +17,7 @@ from dashboards import panels, queries
 from dashboards.names import TARGET_LABELS
 from dashboards.panels import DATASOURCE, Panel
 from dashboards.style import KEEP_APP, REPOSITORY, to_dashboard
-from exporter import metrics
+from exporter.metrics import metrics
 
 SCHEMA_VERSION = 42
 """Of Grafana 12; newer ones migrate it when they load it."""

@@ -6,8 +6,8 @@ channel has results but none of the kind asked for, the answer is 0 and not noth
 """
 
 from dashboards.names import TARGET_LABELS
-from exporter import metrics
 from exporter.classification.alerts import ACCEPTED, WATCHES, AlertName
+from exporter.metrics import metrics
 
 
 def _watched_by(alert: AlertName) -> str:

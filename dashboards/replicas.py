@@ -3,8 +3,8 @@
 from dashboards import queries
 from dashboards.panels import Panel, table, timeseries
 from dashboards.style import BYTES, COUNT, PER_SECOND, SECONDS, SHARE, Column, Line, to_runbook
-from exporter import metrics
 from exporter.classification.alerts import AlertName
+from exporter.metrics import metrics
 
 _OLDEST_TRANSACTION = "push_ledger_oldest_transaction_seconds"
 _EXPIRY = "push_ledger_expiry_seconds_total"

@@ -1,4 +1,4 @@
-"""Take device tokens, target ids and credentials out of what a sender wrote, and nothing else."""
+"""Removes device tokens, target ids and credentials from text, and nothing else."""
 
 import json
 import re
@@ -9,19 +9,25 @@ import msgspec
 MARK = "…"
 """Stands where something was left out."""
 
-LONG_WORD = re.compile(r"[\w+/=:.-]{32,}|[0-9]{16,}")
+_LETTER = r"[\w+/=:.-]"
+_FORM = f"application/x-www-form-urlencoded(?!{_LETTER})"  # 33 letters, and curl's default
+
+LONG_WORD = re.compile(rf"(?<!{_LETTER})(?!{_FORM}){_LETTER}{{32,}}|[0-9]{{16,}}")
 """Device tokens and target ids are long words; those of a vendor's message are not."""
 
+# Names that end with such a word, and names that consist of one, perhaps after a separator.
 _NAME = (
     r"(?:[\w.-]*(?:token|secret|password|phone|mobile|imei|oaid|idfa|email"
     r"|(?:target|reg|registration|device|user|client|open)[_-]?id|(?:api|access|app)[_-]?key)"
-    r"|target|alias|account|uid|cid|sign|signature|authorization|cookie)s?"
+    r"|(?:[\w.-]*[.-])?"
+    r"(?:target|alias|account|uid|cid|sign|signature|authorization|cookie))s?"
 )
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
-# Bounded by LONG_WORD, which goes first: no name is longer than 31 letters. A blank line parts the
-# name of a form's field from its value, `>` an element's.
+# Each word is tried once, from its beginning, and none is longer than 31 characters, for LONG_WORD
+# goes first: so the time is linear. A blank line separates the name of a form's field from its
+# value, `>` that of an element.
 _NAMED = re.compile(
-    rf"""(\b{_NAME}\\*["']?(?:\s*[:=>]|\r?\n\r?\n)\s*\\*)"""
+    rf"""((?<![\w.-]){_NAME}\\*["']?(?:\s*[:=>]|\r?\n\r?\n)\s*\\*)"""
     r"""([\[{]|"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&}\]<]+)""",
     re.IGNORECASE | re.DOTALL,
 )
@@ -29,6 +35,10 @@ _SEPARATOR = re.compile(r"[:=>]|\n\r?\n")
 _BRACKET = re.compile(r"[\[\]{}]")
 _SHORTEST = len('{"uid":"x"}')  # a line that may hold a secret by its name
 _WORD = re.compile(r"[\w.-]{8,}")  # what is shorter may be any word
+
+# A token in a path has more digits than a word such as `v1`, or is longer.
+_PATH_WORD = re.compile(r"(?=.{1,24}$)[A-Za-z._~-]*[0-9]{0,2}[A-Za-z._~-]*", re.ASCII)
+_MAX_SEGMENTS = 6
 
 
 def redact(text: str) -> str:
@@ -52,6 +62,15 @@ def redact(text: str) -> str:
 def redact_text(text: str) -> str:
     """Leave out long words, values that are named as secrets, and what repeats these."""
     return _Redactor().text(text)
+
+
+def redact_path(path: str) -> str:
+    """Redact every segment of a URL's path that is not a short word; leave out all after six."""
+    segments = path.split("/", _MAX_SEGMENTS + 1)[1:]
+    shown = [one if not one or _PATH_WORD.fullmatch(one) else MARK for one in segments]
+    if len(shown) > _MAX_SEGMENTS:
+        shown[_MAX_SEGMENTS - 1 :] = [MARK]
+    return "".join(f"/{one}" for one in shown)
 
 
 def _json_line(line: str) -> str | None:

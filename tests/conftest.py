@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from exporter.settings import Settings, load_settings
+from exporter.configuration.settings import Settings, load_settings
 from tests.support.exporter import (
     SECRET,
     TOKEN,
@@ -18,6 +18,7 @@ from tests.support.exporter import (
     make_key_pair,
     started,
 )
+from tests.support.libraries import Libraries, installed_libraries
 
 pytest_plugins = ["tests.support.scheduling"]
 
@@ -36,6 +37,12 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
 def unknown_key(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
     """Give a key pair that the exporter does not know."""
     return make_key_pair(tmp_path_factory.mktemp("keys"), "unknown_key")
+
+
+@pytest.fixture(scope="session")
+def libraries() -> Libraries:
+    """Give push libraries and HTTP clients, installed."""
+    return installed_libraries()
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.redaction import LONG_WORD, redact, redact_text
+from exporter.redaction import LONG_WORD, redact, redact_path, redact_text
 
 SECRET_NAMES = [
     *("targetId", "target_id", "adToken", "token", "deviceToken", "device_tokens", "regId"),
@@ -111,6 +111,8 @@ def test_no_text_is_too_odd(text: str) -> None:
         ('{"token":{"a":["x"],"b":"y"},"code":NaN}', '{"token":…,"code":NaN}'),
         ('{"tokens": ["abcdefgh1", "y', '{"tokens": …'),
         ("tokens=[abcdefgh1, y] of abcdefgh1", "tokens=… of …"),
+        ("x-target=a, foo-sign: b, design=d", "x-target=…, foo-sign: …, design=d"),
+        ('{"x-target": "a", "design": "d"}', '{"x-target":"…","design":"d"}'),
         ("<code>2</code><token>x</token>", "<code>2</code><token>…</token>"),
         ('name="token"\r\n\r\nx\r\n--', 'name="token"\r\n\r\n…\r\n--'),
         ('{"targetId": "abcdefgh1", "statusDesc": "no abcdefgh1"}',
@@ -131,6 +133,9 @@ def test_no_text_is_too_odd(text: str) -> None:
         ('{"code": 2, "x": 1}\n{"token": "abc"}\nno token=abc\n',
          '{"code":2,"x":1}\n{"token":"…"}\nno token=…\n'),
         ("Message push is too fast", "Message push is too fast"),
+        ("no application/x-www-form-urlencoded", "no application/x-www-form-urlencoded"),
+        ("application/x-www-form-urlencoded+abcdefghij", "…"),
+        ("abcdefghij/application/x-www-form-urlencoded", "…"),
         ("design=2", "design=2"),
     ],
 )  # fmt: skip
@@ -170,3 +175,28 @@ def test_json_that_nests_too_deep_is_redacted_as_text(opening: str) -> None:
 def test_a_hostile_megabyte_is_redacted(text: str) -> None:
     """No pattern backtracks without bound: on a mebibyte that would take hours."""
     redact(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/webhook/mps", "/webhook/mps"),
+        ("/", "/"),
+        ("", ""),
+        ("/api/v1/push.callback", "/api/v1/push.callback"),
+        ("/webhooks/mps/notification-callbacks", "/webhooks/mps/notification-callbacks"),
+        ("/webhooks/3f29ab71c0", "/webhooks/…"),
+        ("/webhooks/xoxb-2345-6789", "/webhooks/…"),
+        ("/hooks/AbCdEfGhIjKlMnOpQrStUvWxYz", "/hooks/…"),
+        ("/hook/Zm9vYmFyYmF6cXV4cXV1eA==", "/hook/…"),
+        ("/hooks/密/x", "/hooks/…/x"),
+        ("/hooks/a\nb\x1b[31m", "/hooks/…"),
+        ("/hooks/a b", "/hooks/…"),
+        ("/a/b/c/d/e/f", "/a/b/c/d/e/f"),
+        ("/a/b/c/d/e/f/g/h", "/a/b/c/d/e/…"),
+        ("/token=abc", "/…"),
+    ],
+)
+def test_path_is_shown_without_tokens(path: str, shown: str) -> None:
+    """Words of a path are shown; tokens, control characters and long paths are not."""
+    assert redact_path(path) == shown

@@ -17,9 +17,9 @@ import bcrypt
 import pytest
 
 from exporter.commands.main import main
+from tests.support.certificates import Certificate, make_certificate
 from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign
 from tests.support.programs import ExporterProcess, Launch, exporter_process
-from tests.test_tls import Certificate, make_certificate
 from tests.webhooks.test_handler import webhook_headers
 
 PASSWORD = "correct-password-of-the-admin"
@@ -390,7 +390,7 @@ def test_tools_tell_no_secret(
     replay += ["--private-key", str(keys.private), "--token-file", files["results_token_files"]]
     assert main([*replay, "--secret-file", files["results_secret_files"]]) == 1
     told = capfd.readouterr()
-    assert "by the hint '…' that no table knows" in told.out
+    assert "by the unknown hint '…'" in told.out
     assert "Signature: verifies" in told.out
-    assert "no answer: 5" in told.err
+    assert "no response: 5" in told.err
     assert secrets.found_in(told.out + told.err) == []

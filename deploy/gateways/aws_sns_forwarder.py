@@ -1,8 +1,8 @@
-"""AWS Lambda: sends the delivery status of Amazon SNS from CloudWatch Logs to the exporter.
+"""AWS Lambda: forwards the delivery status of Amazon SNS from CloudWatch Logs to the exporter.
 
 Subscribe it to the log groups sns/<region>/<account>/app/<platform>/<name>[/Failure], and set
-EXPORTER_URL (https://…/webhooks/results) and EXPORTER_TOKEN. Failures are all logged, successes by
-a sample rate: count them only if the rate is 100. Read:
+EXPORTER_URL (https://…/webhooks/results) and EXPORTER_TOKEN. SNS logs every failure, and successes
+at a sample rate: their number is right at a rate of 100 only. Read:
 https://docs.aws.amazon.com/sns/latest/dg/sns-msg-status.html
 """
 
@@ -12,21 +12,26 @@ import json
 import os
 import urllib.request
 
-CHANNELS = {"APNS": "apns", "APNS_SANDBOX": "apns", "GCM": "fcm", "FCM": "fcm"}
+CHANNELS = {
+    "ADM": "adm",
+    "APNS": "apns",
+    "APNS_SANDBOX": "apns",
+    "FCM": "fcm",
+    "GCM": "fcm",
+    "WNS": "wns",
+}
 ACCEPTED = 2
 
 
 def handler(event, context):
-    """Send what a subscription delivers; an exception makes Lambda send it again."""
+    """Forward the log entries of an event; Lambda invokes it again after an exception."""
     del context
-    request = urllib.request.Request(
-        os.environ["EXPORTER_URL"],
-        json.dumps(results(event)).encode(),
-        {
-            "Authorization": f"Bearer {os.environ['EXPORTER_TOKEN']}",
-            "Content-Type": "application/json",
-        },
-    )
+    body = json.dumps(results(event)).encode()
+    headers = {
+        "Authorization": f"Bearer {os.environ['EXPORTER_TOKEN']}",
+        "Content-Type": "application/json",
+    }
+    request = urllib.request.Request(os.environ["EXPORTER_URL"], body, headers)
     with urllib.request.urlopen(request, timeout=10) as response:
         return response.status
 
@@ -38,7 +43,7 @@ def results(event):
 
 
 def result(entry):
-    """Make a result of what SNS logs for one push."""
+    """Make a result of a log entry, which is about one push."""
     delivery = entry["delivery"]
     platform = delivery["destination"].split(":endpoint/")[-1].split("/")[0]
     succeeded = entry["status"] == "SUCCESS"
@@ -51,11 +56,13 @@ def result(entry):
 
 
 def reason(response):
-    """Return the name that APNs or FCM gives the failure, or what it said."""
+    """Return the reason in a response of APNs, FCM or ADM, else the response."""
     try:
-        said = json.loads(response)
-    except ValueError:
+        answer = json.loads(response)
+        if "error" in answer:  # FCM
+            error = answer["error"]
+            details = [one["errorCode"] for one in error.get("details", []) if "errorCode" in one]
+            return details[0] if details else error["status"]
+        return answer["reason"]
+    except (AttributeError, KeyError, TypeError, ValueError):
         return response
-    if not isinstance(said, dict):
-        return response
-    return said.get("reason") or (said.get("results") or [{}])[0].get("error") or response

@@ -1,10 +1,10 @@
-"""Whether the exporter of this container is healthy or ready: exit status 0 or 1.
+"""Exits with 0 if the exporter of this container is healthy or ready, else with 1.
 
     healthcheck.py [PATH [USERNAME_FILE PASSWORD_FILE]]
 
-`/-/ready` has to be answered with 200. With any other path, `/-/healthy` if none is given, a status
-below 500 will do, since a password may be asked for; whether the ledger can be written is no part
-of it, for a restart would not help there.
+`/-/ready` requires the status 200. Any other path, by default `/-/healthy`, requires a status below
+500, since the listener may ask for a password. Health does not depend on the ledger: a restart
+would not repair it.
 """
 
 import base64
@@ -21,9 +21,9 @@ SECONDS = 2
 
 
 def connections() -> list[http.client.HTTPConnection]:
-    """List the ways to the listener: either family if it has every address, TLS where it may be.
+    """List the connections to try: both address families if it has all addresses, TLS if possible.
 
-    Any certificate will do: the other end is this container.
+    The certificate is not verified, since the other end is this container.
     """
     unspecified = HOST in {"", "0.0.0.0", "::"}  # noqa: S104
     hosts = ["127.0.0.1", "::1"] if unspecified else [HOST]
@@ -36,7 +36,7 @@ def connections() -> list[http.client.HTTPConnection]:
 
 
 def status(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> int:
-    """Ask over one connection; 599 if there is no response."""
+    """Return the status of a response; 599 if there is none."""
     try:
         connection.request("GET", path, headers=headers)
         return connection.getresponse().status
@@ -47,7 +47,7 @@ def status(connection: http.client.HTTPConnection, path: str, headers: dict[str,
 
 
 def main(path: str = "/-/healthy", *credentials: str) -> int:
-    """Ask each way until one responds as it should."""
+    """Try each connection until one has an acceptable response."""
     headers = {}
     if credentials:
         words = [Path(file).read_text("utf-8").strip() for file in credentials]

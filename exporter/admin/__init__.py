@@ -1,1 +1,1 @@
-"""The private application: metrics, health, reload, and the pages for people."""
+"""The private application: metrics, health, reload; status page, codes, runbooks."""

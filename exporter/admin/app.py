@@ -4,55 +4,69 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from exporter.admin import operation
+from exporter.admin import management
 from exporter.admin.basic_auth import basic_auth_middleware
-from exporter.admin.codes import codes_json, codes_page
+from exporter.admin.codes import Codes
 from exporter.admin.cross_origin import cross_origin_middleware
-from exporter.admin.history import kept_history
-from exporter.admin.keys import HISTORY, PAGES, RUNBOOKS, RUNTIME
-from exporter.admin.metrics import make_metrics_handler
-from exporter.admin.rendering import Pages, add_headers
-from exporter.admin.runbook_texts import load_runbooks
-from exporter.admin.runbooks import runbook_page, runbooks_page
-from exporter.admin.status import status_json, status_page
-from exporter.runtime import Runtime
+from exporter.admin.history import History
+from exporter.admin.keys import VIEW
+from exporter.admin.metrics import metrics
+from exporter.admin.recording import recording
+from exporter.admin.rendering import Pages
+from exporter.admin.responses import add_headers
+from exporter.admin.runbooks import RunbookPages
+from exporter.admin.status.status import StatusPages
+from exporter.admin.view import View
+from exporter.runtime.current import Current
+from exporter.runtime.hub import Hub
+from exporter.runtime.service import Service
+
+MAX_SLASHES = 8
+"""Consecutive slashes in a path; each makes every link of the page longer."""
 
 
-def make_admin_app(runtime: Runtime) -> web.Application:
+def make_admin_app(current: Current, hub: Hub, service: Service) -> web.Application:
     """Build the private application."""
-    app = web.Application(middlewares=[cross_origin_middleware, basic_auth_middleware])
-    app[RUNTIME] = runtime
-    app[PAGES] = pages = Pages(runtime)
-    app[RUNBOOKS] = load_runbooks()
+    view = View(current, hub, service, History.of(hub))
+    pages = Pages(view)
+    app = web.Application(
+        middlewares=[cross_origin_middleware, basic_auth_middleware, pages.missing_page]
+    )
+    app[VIEW] = view
     app.cleanup_ctx.append(_history)
     app.on_response_prepare.append(add_headers)
+    codes, runbooks, status = (
+        Codes(view, pages),
+        RunbookPages(view, pages),
+        StatusPages(view, pages),
+    )
     app.add_routes(
         [
-            web.get(same_path("/"), status_page),
-            web.get(same_path("/codes"), codes_page),
-            web.get(same_path("/runbooks"), runbooks_page),
-            web.get(same_path("/runbooks/{alert}"), runbook_page),
+            web.get(same_path("/"), status.page),
+            web.get(same_path("/codes"), codes.page),
+            web.get(same_path("/runbooks"), runbooks.index),
+            web.get(same_path("/runbooks/{alert}"), runbooks.page),
             web.get(same_path("/assets/{name}"), pages.asset),
-            web.get(same_path("/metrics"), make_metrics_handler(runtime.metrics.registry)),
-            web.get(same_path("/-/healthy"), operation.healthy),
-            web.get(same_path("/-/ready"), operation.ready),
-            web.post(same_path("/-/reload"), operation.reload),
-            web.get(same_path("/api/v1/status"), status_json),
-            web.get(same_path("/api/v1/codes"), codes_json),
+            web.get(same_path("/metrics"), metrics),
+            web.get(same_path("/-/healthy"), management.healthy),
+            web.get(same_path("/-/ready"), management.ready),
+            web.post(same_path("/-/reload"), management.reload),
+            web.get(same_path("/api/v1/status"), status.json),
+            web.get(same_path("/api/v1/codes"), codes.json),
         ]
     )
     return app
 
 
 async def _history(app: web.Application) -> AsyncIterator[None]:
-    async with kept_history(app[RUNTIME]) as history:
-        app[HISTORY] = history
+    async with recording(app[VIEW]):
         yield
 
 
 def same_path(path: str) -> str:
-    """Return the pattern of a route that doubled and trailing slashes do not change."""
+    """Return the pattern of a route that ignores doubled and trailing slashes."""
     segments = enumerate(path.strip("/").split("/"))
-    # aiohttp wants the first slash as it is.
-    named = (f"{{slash{place}:/{'+' if place else '*'}}}{segment}" for place, segment in segments)
-    return f"/{''.join(named)}{{end:/*}}"
+    slashes = (f"{{slash{n}:/{{{min(n, 1)},{MAX_SLASHES}}}}}{segment}" for n, segment in segments)
+    return (
+        f"/{''.join(slashes)}{{end:/{{0,{MAX_SLASHES}}}}}"  # aiohttp wants a first slash as it is
+    )

@@ -1,57 +1,115 @@
 """`GET /codes` and `GET /api/v1/codes`: the effective code tables."""
 
-from typing import Any
+import asyncio
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from exporter.admin.keys import PAGES, RUNTIME
-from exporter.admin.rendering import json_response
+from exporter.admin.rendering import Pages, relocated, root_of
+from exporter.admin.responses import Content, json_content
+from exporter.admin.snapshots import OncePerSnapshot
+from exporter.admin.view import View
 from exporter.classification.alerts import alerts_for
-from exporter.classification.tables import HOW_TO_MATCH, Tables
+from exporter.classification.tables import code_rows
 from exporter.results import Series
-from exporter.runtime import Runtime
 
 MAX_QUERY = 200
-"""Characters of a query; the rest is left out."""
+"""Maximum length of a query; the rest is ignored."""
 
 
-def code_rows(tables: Tables) -> list[dict[str, Any]]:
-    """List every row of the code tables: all fields are texts but the aliases, a list of them."""
-    return [
-        {"channel": table.channel, "code": code}
-        | row.model_dump(mode="json", exclude=HOW_TO_MATCH)
-        | {"aliases": list(row.aliases)}
-        for table in tables.values()
-        for code, row in table.codes.items()
-    ]
+class CodeRows(NamedTuple):
+    """The rows of the page, rendered with the root `./`."""
+
+    html: list[str]
+    texts: list[str]
+    """The searchable text of each row, case-folded."""
+
+    def found(self, words: list[str]) -> list[str]:
+        """Return the rows that contain all of these words."""
+        return [
+            html
+            for html, text in zip(self.html, self.texts, strict=True)
+            if all(word in text for word in words)
+        ]
 
 
-def watched_rows(runtime: Runtime) -> list[dict[str, Any]]:
-    """List every row of the effective tables with the alerts that watch it."""
-    classifier = runtime.snapshot.classifier
-    return [
-        {**row, "alerts": alerts_for(classifier.current(Series(channel, code, channel)))}
-        for row in code_rows(runtime.snapshot.tables)
-        for channel, code in [(row["channel"], row["code"])]
-    ]
+class Codes:
+    """The pages of the codes, rendered once for each snapshot."""
+
+    def __init__(self, view: View, pages: Pages) -> None:
+        self._view, self._pages = view, pages
+        current = view.current
+        self._rows = OncePerSnapshot(current, self._make_rows)
+        self._page = OncePerSnapshot(current, self._make_page)
+        self._json = OncePerSnapshot(current, self._make_json)
+
+    async def page(self, request: web.Request) -> web.Response:
+        """Respond with the page of all codes, or of those that match a query."""
+        query = request.query.get("q", "")[:MAX_QUERY]
+        root = root_of(request)
+        if query.strip() or root != "./":
+            content = await self._pages.pace.share(
+                ("codes", root, query), partial(self._found, root, query)
+            )
+        else:
+            await self._pages.pace.admit()
+            content = await self._page.get()
+        return content.response(request, cacheable=True)
+
+    async def json(self, request: web.Request) -> web.Response:
+        """Respond with all codes as JSON."""
+        await self._pages.pace.admit()
+        return (await self._json.get()).response(request, cacheable=True)
+
+    async def _found(self, root: str, query: str) -> Content:
+        rows = await self._rows.get()
+        return await self._content(root, rows, rows.found(query.casefold().split()), query)
+
+    async def _make_page(self) -> Content:
+        rows = await self._rows.get()
+        return await self._content("./", rows, rows.html, "")
+
+    async def _make_json(self) -> Content:
+        return await asyncio.to_thread(lambda: json_content(list(self._watched())))
+
+    async def _make_rows(self) -> CodeRows:
+        runbooks = self._pages.runbooks("./")
+        texts: list[str] = []
+
+        def render() -> Iterator[str]:
+            for row in self._watched():
+                messages = self._view.tables[row["channel"]].codes[row["code"]].messages
+                texts.append(_text(row, messages))
+                yield self._pages.fragment(
+                    "code_row.html", row=row, messages=messages, runbooks=runbooks
+                )
+
+        return CodeRows(await self._pages.pace.pieces(render()), texts)
+
+    async def _content(self, root: str, rows: CodeRows, found: list[str], query: str) -> Content:
+        return await self._pages.content(
+            "codes.html",
+            root,
+            {
+                "rows": relocated("".join(found), root),
+                "shown": len(found),
+                "number": len(rows.html),
+                "query": query,
+            },
+        )
+
+    def _watched(self) -> Iterator[dict[str, Any]]:
+        """Yield each row of the effective tables, with the alerts that watch it."""
+        classifier = self._view.classifier
+        for channel, table in self._view.tables.items():
+            for row in code_rows({channel: table}):
+                series = Series(channel, row["code"], channel)
+                yield {**row, "alerts": alerts_for(classifier.current(series))}
 
 
-async def codes_page(request: web.Request) -> web.Response:
-    """Show every code to a person; those that lack a word of the query are hidden."""
-    query = request.query.get("q", "")[:MAX_QUERY]
-    words = query.casefold().split()
-    rows = [(row, _has(row, words)) for row in watched_rows(request.app[RUNTIME])]
-    shown = sum(found for _, found in rows)
-    return request.app[PAGES].html(request, "codes.html", rows=rows, shown=shown, query=query)
-
-
-async def codes_json(request: web.Request) -> web.Response:
-    """Give every code to a program."""
-    return json_response(watched_rows(request.app[RUNTIME]))
-
-
-def _has(row: dict[str, Any], words: list[str]) -> bool:
+def _text(row: dict[str, Any], messages: Sequence[str]) -> str:
     alerts = [alert.name for alert in row["alerts"]]
     cells = [cell for cell in row.values() if isinstance(cell, str)]
-    text = " ".join([*cells, *row["aliases"], *alerts]).casefold()
-    return all(word in text for word in words)
+    return " ".join([*cells, *row["aliases"], *messages, *alerts]).casefold()

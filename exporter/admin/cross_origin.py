@@ -1,4 +1,4 @@
-"""Keep the pages of other sites from acting through a browser that is logged in to this one."""
+"""CSRF protection, as Go's http.CrossOriginProtection."""
 
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ _OWN = {"same-origin", "none"}  # "none": typed, or from a bookmark
 
 @web.middleware
 async def cross_origin_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse with 403 a request that changes something and comes from another origin's page."""
+    """Respond with 403 to a cross-origin request with an unsafe method."""
     if request.method not in _SAFE and _is_cross_origin(request):
         return web.json_response(
             {
@@ -25,10 +25,10 @@ async def cross_origin_middleware(request: web.Request, handler: Handler) -> web
 
 
 def _is_cross_origin(request: web.Request) -> bool:
-    """Judge as Go's http.CrossOriginProtection does.
+    """Whether a browser sent the request from a page of another origin.
 
     Browsers send Sec-Fetch-Site to https and to this host alone; over plain HTTP they send Origin.
-    What is no browser sends neither.
+    Other clients send neither.
     """
     if site := request.headers.get("Sec-Fetch-Site"):
         return site not in _OWN

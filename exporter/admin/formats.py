@@ -1,19 +1,22 @@
-"""How the pages write numbers and times, and draw bars: the filters of their templates."""
+"""Template filters: numbers, times and bars."""
 
 from datetime import UTC, datetime
 
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"))  # seconds, unit
-_LEAST_WIDTH = 2.0  # of a part of a bar, in hundredths: what is rare stays visible
-_SPARK_HEIGHT = 20.0
+_LEAST_WIDTH = 2.0  # of a part of a bar, in hundredths: a rare severity stays visible
+_HEIGHT = 100  # of a sparkline
+_LEAST_HEIGHT = 5
+_STEPS = [f"V{_HEIGHT - height}h1" for height in range(_HEIGHT + 1)]
+"""The path of a bar by its height."""
 
 
 def number(value: int) -> str:
-    """Write a number so that it can be read at a glance."""
+    """Format a number with thousands separators."""
     return f"{value:,}"
 
 
 def age(seconds: float) -> str:
-    """Write a duration in its largest unit."""
+    """Format a duration in its largest unit."""
     for size, unit in _AGES:
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
@@ -21,7 +24,7 @@ def age(seconds: float) -> str:
 
 
 def share(part: int, total: int) -> str:
-    """Write a share in percent: never 0% of something, nor 100% of less than all."""
+    """Format a share in percent: 0% and 100% stand for none and all only."""
     if not part or part == total:
         return "100%" if part else "0%"
     percent = 100 * part / total
@@ -31,26 +34,40 @@ def share(part: int, total: int) -> str:
 
 
 def share_of(part: int, total: int) -> str:
-    """Write a share to stand after its number, or nothing where it would say nothing."""
+    """Format a share to follow its number; empty where it is 0 or undefined."""
     return f" ({share(part, total)})" if 0 < part <= total else ""
 
 
+def plural(count: int, noun: str) -> str:
+    """Format a number with its noun."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def clock(at: float) -> str:
-    """Write a moment in UTC."""
+    """Format a time in UTC, to the second."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def time_of_day(at: float, now: float) -> str:
+    """Format a time in UTC, to the minute, with the date unless it is today."""
+    moment, today = (datetime.fromtimestamp(one, UTC) for one in (at, now))
+    return f"{moment:{'%H:%M' if moment.date() == today.date() else '%Y-%m-%d %H:%M'}} UTC"
+
+
+def iso(at: float) -> str:
+    """Format a time for HTML's `datetime` attribute."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def bars(values: list[int], peak: int) -> str:
-    """Draw one bar a value as an SVG path, 1 wide, the peak as high as the picture."""
-    return "".join(
-        f"M{place}.1 {_SPARK_HEIGHT:g}v-{height:.3g}h.8v{height:.3g}z"
-        for place, value in enumerate(values)
-        if (height := max(1.0, _SPARK_HEIGHT * value / peak) if value else 0)
-    )
+    """Return an SVG path of one bar per value: 1 wide, the peak _HEIGHT high."""
+    scale = _HEIGHT / (peak or 1)
+    steps = [_STEPS[max(_LEAST_HEIGHT, round(scale * value)) if value else 0] for value in values]
+    return f"M0 {_HEIGHT}{''.join(steps)}V{_HEIGHT}z"
 
 
 def parts(severities: dict[str, int]) -> list[tuple[str, float, float]]:
-    """Place the severities along a bar of 100: each with its start and its width."""
+    """Return the start and width of each severity in a bar of length 100."""
     total = sum(severities.values())
     widths = {
         severity: max(_LEAST_WIDTH, 100 * count / total)
@@ -66,17 +83,20 @@ def parts(severities: dict[str, int]) -> list[tuple[str, float, float]]:
 
 
 def sentence(text: str) -> str:
-    """Begin with a capital letter, and leave the rest as it is."""
+    """Capitalize the first letter only."""
     return text[:1].upper() + text[1:]
 
 
 FILTERS = {
     "sentence": sentence,
     "number": number,
+    "plural": plural,
     "age": age,
     "share": share,
     "share_of": share_of,
     "clock": clock,
+    "time_of_day": time_of_day,
+    "iso": iso,
     "bars": bars,
     "parts": parts,
 }

@@ -1,128 +1,192 @@
-"""The counts of the last hour, minute by minute, in memory: a restart begins a new hour.
+"""Increases of counters over the last hour and the last day, in memory since the start.
 
-Nothing reports to it: once a minute the totals are read and compared with those before.
+Totals are sampled once per step; an increase is the difference between two samples.
 """
 
-import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from itertools import islice
 from typing import Generic, NamedTuple, Self, TypeVar
 
 from exporter.results import Series
-from exporter.runtime import Runtime
+from exporter.runtime.hub import Hub
 
 MINUTE = 60.0
+"""Seconds."""
+
 MINUTES = 60
+"""Steps of the last hour."""
+
+HOURS = 24
+"""Steps of the last day."""
+
+WINDOW = 15
+"""Minutes that findings are based on, as most alerts are."""
 
 Key = TypeVar("Key", bound=Hashable)
 
 
-class LastHour(Generic[Key]):
-    """What totals that only rise have risen by in each of the last 60 minutes.
+class Recent(NamedTuple, Generic[Key]):
+    """The increases of counters in the newest steps, at one time."""
 
-    `totals` returns None while they are not known; the hour begins when they are. `clock` gives
-    seconds. It holds the totals of one moment, and of each minute what was counted in it.
+    totals: Mapping[Key, int]
+    in_progress: Mapping[Key, int]
+    """The increases since the last sample."""
+    ended: deque[dict[Key, int]]
+    sums: Mapping[int, Mapping[Key, int]]
+    """Sums of the newest steps by number of steps, without the one in progress."""
+
+    def counts(self, newest: int | None = None, *, after: int = 0) -> dict[Key, int]:
+        """Add up the newest steps (all by default), without the `after` newest of them."""
+        ended = None if after else self.sums.get(newest or 0)
+        if ended is not None:
+            counts = dict(ended)
+            _add(counts, self.in_progress)
+            return counts
+        counts = {} if after else dict(self.in_progress)
+        end = newest - 1 if newest else None  # of the ended steps
+        for step in islice(reversed(self.ended), max(after - 1, 0), end):
+            _add(counts, step)
+        return counts
+
+
+class Increases(Generic[Key]):
+    """The increases of counters in each of the newest steps, the step in progress included.
+
+    `totals` returns None until the totals are known, when recording begins. `step` and `clock` are
+    in seconds. `sums` are numbers of steps whose sums are maintained incrementally.
     """
 
     def __init__(
         self,
         totals: Callable[[], Mapping[Key, int] | None],
+        *,
+        step: float = MINUTE,
+        steps: int = MINUTES,
+        sums: Collection[int] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._totals, self._clock = totals, clock
-        self._noted: Mapping[Key, int] | None = None
-        self._noted_at = self._began_at = clock()
-        # With the minute that has not ended they are 60.
-        self._ended: deque[dict[Key, int]] = deque(maxlen=MINUTES - 1)
-        self.note()
+        self._step, self._steps = step, steps
+        self._sampled: Mapping[Key, int] | None = None
+        self._sampled_at = self._began_at = clock()
+        self._ended: deque[dict[Key, int]] = deque(maxlen=steps - 1)
+        self._number = 0
+        """Number of steps that have ended."""
+        self._sums: dict[int, dict[Key, int]] = {newest: {} for newest in sums}
+        """Sums of one step fewer than the key: the step in progress is added when read."""
+        self.sample()
 
-    def note(self) -> None:
-        """End a minute; at the first totals begin the hour."""
+    @property
+    def begun(self) -> bool:
+        """Whether recording has begun."""
+        return self._sampled is not None
+
+    @property
+    def seconds(self) -> float:
+        """Return the time covered, in seconds."""
+        if self._sampled is None:
+            return 0.0
+        return min(self._clock() - self._began_at, self._steps * self._step)
+
+    def sample(self) -> None:
+        """End a step, or begin with the first totals."""
         totals = self._totals()
         if totals is None:
             return
         now = self._clock()
-        if self._noted is None:
+        if self._sampled is None:
             self._began_at = now
         else:
-            # A process that was stopped for a while counted nothing in the minutes that it missed.
-            missed = round((now - self._noted_at) / MINUTE) - 1
-            self._ended.extend({} for _ in range(min(missed, MINUTES)))
-            self._ended.append(_risen(self._noted, totals))
-        self._noted, self._noted_at = dict(totals), now
+            # A process that was stopped for a while counted nothing in the steps that it missed.
+            missed = round((now - self._sampled_at) / self._step) - 1
+            for _ in range(min(missed, self._steps)):
+                self._append({})
+            self._append(self._in_progress(totals))
+        self._sampled, self._sampled_at = dict(totals), now
 
-    @property
-    def seconds(self) -> float:
-        """How far back the counts go: an hour at most, 0 while the totals are not known."""
-        if self._noted is None:
-            return 0.0
-        return min(self._clock() - self._began_at, MINUTES * MINUTE)
+    def ended(self) -> Iterator[tuple[int, Mapping[Key, int]]]:
+        """Yield the steps that have ended, the oldest first, with sequence numbers."""
+        return enumerate(self._ended, self._number - len(self._ended))
 
-    def minutes(self) -> list[dict[Key, int]]:
-        """Return what each minute counted, the one that has not ended last."""
-        if self._noted is None:
-            return []
-        return [*self._ended, _risen(self._noted, self._totals() or {})]
+    def read(self) -> "Recent[Key]":
+        """Return the increases up to now."""
+        totals = self._totals() or {}
+        return Recent(totals, self._in_progress(totals), self._ended, self._sums)
 
-    def counts(self, newest: int = MINUTES, *, after: int = 0) -> dict[Key, int]:
-        """Add up the newest minutes (all by default), without the `after` newest of them."""
-        counts: dict[Key, int] = {}
-        for minute in islice(reversed(self.minutes()), after, newest):
-            for key, count in minute.items():
-                counts[key] = counts.get(key, 0) + count
-        return counts
+    def _in_progress(self, totals: Mapping[Key, int]) -> dict[Key, int]:
+        before = self._sampled
+        if before is None:
+            return {}
+        return {
+            key: rise for key, total in totals.items() if (rise := total - before.get(key, 0)) > 0
+        }
+
+    def _append(self, step: dict[Key, int]) -> None:
+        for newest, counts in self._sums.items():
+            if len(self._ended) >= newest - 1:
+                _subtract(counts, self._ended[1 - newest])
+            _add(counts, step)
+        self._ended.append(step)
+        self._number += 1
 
 
-def _risen(before: Mapping[Key, int], totals: Mapping[Key, int]) -> dict[Key, int]:
-    return {key: rise for key, total in totals.items() if (rise := total - before.get(key, 0)) > 0}
+def _add(counts: dict[Key, int], more: Mapping[Key, int]) -> None:
+    for key, count in more.items():
+        counts[key] = counts.get(key, 0) + count
+
+
+def _subtract(counts: dict[Key, int], less: Mapping[Key, int]) -> None:
+    for key, count in less.items():
+        rest = counts[key] - count
+        if rest:
+            counts[key] = rest
+        else:
+            del counts[key]
 
 
 class History(NamedTuple):
-    """The last hour of an exporter."""
+    """The increases of an exporter's counters."""
 
-    results: LastHour[Series]
-    requests: LastHour[tuple[str, ...]]
-    """By source and status."""
-    rejections: LastHour[tuple[str, ...]]
-    """Items that were rejected, by source and reason."""
+    results: Increases[Series]
+    """By minute."""
+    results_by_hour: Increases[Series]
+    requests: Increases[tuple[str, ...]]
+    """By minute, source and status."""
+    requests_by_hour: Increases[tuple[str, ...]]
+    rejections: Increases[tuple[str, ...]]
+    """Rejected items by minute, source and reason."""
 
     @classmethod
-    def of(cls, runtime: Runtime) -> Self:
-        """Begin an hour; that of the results begins once the ledger is loaded."""
+    def of(cls, hub: Hub) -> Self:
+        """Begin recording; results begin once the ledger is loaded."""
 
         def results() -> dict[Series, int] | None:
-            ledger = runtime.ledger
-            if not ledger.loaded:
+            counts = hub.counts()
+            if counts is None:
                 return None
-            return {series: count.total for series, count in ledger.counts.items()}
+            return {series: count.total for series, count in counts.items()}
 
+        hour = MINUTES * MINUTE
+        requests = hub.metrics.webhooks.requests
         return cls(
-            LastHour(results),
-            LastHour(runtime.metrics.webhooks.requests),
-            LastHour(runtime.metrics.webhooks.rejections),
+            Increases(results, step=MINUTE, sums=(WINDOW, MINUTES)),
+            Increases(results, step=hour, steps=HOURS, sums=(HOURS,)),
+            Increases(requests, step=MINUTE),
+            Increases(requests, step=hour, steps=HOURS),
+            Increases(hub.metrics.webhooks.rejections, step=MINUTE),
         )
 
+    def begin(self) -> None:
+        """Begin recording results if the ledger is loaded."""
+        self.results.sample()
+        self.results_by_hour.sample()
 
-@asynccontextmanager
-async def kept_history(runtime: Runtime) -> AsyncIterator[History]:
-    """Keep the last hour of an exporter inside the block."""
-    history = History.of(runtime)
-    runtime.on_load.append(history.results.note)
-    task = asyncio.create_task(_every_minute(history))
-    try:
-        yield history
-    finally:
-        runtime.on_load.remove(history.results.note)
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def _every_minute(history: History) -> None:
-    while True:
-        await asyncio.sleep(MINUTE)
-        for hour in history:
-            hour.note()
+    def sample(self, minute: int) -> None:
+        """End a minute, numbered from 1; each 60th also ends an hour."""
+        for increases in (self.results, self.requests, self.rejections):
+            increases.sample()
+        if minute % MINUTES == 0:
+            for increases in (self.results_by_hour, self.requests_by_hour):
+                increases.sample()

@@ -1,16 +1,7 @@
-"""Under which keys the admin application keeps what its handlers share."""
-
-from collections.abc import Mapping
+"""Typed application keys."""
 
 from aiohttp import web
 
-from exporter.admin.history import History
-from exporter.admin.rendering import Pages
-from exporter.admin.runbook_texts import Runbook
-from exporter.runtime import Runtime
+from exporter.admin.view import View
 
-RUNTIME = web.AppKey("runtime", Runtime)
-HISTORY = web.AppKey("history", History)
-PAGES = web.AppKey("pages", Pages)
-RUNBOOKS: web.AppKey[Mapping[str, Runbook]] = web.AppKey("runbooks", Mapping)
-"""By alert."""
+VIEW = web.AppKey("view", View)

@@ -1,22 +1,33 @@
-"""`GET /metrics`: prometheus-client's own handler, kept safe from a malformed `Accept`."""
+"""`GET /metrics`: OpenMetrics or text, gzip.
+
+With `name[]` only the families of these names; with `label=instance` every sample has the name
+under which a replica counts as a label, so that series outlive a Pod.
+"""
+
+import zlib
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
-from prometheus_client import CollectorRegistry
-from prometheus_client.aiohttp import make_aiohttp_handler
+
+from exporter.admin.keys import VIEW
+from exporter.admin.responses import accepts_gzip
+
+GZIP_LEVEL = 1
+"""Of 140 KB, 17 KB in 0.3 ms; level 9 takes eight times as long for 13 KB."""
 
 
-def make_metrics_handler(registry: CollectorRegistry) -> Handler:
-    """Expose a registry: text or OpenMetrics, gzip, and only the series of `name[]` if given."""
-    expose = make_aiohttp_handler(registry)
-
-    async def metrics(request: web.Request) -> web.StreamResponse:
-        try:
-            return await expose(request)
-        except (TypeError, ValueError):
-            # The library takes a version apart without a check: `version=a.b` is no number.
-            headers = request.headers.copy()
-            del headers[hdrs.ACCEPT]
-            return await expose(request.clone(headers=headers))
-
-    return metrics
+async def metrics(request: web.Request) -> web.Response:
+    """Respond to a scrape."""
+    accept = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
+    exposition = request.app[VIEW].hub.exposition
+    names = request.query.getall("name[]", ())
+    labels = request.query.getall("label", ())
+    instance = request.app[VIEW].hub.ledger.instance if "instance" in labels else None
+    text, content_type = exposition.render(accept, names, instance=instance)
+    if not names:
+        request.app[VIEW].service.scrapes.note()
+    headers = {hdrs.CONTENT_TYPE: content_type}
+    if accepts_gzip(request):
+        headers[hdrs.CONTENT_ENCODING] = "gzip"
+        packer = zlib.compressobj(GZIP_LEVEL, wbits=31)
+        text = packer.compress(text) + packer.flush()
+    return web.Response(body=text, headers=headers)

@@ -1,15 +1,74 @@
-"""aiohttp's connection on the private listener: discreet about what is not HTTP."""
+"""The connections of the private listener: bounded, neither echoing nor logging malformed input."""
 
-from aiohttp import web
+import asyncio
+from typing import cast
+
+from aiohttp import hdrs, web
+
+from exporter.admin.responses import SERVER
+
+KEEPALIVE_SECONDS = 60
+
+MAX_CONNECTIONS = 64
+"""Maximum number of open connections, so that files remain for the public listener."""
+
+
+class AdminConnections:
+    """The open connections, least recently active first."""
+
+    def __init__(self) -> None:
+        self._open: dict[AdminConnection, asyncio.Transport] = {}
+
+    def opened(self, connection: "AdminConnection", transport: asyncio.Transport) -> None:
+        """Add a connection; at the limit close the least recently active one."""
+        if len(self._open) >= MAX_CONNECTIONS:
+            silent, oldest = next(iter(self._open.items()))
+            del self._open[silent]
+            silent.force_close()
+            oldest.abort()
+        self._open[connection] = transport
+
+    def heard(self, connection: "AdminConnection") -> None:
+        """Mark a connection as active."""
+        if transport := self._open.pop(connection, None):
+            self._open[connection] = transport
+
+    def closed(self, connection: "AdminConnection") -> None:
+        """Remove a connection."""
+        self._open.pop(connection, None)
 
 
 class AdminConnection(web.RequestHandler):
     """A connection of a scraper or a person.
 
-    aiohttp would log a malformed request with a traceback and send it back, a password in it too.
+    aiohttp would log a malformed request with a traceback and send it back, passwords included.
     """
 
-    __slots__ = ()
+    __slots__ = ("_connections",)
+
+    def __init__(self, server: web.Server, connections: AdminConnections) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type] # how aiohttp switches the log off
+            keepalive_timeout=KEEPALIVE_SECONDS,
+        )
+        self._connections = connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Register the connection."""
+        super().connection_made(transport)
+        self._connections.opened(self, cast("asyncio.Transport", transport))
+
+    def data_received(self, data: bytes) -> None:
+        """Mark the connection as active."""
+        self._connections.heard(self)
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Deregister the connection."""
+        self._connections.closed(self)
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -18,9 +77,11 @@ class AdminConnection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Respond to what is not HTTP without a word of it; a fault of ours is logged as ever."""
+        """Respond to malformed input without echoing it; internal errors are logged as usual."""
         if status >= web.HTTPInternalServerError.status_code:
-            return super().handle_error(request, status, exc, message)
-        response = web.Response(status=status, text="This is not well-formed HTTP/1.1.\n")
+            response = super().handle_error(request, status, exc, message)
+        else:
+            response = web.Response(status=status, text="This is not well-formed HTTP/1.1.\n")
+        response.headers[hdrs.SERVER] = SERVER
         response.force_close()
         return response

@@ -1,26 +1,22 @@
-"""HTML from templates, without scripts or styles inside, and the files that the pages need."""
+"""HTML from templates, without inline scripts or styles, and the static assets."""
 
+import asyncio
 import re
+from collections.abc import Callable, Hashable, Mapping
 from importlib.resources import files
 from pathlib import PurePath
-from typing import Any, NamedTuple
 
-import msgspec
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exporter.admin.formats import FILTERS
-from exporter.runtime import Runtime
+from exporter.admin.pace import Pace
+from exporter.admin.responses import Content
+from exporter.admin.view import View
 
-# The pages need nothing from elsewhere, and nothing that they show may run.
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
-    "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    hdrs.CACHE_CONTROL: "no-store",
-}
+MAX_PATH = 200
+"""Maximum length of a path that the page of a 404 repeats."""
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -28,17 +24,12 @@ _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-class _Asset(NamedTuple):
-    content: bytes
-    content_type: str
-
-
 class Pages:
-    """The templates and the files beside them, read once."""
+    """The templates and assets, loaded once."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._host = runtime.host
-        self._runbooks = runtime.settings.runbook_base_url
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self.pace = Pace()
         self._templates = Environment(
             loader=PackageLoader("exporter.admin"),
             autoescape=True,
@@ -49,58 +40,90 @@ class Pages:
         )
         self._templates.filters |= FILTERS
         self._assets = {
-            file.name: _Asset(file.read_bytes(), _TYPES[PurePath(file.name).suffix])
+            file.name: Content.of(file.read_bytes(), _TYPES[PurePath(file.name).suffix])
             for file in files("exporter.admin").joinpath("assets").iterdir()
             if PurePath(file.name).suffix in _TYPES
         }
 
-    def html(
-        self, request: web.Request, template: str, *, code: int = 200, **values: object
+    async def respond(
+        self,
+        request: web.Request,
+        template: str,
+        values: Callable[[], Mapping[str, object]],
+        key: Hashable = None,
+        *,
+        status: int = 200,
+        cacheable: bool = False,
     ) -> web.Response:
-        """Render a template with its values, and those that every page needs, as a response."""
+        """Respond with a page rendered from `values()`; `key` distinguishes pages of a template.
+
+        With `cacheable` a browser may store it, and has to revalidate it.
+        """
         root = root_of(request)
-        text = self._templates.get_template(template).render(
-            values,
-            root=root,
-            runbooks=f"{self._runbooks.rstrip('/')}/" if self._runbooks else f"{root}runbooks/",
-            host=self._host,
+
+        async def make() -> Content:
+            with self.pace.slice():
+                given = values()
+            await asyncio.sleep(0)
+            return await self.content(template, root, given)
+
+        content = await self.pace.share((template, root, key), make)
+        return content.response(request, status, cacheable=cacheable)
+
+    async def content(self, template: str, root: str, values: Mapping[str, object]) -> Content:
+        """Render a template with values, and those common to all pages."""
+        pieces = self._templates.get_template(template).generate(
+            values, root=root, runbooks=self.runbooks(root), name=self._view.name
         )
-        return web.Response(text=text, status=code, content_type="text/html")
+        text = "".join(await self.pace.pieces(pieces))
+        return await asyncio.to_thread(Content.of, text.encode(), "text/html")
+
+    def runbooks(self, root: str) -> str:
+        """Return the base URL of the runbooks."""
+        base = self._view.current.settings.runbook_base_url
+        return f"{base.rstrip('/')}/" if base else f"{root}runbooks/"
+
+    def fragment(self, template: str, **values: object) -> str:
+        """Render a part of a page."""
+        return self._templates.get_template(template).render(values)
+
+    @web.middleware
+    async def missing_page(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Respond to a browser's request for an unknown path with a page of links."""
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            path = request.path[:MAX_PATH]
+            if "text/html" not in request.headers.get(hdrs.ACCEPT, "") or path != request.path:
+                raise
+            return await self.respond(
+                request, "missing.html", lambda: {"path": path}, path, status=404
+            )
 
     async def asset(self, request: web.Request) -> web.Response:
-        """Respond with a file that the pages need."""
+        """Respond with an asset."""
         found = self._assets.get(request.match_info["name"])
         if found is None:
             raise web.HTTPNotFound
-        return web.Response(
-            body=found.content,
-            content_type=found.content_type,
-            charset="utf-8",
-            headers={hdrs.CACHE_CONTROL: "no-cache"},
-        )
+        await self.pace.admit()
+        return found.response(request, cacheable=True)
 
 
 def _fit(value: object) -> object:
-    """Make text from outside fit for a page; the one place where it gets there."""
-    if isinstance(value, str) and not hasattr(value, "__html__"):  # else it is made of what is fit
-        return _UNFIT.sub("\ufffd", value)
+    """Replace characters that HTML cannot hold: the only place where text gets into a page."""
+    if isinstance(value, str) and not value.isprintable() and not hasattr(value, "__html__"):
+        return _UNFIT.sub("\ufffd", value)  # what has __html__ is made of text that is fit
     return value
 
 
 def root_of(request: web.Request) -> str:
-    """Return the way from a page to `/`, so that links work below any path of a proxy.
+    """Return the relative URL of `/`, so that links work below any path of a proxy.
 
-    It counts slashes, since `/codes/` and `//codes` are the page `/codes`, too.
+    `/codes/` and `//codes` are the page `/codes` too, so it counts slashes.
     """
     return "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
 
 
-def json_response(value: Any) -> web.Response:
-    """Respond with JSON; what is not ASCII is escaped, so that any text can be sent."""
-    return web.json_response(msgspec.to_builtins(value))
-
-
-async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Give every response, errors included, the headers that keep a page safe."""
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
+def relocated(html: str, root: str) -> str:
+    """Change the root of HTML that was rendered with the root `./`."""
+    return html if root == "./" else html.replace('="./', f'="{root}')

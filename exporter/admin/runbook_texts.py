@@ -1,7 +1,9 @@
-"""The shipped runbooks, from Markdown to HTML that is safe and reads well on a phone."""
+"""The shipped runbooks, rendered from Markdown to safe HTML."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from html import escape
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from markdown_it import MarkdownIt
@@ -9,78 +11,102 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 
-from exporter.files import data_folder
+from exporter.configuration.files import data_folder
 
 _Tokens = Sequence[Token]
 _Values = dict[str, Any]
 
+_ROLES = {
+    "table_open": "table",
+    "thead_open": "rowgroup",
+    "tbody_open": "rowgroup",
+    "tr_open": "row",
+    "th_open": "columnheader",
+    "td_open": "cell",
+}
+"""Explicit roles, which rows keep when CSS makes them cards on a phone."""
+
 
 class Runbook(NamedTuple):
-    """What to do about an alert: the paragraphs before the first section, and the sections."""
+    """A runbook as HTML, with the root `./`."""
 
     alert: str
-    summary: _Tokens
-    sections: _Tokens
-
-    def html(self, part: _Tokens, runbooks: str) -> str:
-        """Render a part; `runbooks` is the address of all runbooks, up to their names."""
-        return str(_PARSER.renderer.render(part, _PARSER.options, {"runbooks": runbooks}))
+    summary: str
+    """The paragraphs before the first section."""
+    sections: str
 
 
 @cache
 def load_runbooks() -> Mapping[str, Runbook]:
-    """Read the runbooks that come with this version, by alert."""
+    """Read the runbooks of this version, by alert."""
     paths = sorted(data_folder("deploy/runbooks").glob("Push*.md"))
     return {path.stem: parse_runbook(path.stem, path.read_text("utf-8")) for path in paths}
 
 
 def parse_runbook(alert: str, text: str) -> Runbook:
-    """Take a runbook apart; its first heading is left out, since the page has its own."""
-    tokens = _PARSER.parse(text)
-    for cell in tokens:
-        # The pages allow no styles of their own.
-        if cell.attrs.pop("style", None) == "text-align:right":
-            cell.attrSet("class", "number")
+    """Render a runbook without its first heading, which the page has."""
+    parser = _parser()
+    tokens = parser.parse(text)
+    _prepare_tables(tokens)
     headings = [(one.tag, n) for n, one in enumerate(tokens) if one.type == "heading_open"]
     start = 3 if headings[:1] == [("h1", 0)] else 0  # opened, text, closed
     end = next((n for tag, n in headings if tag == "h2"), len(tokens))
-    return Runbook(alert, tokens[start:end], tokens[end:])
+    summary, sections = (
+        str(parser.renderer.render(part, parser.options, {}))
+        for part in (tokens[start:end], tokens[end:])
+    )
+    return Runbook(alert, summary, sections)
+
+
+def _prepare_tables(tokens: _Tokens) -> None:
+    """Add names and roles to tables, and column names to cells."""
+    heading, columns, column = "", [""], 0
+    for token, following in zip_longest(tokens, tokens[1:]):
+        # The pages allow no styles of their own.
+        if token.attrs.pop("style", None) == "text-align:right":
+            token.attrSet("class", "number")
+        if role := _ROLES.get(token.type):
+            token.attrSet("role", role)
+        text = following.content if following and following.type == "inline" else ""
+        match token.type:
+            case "heading_open":
+                heading = text
+            case "table_open":
+                columns = []
+                token.attrSet("class", "rows stacked")
+                token.attrSet("aria-label", heading)
+            case "th_open":
+                columns.append(text)
+                token.attrSet("scope", "col")
+            case "tr_open":
+                column = 0
+            case "td_open":
+                token.attrSet("data-label", columns[column])
+                column += 1
 
 
 def _link(html: RendererHTML, tokens: _Tokens, at: int, options: OptionsDict, env: _Values) -> str:
-    """Let a link to another runbook lead to its page, and tell no other site where it is."""
+    """Point links between runbooks to their pages; send no referrer to other sites."""
     token = tokens[at]
     address = str(token.attrs["href"])
     if "/" not in address and address.endswith(".md"):
-        attributes = {"href": env["runbooks"] + address.removesuffix(".md")}
+        token.attrSet("href", f"./runbooks/{address.removesuffix('.md')}")
     else:
-        attributes = {"href": address, "rel": "noreferrer"}
-    # A copy, since the tokens are rendered for each request.
-    return html.renderToken([token.copy(attrs=attributes)], 0, options, env)
-
-
-def _table(html: RendererHTML, tokens: _Tokens, at: int, options: OptionsDict, env: _Values) -> str:
-    """Let a table scroll by itself, and not the page; the keyboard can scroll it, too."""
-    table = html.renderToken(tokens, at, options, env)
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="Table">{table}'
-
-
-def _table_end(*_: object) -> str:
-    return "</table></div>\n"
+        token.attrSet("rel", "noreferrer")
+    return html.renderToken(tokens, at, options, env)
 
 
 def _code(html: RendererHTML, tokens: _Tokens, at: int, options: OptionsDict, env: _Values) -> str:
-    """Let a block of code scroll by itself."""
-    return html.fence(tokens, at, options, env).replace("<pre>", '<pre tabindex="0">', 1)
+    """Make a block of code scrollable by keyboard, with a copy button."""
+    del html, options, env
+    line = (tokens[at].map or [0])[0]
+    code = f'<pre id="code-{line}" tabindex="0"><code>{escape(tokens[at].content)}</code></pre>'
+    button = f'<button type="button" class="copy" data-copy="code-{line}">Copy</button>'
+    return f'<div class="code">{code}\n{button}</div>\n'
 
 
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.add_render_rule("link_open", _link)
-    parser.add_render_rule("table_open", _table)
-    parser.add_render_rule("table_close", _table_end)
     parser.add_render_rule("fence", _code)
     return parser
-
-
-_PARSER = _parser()

@@ -1,30 +1,34 @@
-"""`GET /runbooks` and `GET /runbooks/<alert>`: what to do, beside what raises the alert now."""
+"""`GET /runbooks` and `GET /runbooks/<alert>`: the runbooks, with live values of their alerts."""
 
+import asyncio
 from collections.abc import Container, Iterator
 from operator import attrgetter
 
 import msgspec
 from aiohttp import web
 
-from exporter.admin.findings import WINDOW, Finding, health_of, watches_requests
-from exporter.admin.history import MINUTE, History
-from exporter.admin.keys import HISTORY, PAGES, RUNBOOKS, RUNTIME
-from exporter.admin.rendering import root_of
-from exporter.admin.status_codes import guidance
-from exporter.classification.alerts import ACCEPTED, AlertName, alerts_for
+from exporter.admin.findings.finding import Finding
+from exporter.admin.findings.health import findings_of
+from exporter.admin.findings.requests import refusal, watches_request
+from exporter.admin.history import MINUTE, WINDOW
+from exporter.admin.reading import Counted, Reading
+from exporter.admin.rendering import Pages, relocated, root_of
+from exporter.admin.runbook_texts import load_runbooks
+from exporter.admin.status.codes import guidance
+from exporter.admin.view import View
+from exporter.classification.alerts import ACCEPTED, AlertName
 from exporter.classification.classifier import Classifier
-from exporter.reasons import Reason
+from exporter.errors import UNROUTED
 from exporter.results import ClassifiedResult
-from exporter.runtime import Runtime
 
 MAX_CODES = 20
 
 MAX_NAME = 100
-"""Characters of an unknown alert's name that are shown."""
+"""Maximum length of an unknown alert's name on the page."""
 
 
 class WatchedCode(msgspec.Struct, frozen=True):
-    """A code that raises an alert, and how many results of the window had it."""
+    """A code that an alert watches, with its results in the window."""
 
     channel: str
     code: str
@@ -38,7 +42,7 @@ class WatchedCode(msgspec.Struct, frozen=True):
 
 
 class WatchedReason(msgspec.Struct, frozen=True):
-    """A reason of refused requests that raises an alert, and how many there were."""
+    """A reason that an alert watches, with its requests in the window."""
 
     gateway: str
     reason: str
@@ -47,106 +51,117 @@ class WatchedReason(msgspec.Struct, frozen=True):
 
 
 class Live(msgspec.Struct, frozen=True):
-    """What of the last minutes belongs to an alert; the most frequent first."""
+    """The live values of an alert, the most frequent first."""
 
     findings: list[Finding]
     codes: list[WatchedCode]
     """The first MAX_CODES."""
     more_codes: int
     reasons: list[WatchedReason]
-    seconds: float
-    """How far back it goes: WINDOW minutes, less after a restart."""
+    since: float | None
+    """Unix time of the start, if less than WINDOW minutes ago."""
 
 
-def live_values(runtime: Runtime, history: History, alert: str) -> Live:
-    """Collect what raises an alert now."""
-    findings = _findings(runtime, history, alert)
+def live_values(reading: Reading, alert: str) -> Live:
+    """Collect the live values of an alert."""
+    findings = [one for one in findings_of(reading) if one.alert and one.alert.name == alert]
     dead = {one.channel for one in findings if one.channel}
-    codes = sorted(_codes(runtime, history, alert, dead), key=attrgetter("results"), reverse=True)
+    codes = sorted(_codes(reading, alert, dead), key=attrgetter("results"), reverse=True)
+    observed = reading.view.history.results.seconds
     return Live(
         findings,
         codes[:MAX_CODES],
         max(0, len(codes) - MAX_CODES),
-        sorted(_reasons(history, alert), key=attrgetter("requests"), reverse=True),
-        min(history.results.seconds, WINDOW * MINUTE),
+        sorted(_reasons(reading, alert), key=attrgetter("requests"), reverse=True),
+        reading.now - observed if observed < WINDOW * MINUTE else None,
     )
 
 
-def _findings(runtime: Runtime, history: History, alert: str) -> list[Finding]:
-    findings = health_of(runtime, history).findings
-    return [one for one in findings if one.alert and one.alert.name == alert]
-
-
-def _codes(
-    runtime: Runtime, history: History, alert: str, found: Container[str]
-) -> Iterator[WatchedCode]:
-    """List what the alert counts; `found` are the channels of its findings."""
-    classifier = runtime.snapshot.classifier
+def _codes(reading: Reading, alert: str, found: Container[str]) -> Iterator[WatchedCode]:
+    """Yield the codes that an alert counts; `found` are the channels of its findings."""
+    classifier = reading.view.classifier
     counts: dict[ClassifiedResult, int] = {}
-    for series, count in history.results.counts(WINDOW).items():
+    for one in reading.all:
         # A code that a reload gave a row was counted under two series.
-        meaning = classifier.current(series)
-        counts[meaning] = counts.get(meaning, 0) + count
+        if one.window and _counts(classifier, alert, one, found):
+            counts[one.meaning] = counts.get(one.meaning, 0) + one.window
     for meaning, count in counts.items():
-        if _counts(classifier, alert, meaning, found):
-            description, action = guidance(classifier, meaning)
-            yield WatchedCode(
-                *meaning.series, meaning.name, meaning.severity, count, description, action
-            )
+        description, action = guidance(classifier, meaning)
+        yield WatchedCode(
+            channel=meaning.series.channel,
+            code=meaning.series.code,
+            table=meaning.series.table,
+            name=meaning.name,
+            severity=meaning.severity,
+            results=count,
+            description=description,
+            action=action,
+        )
 
 
-def _counts(
-    classifier: Classifier, alert: str, meaning: ClassifiedResult, found: Container[str]
-) -> bool:
-    """Whether results of a meaning are what an alert is about."""
-    if alert == AlertName.NOTHING_ACCEPTED:  # whatever a dead channel says
-        return meaning.series.channel in found
-    if alert == AlertName.DELIVERY_RATIO_LOW:  # receipts of what has not arrived
-        return meaning.category not in ACCEPTED and classifier.has_receipts(meaning.series.channel)
-    return alert in {one.name for one in alerts_for(meaning)}
+def _counts(classifier: Classifier, alert: str, one: Counted, found: Container[str]) -> bool:
+    """Whether an alert counts the results of a series."""
+    if alert == AlertName.NOTHING_ACCEPTED:  # any code of a dead channel
+        return one.series.channel in found
+    if alert == AlertName.DELIVERY_RATIO_LOW:  # receipts of pushes that did not arrive
+        return one.meaning.category not in ACCEPTED and classifier.has_receipts(one.series.channel)
+    return alert in one.alerts
 
 
-def _reasons(history: History, alert: str) -> Iterator[WatchedReason]:
-    for (gateway, status), count in history.requests.counts(WINDOW).items():
-        if watches_requests(alert, status):
-            yield WatchedReason(gateway, status, count, Reason(status).meaning)
+def _reasons(reading: Reading, alert: str) -> Iterator[WatchedReason]:
+    for (gateway, status), count in reading.requests.counts(WINDOW).items():
+        reason = refusal(status)
+        if reason and gateway != UNROUTED and watches_request(alert, status):
+            yield WatchedReason(gateway, status, count, reason.meaning)
 
 
-async def runbooks_page(request: web.Request) -> web.Response:
-    """List the runbooks, those of alerts with findings marked."""
-    return _index(request)
+class RunbookPages:
+    """The pages of the runbooks."""
 
+    def __init__(self, view: View, pages: Pages) -> None:
+        self._view, self._pages = view, pages
 
-async def runbook_page(request: web.Request) -> web.Response:
-    """Show a runbook and what raises its alert now; 404 and the list if there is none."""
-    alert = request.match_info["alert"].removesuffix(".md")  # as the files are called
-    runbook = request.app[RUNBOOKS].get(alert)
-    if runbook is None:
-        return _index(request, missing=alert)
-    address = f"{root_of(request)}runbooks/"
-    return request.app[PAGES].html(
-        request,
-        "runbook.html",
-        alert=alert,
-        summary=runbook.html(runbook.summary, address),
-        sections=runbook.html(runbook.sections, address),
-        live=live_values(request.app[RUNTIME], request.app[HISTORY], alert),
-        window=WINDOW * MINUTE,
-    )
+    async def index(self, request: web.Request) -> web.Response:
+        """Respond with the list of runbooks, with current findings."""
+        return await self._index(request)
 
+    async def page(self, request: web.Request) -> web.Response:
+        """Respond with a runbook and live values of its alert; with 404 and the list if unknown."""
+        alert = request.match_info["alert"].removesuffix(".md")  # as the files are called
+        runbook = (await asyncio.to_thread(load_runbooks)).get(alert)
+        if runbook is None:
+            return await self._index(request, alert[:MAX_NAME])
+        root = root_of(request)
 
-def _index(request: web.Request, missing: str = "") -> web.Response:
-    app, address = request.app, f"{root_of(request)}runbooks/"
-    rows = [
-        (alert, runbook.html(runbook.summary, address), findings)
-        for alert, runbook in app[RUNBOOKS].items()
-        for findings in [_findings(app[RUNTIME], app[HISTORY], alert)]
-    ]
-    return app[PAGES].html(
-        request,
-        "runbooks.html",
-        code=404 if missing else 200,
-        missing=missing[:MAX_NAME],
-        address=address,
-        rows=rows,
-    )
+        def values() -> dict[str, object]:
+            reading = Reading(self._view)
+            return {
+                "alert": alert,
+                "summary": relocated(runbook.summary, root),
+                "sections": relocated(runbook.sections, root),
+                "live": live_values(reading, alert),
+                "now": reading.now,
+                "window": WINDOW,
+            }
+
+        return await self._pages.respond(request, "runbook.html", values, alert, cacheable=True)
+
+    async def _index(self, request: web.Request, missing: str = "") -> web.Response:
+        runbooks = await asyncio.to_thread(load_runbooks)
+        root = root_of(request)
+
+        def values() -> dict[str, object]:
+            found: dict[str, list[Finding]] = {}
+            for one in findings_of(Reading(self._view)):
+                if one.alert:
+                    found.setdefault(one.alert.name, []).append(one)
+            rows = [
+                (alert, relocated(runbook.summary, root), found.get(alert, []))
+                for alert, runbook in runbooks.items()
+            ]
+            return {"rows": rows, "missing": missing, "address": f"{root}runbooks/"}
+
+        status = 404 if missing else 200
+        return await self._pages.respond(
+            request, "runbooks.html", values, missing, status=status, cacheable=not missing
+        )

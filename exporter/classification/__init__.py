@@ -1,1 +1,1 @@
-"""What a code means: the tables, and the rules that apply them."""
+"""Code tables, and the pure, total function from a result to its meaning."""

@@ -1,18 +1,30 @@
-"""Say which channel a result belongs to and what its code means there: pure and total."""
+"""Find which channel a result belongs to and what its code means there: pure and total."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal
 
-from exporter.classification.codespace import CodeSpace, RowRule, Rows, mentioned
-from exporter.classification.tables import GATEWAY, OTHER, CodeRow, CodeTable, Tables, fold
+from exporter.classification.codespace import CodeSpace, Found, RowRule, Rows, stated
+from exporter.classification.hintless import Hintless
+from exporter.classification.schema import MAX_HINT_LENGTH
+from exporter.classification.tables import (
+    COMMON_CHANNEL,
+    OTHER,
+    CodeRow,
+    CodeTable,
+    Tables,
+    fold,
+    shared_words,
+)
 from exporter.results import ClassifiedResult, PushResult, Series
-
-_MAX_HINT = 64
 
 ChannelRule = Literal[
     "hint", "unknown_hint", "ios", "common_code", "only_table", "message", "nothing"
 ]
 """By which rule a result got its channel."""
+
+_MAX_REMEMBERED = 200
+"""Characters of a message that is remembered with what it means, for the memory that takes."""
 
 Decision = tuple[ClassifiedResult, ChannelRule, RowRule]
 """What a result means, and why; a bare tuple of constants, since every result pays for it."""
@@ -27,21 +39,22 @@ class Classifier:
             spelling: table.channel
             for table in tables.values()
             for word in (table.channel, *table.aliases)
-            for spelling in (fold(word), word.upper())  # MPS's own needs no folding
+            for spelling in (fold(word), word.upper())  # MPS's own words need no folding
         }
+        for table in tables.values():
+            self._channels |= dict.fromkeys(table.exact_aliases, table.channel)
         self._spaces = {
-            channel: CodeSpace(channel, Rows(channel, table), Rows(channel, _common(tables, table)))
+            channel: CodeSpace(channel, _rows(channel, table), _rows(channel, common))
             for channel, table in tables.items()
+            for common in [_common(tables, table)]
         }
-        self._hintless = [
+        # Senders report the same few messages over and over.
+        self._find_remembered = lru_cache(maxsize=512)(self._find)
+        self._choose_remembered = lru_cache(maxsize=512)(self._choose)
+        self._common_codes = self._spaces[COMMON_CHANNEL].own.by_code
+        self._hintless = Hintless(
             self._spaces[channel].own for channel, table in tables.items() if not table.hint_only
-        ]
-        """Where a code without a hint may belong."""
-        self._owners: dict[str, list[Rows]] = {}
-        for rows in self._hintless:
-            for code, row in rows.rows.items():
-                if not row.http_status:
-                    self._owners.setdefault(code, []).append(rows)
+        )
 
     def classify(self, result: PushResult) -> ClassifiedResult:
         """Find what the result means; an unknown code is a result too."""
@@ -55,37 +68,31 @@ class Classifier:
                 unknown = ClassifiedResult.unknown(OTHER, result.code)
                 return unknown, "unknown_hint", "one_row"
             return self._on_channel(channel, result, "hint")
-        if result.code in self._spaces[GATEWAY].own.by_code:
-            return self._from_gateway(result)
+        if result.code in self._common_codes:
+            return self._from_common_channel(result)
         return self._inferred(result)
 
     def channel(self, word: str) -> str | None:
         """Return the channel of which this is the name or an alias."""
-        if len(word) > _MAX_HINT:
+        if len(word) > MAX_HINT_LENGTH:
             return None
         return self._channels.get(word) or self._channels.get(fold(word))
 
-    def resembling(self, hint: str) -> str | None:
-        """Return the only channel of sending whose name or alias is a part of an unknown hint."""
-        folded = fold(hint[:_MAX_HINT])
-        found = {channel for word, channel in self._channels.items() if word in folded}
-        return found.pop() if len(found) == 1 else None
-
     def current(self, series: Series) -> ClassifiedResult:
-        """Say what a series of the ledger means by the tables of today.
+        """Return what a series of the ledger means by the current tables.
 
-        What was counted by a common row stays common. An unknown code that is a name or alias
-        of a row by now means that row.
+        What was counted by a common row stays common. An unknown code that has become a name or
+        alias means its row.
         """
-        channel, code, table = series
+        channel, code, table = series[:3]
         space = self._spaces.get(channel)
         if space is None:
             return ClassifiedResult.unknown(channel, code)
         if table == channel and (own := space.own.by_code.get(code)):
             return own
-        if table == GATEWAY and code in self._tables[GATEWAY].codes:
+        if table == COMMON_CHANNEL and code in self._tables[COMMON_CHANNEL].codes:
             common = space.common.by_code.get(code)
-            return common or Rows(channel, self._tables[GATEWAY]).by_code[code]
+            return common or _rows(channel, self._tables[COMMON_CHANNEL]).by_code[code]
         return space.find(code, None)[0]
 
     def known(self) -> Iterator[ClassifiedResult]:
@@ -121,38 +128,49 @@ class Classifier:
         space = self._spaces[channel]
         if plain := space.plain.get(result.code):
             return plain, rule, "one_row"
-        meaning, row_rule = space.find(result.code, result.message)
+        find = self._find_remembered if _is_short(result.message) else self._find
+        meaning, row_rule = find(channel, result.code, result.message)
         return meaning, rule, row_rule
 
-    def _from_gateway(self, result: PushResult) -> Decision:
+    def _find(self, channel: str, code: str, message: str | None) -> Found:
+        return self._spaces[channel].find(code, message)
+
+    def _from_common_channel(self, result: PushResult) -> Decision:
         """Place a common code: MPS reaches iOS through APNs alone."""
         if result.ios:
             return self._on_channel("apns", result, "ios")
-        return self._on_channel(GATEWAY, result, "common_code")
+        return self._on_channel(COMMON_CHANNEL, result, "common_code")
 
     def _inferred(self, result: PushResult) -> Decision:
         """Place a result without a hint by the only table that has its code, or by its message."""
-        owners = [(rows, result.code) for rows in self._owners.get(result.code, ())]
-        owners = owners or self._namesakes(result.code)
+        owners = self._hintless.owners(result.code)
         if len(owners) == 1:
             channel = owners[0][0].channel
-            if channel == GATEWAY:
-                return self._from_gateway(result)
+            if channel == COMMON_CHANNEL:
+                return self._from_common_channel(result)
             return self._on_channel(channel, result, "only_table")
-        if meant := mentioned(result.message, [rows.candidate(code) for rows, code in owners]):
-            return meant, "message", "one_row"
+        if owners and result.message:
+            choose = self._choose_remembered if _is_short(result.message) else self._choose
+            if meant := choose(result.code, result.message):
+                return meant, "message", "one_row"
         return ClassifiedResult.unknown(OTHER, result.code), "nothing", "one_row"
 
-    def _namesakes(self, text: str) -> list[tuple[Rows, str]]:
-        """List the rows whose name or alias this is, in the tables that need no hint."""
-        exact = [(rows, one) for rows in self._hintless if (one := rows.spelled(text))]
-        found = exact or [(rows, one) for rows in self._hintless if (one := rows.named(text))]
-        codes = [(rows, one.series.code) for rows, one in found]
-        return [(rows, code) for rows, code in codes if code != text]  # no bare HTTP status
+    def _choose(self, code: str, message: str) -> ClassifiedResult | None:
+        """Choose by the message between the tables that have a code."""
+        owners = self._hintless.owners(code)
+        return stated(message, [rows.candidate(found) for rows, found in owners])
+
+
+def _is_short(message: str | None) -> bool:
+    return message is None or len(message) <= _MAX_REMEMBERED
+
+
+def _rows(channel: str, table: CodeTable) -> Rows:
+    return Rows(channel, table, shared_words())
 
 
 def _common(tables: Tables, table: CodeTable) -> CodeTable:
     """Return the table of the common codes as far as they apply on a table's channel."""
-    gateway = tables[GATEWAY]
-    applies = table.common_codes and table is not gateway
-    return gateway if applies else gateway.model_copy(update={"codes": {}})
+    common = tables[COMMON_CHANNEL]
+    applies = table.common_codes and table is not common
+    return common if applies else common.model_copy(update={"codes": {}})

@@ -1,33 +1,45 @@
-"""The codes of one channel: found by code, by name or alias, and by the words of a message."""
+"""The codes of one channel: found by code, by name or alias, and by the text of a message."""
 
-import re
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from http import HTTPStatus
 from typing import Literal
 
-from exporter.canonical import canonical_code
-from exporter.classification.tables import HTTP_ERRORS, CodeRow, CodeTable
-from exporter.results import ClassifiedResult, Series
+from exporter.classification.schema import (
+    ANY_TEXT,
+    CLASS_SUFFIXES,
+    SUCCESS,
+    CodeTable,
+    is_http_error,
+)
+from exporter.classification.sentences import Sentences
+from exporter.classification.texts import Message, Texts, letters_of, texts_of
+from exporter.results import ClassifiedResult, Series, canonical_code
 
-_PUNCTUATION = re.compile(r"[\W_]+")
-_MAX_MESSAGE = 1000  # more than any vendor's message; bounds the work on a hostile one
-
-RowRule = Literal["one_row", "name", "http_message", "message", "own_row", "common_row"]
-"""By which rule a result got its row: the only one of its code, or that of its name or alias, or
-of the name in its message; of two rows that have the code, by its message, or else the channel's
-own or the common one."""
+RowRule = Literal["one_row", "name", "sentence", "http_message", "message", "own_row", "common_row"]
+"""By which rule a result got its row: the only one of its code; that of its name or alias; the
+one that a sentence in place of the code names; the one that the message of an HTTP status names;
+of several, the one of the message; or else the channel's own or the common one."""
 
 Found = tuple[ClassifiedResult, RowRule]
 
+Candidate = tuple[ClassifiedResult, Texts]
+"""What a code may mean, and the texts by which a message would name it."""
 
-Candidate = tuple[ClassifiedResult, tuple[str, ...]]
-"""What a code may mean, and the texts that a message would contain if it did."""
+REASON_PHRASES = {letters_of(status.phrase): str(status.value) for status in HTTPStatus} | {
+    "payloadtoolarge": "413",
+    "requestentitytoolarge": "413",
+    "contenttoolarge": "413",
+}
+"""The HTTP status of each reason phrase, as letters; that of 413 varies with the version."""
 
 
 class Rows:
     """The rows of one table, as they are counted on one channel."""
 
-    def __init__(self, channel: str, table: CodeTable) -> None:
+    def __init__(
+        self, channel: str, table: CodeTable, shared_words: Mapping[str, Iterable[str]]
+    ) -> None:
         self.channel = channel
         self.rows = table.codes
         self.by_code = {
@@ -40,29 +52,67 @@ class Rows:
             )
             for code, row in table.codes.items()
         }
-        self._texts: dict[str, tuple[str, ...]] = {}
-        self._exact: dict[str, str | None] = {}
-        self._folded: dict[str, str | None] = {}
+        self._table = table
+        self._shared_words = shared_words
+        self._candidates: dict[str, Candidate] = {}
+        self.exact: dict[str, str | None] = {}
+        """The code of each spelling; None for one that several rows share."""
+        self.folded: dict[str, str | None] = {}
+        """The same for the spellings in lower case."""
         for code, spelling in _spellings(table):
-            _claim(self._exact, spelling, code)
-            _claim(self._folded, spelling.casefold(), code)
+            _register(self.exact, spelling, code)
+            _register(self.folded, spelling.casefold(), code)
 
     def __iter__(self) -> Iterator[ClassifiedResult]:
         return iter(self.by_code.values())
 
-    def candidate(self, code: str) -> Candidate:
-        """Return a code of the table, to hold it against a message."""
-        if code not in self._texts:  # few are ever asked for
-            self._texts[code] = tuple(_Letters(text).text for text in _texts(self.rows[code]))
-        return self.by_code[code], self._texts[code]
-
     def spelled(self, text: str) -> ClassifiedResult | None:
         """Find the row whose code, name or alias this is, letter by letter."""
-        return self.by_code.get(text) or self.by_code.get(self._exact.get(text) or "")
+        return self.by_code.get(text) or self.by_code.get(self.exact.get(text) or "")
 
     def named(self, text: str) -> ClassifiedResult | None:
         """Find the row whose code, name or alias this is; case matters where two differ by it."""
-        return self.spelled(text) or self.by_code.get(self._folded.get(text.casefold()) or "")
+        return self.spelled(text) or self.by_code.get(self.folded.get(text.casefold()) or "")
+
+    def candidate(self, code: str) -> Candidate:
+        """Return a row with its texts, to tell it from one of the same code in another table."""
+        if code not in self._candidates:  # few are ever asked for
+            row = self.rows[code]
+            texts = (row.name, row.description, *row.aliases, *row.messages)
+            self._candidates[code] = self.by_code[code], texts_of((), texts)
+        return self._candidates[code]
+
+    def narrower(self, code: str) -> Candidate:
+        """Return a row with its texts, to tell it from the vaguer code that it narrows."""
+        row = self.rows[code]
+        return self.by_code[code], texts_of((row.name, *row.aliases), row.messages)
+
+    def stated_by(self, sentence: str) -> ClassifiedResult | None:
+        """Find the row that a sentence names."""
+        return self.by_code.get(self._sentences.find(sentence) or "")
+
+    @cached_property
+    def words(self) -> dict[str, ClassifiedResult]:
+        """The shared words of the table, folded, with what they mean."""
+        return {
+            (canonical_code(word) or "").casefold(): self.by_code[code]
+            for code, row in self.rows.items()
+            for word in self._shared_words.get(row.aliases_from or "", ())
+        }
+
+    @cached_property
+    def patterns(self) -> list[tuple[list[str], ClassifiedResult]]:
+        """The aliases with wildcards, cut at these, with what they mean."""
+        return [
+            ([canonical_code(part) or "" for part in alias.split(ANY_TEXT)], self.by_code[code])
+            for code, row in self.rows.items()
+            for alias in row.aliases
+            if ANY_TEXT in alias
+        ]
+
+    @cached_property
+    def _sentences(self) -> Sentences:
+        return Sentences(self._table, self._shared_words)
 
 
 class CodeSpace:
@@ -72,19 +122,22 @@ class CodeSpace:
         self.channel = channel
         self.own = own
         self.common = common
-        self._shared = own.by_code.keys() & common.by_code.keys()
+        self._shared = {
+            code: [own.candidate(code), common.candidate(code)]
+            for code in own.by_code.keys() & common.by_code.keys()
+        }
         self._statuses = {code for code, row in own.rows.items() if row.http_status}
         self._narrowing: dict[str, list[Candidate]] = {}
         for code, row in own.rows.items():
             for vague in row.narrows:
-                self._narrowing.setdefault(vague, []).append(own.candidate(code))
-        special = self._shared | self._statuses | self._narrowing.keys()
+                self._narrowing.setdefault(vague, []).append(own.narrower(code))
+        special = self._shared.keys() | self._statuses | self._narrowing.keys()
         self.plain = {
             code: meaning
             for code, meaning in {**common.by_code, **own.by_code}.items()
             if code not in special
         }
-        """What needs nothing but its code to be found: nearly every result."""
+        """The codes whose row depends on nothing else: nearly every result."""
 
     def __iter__(self) -> Iterator[ClassifiedResult]:
         yield from self.own
@@ -95,38 +148,78 @@ class CodeSpace:
         if plain := self.plain.get(code):
             return plain, "one_row"
         found, rule = self._find(code, message)
-        if meant := mentioned(message, self._narrowing.get(found.series.code, ())):
-            return meant, "message"
+        if narrowing := self._narrowing.get(found.series.code):
+            sentence = rule == "sentence"
+            told = sentence or message is None or canonical_code(message) != code
+            text = _sentence(code, message) if sentence else message
+            if told and (meant := stated(text, narrowing)):
+                return meant, "message"
         return found, rule
 
     def _find(self, code: str, message: str | None) -> Found:
         if code in self._shared:
-            return self._one_of_two(code, message)
+            return self._resolve_shared(code, message)
         row = self.own.by_code.get(code) or self.common.by_code.get(code)
         if row and code not in self._statuses:
             return row, "one_row"
         if row is None and (named := self.own.named(code) or self.common.named(code)):
             return named, "name"
-        if _is_http_error(code) and (named := self.own.named(canonical_code(message) or "")):
-            return named, "http_message"
-        return row or ClassifiedResult.unknown(self.channel, code), "one_row"
+        found = self._of_status(message) if is_http_error(code) else self._of_words(code, message)
+        return found or (row or ClassifiedResult.unknown(self.channel, code), "one_row")
 
-    def _one_of_two(self, code: str, message: str | None) -> Found:
+    def _resolve_shared(self, code: str, message: str | None) -> Found:
         """Choose between a row of the channel's own and a common one."""
-        own, common = self.own.candidate(code), self.common.candidate(code)
-        if meant := mentioned(message, [own, common]):
+        own, common = self._shared[code]
+        if meant := stated(message, [own, common]):
             return meant, "message"
         if self.own.rows[code].overrides_common:
             return own[0], "own_row"
         return common[0], "common_row"
 
+    def _of_status(self, message: str | None) -> Found | None:
+        """Find the failure that the message of an HTTP status names."""
+        if not message:
+            return None
+        named = self.own.named(canonical_code(message) or "") or self.own.stated_by(message)
+        return (named, "http_message") if named and named.category not in SUCCESS else None
 
-def mentioned(message: str | None, candidates: Sequence[Candidate]) -> ClassifiedResult | None:
-    """Return the only candidate of which the message contains a text: never a guess."""
-    if not message or not candidates:
+    def _of_words(self, code: str, message: str | None) -> Found | None:
+        """Find the row that a library's word for a code, or a sentence in its place, means."""
+        if word := self._words.get(code.casefold()):
+            return word, "name"
+        if code.lstrip("-").isdecimal():
+            return None
+        if named := self._recognized(code):
+            return named, "name"
+        named = None if code.isalnum() else self.own.stated_by(_sentence(code, message))
+        return (named, "sentence") if named else None
+
+    def _recognized(self, code: str) -> ClassifiedResult | None:
+        """Find the row of an exception, a reason phrase, or an alias with `*`."""
+        if code.endswith(CLASS_SUFFIXES):
+            name = code.removesuffix("Error").removesuffix("Exception")
+            if named := self.own.named(name):
+                return named
+        status = REASON_PHRASES.get(code.casefold() if code.isalnum() else letters_of(code))
+        if status in self._statuses:
+            return self.own.by_code[status]
+        return next((meaning for parts, meaning in self._patterns if _fits(code, parts)), None)
+
+    @cached_property
+    def _words(self) -> dict[str, ClassifiedResult]:
+        return self.common.words | self.own.words
+
+    @cached_property
+    def _patterns(self) -> list[tuple[list[str], ClassifiedResult]]:
+        return self.own.patterns + self.common.patterns
+
+
+def stated(message: str | None, candidates: Sequence[Candidate]) -> ClassifiedResult | None:
+    """Return the only candidate of which the message states a text; None for several."""
+    if not message:
         return None
-    letters = _Letters(message[:_MAX_MESSAGE])
-    matching = [meaning for meaning, texts in candidates if any(map(letters.contain, texts))]
+    there = Message(message)
+    matching = [meaning for meaning, texts in candidates if there.names(texts)]
     return matching[0] if len(matching) == 1 else None
 
 
@@ -139,42 +232,24 @@ def _spellings(table: CodeTable) -> Iterator[tuple[str, str]]:
                 yield code, spelling
 
 
-def _claim(owners: dict[str, str | None], spelling: str, code: str) -> None:
+def _register(owners: dict[str, str | None], spelling: str, code: str) -> None:
     """Note whose spelling it is; None for one that several rows share, since it means none."""
     owners[spelling] = code if owners.get(spelling, code) == code else None
 
 
-def _texts(row: CodeRow) -> Iterator[str]:
-    """Yield the texts that tell a row; a number may stand in any message."""
-    texts = (row.name, row.description, *row.aliases, *row.messages)
-    return (text for text in texts if any(map(str.isalpha, text)))
+def _sentence(code: str, message: str | None) -> str:
+    """Return the text that was sent as the code: the message, if the code is made of it."""
+    return message if message and canonical_code(message) == code else code
 
 
-class _Letters:
-    """A text reduced to what vendors do not vary, letters and digits, and where its words end.
-
-    Not a regular expression: one that skips punctuation takes milliseconds for a hostile message.
-    """
-
-    def __init__(self, text: str) -> None:
-        words = _PUNCTUATION.split(text.casefold())
-        self.text = "".join(words)
-        self._ends = set(accumulate(map(len, words), initial=0))
-
-    def contain(self, text: str) -> bool:
-        """Whether a reduced text stands here in whole words: no `success` in `unsuccessful`."""
-        start = self.text.find(text)
-        while start >= 0:
-            if self._parted(start) and self._parted(start + len(text)):
-                return True
-            start = self.text.find(text, start + 1)
+def _fits(code: str, parts: Sequence[str]) -> bool:
+    """Whether a code has the parts of an alias around its wildcards, in their order."""
+    first, *others, last = parts
+    if not (code.startswith(first) and code.endswith(last)):
         return False
-
-    def _parted(self, place: int) -> bool:
-        """Whether a word may begin or end here; scripts without spaces are parted anywhere."""
-        around = self.text[place - 1 : place + 1]
-        return place in self._ends or not around.isascii()
-
-
-def _is_http_error(code: str) -> bool:
-    return len(code) == len("400") and code.isdecimal() and int(code) in HTTP_ERRORS
+    place = len(first)
+    for part in others:
+        place = code.find(part, place) + len(part)
+        if place < len(part):
+            return False
+    return place <= len(code) - len(last)

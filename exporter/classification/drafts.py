@@ -1,4 +1,4 @@
-"""What an operator's code table lacks, written as the TOML that would give it."""
+"""TOML drafts of missing rows and aliases."""
 
 import re
 
@@ -7,7 +7,7 @@ from exporter.results import Category, Retry, Severity
 
 
 def draft_row(channel: str, code: str, message: str | None) -> str:
-    """Write the row of an unknown code, as TOML: each `?` is for the operator to fill.
+    """Draft the row of an unknown code: each `?` is for the operator to fill in.
 
     It does not load before that, and may follow other rows in a file.
     """
@@ -27,16 +27,16 @@ action = "?"
 """
 
 
-def draft_alias(hint: str, channel: str | None = None) -> str:
-    """Write the head of a table that makes an unknown hint an alias of a channel, as TOML.
+def draft_alias(hint: str) -> str:
+    """Draft the head of a table that makes an unknown hint an alias of a channel.
 
-    Without a channel, the operator fills in its `?`, and the file does not load before that.
+    It does not load before the operator has filled in the channel.
     """
-    return f'channel = "{channel or "?"}"\naliases = [{_quoted(hint)}]\n'
+    return f'channel = "?"\naliases = [{_quoted(hint)}]\n'
 
 
 def _quoted(text: str) -> str:
-    """Write text as a TOML string in which nothing is invisible."""
+    """Write text as a TOML string without invisible characters."""
     return '"' + "".join(map(_escaped, text)) + '"'
 
 

@@ -1,123 +1,48 @@
-"""Load and validate the code tables: the shipped ones, then the operator's merged over them."""
+"""Load the code tables: the shipped ones, and the operator's merged over them."""
 
 import datetime as dt
-import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
+from pydantic import ValidationError
+
+from exporter.classification.schema import (
+    COMMON_CHANNEL,
+    HOW_TO_MATCH,
+    OTHER,
+    CodeRow,
+    CodeTable,
+    Tables,
+    check_table,
+    fold,
 )
-from pydantic_core import ErrorDetails
+from exporter.configuration.files import data_folder, read_toml
+from exporter.configuration.problems import file_error
+from exporter.errors import ConfigurationError
 
-from exporter.canonical import canonical_code
-from exporter.errors import ConfigurationError, did_you_mean
-from exporter.files import data_folder, in_words_of_toml, read_toml
-from exporter.results import Category, Retry, Severity
-
-GATEWAY = "mps"
-"""The channel whose table holds the common codes."""
-
-OTHER = "other"
-"""The channel of a result that cannot be placed, and the code past the bound on unknown codes."""
-
-CHANNELS = ("mps", "apns", "huawei", "honor", "harmonyos", "mipush", "oppo", "vivo", "fcm")
-"""The channels of sending, in the order in which people read them; the common codes are theirs."""
-
-RECEIPT_CHANNELS = (
-    "huawei-receipts",
-    "harmonyos-receipts",
-    "honor-receipts",
-    "oppo-receipts",
-    "vivo-receipts",
-    "mipush-receipts",
-    "meizu-receipts",
-    "getui",
-)
-"""The channels of receipts: each a space of codes of its own."""
-
-HTTP_ERRORS = range(400, 600)
-
-Channel = Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,31}$")]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _known(severity: Severity) -> Severity:
-    if severity is Severity.UNKNOWN:
-        raise ValueError("'unknown' is kept for codes without a row")
-    return severity
-
-
-class CodeRow(_Strict):
-    """What one code means and what to do about it."""
-
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-    aliases: tuple[Text, ...] = ()
-    """Other codes that mean the same, counted under this row's code, as its name is."""
-    messages: tuple[Text, ...] = ()
-    """Other texts by which the vendor reports the code, to tell it from a namesake."""
-    narrows: tuple[Text, ...] = ()
-    """Vaguer codes that mean this row where the message contains a text of it."""
-    description: Text
-    severity: Annotated[Severity, AfterValidator(_known)]
-    category: Category
-    retry: Retry
-    action: Text
-    source: Text
-    origin: Annotated[str, Field(pattern="^(status-page|vendor|integrator|operator)$")]
-    http_status: bool = False
-    """Whether the code is a bare HTTP status: it says nothing about the vendor, so that it needs
-    a hint, and a message that is the name of another row is more specific."""
-    overrides_common: bool = False
-    """Whether it is this row that counts where a common row has the code, too, and the message
-    fits neither."""
-
-
-HOW_TO_MATCH = {"aliases", "messages", "narrows", "http_status", "overrides_common"}
-"""The fields by which a row is found; the others say what it means."""
-
-
-class CodeTable(_Strict):
-    """The codes of one channel."""
-
-    channel: Channel
-    title: Text
-    aliases: tuple[Text, ...]
-    common_codes: bool = False
-    """Whether the gateway reports its own, common codes on this channel, too."""
-    hint_only: bool = False
-    """Whether a result must name the channel to be looked up here, so that these codes never
-    make those of other tables ambiguous."""
-    receipts_of: Channel | Literal[""] = ""
-    """The channel whose pushes these receipts are of, if that is what they are."""
-    checked: dt.date
-    """The day on which the rows were last held against their sources."""
-    codes: dict[str, CodeRow]
-
-
-Tables = Mapping[str, CodeTable]
-"""Tables by channel."""
+__all__ = [  # those of the schema are part of what a table is to its users
+    "COMMON_CHANNEL",
+    "HOW_TO_MATCH",
+    "OTHER",
+    "CodeRow",
+    "CodeTable",
+    "Tables",
+    "fold",
+    "load_tables",
+    "shared_words",
+]
 
 
 def load_tables(
     operator_files: Iterable[Path] = (), extra_channels: Mapping[str, str] = MappingProxyType({})
 ) -> Tables:
-    """Read the shipped tables and merge the operator's files over them, in order.
+    """Read the shipped tables, merge the operator's files over them in turn, and sort by `order`.
 
-    Each of `extra_channels`, which the description of the gateway behind it names, gets an empty
-    table, unless it is a name or alias of a table already.
+    Each of `extra_channels`, with the gateway description that names it, gets an empty table,
+    unless it is a name or alias of a table already.
     Raises ConfigurationError naming the file, the row and the field that is wrong.
     """
     tables = dict(_shipped_tables())
@@ -129,35 +54,38 @@ def load_tables(
         tables[table.channel] = table
         _check_names(tables, path)
         operators[table.channel] = path
-    known = {OTHER} | {
-        fold(word) for one in tables.values() for word in (one.channel, *one.aliases)
-    }
+    known = {OTHER}.union(*(table.hints() for table in tables.values()))
     for channel, gateway in extra_channels.items():
         if fold(channel) not in known:
             tables[channel] = _empty(channel, gateway)
     for channel, path in operators.items():
         _check_receipts(tables, tables[channel], path)
-    return tables
+    return dict(sorted(tables.items(), key=lambda item: item[1].order))
 
 
 @cache
 def _shipped_tables() -> Tables:
-    """Read the tables that come with this version; they stay the same, also at a reload."""
-    folder = data_folder("codes")
-    paths = {channel: folder / f"{channel}.toml" for channel in CHANNELS + RECEIPT_CHANNELS}
-    return {
-        channel: _validate(path, read_toml("code table", path)) for channel, path in paths.items()
-    }
+    """Read the tables of this version, once: a reload changes only the operator's."""
+    paths = sorted(data_folder("codes").glob("*.toml"))
+    tables = [_validate(path, read_toml("code table", path)) for path in paths]
+    return {table.channel: table for table in sorted(tables, key=lambda table: table.order)}
 
 
-def _new_table(channel: object) -> dict[str, Any]:
-    """Return what a table has that does not say it itself."""
+@cache
+def shared_words() -> Mapping[str, tuple[str, ...]]:
+    """Read the lists of words that mean the same on every channel, by the names of the lists."""
+    lists = read_toml("list of words", data_folder("codes") / "shared" / "words.toml")
+    return {name: tuple(words) for name, words in lists.items()}
+
+
+def _defaults(channel: object) -> dict[str, Any]:
+    """Return the defaults of a new table."""
     return {"title": channel, "aliases": (), "checked": dt.datetime.now(dt.UTC).date()}
 
 
 def _empty(channel: str, gateway: str) -> CodeTable:
     try:
-        return CodeTable.model_validate({**_new_table(channel), "channel": channel, "codes": {}})
+        return CodeTable.model_validate({**_defaults(channel), "channel": channel, "codes": {}})
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         raise ConfigurationError(
@@ -167,12 +95,12 @@ def _empty(channel: str, gateway: str) -> CodeTable:
 
 
 def _overlay(base: CodeTable | None, data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Merge an operator's table over ours: a row may give only the fields that it changes."""
+    """Merge an operator's table over the shipped one; a row may give only what it changes."""
     codes = data.get("codes", {})
     if not isinstance(codes, dict):
-        raise ConfigurationError(f"code table {path}: codes: Input should be a table")
+        raise ConfigurationError(f"code table {path}: codes: write each row as [codes.CODE]")
     defaults = {"origin": "operator", "source": f"operator's file {path.name}"}
-    table = base.model_dump() if base else _new_table(data.get("channel"))
+    table = base.model_dump() if base else _defaults(data.get("channel"))
     merged: dict[str, Any] = dict(table.get("codes", {}))
     for code, row in codes.items():
         known = merged.get(code, {})
@@ -185,85 +113,40 @@ def _overlay(base: CodeTable | None, data: dict[str, Any], path: Path) -> dict[s
 def _added(known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Add the given aliases to the known ones, and the known name if another one is given.
 
-    Otherwise a file of one's own could make results unknown that were known before.
+    Otherwise an operator's file could make results unknown that were known before.
     """
-    aliases = given.get("aliases", ())
-    if not known or not isinstance(aliases, list | tuple):
-        return {}
     name = known.get("name")
     renamed = [name] if name and given.get("name", name) != name else []
-    kept = [*known["aliases"], *(one for one in renamed if one not in known["aliases"])]
-    return {"aliases": kept + [alias for alias in aliases if alias not in kept]}
+    merged = {}
+    for field, more in (("aliases", renamed), ("exact_aliases", [])):
+        aliases = given.get(field, ())
+        if field in known and isinstance(aliases, list | tuple):
+            kept = [*known[field], *(one for one in more if one not in known[field])]
+            merged[field] = kept + [alias for alias in aliases if alias not in kept]
+    return merged
 
 
 def _validate(path: Path, data: dict[str, Any]) -> CodeTable:
     try:
         table = CodeTable.model_validate(data)
     except ValidationError as error:
-        problems = "; ".join(map(_problem, error.errors()))
-        raise ConfigurationError(f"code table {path}: {problems}") from None
-    _keep_other_free(path, table)
+        raise file_error("code table", path, error, CodeTable) from None
     try:
-        _check_rows(table)
-        _check_aliases(table)
+        check_table(table)
     except ValueError as error:
-        raise ConfigurationError(f"code table {path}: codes.{error}") from None
+        raise ConfigurationError(f"code table {path}: {error}") from None
     return table
 
 
-def _problem(problem: ErrorDetails) -> str:
-    """Say where a table is wrong, and for an unknown key which one may be meant."""
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] != "extra_forbidden":
-        return f"{where}: {in_words_of_toml(problem['msg'])}"
-    keys = CodeTable.model_fields if len(problem["loc"]) == 1 else CodeRow.model_fields
-    return f"{where}: there is no such key{did_you_mean(str(problem['loc'][-1]), keys)}"
-
-
-def _check_rows(table: CodeTable) -> None:
-    """Refuse a code that is not canonical, and what does not fit the code or the other rows."""
-    names: dict[str, str] = {}
-    for code, row in table.codes.items():
-        if (canonical := canonical_code(code)) != code:
-            fix = f"write the code as {canonical!r}" if canonical else "this cannot be a code"
-            raise ValueError(f"{code}: {fix}")
-        if (twin := names.setdefault(row.name.casefold(), code)) != code:
-            raise ValueError(f"{code}.name: {row.name!r} is the name of {twin} too")
-        if row.http_status and not (code.isdecimal() and int(code) in HTTP_ERRORS):
-            raise ValueError(f"{code}.http_status: {code} is no HTTP status of an error")
-        for vague in row.narrows:
-            if not table.common_codes and vague not in table.codes:
-                raise ValueError(f"{code}.narrows: {vague!r} is no code of this table")
-
-
-def _check_aliases(table: CodeTable) -> None:
-    """Refuse an alias that is no code, or is a code, name or alias of another row."""
-    owners = {canonical_code(row.name) or code: code for code, row in table.codes.items()}
-    owners |= {code: code for code in table.codes}
-    for code, row in table.codes.items():
-        for alias in row.aliases:
-            spelling = canonical_code(alias)
-            if spelling is None or not any(map(str.isalnum, spelling)):
-                raise ValueError(f"{code}.aliases: {alias!r} cannot be a code")
-            if (twin := owners.setdefault(spelling, code)) != code:
-                raise ValueError(f"{code}.aliases: {alias!r} means {twin} already")
-
-
-def _keep_other_free(path: Path, table: CodeTable) -> None:
-    """Refuse the word that stands for channels and codes without a table."""
-    used = {"channel": [table.channel], "aliases": map(fold, table.aliases), "codes": table.codes}
-    for field, words in used.items():
-        if OTHER in words:
-            msg = f"code table {path}: {field}: {OTHER!r} stands for what no table has"
-            raise ConfigurationError(msg)
-
-
 def _check_names(tables: Tables, path: Path) -> None:
-    """Refuse a file by which two tables claim a word as the name of their channel."""
+    """Refuse a file by which two tables claim one hint."""
     owners: dict[str, str] = {}
     for table in tables.values():
-        for word in (table.channel, *table.aliases):
-            owner = owners.setdefault(fold(word), table.channel)
+        folded = [(fold(word), word) for word in (table.channel, *table.aliases)]
+        # An exact alias may be the folded word of another channel in capitals, not in its case.
+        exact = [(f"={word}", word) for word in table.exact_aliases]
+        for key, word in folded + exact:
+            owner = owners.setdefault(key, table.channel)
             if owner != table.channel:
                 claim = f"{owner} and {table.channel} both claim the name {word!r}"
                 raise ConfigurationError(f"code table {path}: aliases: {claim}")
@@ -277,6 +160,12 @@ def _check_receipts(tables: Tables, table: CodeTable, path: Path) -> None:
         raise ConfigurationError(f"code table {path}: receipts_of: {claim}")
 
 
-def fold(word: str) -> str:
-    """Bring a channel's name or alias into the form in which they are compared."""
-    return re.sub(r"\s+", "", word).casefold()
+def code_rows(tables: Tables) -> list[dict[str, Any]]:
+    """List every row of the code tables; all fields are strings but the aliases, a list of them."""
+    return [
+        {"channel": table.channel, "code": code}
+        | row.model_dump(mode="json", exclude=HOW_TO_MATCH)
+        | {"aliases": list(row.aliases)}
+        for table in tables.values()
+        for code, row in table.codes.items()
+    ]

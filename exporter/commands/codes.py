@@ -3,25 +3,34 @@
 import argparse
 import csv
 import sys
-from typing import Any
 
-from exporter.admin.codes import code_rows
-from exporter.commands.explain import add_tables, tables
-from exporter.commands.output import print_json
+from exporter.classification.tables import code_rows, load_tables
+from exporter.commands.flags import add_flags
+from exporter.commands.output import print_json, print_table
+from exporter.configuration.groups import TableSettings
+from exporter.configuration.settings import Sourced, load_settings
+
+_COLUMNS = ("channel", "code", "severity", "category", "retry", "name", "aliases")
 
 
-def add_codes(parser: argparse.ArgumentParser) -> None:
-    """Give the command its flags."""
+class CodesSettings(TableSettings, Sourced):
+    """The settings of `codes`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags."""
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table")
     parser.add_argument(
-        "--json", dest="format", action="store_const", const="json", help="as --format json"
+        "--json", dest="format", action="store_const", const="json", help="same as --format json"
     )
-    add_tables(parser)
+    add_flags(parser, CodesSettings)
+    parser.set_defaults(run=codes)
 
 
-def print_codes(options: argparse.Namespace) -> int:
-    """Print every row, in the format that is asked for."""
-    rows = code_rows(tables(options))
+def codes(options: argparse.Namespace) -> int:
+    """Print every row of the code tables."""
+    settings = load_settings(CodesSettings, options)
+    rows = code_rows(load_tables(settings.code_table_files))
     if options.format == "json":
         print_json(rows)
         return 0
@@ -31,15 +40,5 @@ def print_codes(options: argparse.Namespace) -> int:
         writer.writeheader()
         writer.writerows(rows)
     else:
-        _print_table(
-            [("channel", "code", "severity", "category", "retry", "name", "aliases")], rows
-        )
+        print_table(_COLUMNS, [tuple(row[name] for name in _COLUMNS) for row in rows])
     return 0
-
-
-def _print_table(header: list[tuple[str, ...]], rows: list[dict[str, Any]]) -> None:
-    lines = header + [tuple(row[name] for name in header[0]) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        print("  ".join(cells).rstrip())

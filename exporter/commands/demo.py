@@ -1,4 +1,4 @@
-"""The whole thing at once: an exporter, secrets made on the spot, signed results and receipts."""
+"""The command `demo`: run an exporter with simulated traffic of two apps."""
 
 import argparse
 import asyncio
@@ -6,66 +6,143 @@ import contextlib
 import secrets
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from exporter.commands.flags import add_flags
 from exporter.commands.gateways import described
+from exporter.commands.loop import run
 from exporter.commands.progress import ProgressLine
-from exporter.commands.receipts import receipts
-from exporter.commands.sender import Call, Progress, Summary, send
-from exporter.commands.simulator import GATEWAY, results, signed_call
-from exporter.commands.traffic import report, run, show
-from exporter.gateways.mps import ACKNOWLEDGED, signer
-from exporter.gateways.simulated import DescribedSigner
-from exporter.logs import configure_logs
-from exporter.server import Ports, running
-from exporter.settings import Settings, load_settings
+from exporter.commands.traffic import add_traffic, report, show
+from exporter.configuration.settings import Settings, load_settings
+from exporter.server.logs import configure_logs
+from exporter.server.server import running
+from exporter.traffic.described import DescribedSigner
+from exporter.traffic.mps import ACKNOWLEDGED, signer
+from exporter.traffic.outgoing import Signer
+from exporter.traffic.receipts import receipts
+from exporter.traffic.sender import Progress, Request, Summary, send
+from exporter.traffic.simulator import GATEWAY, signed_request
+from exporter.traffic.story import APPS, STORY, AppResult, Phase, tell
 
 RECEIPTS, RECEIPTS_OF = "mipush-receipts", "MIUI"
 """The shipped gateway that sends receipts, and MPS's word for the channel of the pushes."""
 
-Signed = Callable[[bytes], Call]
-"""Makes the call of a body, signed, to one webhook."""
+_STORY = "story"
+
+
+class Folder(NamedTuple):
+    """The temporary files of a demo."""
+
+    public_key: Path
+    description: Path
+    ledger: Path
+
+    @classmethod
+    def at(cls, path: Path) -> "Folder":
+        """Name the files in a folder."""
+        return cls(path / "mps.pem", path / f"{RECEIPTS}.toml", path / "ledger.sqlite3")
+
+
+class Senders(NamedTuple):
+    """What makes a request of a body, to one webhook each."""
+
+    result: Callable[[str, bytes], Request]
+    """Of an app."""
+    receipt: Callable[[bytes], Request]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags."""
+    add_traffic(parser, _STORY)
+    add_flags(parser, Settings)
+    parser.set_defaults(run=run_demo)
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Run an exporter and its senders until they are done, or a signal."""
+    line = ProgressLine()
+
+    def announce(text: str) -> None:
+        line.clear()
+        print(text, flush=True)
+
+    work = demo(
+        lambda folder: _settings(options, folder),
+        story=story_of(options.scenario),
+        rate=options.rate,
+        seconds=options.seconds,
+        announce=announce,
+        progress=lambda summary: show(line, summary, options.seconds),
+    )
+    summary = run(work)
+    return report(line, summary) if summary else 0
+
+
+def story_of(scenario: str) -> tuple[Phase, ...]:
+    """Return the demo's story, or a scenario as a story of one phase."""
+    if scenario == _STORY:
+        return STORY
+    return (Phase(1, scenario, f"Scenario {scenario}: it concerns the app {{app}}."),)
+
+
+def _settings(options: argparse.Namespace, folder: Folder) -> Settings:
+    settings = load_settings(
+        Settings,
+        options,
+        apps=APPS,
+        mps_public_key_files=[folder.public_key],
+        ledger_path=folder.ledger,
+    )
+    configure_logs(settings.log_level, settings.log_format)
+    gateways = (*settings.gateway_files, folder.description)  # besides the user's own
+    return settings.model_copy(update={"gateway_files": gateways})
 
 
 async def demo(
-    load: Callable[[Path, Path, Path], Settings],
+    load: Callable[[Folder], Settings],
     *,
-    scenario: str,
+    story: tuple[Phase, ...],
     rate: float,
     seconds: float | None,
-    ready: Callable[[Ports], None],
+    announce: Callable[[str], None],
     progress: Progress,
 ) -> Summary | None:
-    """Run until `seconds` are over, or SIGINT or SIGTERM (then None).
-
-    `load` makes the settings from the paths of a public key, of a gateway's description and of a
-    ledger, all temporary.
-    """
+    """Run until `seconds` are over, or SIGINT or SIGTERM (then return None)."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with tempfile.TemporaryDirectory(prefix="push-result-exporter-") as name:
-        folder = Path(name)
-        public, description = folder / "public.pem", folder / f"{RECEIPTS}.toml"
-        sign_result, sign_receipt = signer(_make_key(public)), _describe(description)
-        settings = load(public, description, folder / "ledger.sqlite3")
-        async with running(settings) as (runtime, ports):
-            ready(ports)
-            gateway = described(str(description))
-            table = runtime.snapshot.tables.get(gateway.description.channel or "")
-            webhooks = f"{ports.ingest_url}/webhooks"
-            traffic = calls(
-                scenario,
-                receipts(gateway, table),
-                lambda body: signed_call(sign_result, f"{webhooks}/{GATEWAY}", body),
-                lambda body: signed_call(sign_receipt, f"{webhooks}/{RECEIPTS}", body),
-            )
-            sending = send(traffic, rate=rate, seconds=seconds, progress=progress)
+        folder = Folder.at(Path(name))
+        sign_result = signer(_make_key(folder.public_key))
+        sign_receipt = _describe(folder.description)
+        async with running(load(folder)) as exporter:
+            _introduce(announce, exporter.admin_url, story)
+            gateway = described(folder.description)
+            table = exporter.current.snapshot.tables.get(gateway.description.channel or "")
+            senders = _senders(f"{exporter.ingest_url}/webhooks", sign_result, sign_receipt)
+            start = time.monotonic()
+            told = tell(story, lambda: time.monotonic() - start, announce)
+            requests = requests_of(told, receipts(gateway, table), senders)
+            sending = send(requests, rate=rate, seconds=seconds, progress=progress)
             return await _unless_stopped(asyncio.create_task(sending), stop)
+
+
+def _introduce(announce: Callable[[str], None], url: str, story: tuple[Phase, ...]) -> None:
+    announce(f"Signed results of the apps {' and '.join(APPS)} are being sent. Open {url}")
+    if story is STORY:
+        good, bad, _ = STORY
+        announce(
+            f"Scenario {_STORY}: in {good.seconds:.0f} s the certificate of {APPS[0]} is refused, "
+            f"for {bad.seconds:.0f} s. Choose another one with --scenario NAME; --help lists them."
+        )
+    announce("Ctrl-C ends the demo.")
 
 
 def _make_key(public: Path) -> rsa.RSAPrivateKey:
@@ -84,24 +161,30 @@ def _describe(file: Path) -> DescribedSigner:
     secret = file.with_suffix(".secret")
     secret.write_text(secrets.token_urlsafe(32))
     file.write_text(f'use = "{RECEIPTS}"\n[auth]\nsecrets = ["{secret.name}"]\n')
-    return DescribedSigner(described(str(file)).description, file)
+    return DescribedSigner(described(file).description, file)
 
 
-def calls(
-    scenario: str,
-    receipt_bodies: Iterator[bytes],
-    result_call: Signed,
-    receipt_call: Signed,
-    seed: int | None = None,
-) -> Iterator[Call]:
-    """Yield the results of a scenario, and after each accepted push of the channel its receipt."""
-    previous = None
-    for result in results(scenario, seed):
-        yield result_call(result.body)
+def _senders(webhooks: str, sign_result: Signer, sign_receipt: Signer) -> Senders:
+    def result(app: str, body: bytes) -> Request:
+        return signed_request(sign_result, f"{webhooks}/{GATEWAY}?app={quote(app)}", body)
+
+    def receipt(body: bytes) -> Request:
+        return signed_request(sign_receipt, f"{webhooks}/{RECEIPTS}", body)
+
+    return Senders(result, receipt)
+
+
+def requests_of(
+    told: Iterator[AppResult], receipt_bodies: Iterator[bytes], senders: Senders
+) -> Iterator[Request]:
+    """Yield the results of a story, and after each accepted push of the channel its receipt."""
+    previous: dict[str, object] = {}
+    for app, result in told:
+        yield senders.result(app, result.body)
         is_accepted = (result.kind.channel, result.kind.code) == (RECEIPTS_OF, ACKNOWLEDGED)
-        if is_accepted and result is not previous:  # one that is sent twice is one push
-            yield receipt_call(next(receipt_bodies))
-        previous = result
+        if is_accepted and result is not previous.get(app):  # a repeated result is one push
+            yield senders.receipt(next(receipt_bodies))
+        previous[app] = result
 
 
 async def _unless_stopped(traffic: asyncio.Task[Summary], stop: asyncio.Event) -> Summary | None:
@@ -115,32 +198,3 @@ async def _unless_stopped(traffic: asyncio.Task[Summary], stop: asyncio.Event) -
     with contextlib.suppress(asyncio.CancelledError):
         await traffic
     return None
-
-
-def run_demo(options: argparse.Namespace) -> int:
-    """Run the demo."""
-
-    def load(key: Path, description: Path, ledger: Path) -> Settings:
-        settings = load_settings(
-            options.flags, options, mps_public_key_files=[key], ledger_path=ledger
-        )
-        configure_logs(settings.log_level, settings.log_format)
-        gateways = (*settings.gateway_files, description)  # beside those that somebody tries
-        return settings.model_copy(update={"gateway_files": gateways})
-
-    def ready(ports: Ports) -> None:
-        print(f"Signed results are being sent. Open {ports.admin_url}", flush=True)
-        print("Ctrl-C ends the demo.", flush=True)
-
-    line = ProgressLine()
-    summary = run(
-        demo(
-            load,
-            scenario=options.scenario,
-            rate=options.rate,
-            seconds=options.seconds,
-            ready=ready,
-            progress=lambda summary: show(line, summary, options.seconds),
-        )
-    )
-    return report(line, summary) if summary else 0

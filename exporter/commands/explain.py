@@ -1,101 +1,124 @@
-"""The command `explain`, and the flag for custom code tables that `codes` has, too."""
+"""The command `explain`: explain a code or a payload."""
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 from multidict import CIMultiDict, MultiDict
 from yarl import URL
 
-from exporter.canonical import canonical_code
 from exporter.classification.classifier import Classifier
-from exporter.classification.explain import explain_code
-from exporter.classification.tables import Tables, load_tables
-from exporter.commands.explain_text import OWN_RUNBOOKS, render_json, render_text
-from exporter.commands.gateways import add_files, add_gateways, files, gateway, gateways
+from exporter.classification.tables import load_tables
+from exporter.commands.completers import (
+    complete_channel,
+    complete_channel_or_code,
+    complete_gateway,
+)
+from exporter.commands.flags import add_flags
+from exporter.commands.gateways import formats
+from exporter.commands.output import print_json
+from exporter.configuration.groups import GatewaySettings, LinkSettings, TableSettings
+from exporter.configuration.settings import Sourced, load_settings
 from exporter.errors import ConfigurationError, RequestError
+from exporter.explain.codes import explain_code
+from exporter.explain.payloads import Explanation, Payload, SignatureCheck, explain_payload, verify
+from exporter.explain.suggestions import suggest
+from exporter.explain.text import OWN_RUNBOOKS, render_json, render_text
 from exporter.gateways.gateway import Gateway, ReceivedRequest
-from exporter.gateways.registry import Gateways, channels_of, recognize
-from exporter.gateways.trace import Explanation, Payload, Signature, explain_payload, verify
+from exporter.gateways.registry import (
+    Gateways,
+    channels_of,
+    find_gateway,
+    load_gateways,
+    recognize,
+)
 from exporter.records.record import Captured, as_record, read_whole
-from exporter.settings import ENV_PREFIX
+from exporter.results import canonical_code
 
 
-def add_explain(parser: argparse.ArgumentParser) -> None:
-    """Give the command its flags."""
+class ExplainSettings(LinkSettings, TableSettings, GatewaySettings, Sourced):
+    """The settings of `explain`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments and flags."""
     parser.usage = "%(prog)s [CHANNEL] CODE | %(prog)s --payload FILE [--gateway NAME-OR-FILE]"
-    parser.add_argument("words", nargs="*", metavar="[CHANNEL] CODE")
+    words = parser.add_argument("words", nargs="*", metavar="[CHANNEL] CODE")
+    words.completer = complete_channel_or_code  # type: ignore[attr-defined] # argcomplete's way
     parser.add_argument(
         "--payload", metavar="FILE", help="a webhook body or a record; - for standard input"
     )
-    parser.add_argument(
+    gateway = parser.add_argument(
         "--gateway",
         metavar="NAME-OR-FILE",
-        help="whose format the payload has, if its look does not tell: a webhook's name, a shipped "
+        help="format of the payload, if it cannot be detected: a webhook's name, a shipped "
         "description, or a description's file",
     )
-    parser.add_argument("--channel", help="the channel that the gateway would name in the URL")
-    parser.add_argument("--json", action="store_true", help="for a script")
-    parser.add_argument("--query", default="", help="verify the query of the request, or its URL")
-    parser.add_argument("--sign", help="verify this 'sign' of the query, or that of a whole URL")
+    gateway.completer = complete_gateway  # type: ignore[attr-defined]
+    channel = parser.add_argument("--channel", help="the channel named in the webhook's URL")
+    channel.completer = complete_channel  # type: ignore[attr-defined]
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--query", default="", help="verify the request's query, or its URL")
+    parser.add_argument("--sign", help="verify this 'sign' parameter, or that of a whole URL")
     parser.add_argument(
         "--header",
         action="append",
         default=[],
         metavar="'NAME: VALUE'",
-        help="verify these headers of the request",
+        help="verify this header of the request; may be repeated",
     )
-    parser.add_argument(
-        "--runbook-base-url",
-        default=os.environ.get(f"{ENV_PREFIX}RUNBOOK_BASE_URL") or OWN_RUNBOOKS,
-        metavar="URL",
-        help="where the runbooks are, as for serve (default: %(default)s)",
-    )
-    add_tables(parser)
-    add_gateways(parser, credentials=True)
+    add_flags(parser, ExplainSettings)
+    parser.set_defaults(run=explain)
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Explain a code or a payload; 1 for one without results, or a signature that is wrong."""
-    explanation = _explain(options)
+    """Explain a code or a payload; return 1 if it is unknown or its signature is wrong."""
+    settings = load_settings(ExplainSettings, options)
+    explanation = _explain(options, settings)
     if options.json:
-        print(render_json(explanation))
+        print_json(json.loads(render_json(explanation)))
     else:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        print(render_text(explanation, runbooks=options.runbook_base_url, colour=colour))
+        runbooks = settings.runbooks or OWN_RUNBOOKS
+        print(render_text(explanation, runbooks=runbooks, colour=colour))
     forged = explanation.signature is not None and not explanation.signature.verifies
-    empty = explanation.code is None and not explanation.meanings
-    return int(forged or empty)
+    if explanation.code is None:
+        return int(forged or not explanation.meanings)
+    return int(not any(meaning.row for meaning in explanation.meanings))
 
 
-def _explain(options: argparse.Namespace) -> Explanation:
+def _explain(options: argparse.Namespace, settings: ExplainSettings) -> Explanation:
     if options.payload is not None:
         if options.words:
             raise ConfigurationError("give a code or a payload, not both")
-        return _explain_body(options, read_whole(options.payload))
+        return _explain_body(options, settings, read_whole(options.payload))
     if _signed(options) or options.gateway:
-        raise ConfigurationError("--sign, --query, --header and --gateway belong to a --payload")
+        raise ConfigurationError("--sign, --query, --header and --gateway need a --payload")
     if len(options.words) not in (1, 2):
         raise ConfigurationError("explain takes a code, or a channel and a code")
-    *channel, code = options.words
-    classifier = Classifier(tables(options))
-    meanings = explain_code(classifier, code, channel[0] if channel else options.channel)
-    return Explanation(meanings, code=canonical_code(code))
+    *named, code = options.words
+    channel = named[0] if named else options.channel
+    tables = load_tables(settings.code_table_files)
+    classifier = Classifier(tables)
+    meanings = explain_code(classifier, code, channel)
+    found = any(meaning.row for meaning in meanings)
+    suggestions = [] if found else suggest(classifier, tables, code, channel)
+    return Explanation(meanings, code=canonical_code(code), suggestions=suggestions)
 
 
-def _explain_body(options: argparse.Namespace, body: bytes) -> Explanation:
-    """Explain a body; where that is refused, still say whether its signature verifies."""
-    known = dict(gateways(options, credentials=_signed(options)))
-    if options.gateway:
-        one = gateway(options, options.gateway, known, credentials=_signed(options))
-        known = {one.name: one}
+def _explain_body(
+    options: argparse.Namespace, settings: ExplainSettings, body: bytes
+) -> Explanation:
+    """Explain a body; the error for a refused one includes the verdict on its signature."""
+    known = _gateways(options, settings)
     signature = _signature(options, known, body)
     payloads = [_payload(one, options.channel) for one in _records(body) or [Captured(body)]]
-    classifier = Classifier(tables(options, known.values()))
+    tables = load_tables(settings.code_table_files, channels_of(known.values()))
     try:
-        return explain_payload(classifier, known, payloads, signature)
+        return explain_payload(Classifier(tables), known, payloads, signature)
     except RequestError as refusal:
         if signature is None:
             raise
@@ -103,12 +126,22 @@ def _explain_body(options: argparse.Namespace, body: bytes) -> Explanation:
         raise RequestError(refusal.reason, detail) from None
 
 
+def _gateways(options: argparse.Namespace, settings: ExplainSettings) -> Gateways:
+    """Load the gateways that may have sent a payload; credentials only to verify it."""
+    signed = _signed(options)
+    known = load_gateways(settings) if signed else formats(settings)
+    if not options.gateway:
+        return known
+    chosen = find_gateway(options.gateway, known, settings, credentials=signed)
+    return {chosen.name: chosen}
+
+
 def _signed(options: argparse.Namespace) -> bool:
     return bool(options.sign or options.query or options.header)
 
 
 def _records(body: bytes) -> list[Captured]:
-    """Read a record, or lines that hold some; nothing for any other body."""
+    """Read a record, or lines of records; return an empty list for any other body."""
     if b'"record"' not in body:
         return []
     return [record for line in body.split(b"\n") if (record := as_record(line))]
@@ -121,12 +154,12 @@ def _payload(captured: Captured, channel: str | None) -> Payload:
     return Payload(body, record.source, channel or record.channel, record.content_type)
 
 
-def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Signature | None:
-    """Verify what is given of the request's credentials."""
+def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> SignatureCheck | None:
+    """Verify the credentials that the options give, if any."""
     if not _signed(options):
         return None
     if as_record(body):
-        raise ConfigurationError("a record is redacted, so that no signature fits it any more")
+        raise ConfigurationError("a record is redacted: no signature can verify it")
     headers = CIMultiDict(dict(_header(text) for text in options.header))
     query = MultiDict(_query(options.query))
     if options.sign:
@@ -135,12 +168,12 @@ def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Sig
 
 
 def _candidates(known: Gateways, body: bytes) -> list[Gateway]:
-    """Return the gateways with credentials, first the one that the body looks like."""
+    """Return the gateways with credentials, first the one whose format the body has."""
     first = recognize(body, known.values())
-    candidates = [gateway for gateway in known.values() if not gateway.lacking]
+    candidates = [gateway for gateway in known.values() if gateway.credentials]
     if not candidates:
-        lacking = ", ".join(gateway.lacking or "" for gateway in known.values())
-        raise ConfigurationError(f"there is nothing to verify a signature with: give {lacking}")
+        settings = ", ".join(name for gateway in known.values() for name in gateway.settings)
+        raise ConfigurationError(f"no key, token or secret to verify with: set {settings}")
     return sorted(candidates, key=lambda gateway: gateway is not first)
 
 
@@ -152,22 +185,12 @@ def _header(text: str) -> tuple[str, str]:
 
 
 def _sign(text: str) -> str:
-    """Take the value of `sign` out of a URL or a query, or for what it is."""
+    """Return the value of `sign` in a URL or a query, or the text itself, unquoted."""
     if "sign=" not in text:
         return unquote(text)
     return _query(text).get("sign", "")
 
 
 def _query(text: str) -> Mapping[str, str]:
-    """Parse the query of a URL, or one by itself, as aiohttp does when it arrives."""
+    """Parse the query of a URL, or a query alone, as aiohttp parses that of a request."""
     return URL.build(query_string=text.rpartition("?")[2], encoded=True).query
-
-
-def add_tables(parser: argparse.ArgumentParser) -> None:
-    """Give a command the flag for custom code tables."""
-    add_files(parser, "code_table_files")
-
-
-def tables(options: argparse.Namespace, known: Iterable[Gateway] = ()) -> Tables:
-    """Load the code tables, with the custom ones merged over them, and the gateways' channels."""
-    return load_tables(files(options, "code_table_files"), channels_of(known))

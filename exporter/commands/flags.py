@@ -1,4 +1,4 @@
-"""A flag for each setting."""
+"""A flag for each setting that a command uses."""
 
 import argparse
 import re
@@ -6,30 +6,46 @@ from typing import Any
 
 from pydantic_settings import CliSettingsSource
 
-from exporter.settings import Settings
+from exporter.configuration.settings import Sourced
+
+_MOST_IN_USAGE = 10
+"""Flags that are repeated in the first lines of `--help`."""
+
+_METAVARS = {
+    "Path": "FILE",
+    "tuple[Path,...]": "FILE[,FILE]",
+    "tuple[str,...]": "NAME[,NAME]",
+    "str": "TEXT",
+    "bool": "true|false",
+}
 
 
-def add_flags(parser: argparse.ArgumentParser) -> CliSettingsSource[Settings]:
-    """Give a command a flag for each setting; pass what it parsed to `load_settings`."""
-    return CliSettingsSource(
-        Settings,
+def add_flags(parser: argparse.ArgumentParser, kind: type[Sourced]) -> None:
+    """Add a flag for each setting of a kind, for `load_settings`."""
+    flags = CliSettingsSource[Any](
+        kind,
         root_parser=parser,
         cli_kebab_case=True,
         cli_hide_none_type=True,
         add_argument_method=_add_flag,
     )
+    parser.set_defaults(flags=flags)
+    if parser.usage is None and len(kind.model_fields) > _MOST_IN_USAGE:
+        parser.usage = "%(prog)s [FLAG ...]"
 
 
 def _add_flag(group: argparse.ArgumentParser, *names: str, **options: Any) -> argparse.Action:
-    """Show what a flag takes in the reader's words, and let a switch stand alone."""
+    """Name a flag's value as users do, and make the value of a switch optional."""
     kind = options["metavar"]
     if kind == "bool":
         options |= {"nargs": "?", "const": "true"}
-    words = {"Path": "FILE", "tuple[Path,...]": "FILE[,FILE]", "str": "TEXT", "bool": "true|false"}
-    options["metavar"] = words.get(kind, kind.upper() if kind.isalpha() else kind)
+    options["metavar"] = _METAVARS.get(kind, kind.upper() if kind.isalpha() else kind)
     if "--record" in names:
         options["metavar"] = "DIR"
-    options["help"] = re.sub(
-        r" \(default: (\(\)|None)\)| \(default factory: .*\)", "", options["help"]
-    )
-    return group.add_argument(*names, **options)
+    text = re.sub(r" \(default: (\(\)|None|null)\)| \(default factory: .*\)", "", options["help"])
+    options["help"] = text.replace("(default: False)", "(default: false)")
+    action = group.add_argument(*names, **options)
+    if kind.startswith("{"):
+        choices = kind.strip("{}").split(",")
+        action.completer = lambda **_context: choices  # type: ignore[attr-defined] # argcomplete's
+    return action

@@ -1,4 +1,4 @@
-"""The command `ledger`: who counts in PostgreSQL, and what an operator does about it."""
+"""The command `ledger`: administer the ledger in PostgreSQL."""
 
 import argparse
 import math
@@ -7,73 +7,80 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from exporter.admin.formats import age
+from exporter.commands.errors import CommandError
 from exporter.commands.flags import add_flags
-from exporter.commands.output import print_json
+from exporter.commands.loop import run
+from exporter.commands.output import print_json, print_table
 from exporter.commands.progress import ProgressLine, bar
-from exporter.commands.traffic import run
+from exporter.configuration.groups import LedgerSettings
+from exporter.configuration.settings import Sourced, load_settings
 from exporter.errors import ConfigurationError
 from exporter.ledger.sql import definition
+from exporter.ledger.store import StoreError
 from exporter.ledger.stores import ledger_address
-from exporter.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from exporter.ledger.administration import Administration, Instance
+    from exporter.ledger.administration import Administration, Copied, Instance
 
-_SETTINGS = ("config", "ledger_url", "ledger_password_file", "ledger_path", "instance")
 _FOLDED = "departed"
 
 Result = TypeVar("Result")
 
 
-def add_ledger(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `ledger` with its commands."""
-    text = "Look after the ledger in PostgreSQL."
-    parser = parsers.add_parser("ledger", help=text, description=text, allow_abbrev=False)
+class CommandSettings(LedgerSettings, Sourced):
+    """The settings of `ledger`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the commands of `ledger`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[..., int], text: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        added.set_defaults(run=run, flags=add_flags(added))
-        for action in added._actions:  # noqa: SLF001 - the others are taken, and of no use here
-            if action.dest in Settings.model_fields and action.dest not in _SETTINGS:
-                action.help = argparse.SUPPRESS
+        add_flags(added, CommandSettings)
+        added.set_defaults(run=run)
         return added
 
     listing = command("list", _list, "List instances, their totals and last commits.")
     _add_json(listing)
-    making = command("init", _init, "Create the schema, or what is missing of it.")
-    making.add_argument("--grant-to", metavar="ROLE", help="role of the exporters; only its rights")
-    making.add_argument("--print", action="store_true", help="print the SQL, and change nothing")
-    folding = command("fold", _fold, "Add the counts of departed instances up in one.")
+    making = command("init", _init, "Create or upgrade the schema.")
+    making.add_argument(
+        "--grant-to", metavar="ROLE", help="role that gets the rights of an exporter"
+    )
+    making.add_argument("--print", action="store_true", help="print the SQL without running it")
+    folding = command("fold", _fold, "Add up the counts of departed instances in one.")
     folding.add_argument("departed", nargs="*", metavar="INSTANCE", help="instances to fold")
     folding.add_argument(
         "--unseen-hours",
         type=_hours,
         metavar="HOURS",
-        help="fold every instance that has not been running for so long",
+        help="fold every instance that has not run for this time",
     )
     folding.add_argument(
         "--into",
         type=_name,
         default=_FOLDED,
-        help="instance that gets the counts; no replica runs as it",
+        help="instance that gets the counts; it must not be running",
     )
     _add_json(folding)
     _add_json(
-        command("copy", _copy, "Copy the SQLite ledger at LEDGER_PATH, of a stopped exporter.")
+        command(
+            "copy", _copy, "Copy the SQLite ledger at LEDGER_PATH; its exporter must be stopped."
+        )
     )
 
 
 def _hours(text: str) -> float:
     hours = float(text)
     if not 0 <= hours < math.inf:
-        raise argparse.ArgumentTypeError("this is no number of hours")
+        raise argparse.ArgumentTypeError("not a number of hours")
     return hours
 
 
 def _name(text: str) -> str:
     if not text.strip():
-        raise argparse.ArgumentTypeError("an instance has a name")
+        raise argparse.ArgumentTypeError("the name is empty")
     return text
 
 
@@ -86,38 +93,27 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         print_json([one._asdict() for one in instances])
         return 0
-    rows = [("INSTANCE", "STATE", "RESULTS", "LAST COMMIT"), *map(_row, instances)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        instance, state, results, last = (
-            cell.rjust(width) if column == "RESULTS" else cell.ljust(width)
-            for cell, width, column in zip(row, widths, rows[0], strict=True)
-        )
-        print(f"{instance}  {state}  {results}  {last}".rstrip())
+    header = ("INSTANCE", "STATE", "RESULTS", "LAST COMMIT")
+    print_table(header, map(_row, instances), right={"RESULTS"})
     return 0
 
 
 def _row(one: "Instance") -> tuple[str, str, str, str]:
-    state = "running" if one.running else f"gone for {_duration(one.seen_seconds_ago)}"
+    state = "running" if one.running else f"gone for {age(one.seen_seconds_ago)}"
     at = one.last_commit_at
     last = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at else "never"
     return one.instance, state, f"{one.results:,}", last
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
 
 
 def _init(options: argparse.Namespace) -> int:
     if options.print:
         print(definition(options.grant_to), end="")
         return 0
-    _administer(options, lambda _settings, ledger: ledger.initialize(options.grant_to))
+    _administer(
+        options, lambda _settings, ledger: ledger.initialize(options.grant_to), upgrades=True
+    )
     rights = f", and {options.grant_to} may use it" if options.grant_to else ""
-    print(f"The schema is there{rights}.")
+    print(f"The schema is ready{rights}.")
     return 0
 
 
@@ -129,10 +125,10 @@ def _fold(options: argparse.Namespace) -> int:
     print(
         f"Folded into {options.into}: {', '.join(folded)}."
         if folded
-        else "There was no departed instance to fold."
+        else "No departed instance to fold."
     )
     if running:
-        print(f"Left as they were, since they are running: {', '.join(running)}.", file=sys.stderr)
+        print(f"Not folded, because they are running: {', '.join(running)}.", file=sys.stderr)
     return int(bool(running))
 
 
@@ -142,12 +138,12 @@ async def _fold_in(
     known = {one.instance: one for one in await ledger.instances()}
     if options.into in known and known[options.into].running:
         raise ConfigurationError(
-            f"--into {options.into}: it is running, and its counters would jump"
+            f"--into {options.into}: it is running, so its counters would jump"
         )
     if unknown := [name for name in options.departed if name not in known]:
-        raise ConfigurationError(f"there is no instance {', '.join(unknown)}; see `ledger list`")
+        raise ConfigurationError(f"unknown instance: {', '.join(unknown)}; see `ledger list`")
     if not options.departed and options.unseen_hours is None:
-        raise ConfigurationError("name the instances to fold, or give --unseen-hours")
+        raise ConfigurationError("name the instances to fold, or use --unseen-hours")
     chosen = set(options.departed)
     if options.unseen_hours is not None:
         chosen |= {
@@ -155,44 +151,53 @@ async def _fold_in(
             for name, one in known.items()
             if not one.running and one.seen_seconds_ago >= options.unseen_hours * 3600
         }
-    folded = await ledger.fold(sorted(chosen), options.into)
+    line = ProgressLine()
+
+    def show(done: int, total: int) -> None:
+        line.show(lambda: f"{bar(done, total)} {done:,} of {total:,} instances", last=done == total)
+
+    folded = await ledger.fold(sorted(chosen), options.into, show)
     return folded, [name for name in sorted(chosen) if known[name].running]
 
 
 def _copy(options: argparse.Namespace) -> int:
     line = ProgressLine()
 
-    async def copy(settings: Settings, ledger: "Administration") -> tuple[int, int, str]:
-        window, instance = settings.dedupe_window_seconds, settings.instance
-        results, keys = await ledger.copy(settings.ledger_path, instance, window, show)
-        return results, keys, instance
+    async def copy(settings: CommandSettings, ledger: "Administration") -> "Copied":
+        window = settings.dedupe_window_seconds
+        return await ledger.copy(settings.ledger_path, settings.instance, window, show)
 
     def show(done: int, total: int) -> None:
         line.show(lambda: f"{bar(done, total)} {done:,} of {total:,} keys", last=done == total)
 
-    results, keys, instance = _administer(options, copy)
+    copied = _administer(options, copy)
     line.end(
-        f"Copied {results:,} results and {keys:,} deduplication keys; {instance} goes on from them."
+        f"Copied {copied.results:,} results and {copied.keys:,} deduplication keys; "
+        f"{copied.instance} goes on from them."
     )
     if options.json:
-        print_json({"results": results, "keys": keys, "instance": instance})
+        print_json(copied._asdict())
     return 0
 
 
 def _administer(
     options: argparse.Namespace,
-    work: Callable[[Settings, "Administration"], Awaitable[Result]],
+    work: Callable[[CommandSettings, "Administration"], Awaitable[Result]],
+    *,
+    upgrades: bool = False,
 ) -> Result:
-    """Do something over one connection."""
-    settings = load_settings(options.flags, options, allow_unsigned=True)  # nobody is let in here
+    """Run an administrative task over one connection."""
+    settings = load_settings(CommandSettings, options)
     address = ledger_address(settings)
     from exporter.ledger.administration import Administration  # noqa: PLC0415 - an extra
 
     async def connected() -> Result:
         ledger = Administration(address)
         try:
-            await ledger.connect()
+            await ledger.connect(upgrades=upgrades)
             return await work(settings, ledger)
+        except StoreError as error:
+            raise CommandError(str(error)) from None
         finally:
             await ledger.close()
 

@@ -1,16 +1,16 @@
-"""How far a command has come: one line, rewritten on a terminal; elsewhere its last text alone."""
+"""Progress of a command: a line that is rewritten on a terminal, and printed once elsewhere."""
 
 import sys
 import time
 from collections.abc import Callable
 
 _WIDTH = 30  # characters
-_INTERVAL = 0.1  # seconds between two texts: more often than that nobody can read
+_INTERVAL = 0.1  # seconds between updates
 _CLEAR = "\r\x1b[K"
 
 
 class ProgressLine:
-    """A line on standard error, which is looked up when the line is made."""
+    """A progress line on standard error, as that is when the line is made."""
 
     def __init__(self) -> None:
         self._stream = sys.stderr
@@ -18,20 +18,20 @@ class ProgressLine:
         self._shown = float("-inf")
 
     def show(self, text: Callable[[], str], *, last: bool = False) -> None:
-        """Rewrite the line on a terminal, ten times per second at most unless it is the last."""
+        """Rewrite the line on a terminal, at most ten times per second but for the last time."""
         now = time.monotonic()
         if self._terminal and (last or now - self._shown >= _INTERVAL):
             self._shown = now
             self._write(f"\r{text()}\x1b[K")
 
     def clear(self) -> None:
-        """Make room on a terminal for other output; `show` writes the line again."""
+        """Clear the line on a terminal for other output; `show` writes it again."""
         if self._terminal:
             self._write(_CLEAR)
             self._shown = float("-inf")
 
     def end(self, text: str) -> None:
-        """Write the line for the last time, on a terminal or not."""
+        """Write the last line, on a terminal or not."""
         self._write(f"\r{text}\x1b[K\n" if self._terminal else f"{text}\n")
 
     def _write(self, text: str) -> None:
@@ -40,6 +40,6 @@ class ProgressLine:
 
 
 def bar(done: float, total: float) -> str:
-    """Draw how much of a total is done; more than all of it is all."""
+    """Draw a bar; `done` may exceed the total."""
     marks = "#" * int(_WIDTH * min(done, total) / total)
     return f"[{marks:.<{_WIDTH}}]"

@@ -1,63 +1,75 @@
-"""Send captured bodies to a running exporter, signed again."""
+"""The command `replay`: send captured bodies to an exporter."""
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import quote, urlsplit
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
 
-from exporter.commands.sender import Call
-from exporter.errors import ConfigurationError
-from exporter.gateways.registry import Gateways, recognize
-from exporter.gateways.sending import Signer, unsigned
-from exporter.gateways.text import is_json
-from exporter.records.record import Captured
-
-
-def check_url(url: str) -> str:
-    """Return the URL; ConfigurationError if nothing can be sent there."""
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").encode("idna")
-        usable = parts.scheme in ("http", "https") and host and parts.port != 0
-    except ValueError:  # UnicodeError is one
-        usable = False
-    if not usable:
-        raise ConfigurationError(f"URL {url!r}: it must begin with http:// or https:// and a host")
-    return url
+from exporter.commands.flags import add_flags
+from exporter.commands.gateways import described, formats
+from exporter.commands.loop import run
+from exporter.commands.progress import ProgressLine
+from exporter.commands.traffic import add_json, add_key, add_rate, report, show
+from exporter.configuration.groups import DescriptionSettings
+from exporter.configuration.settings import Sourced, load_settings
+from exporter.records.record import read_captured
+from exporter.traffic.captured import check_url, requests_of
+from exporter.traffic.described import DescribedSigner
+from exporter.traffic.outgoing import Signer
+from exporter.traffic.sender import send
+from exporter.traffic.signers import signers
 
 
-def calls(
-    captured: Iterable[Captured], url: str, gateways: Gateways, signers: Mapping[str, Signer]
-) -> Iterator[Call]:
-    """Make a request of each body, to the webhook in the URL's path, else to the one that takes it.
-
-    ConfigurationError if there is no body at all.
-    """
-    number = 0
-    for number, one in enumerate(captured, 1):
-        target = _target(url, one, gateways)
-        signer = signers.get(urlsplit(target).path.rpartition("/")[2], unsigned)
-        # The same body at the same place is the same delivery, and a duplicate.
-        identity = f"replay_{number}_{hashlib.sha256(one.body).hexdigest()[:32]}"
-        address, headers, signed = signer(target, one.body, identity)
-        body = one.body if signed is None else signed
-        yield Call(address, body, {"Content-Type": _content_type(one), **headers})
-    if not number:
-        raise ConfigurationError("there is nothing to replay: no line and no file holds a body")
+class ReplaySettings(DescriptionSettings, Sourced):
+    """The settings of `replay`."""
 
 
-def _target(url: str, one: Captured, gateways: Gateways) -> str:
-    parts = urlsplit(url)
-    if parts.path in ("", "/"):
-        known = one.record.source if one.record else recognize(one.body, gateways.values()).name
-        parts = parts._replace(path=f"/webhooks/{known}")
-    if one.record and one.record.channel and "channel=" not in parts.query:
-        hint = f"channel={quote(one.record.channel)}"
-        parts = parts._replace(query=f"{parts.query}&{hint}" if parts.query else hint)
-    return parts.geturl()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags."""
+    parser.add_argument(
+        "file",
+        metavar="FILE|DIR",
+        help="bodies or records, one per line; - for standard input; or a folder, one per file",
+    )
+    parser.add_argument(
+        "--url",
+        default="http://127.0.0.1:10987",
+        help="the exporter; with a path, the webhook for all bodies (default: %(default)s)",
+    )
+    add_rate(parser, "requests per second")
+    add_key(parser)
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="bearer token for /webhooks/results"
+    )
+    parser.add_argument(
+        "--secret-file",
+        type=Path,
+        metavar="FILE",
+        help="Standard Webhooks secret that signs for /webhooks/results",
+    )
+    add_flags(parser, ReplaySettings)
+    add_json(parser)
+    parser.set_defaults(run=replay)
 
 
-def _content_type(one: Captured) -> str:
-    if one.record and one.record.content_type.isascii() and one.record.content_type.isprintable():
-        return one.record.content_type or "application/octet-stream"
-    lines = b"\n" in one.body.strip() and not is_json(one.body)
-    return "application/x-ndjson" if lines else "application/json"
+def replay(options: argparse.Namespace) -> int:
+    """Send captured bodies, signed again."""
+    settings = load_settings(ReplaySettings, options)
+    known = signers(
+        private_key=options.private_key, token=options.token_file, secret=options.secret_file
+    )
+    known = {**known, **_described_signers(settings.gateway_files)}
+    captured = read_captured(options.file)
+    requests = requests_of(captured, check_url(options.url), formats(settings), known)
+    line = ProgressLine()
+    work = send(requests, rate=options.rate, progress=lambda summary: show(line, summary))
+    return report(line, run(work), as_json=options.json)
+
+
+def _described_signers(files: Iterable[Path]) -> dict[str, Signer]:
+    """Return a signer for each description that names a secret, by the gateway's name."""
+    gateways = [(file, described(file)) for file in files]
+    return {
+        gateway.name: DescribedSigner(gateway.description, file)
+        for file, gateway in gateways
+        if gateway.description.auth and gateway.description.auth.files
+    }

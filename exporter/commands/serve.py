@@ -1,19 +1,26 @@
-"""The command `serve`."""
+"""The command `serve`: run the exporter."""
 
 import argparse
 import gc
 
-from exporter import server
-from exporter.commands.traffic import run
-from exporter.logs import configure_logs
-from exporter.settings import load_settings
+from exporter.commands.flags import add_flags
+from exporter.commands.loop import run
+from exporter.configuration.settings import Settings, load_settings
+from exporter.server import server
+from exporter.server.logs import configure_logs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags."""
+    add_flags(parser, Settings)
+    parser.set_defaults(run=serve)
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Run the exporter until it is told to stop."""
-    settings = load_settings(options.flags, options)
+    """Run the exporter until SIGTERM or SIGINT."""
+    settings = load_settings(Settings, options)
     configure_logs(settings.log_level, settings.log_format)
-    gc.freeze()  # what is loaded by now stays: the collector need not look at it again
+    gc.freeze()  # modules stay: the collector need not scan them again
     gc.set_threshold(20_000)  # a batch is thousands of short-lived objects without cycles
     run(server.serve(settings))
     return 0

@@ -1,1 +1,1 @@
-"""What each gateway sends, and how it proves who it is."""
+"""What a gateway sends and how it proves its identity: MPS, the generic format, descriptions."""

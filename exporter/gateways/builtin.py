@@ -1,7 +1,14 @@
 """What the gateways that are written in code have in common."""
 
-from exporter.gateways.auth.scheme import Authenticator
-from exporter.gateways.gateway import ReceivedRequest
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from exporter.configuration.groups import GatewaySettings
+from exporter.errors import ConfigurationError
+from exporter.gateways.auth.authenticator import Authenticator, LoadedScheme
+from exporter.gateways.auth.files import credential_files
+from exporter.gateways.auth.scheme import Scheme
+from exporter.gateways.gateway import CredentialSource, ReceivedRequest, Verification
 
 
 class BuiltIn:
@@ -9,13 +16,38 @@ class BuiltIn:
 
     response: bytes | None = None
     channels = frozenset[str]()
-    warnings: tuple[str, ...] = ()
 
     def __init__(self, authenticator: Authenticator) -> None:
         self.authenticate = authenticator.authenticate
-        self.lacking = authenticator.lacking
+        self.settings: Sequence[str] = authenticator.settings
+        self.credentials: Sequence[CredentialSource] = authenticator.credentials
+        self.accepts_anyone = authenticator.accepts_anyone
+        self.warnings: Sequence[str] = authenticator.warnings
 
-    def handshake(self, request: ReceivedRequest) -> str | None:
-        """Return None: every request brings results."""
+    def verification(self, request: ReceivedRequest) -> Verification | None:
+        """Return None: every request is for results."""
         del request
         return None
+
+
+def load_schemes(
+    gateway: str,
+    schemes: Mapping[str, tuple[Scheme, Sequence[Path]]],
+    settings: GatewaySettings,
+) -> Authenticator:
+    """Read the credentials of a gateway's settings; ConfigurationError names a setting and file."""
+    loaded = []
+    for setting, (scheme, paths) in schemes.items():
+        try:
+            files = credential_files(paths, settings.apps)
+            known = scheme.load_all(gateway, files)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{setting}: {error}") from error
+        if known:
+            loaded.append(LoadedScheme(setting, scheme, known))
+    return Authenticator(
+        gateway,
+        loaded,
+        settings=tuple(schemes),
+        allow_unsigned=settings.allow_unsigned,
+    )

@@ -1,19 +1,15 @@
-"""What every gateway provides: who sent a request, what it holds, and what makes it unique."""
+"""The interface of a gateway: authenticating, decoding and identifying a request."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from exporter.results import Batch
-
-UNROUTED = "unknown"
-"""The label `source` of requests to no gateway, so that none can have this name."""
+from exporter.results import DecodedItems
 
 
 class ReceivedRequest:
-    """A request within its bounds, before anything in it is believed."""
+    """A request within its limits, not yet authenticated."""
 
     def __init__(
         self,
@@ -22,22 +18,20 @@ class ReceivedRequest:
         query: Mapping[str, str] | None = None,
         *,
         content: bytes | None = None,
-        url: Callable[[], str] = str,
+        address: Callable[[], str] = str,
+        method: str = "POST",
     ) -> None:
+        self.method = method
         self.body = body
-        """The bytes as they were sent: what a signature is made over."""
+        """The bytes as sent, which a signature covers."""
         self.content = body if content is None else content
-        """The same without Content-Encoding: what is decoded."""
+        """The body without its Content-Encoding, which is decoded."""
         self.headers: Mapping[str, str] = {} if headers is None else headers
-        """By name whatever its case; of a header that is repeated, the first."""
+        """By name in any case; of a repeated header, the first."""
         self.query: Mapping[str, str] = {} if query is None else query
-        """The parameters by name; of one that is repeated, the first."""
-        self.url = url
-        """Puts the whole address together, as far as the exporter knows it behind a proxy."""
-
-    def unpacked(self) -> "ReceivedRequest":
-        """Return the same request, as if its body had come without Content-Encoding."""
-        return ReceivedRequest(self.content, self.headers, self.query, url=self.url)
+        """The query parameters by name; of a repeated one, the first."""
+        self.address = address
+        """Returns host, path and query of the URL; its scheme is not known behind a proxy."""
 
     @property
     def content_type(self) -> str:
@@ -46,46 +40,74 @@ class ReceivedRequest:
 
 
 class Credential(NamedTuple):
-    """What let a request in."""
+    """The credential that authenticated a request."""
 
     scope: int
-    """64 bits made of the gateway and the credential: the same after a restart or a reload.
+    """64 bits derived from the gateway and the credential, stable across restarts and reloads.
 
-    Deduplication keys are hashed with it as the seed, so that no sender can lose another one's
-    results; nothing of the credential can be found in it.
+    Deduplication keys are scoped to it, so that no sender can lose another one's results; nothing
+    of the credential can be found in it.
     """
     proven: bool = True
     """Whether there was a credential at all: False where ALLOW_UNSIGNED let the request in."""
+    app: str | None = None
+    """The app that the credential belongs to, if it is named by app."""
+    request_id: str | None = None
+    """The id of the request, where the signature covers it."""
+
+
+class PublicKey(msgspec.Struct, frozen=True):
+    """An RSA public key."""
+
+    bits: int
+    fingerprint: str
+    """SHA-256 of its DER form, in hex: `openssl pkey -pubin -outform DER | sha256sum`."""
+
+
+class CredentialSource(msgspec.Struct, frozen=True):
+    """A file of credentials, without its secrets, which are only counted."""
+
+    setting: str
+    """The setting, or the key of a description, that names the file."""
+    file: str
+    scheme: str
+    app: str | None = None
+    """The app of all results sent with these credentials; None if the request names it."""
+    keys: list[PublicKey] = []
+    secrets: int = 0
+
+    def __str__(self) -> str:
+        """Describe the content and where it is."""
+        keys = [f"RSA {key.bits} bits, SHA-256 {key.fingerprint}" for key in self.keys]
+        kind = "bearer token" if self.scheme == "bearer" else f"{self.scheme} secret"
+        count = f"{self.secrets} {kind}{'s' if self.secrets > 1 else ''}"
+        app = f", app {self.app}" if self.app else ""
+        return f"{'; '.join(keys) or count} ({self.setting}: {self.file}{app})"
 
 
 class RequestKey(msgspec.Struct, frozen=True, gc=False):
-    """The deduplication key of a whole request."""
+    """What makes a whole request one delivery."""
 
-    key: int
-    fingerprint: int = 0
-    """A hash of the body where the key is not made of it (`webhook-id`): the same key with
-    another fingerprint is a conflict. 0 where there can be none."""
+    identity: bytes
+    content: bytes | None = None
+    """The body where it is not the identity (`webhook-id`): the same identity with a different
+    body is a conflict. None where there can be none."""
 
 
-class GatewaySettings(Protocol):
-    """The settings that gateways read; `Settings` has them."""
+def webhook_key(identity: str, content: bytes) -> RequestKey:
+    """Identify a request by the id that its sender gave it."""
+    return RequestKey(f"webhook-id\0{identity}".encode("utf-8", "surrogateescape"), content)
 
-    @property
-    def mps_public_key_files(self) -> Sequence[Path]: ...  # noqa: D102
-    @property
-    def results_token_files(self) -> Sequence[Path]: ...  # noqa: D102
-    @property
-    def results_secret_files(self) -> Sequence[Path]: ...  # noqa: D102
-    @property
-    def gateway_files(self) -> Sequence[Path]: ...  # noqa: D102
-    @property
-    def allow_unsigned(self) -> bool: ...  # noqa: D102
-    @property
-    def max_body_bytes(self) -> int: ...  # noqa: D102
+
+class Verification(NamedTuple):
+    """The response to a request that only tests the address, and of which nothing is counted."""
+
+    echo: str | None = None
+    """The text to respond with; None for the response to an accepted request without results."""
 
 
 class Gateway(Protocol):
-    """One sender's format; no method keeps state, and what a sender says raises RequestError."""
+    """One sender's format; no method keeps state, and invalid input raises RequestError."""
 
     @property
     def name(self) -> str:
@@ -93,7 +115,7 @@ class Gateway(Protocol):
 
     @property
     def title(self) -> str:
-        """The name for people."""
+        """The display name."""
 
     @property
     def response(self) -> bytes | None:
@@ -105,29 +127,39 @@ class Gateway(Protocol):
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What the operator should know of its description, for `check-config`."""
+        """Weaknesses of its configuration, for `check-config`."""
 
     @property
-    def lacking(self) -> str | None:
-        """The settings that would give it a credential, if it has none: it answers 401."""
+    def settings(self) -> Sequence[str]:
+        """The settings, or the keys of its description, that give it credentials."""
+
+    @property
+    def credentials(self) -> Sequence[CredentialSource]:
+        """The files of its credentials; it refuses every request if there are none."""
+
+    @property
+    def accepts_anyone(self) -> bool:
+        """Whether it needs no credentials after all."""
 
     def recognizes(self, body: bytes) -> bool:
         """Whether a body without its request is in this format rather than in another."""
 
-    def handshake(self, request: ReceivedRequest) -> str | None:
-        """Return the text with which a request that only tries the address is answered."""
+    def verification(self, request: ReceivedRequest) -> Verification | None:
+        """Return the response to a handshake or probe, which needs no credentials; else None."""
 
     def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
-        """Return the credential that fits the request over its raw bytes.
+        """Return the credential that matches the request, over its raw bytes.
 
         Raises RequestError: `missing_credentials`, `bad_signature`, and `stale_timestamp` unless
-        `fresh` is False (for a request that was captured).
+        `fresh` is False (for a captured request).
         """
 
-    def decode(self, request: ReceivedRequest) -> Batch:
-        """Return the results of the body, and the items that are none.
+    def decode(self, request: ReceivedRequest) -> Iterator[DecodedItems]:
+        """Yield the results and the invalid items of the body, in steps of bounded work.
 
-        Raises RequestError (`malformed_body`) for a body that is not in the gateway's format.
+        The event loop may run between two steps; a small body is one step. Raises RequestError
+        (`malformed_body`, `too_large`) for a body that is not in the gateway's format, perhaps
+        after some steps: then nothing of it counts.
         """
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:

@@ -1,61 +1,65 @@
 """The generic format, for any other gateway: an object, an array, `{"results": […]}` or NDJSON."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
-from xxhash import xxh3_64_intdigest
 
-from exporter.errors import RequestError
-from exporter.gateways.auth import standard_webhooks
-from exporter.gateways.auth.scheme import Authenticator, Scheme
-from exporter.gateways.auth.standard_webhooks import StandardWebhooks, load_secrets
-from exporter.gateways.auth.tokens import bearer, load_tokens
-from exporter.gateways.builtin import BuiltIn
-from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
-from exporter.gateways.items import (
-    Facts,
-    ItemError,
-    ItemFormat,
-    ItemReader,
-    Outcome,
-    code_of,
+from exporter.configuration.groups import GatewaySettings
+from exporter.errors import ItemReason, RequestError
+from exporter.gateways.auth.authenticator import Authenticator
+from exporter.gateways.auth.standard_webhooks import StandardWebhooks
+from exporter.gateways.auth.tokens import Bearer
+from exporter.gateways.builtin import BuiltIn, load_schemes
+from exporter.gateways.gateway import (
+    Credential,
+    Gateway,
+    ReceivedRequest,
+    RequestKey,
+    webhook_key,
 )
-from exporter.gateways.sending import Outgoing, Signer
+from exporter.gateways.items import Facts, ItemFormat, ItemReader, ItemResult, Text
+from exporter.gateways.steps import Steps
 from exporter.gateways.text import (
     MALFORMED,
+    body_text,
     is_json,
-    lines_of,
     malformed,
     naming_content_type,
     problem_of,
-    text_of,
+    split_lines,
 )
-from exporter.reasons import ItemReason
-from exporter.results import Batch, PushResult
+from exporter.gateways.values import (
+    MAX_COUNT,
+    MAX_ID_LENGTH,
+    ItemError,
+    as_text,
+    code_of,
+    is_absent,
+    item_members,
+    missing_code,
+    scalar_of,
+    text_or_none,
+)
+from exporter.results import PushResult, text_of_code
 
 NAME = "results"
-
-MAX_COUNT = 1_000_000_000
-"""Keeps a total exact in a 64-bit float for longer than a service lives."""
-
-MAX_ID_LENGTH = 256
 
 _LINES = {
     f"application/{name}" for name in ("x-ndjson", "ndjson", "jsonl", "jsonlines", "x-jsonlines")
 }
 
 
-class Result(msgspec.Struct, gc=False):
-    """One result on the wire."""
+class GenericItem(msgspec.Struct, gc=False):
+    """One result as it is sent."""
 
     code: int | float | str | None = None
     channel: str | None = None
     message: str | None = None
     id: Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)] | int | None = None
     count: Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)] | None = None
+    app: str | None = None
 
 
 class _Envelope(msgspec.Struct):
@@ -63,135 +67,137 @@ class _Envelope(msgspec.Struct):
 
 
 class Generic(BuiltIn):
-    """Our own format, with bearer tokens, Standard Webhooks, or both."""
+    """The exporter's own format, with bearer tokens, Standard Webhooks, or both."""
 
     name = NAME
     title = "Generic format"
 
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        others: Sequence[Gateway] = (),
+        *,
+        has_apps: bool = False,
+    ) -> None:
+        """Take the gateways whose items may arrive here by mistake, and whether apps count."""
+        super().__init__(authenticator)
+        self._reader = ItemReader(_GenericItems(others, has_apps=has_apps))
+
     @classmethod
-    def load(cls, settings: GatewaySettings) -> "Generic":
-        """Read secrets and tokens; ConfigurationError names a bad file."""
-        schemes: list[Scheme] = []
-        if secrets := load_secrets(settings.results_secret_files):
-            schemes.append(StandardWebhooks(NAME, secrets))
-        if tokens := load_tokens(settings.results_token_files):
-            schemes.append(bearer(NAME, tokens))
-        return cls(
-            Authenticator(
-                NAME,
-                schemes,
-                settings="RESULTS_TOKEN_FILES or RESULTS_SECRET_FILES",
-                allow_unsigned=settings.allow_unsigned,
-            )
-        )
+    def load(cls, settings: GatewaySettings, others: Sequence[Gateway] = ()) -> "Generic":
+        """Read secrets and tokens; ConfigurationError names an unusable file."""
+        schemes = {
+            "RESULTS_SECRET_FILES": (StandardWebhooks(), settings.results_secret_files),
+            "RESULTS_TOKEN_FILES": (Bearer(), settings.results_token_files),
+        }
+        return cls(load_schemes(NAME, schemes, settings), others, has_apps=bool(settings.apps))
 
     def recognizes(self, body: bytes) -> bool:
-        """Leave it to the others: what none of them takes is in this format, if in any."""
+        """Return False: this format takes what no other recognizes."""
         del body
         return False
 
-    def decode(self, request: ReceivedRequest) -> Batch:
-        """Read a body; RequestError (`malformed_body`) if it has none of the shapes."""
-        text = text_of(request.content)
-        if request.content_type in _LINES:
-            return _lines(text)
+    def decode(self, request: ReceivedRequest) -> Steps[None]:
+        """Yield the results of a body; RequestError (`malformed_body`) for another format."""
         try:
-            return _array(text) if text.startswith("[") else _object(text)
-        except RequestError as refusal:
-            lines = lines_of(text)
-            if len(lines) > 1 and lines[0].startswith("{") and is_json(lines[0]):
-                return _lines(text)
-            raise naming_content_type(refusal, request.content_type) from None
+            text = yield from body_text(request.content)
+            if request.content_type in _LINES or _is_lines(text):
+                lines = yield from split_lines(text)
+                yield from self._reader.steps(lines, are_lines=True)
+            else:
+                yield from self._json(text)
+        except RequestError as error:
+            raise naming_content_type(error, request.content_type) from None
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
-        """Take the id of a signed request; each result has its own where there is none."""
-        identity = request.headers.get("webhook-id") or request.headers.get("svix-id")
-        return webhook_key(identity, request.content, credential) if identity else None
+        """Return the key of the id that was signed, or came with a token; else None.
+
+        An id beside a signature is ignored: it could be changed in a captured request.
+        """
+        identity = credential.request_id
+        if identity is None:
+            identity = request.headers.get("webhook-id") or request.headers.get("svix-id")
+        return webhook_key(identity, request.content) if identity else None
+
+    def _json(self, text: str) -> Steps[None]:
+        """Read an array, an envelope, or an object that is one result."""
+        if text.startswith("["):
+            yield from self._reader.array(text)
+            return
+        try:
+            results = _ENVELOPE.decode(text).results
+        except MALFORMED as error:
+            raise malformed(problem_of(error)) from None
+        if isinstance(results, msgspec.UnsetType):
+            yield self._reader.single(text)
+            return
+        items = bytes(results)
+        if not items.startswith(b"["):
+            raise malformed("'results' is not an array")
+        yield from self._reader.array(items)
 
 
-def webhook_key(identity: str, body: bytes, credential: Credential) -> RequestKey:
-    """Make the key of a request that its sender gives an id, and a fingerprint of its body."""
-    key = f"webhook-id\0{identity}".encode("utf-8", "surrogateescape")
-    return RequestKey(xxh3_64_intdigest(key, credential.scope), xxh3_64_intdigest(body) or 1)
+def _is_lines(text: str) -> bool:
+    """Whether a text is several lines, of which the first is an object."""
+    if not text.startswith("{") or "\n" not in text or is_json(text):
+        return False
+    return is_json(text.partition("\n")[0])
 
 
-def signer(token: str | None, secret: bytes | None) -> Signer:
-    """Send the token, sign with the secret, or both."""
+class _GenericItems(ItemFormat[GenericItem]):
+    """How one result is written."""
 
-    def signed(url: str, body: bytes, identity: str) -> Outgoing:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        if secret:
-            now = str(int(time.time()))
-            headers |= {
-                "webhook-id": identity,
-                "webhook-timestamp": now,
-                "webhook-signature": standard_webhooks.sign(secret, identity, now, body),
-            }
-        return Outgoing(url, headers)
+    item = GenericItem
 
-    return signed
+    def __init__(self, others: Sequence[Gateway], *, has_apps: bool) -> None:
+        names = ["code", "channel", "message", "count", *(["app"] if has_apps else [])]
+        self.facts = attrgetter(*names)
+        self.identity = attrgetter("id")
+        self._others = others
 
+    def result(self, facts: Facts) -> ItemResult:
+        """Return the result of valid fields."""
+        code, hint, message, count, *rest = facts
+        app = text_or_none(rest[0]) if rest else None
+        message = text_or_none(message) or text_of_code(code)
+        result = PushResult(code_of(code), text_or_none(hint), message, app=app)
+        return ItemResult(result, count or 1)
 
-def _lines(text: str) -> Batch:
-    return _READER.each([line.encode() for line in lines_of(text)])
+    def lenient(self, text: Text) -> GenericItem:
+        """Decode an item; ItemError names the first invalid field."""
+        members = item_members(text)
+        found = {name: scalar_of(members[name]) for name in _FIELDS if name in members}
+        values = {name: value for name, value in found.items() if not is_absent(value)}
+        for name, (check, reason) in _CHECKS.items():
+            if name in values and not check(values[name]):
+                raise ItemError(reason)
+        if "count" in values:
+            values["count"] = int(values["count"])
+        return GenericItem(**values | {"app": as_text(values.get("app"))})
 
-
-def _array(text: str) -> Batch:
-    # Results with an id are all different: none is worth remembering.
-    return _READER.array(text, repeated='"id"' not in text[:200])
-
-
-def _object(text: str) -> Batch:
-    """Read an envelope, or the one result that the object is."""
-    try:
-        inside = _ENVELOPE.decode(text).results
-    except MALFORMED as error:
-        raise malformed(problem_of(error)) from None
-    if inside is msgspec.UNSET:
-        return _READER.one(text)
-    items = bytes(inside).decode()
-    if not items.startswith("["):
-        raise malformed("'results' is not an array")
-    return _array(items)
+    def explain_missing_code(self, text: Text) -> ItemError:
+        """Name the fields that came, and the webhook whose items look like this one."""
+        others = [one.name for one in self._others if one.recognizes(bytes(text))]
+        hint = f" It looks like an item for /webhooks/{others[0]}." if others else ""
+        return missing_code([("code",)], text, hint=hint)
 
 
-def _outcome(facts: Facts) -> Outcome:
-    code, hint, message, count = facts
-    return Outcome(PushResult(code_of(code), hint, message), count or 1)
+def _is_count(value: Any) -> bool:
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    return whole and 1 <= value <= MAX_COUNT
 
 
 _CHECKS: dict[str, tuple[Callable[[Any], bool], ItemReason]] = {
-    "code": (lambda code: type(code) in (int, float, str), ItemReason.CODE_INVALID),
     "channel": (lambda channel: isinstance(channel, str), ItemReason.CHANNEL_INVALID),
-    "count": (
-        lambda count: type(count) is int and 1 <= count <= MAX_COUNT,
-        ItemReason.COUNT_INVALID,
-    ),
+    "count": (_is_count, ItemReason.COUNT_INVALID),
     "id": (
         lambda one: type(one) is int or (isinstance(one, str) and len(one) <= MAX_ID_LENGTH),
         ItemReason.ID_INVALID,
     ),
     "message": (lambda message: isinstance(message, str), ItemReason.MESSAGE_INVALID),
 }
-"""What each field may be besides null, and why an item is rejected otherwise."""
+"""What each field but the code may be besides null, and why an item is rejected otherwise."""
 
-
-def _loose(value: Any) -> Result:
-    """Say what is wrong with an item."""
-    if not isinstance(value, dict):
-        raise ItemError(ItemReason.NOT_AN_OBJECT)
-    fields = ((value.get(name), check) for name, check in _CHECKS.items())
-    wrong = (reason for field, (fits, reason) in fields if field is not None and not fits(field))
-    raise ItemError(next(wrong, ItemReason.MALFORMED_JSON))
-
+_FIELDS = ("code", "app", *_CHECKS)
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
-_READER = ItemReader(
-    ItemFormat(
-        Result,
-        attrgetter("code", "channel", "message", "count"),
-        attrgetter("id"),
-        _loose,
-        _outcome,
-    )
-)

@@ -1,275 +1,270 @@
-"""From items to results: all at once where they have the usual shape, else one by one."""
+"""From items to results: all of a step at once, or one by one where an item is not as usual."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from exporter.canonical import canonical_code
-from exporter.errors import RequestError
+from exporter.errors import ItemReason, Reason, RequestError
+from exporter.gateways.steps import ITEMS_PER_STEP
 from exporter.gateways.text import MALFORMED, malformed, problem_of
-from exporter.reasons import ItemReason, Reason
-from exporter.results import Batch, PushResult, Rejection, ResultGroup
+from exporter.gateways.values import ItemError, is_absent
+from exporter.results import DecodedItems, Identity, PushResult, Rejection, ResultGroup
 
 MAX_REJECTED = 10_000
 """Items of a body that may be rejected: past that the whole body is refused."""
 
-_MAX_REMEMBERED = 300
-"""Bytes of an item that is remembered, for the memory that takes."""
+MAX_TEXT_PER_STEP = 65_536
+"""Characters of a body that is decoded at once: a typical one of ITEMS_PER_STEP is half as long."""
 
-Wire = TypeVar("Wire")
+MAX_REMEMBERED_FACTS = 256
+"""Results that are remembered by their facts, of bodies that are decoded at once: most senders
+report a few dozen different ones."""
+
+Item = TypeVar("Item")
 
 Facts = tuple[Any, ...]
-"""What an item says, all but its id; hashable, so that items that say the same are grouped."""
+"""The values of an item without its identity: equal for identical items."""
 
-Identity = str | int | None
-"""What tells an item from others that say the same."""
+Text = bytes | msgspec.Raw
+"""One item as JSON."""
 
 
-class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What the facts of an item mean, and for how many pushes it stands."""
+class ItemResult(msgspec.Struct, frozen=True, gc=False):
+    """The result of an item, and the number of pushes that it is for."""
 
     result: PushResult
     pushes: int = 1
     defaulted: bool = False
-    """Whether the code is not of the item, but what the description takes for it."""
+    """Whether the code is not the item's, but the description's default."""
 
 
-class ItemError(ValueError):
-    """An item is not a result; the detail is what the reason means, unless there is more to say."""
-
-    def __init__(self, reason: ItemReason, detail: str | None = None) -> None:
-        meaning = reason.meaning
-        super().__init__(detail or f"{meaning[0].upper()}{meaning[1:]}.")
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class ItemFormat(Generic[Wire]):
+class ItemFormat(Generic[Item]):
     """How a gateway writes one item."""
 
-    wire: type[Wire]
+    item: type[Item]
     """The usual shape, as msgspec decodes it."""
-    facts: Callable[[Wire], Facts]
-    identity: Callable[[Wire], Identity]
-    loose: Callable[[Any], Wire]
-    """Makes an item of a JSON value of another shape; or raises ItemError, by checking it."""
-    outcome: Callable[[Facts], Outcome | None]
-    """What the facts mean; None for an item that is not wanted, ItemError for a bad one."""
-    exemplar: Callable[[Wire], str | int | None] | None = None
-    """The message id to show, where that is not what tells items apart."""
+    facts: Callable[[Item], Facts]
+    identity: Callable[[Item], Identity | None]
+    exemplar: Callable[[Item], Identity | None] | None = None
+    """The message id to show, where that is not the identity."""
+
+    def lenient(self, text: Text) -> Item:
+        """Decode an item of another shape; ItemError if it is no object, or a field is invalid."""
+        raise NotImplementedError
+
+    def result(self, facts: Facts) -> ItemResult | None:
+        """Return the result of facts; None for an item to skip, ItemError for an invalid one."""
+        raise NotImplementedError
+
+    def explain_missing_code(self, text: Text) -> ItemError:
+        """Return an error that names the expected field, and those of the item."""
+        raise NotImplementedError
 
 
-_Read = tuple[Outcome | None, Identity, str | int | None]
-"""One item, read: what it means, what tells it apart, the id to show."""
+class ItemReader(Generic[Item]):
+    """Reads the items of a body, in steps of ITEMS_PER_STEP.
 
-
-class ItemReader(Generic[Wire]):
-    """Reads items of one format.
-
-    More than MAX_REJECTED bad items are refused (RequestError, `malformed_body`).
+    A body with more than MAX_REJECTED invalid items is refused (RequestError, `malformed_body`).
     """
 
-    def __init__(self, item_format: ItemFormat[Wire]) -> None:
+    def __init__(self, item_format: ItemFormat[Item]) -> None:
         self._format = item_format
-        self.wire: Any = item_format.wire
-        self._exemplar = item_format.exemplar
-        self._item = msgspec.json.Decoder(item_format.wire)
-        self._array = msgspec.json.Decoder(list[item_format.wire])  # type: ignore[name-defined]
-        # Most items without an id say what others have said before.
-        self._remembered = lru_cache(maxsize=1024)(self._read)
+        self.item: Any = item_format.item
+        self._facts, self._identity = item_format.facts, item_format.identity
+        self._exemplar, self._result = item_format.exemplar, item_format.result
+        self._remembered = lru_cache(MAX_REMEMBERED_FACTS)(item_format.result)
+        decoder = msgspec.json.Decoder(item_format.item)
+        self._decode, self._decode_lines = decoder.decode, decoder.decode_lines
+        self._decode_array = msgspec.json.Decoder(list[item_format.item]).decode  # type: ignore[name-defined]
 
-    def one(self, text: str) -> Batch:
-        """Read a body that is one item; RequestError if it is not even an object."""
+    def single(self, text: str) -> DecodedItems:
+        """Read a body that is one item; RequestError if it is not an object."""
         try:
-            outcome, identity, exemplar = self._read(text)
-        except ItemError as error:
-            if error.reason in (ItemReason.NOT_AN_OBJECT, ItemReason.MALFORMED_JSON):
-                raise malformed(str(error).removesuffix(".")) from None
-            return Batch([], [Rejection(0, error.reason, str(error))])
-        if outcome is None:
-            return Batch([], [], skipped=1)
-        return Batch([_group(outcome, [identity], exemplar)], [], defaulted=int(outcome.defaulted))
+            facts, identity, exemplar = self._read(self._decode(text))
+            result = self._remembered(facts)
+        except (*MALFORMED, ItemError):
+            decoded = self._one_by_one([text.encode()], 0)
+        else:
+            if result is None:
+                return DecodedItems(skipped=1)
+            return DecodedItems([_group(result, [identity], exemplar)], [], 0, result.defaulted)
+        if decoded.rejected and decoded.rejected[0].reason in _NO_OBJECT:
+            raise malformed(decoded.rejected[0].detail.removesuffix("."))
+        return decoded
 
-    def array(self, text: str, *, repeated: bool = False) -> Batch:
-        """Read a body that is an array; `repeated` if many items may be the same to the letter."""
-        if not repeated:
-            try:
-                return self.usual(self._array.decode(text))
-            except MALFORMED:
-                pass
-        return self.each(list(map(bytes, raw_array(text))))
+    def array(self, text: str | bytes) -> Iterator[DecodedItems]:
+        """Read a body that is an array; RequestError if it is none."""
+        if decoded := self.at_once(self._decode_array, text):
+            yield decoded
+            return
+        try:
+            texts = msgspec.json.decode(text, type=list[msgspec.Raw])
+        except MALFORMED as error:
+            raise malformed(problem_of(error)) from None
+        yield from self.steps(texts)
 
-    def keyed(self, raws: Sequence[tuple[str, msgspec.Raw]]) -> Batch:
-        """Read the values of a map; an item knows its key."""
-        items: list[Wire] = []
-        places: list[int] = []
-        rejected: list[Rejection] = []
-        for place, (key, raw) in enumerate(raws):
-            try:
-                item = self._decoded(bytes(raw))
-            except ItemError as error:
-                _reject(rejected, place, error)
-            else:
-                item.key = key  # type: ignore[attr-defined]
-                items.append(item)
-                places.append(place)
-        return self.usual(items, places, rejected)
+    def at_once(
+        self, decode: Callable[[Any], list[Item]], text: str | bytes
+    ) -> DecodedItems | None:
+        """Read items that fit into one step and are all valid; None for any others."""
+        return None if len(text) > MAX_TEXT_PER_STEP else self._decoded(decode, text)
 
-    def usual(
+    def steps(
         self,
-        items: Sequence[Wire],
-        places: Sequence[int] | None = None,
-        rejected: Sequence[Rejection] = (),
-    ) -> Batch:
-        """Group items, and list what is not a result.
+        texts: Sequence[Text],
+        keys: Sequence[str] | None = None,
+        *,
+        are_lines: bool = False,
+    ) -> Iterator[DecodedItems]:
+        """Read items, each with its key if they are the values of a map.
 
-        `places` are those of the items in the body, if others stand between them: `rejected`.
+        Lines may be anything; other texts are known to be one JSON value each.
         """
-        said = list(map(self._format.facts, items))
-        alike: defaultdict[Facts, list[Wire]] = defaultdict(list)
-        for facts, item in zip(said, items, strict=True):
-            alike[facts].append(item)
-        groups = _Groups()
-        bad: dict[Facts, ItemError] = {}
-        for facts, members in alike.items():
-            try:
-                outcome = self._format.outcome(facts)
-            except ItemError as error:
-                bad[facts] = error.with_traceback(None)
+        rejected = 0
+        for start in range(0, len(texts), ITEMS_PER_STEP):
+            step = texts[start : start + ITEMS_PER_STEP]
+            names = keys[start : start + ITEMS_PER_STEP] if keys else None
+            if are_lines:
+                decoded = self._decoded(self._decode_lines, _joined_lines(step), len(step))
             else:
-                identities = list(map(self._format.identity, members))
-                exemplar = self._exemplar(members[-1]) if self._exemplar else identities[-1]
-                groups.add(outcome, identities, exemplar)
-        found = _rejections(said, bad, places) if bad else []
-        if rejected:
-            found = sorted([*found, *rejected], key=lambda one: one.index)
-        return groups.batch(found)
+                array = b"[%b]" % b",".join(step)
+                decoded = self._decoded(self._decode_array, array, len(step), names)
+            decoded = decoded or self._one_by_one(step, start, names)
+            rejected += len(decoded.rejected)
+            if rejected > MAX_REJECTED:
+                raise RequestError(
+                    Reason.MALFORMED_BODY, f"More than {MAX_REJECTED:,} items are invalid."
+                )
+            yield decoded
 
-    def each(self, texts: Sequence[bytes]) -> Batch:
-        """Read items one by one, each text once."""
-        groups = _Groups()
-        bad: dict[bytes, ItemError] = {}
-        counted = Counter(texts)
-        alike = 2 * len(counted) < len(texts)
-        for text, times in counted.items():
+    def _decoded(
+        self,
+        decode: Callable[[Any], list[Item]],
+        text: str | bytes,
+        number: int | None = None,
+        keys: Sequence[str] | None = None,
+    ) -> DecodedItems | None:
+        """Decode a text of valid items: so many, or at most those of a step; None for another."""
+        try:
+            items = decode(text)
+            if len(items) > ITEMS_PER_STEP if number is None else len(items) != number:
+                return None
+            for item, key in zip(items, keys or (), strict=False):
+                item.key = key  # type: ignore[attr-defined]
+            identities = list(map(self._identity, items))
+            exemplars = list(map(self._exemplar, items)) if self._exemplar else identities
+            result_of = self._result if len(text) > MAX_TEXT_PER_STEP else self._remembered
+            return _grouped(list(map(self._facts, items)), identities, exemplars, result_of)
+        except (*MALFORMED, ItemError):
+            return None
+
+    def _one_by_one(
+        self, texts: Sequence[Text], first: int, keys: Sequence[str] | None = None
+    ) -> DecodedItems:
+        """Read each item by itself; `first` is the index of the first in the body."""
+        valid: list[tuple[Facts, Identity | None, Identity | None]] = []
+        rejected: list[Rejection] = []
+        for number, text in enumerate(texts):
             try:
-                known = alike and len(text) <= _MAX_REMEMBERED
-                read = self._remembered(text) if known else self._read(text)
-            except ItemError as error:
-                bad[text] = error.with_traceback(None)
-                if len(bad) > MAX_REJECTED:
-                    raise _too_many() from None
+                read = self._read(self._item(text, keys[number] if keys else None))
+                self._result(read[0])
+            except (*MALFORMED, ItemError) as error:
+                explained = self._explained(error, text)
+                rejected.append(Rejection(first + number, explained.reason, str(explained)))
             else:
-                outcome, identity, exemplar = read
-                groups.add(outcome, [identity] * times, exemplar)
-        return groups.batch(_rejections(texts, bad) if bad else [])
+                valid.append(read)
+        facts, identities, exemplars = zip(*valid, strict=True) if valid else ((), (), ())
+        decoded = _grouped(facts, identities, exemplars, self._result)
+        decoded.rejected = rejected
+        return decoded
 
-    def judge(self, value: Any, key: str | None = None) -> Outcome | None:
-        """Say what one JSON value means, which stands under a key; ItemError for no result."""
-        item = self._format.loose(value)
+    def judge(self, text: Text, key: str | None = None) -> ItemResult | None:
+        """Return the result of one item; None if it is skipped, ItemError if it is invalid."""
+        try:
+            return self._result(self._facts(self._item(text, key)))
+        except (*MALFORMED, ItemError) as error:
+            raise self._explained(error, text) from None
+
+    def _read(self, item: Item) -> tuple[Facts, Identity | None, Identity | None]:
+        """Return the facts of an item, its identity, and the id to show."""
+        identity = self._identity(item)
+        return self._facts(item), identity, self._exemplar(item) if self._exemplar else identity
+
+    def _item(self, text: Text, key: str | None) -> Item:
+        try:
+            item = self._decode(text)
+        except MALFORMED:
+            item = self._format.lenient(text)
         if key is not None:
             item.key = key  # type: ignore[attr-defined]
-        return self._format.outcome(self._format.facts(item))
+        return item
 
-    def _read(self, text: bytes | str) -> _Read:
-        item = self._decoded(text)
-        outcome = self._format.outcome(self._format.facts(item))
-        identity = self._format.identity(item)
-        return outcome, identity, self._exemplar(item) if self._exemplar else identity
+    def _explained(self, error: Exception, text: Text) -> ItemError:
+        """Return the error of an item, with what came in place of a code."""
+        if not isinstance(error, ItemError):
+            return ItemError(ItemReason.MALFORMED_JSON, problem_of(error))
+        if error.reason is ItemReason.CODE_MISSING:
+            with suppress(*MALFORMED):  # a little less deep it could be decoded
+                return self._format.explain_missing_code(text)
+        return error
 
-    def _decoded(self, text: bytes | str) -> Wire:
+
+_NO_OBJECT = (ItemReason.NOT_AN_OBJECT, ItemReason.MALFORMED_JSON)
+
+
+def _grouped(
+    all_facts: Sequence[Facts],
+    all_identities: Sequence[Identity | None],
+    exemplars: Sequence[Identity | None],
+    result_of: Callable[[Facts], ItemResult | None],
+) -> DecodedItems:
+    """Group items, identical ones together; ItemError if one is invalid."""
+    identical: defaultdict[Facts, list[Identity | None]] = defaultdict(list)
+    for facts, identity in zip(all_facts, all_identities, strict=True):
+        identical[facts].append(identity)
+    last = {} if exemplars is all_identities else dict(zip(all_facts, exemplars, strict=True))
+    groups: list[ResultGroup] = []
+    skipped = defaulted = 0
+    for facts, identities in identical.items():
+        result = result_of(facts)
+        if result is None:
+            skipped += len(identities)
+            continue
+        if result.defaulted:
+            defaulted += len(identities)
+        groups.append(_group(result, identities, last[facts] if last else identities[-1]))
+    return DecodedItems(groups, [], skipped, defaulted)
+
+
+def _joined_lines(lines: Sequence[Text]) -> bytes:
+    """Join lines that are an object each; others, which may be pieces of one, become nothing."""
+    text = b"\n".join(lines)
+    are_objects = text[:1] == b"{" and text[-1:] == b"}"
+    return text if are_objects and text.count(b"}\n{") == len(lines) - 1 else b""
+
+
+def _group(result: ItemResult, identities: list[Any], exemplar: Identity | None) -> ResultGroup:
+    """Make the group of identical items."""
+    ids = _present(identities)
+    shown = None if is_absent(exemplar) else str(exemplar)
+    return ResultGroup(result.result, result.pushes, len(identities) - len(ids), ids, shown)
+
+
+def _present(identities: list[Any]) -> list[Any]:
+    """Return the identities that are not absent; most often, all of them or none."""
+    nulls = identities.count(None)
+    if nulls == len(identities):
+        return []
+    if isinstance(identities[0], str):
         try:
-            return self._item.decode(text)
-        except MALFORMED:
+            if all(map(str.strip, identities)):
+                return identities
+        except TypeError:  # one of them is a number, or null
             pass
-        try:
-            value = msgspec.json.decode(text)
-        except MALFORMED as error:
-            raise ItemError(ItemReason.MALFORMED_JSON, problem_of(error)) from None
-        return self._format.loose(value)
-
-
-class _Groups:
-    """Results with what tells them apart, those that say the same together."""
-
-    def __init__(self) -> None:
-        self._groups: dict[Outcome, ResultGroup] = {}
-        self._skipped = 0
-        self._defaulted = 0
-
-    def add(
-        self, outcome: Outcome | None, identities: list[Any], exemplar: str | int | None
-    ) -> None:
-        """Add items that say the same."""
-        number = len(identities)
-        if outcome is None:
-            self._skipped += number
-            return
-        if outcome.defaulted:
-            self._defaulted += number
-        new = _group(outcome, identities, exemplar)
-        group = self._groups.setdefault(outcome, new)
-        if group is not new:
-            group.anonymous += new.anonymous
-            group.ids += new.ids
-            group.exemplar = new.exemplar or group.exemplar
-
-    def batch(self, rejected: list[Rejection]) -> Batch:
-        """Return what was read."""
-        return Batch(list(self._groups.values()), rejected, self._skipped, self._defaulted)
-
-
-def _group(outcome: Outcome, identities: list[Any], exemplar: str | int | None) -> ResultGroup:
-    """Make the group of items that say the same."""
-    anonymous = identities.count(None) + identities.count("")
-    if anonymous:
-        named = anonymous < len(identities)
-        identities = [one for one in identities if one not in (None, "")] if named else []
-    shown = None if exemplar in (None, "") else str(exemplar)
-    return ResultGroup(outcome.result, outcome.pushes, anonymous, identities, shown)
-
-
-T = TypeVar("T")
-
-
-def _rejections(
-    items: Iterable[T], bad: Mapping[T, ItemError], places: Sequence[int] | None = None
-) -> list[Rejection]:
-    """List the bad items by their places."""
-    rejected: list[Rejection] = []
-    for number, item in enumerate(items):
-        if error := bad.get(item):
-            _reject(rejected, places[number] if places else number, error)
-    return rejected
-
-
-def _reject(rejected: list[Rejection], place: int, error: ItemError) -> None:
-    if len(rejected) == MAX_REJECTED:
-        raise _too_many()
-    rejected.append(Rejection(place, error.reason, str(error)))
-
-
-def _too_many() -> RequestError:
-    return RequestError(Reason.MALFORMED_BODY, f"More than {MAX_REJECTED:,} items are not results.")
-
-
-def code_of(code: object) -> str:
-    """Return the code in its one spelling; ItemError if it cannot be one."""
-    canonical = canonical_code(code)
-    if canonical is not None:
-        return canonical
-    if code is None or code == "":
-        raise ItemError(ItemReason.CODE_MISSING)
-    raise ItemError(ItemReason.CODE_INVALID)
-
-
-def raw_array(text: str | msgspec.Raw) -> list[msgspec.Raw]:
-    """Cut an array into items; RequestError (`malformed_body`) if it is none."""
-    try:
-        return msgspec.json.decode(text, type=list[msgspec.Raw])
-    except MALFORMED as error:
-        raise malformed(problem_of(error)) from None
+    elif not nulls and str not in map(type, identities):
+        return identities
+    return [one for one in identities if not is_absent(one)]

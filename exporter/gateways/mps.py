@@ -4,43 +4,48 @@ The format is known from integrators' samples alone, so everything but the code 
 and a field of an unexpected type counts as absent.
 """
 
-import base64
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric import rsa
-from xxhash import xxh3_64_intdigest
 
-from exporter.gateways.auth import public_keys
-from exporter.gateways.auth.encodings import decode_base64
-from exporter.gateways.auth.scheme import Authenticator
-from exporter.gateways.auth.signatures import Signature, rsa_known
+from exporter.configuration.groups import GatewaySettings
+from exporter.gateways.auth.authenticator import Authenticator
+from exporter.gateways.auth.signatures import Rsa
 from exporter.gateways.auth.templates import Template
-from exporter.gateways.builtin import BuiltIn
-from exporter.gateways.gateway import Credential, GatewaySettings, ReceivedRequest, RequestKey
-from exporter.gateways.items import Facts, ItemError, ItemFormat, ItemReader, Outcome, code_of
-from exporter.gateways.sending import Outgoing, Signer
-from exporter.gateways.text import text_of
-from exporter.reasons import ItemReason
-from exporter.results import Batch, PushResult
+from exporter.gateways.builtin import BuiltIn, load_schemes
+from exporter.gateways.gateway import Credential, ReceivedRequest, RequestKey
+from exporter.gateways.items import Facts, ItemFormat, ItemReader, ItemResult, Text
+from exporter.gateways.steps import Steps
+from exporter.gateways.text import body_text
+from exporter.gateways.values import (
+    ItemError,
+    code_of,
+    is_absent,
+    item_members,
+    members_of,
+    missing_code,
+    scalar_of,
+    text_or_none,
+)
+from exporter.results import DecodedItems, PushResult, text_of_code
 
 NAME = "mps"
 
-ACKNOWLEDGED = 2
-"""The code of a push that the gateway, or the vendor, took."""
+SIGNATURE = Rsa(scheme="rsa", signature=Template("{query:sign}"), encoding="base64")
+"""RSA, SHA-256, PKCS#1 v1.5 over the raw body, in base64 of either alphabet."""
 
 
 class ExtInfo(msgspec.Struct, rename="camel", gc=False):
-    """What we read of `extInfo`; `adToken` is not among it."""
+    """The fields of `extInfo` that are read; `adToken` is not among them."""
 
     os_type: str | None = None
     channel: str | None = None
 
 
 class Callback(msgspec.Struct, rename="camel", gc=False):
-    """The fields that we read; `targetId` is not among them."""
+    """The fields that are read; `targetId` is not among them."""
 
     status_code: str | int | float | None = None
     status_desc: str | None = None
@@ -55,119 +60,112 @@ class Mps(BuiltIn):
     name = NAME
     title = "Alibaba Cloud mPaaS Message Push Service"
 
+    def __init__(self, authenticator: Authenticator) -> None:
+        super().__init__(authenticator)
+        self._reader = ItemReader(_Callbacks())
+
     @classmethod
     def load(cls, settings: GatewaySettings) -> "Mps":
-        """Read the public keys; ConfigurationError names a file that has none."""
-        keys = public_keys.load_public_keys(settings.mps_public_key_files)
-        schemes = [signature(keys)] if keys else []
-        return cls(
-            Authenticator(
-                NAME,
-                schemes,
-                settings="MPS_PUBLIC_KEY_FILES",
-                allow_unsigned=settings.allow_unsigned,
-            )
-        )
+        """Read the public keys; ConfigurationError names an unusable file."""
+        schemes = {"MPS_PUBLIC_KEY_FILES": (SIGNATURE, settings.mps_public_key_files)}
+        return cls(load_schemes(NAME, schemes, settings))
 
     def recognizes(self, body: bytes) -> bool:
         """Whether a body without its request looks like a callback."""
         return b'"statusCode"' in body
 
-    def decode(self, request: ReceivedRequest) -> Batch:
-        """Read a body; the hint in the query takes precedence over the body's.
+    def decode(self, request: ReceivedRequest) -> Steps[None]:
+        """Yield the results of a body; a channel in the query takes precedence over the body's.
 
-        Raises RequestError (`malformed_body`) if it is not an object or an array.
+        Raises RequestError (`malformed_body`) if the body is not an object or an array.
         """
-        text = text_of(request.content)
-        batch = _READER.array(text) if text.startswith("[") else _READER.one(text)
-        if hint := request.query.get("channel"):
-            for group in batch.groups:
-                group.result = msgspec.structs.replace(group.result, hint=hint)
-        return batch
+        text = yield from body_text(request.content)
+        named = _named_in(request.query)
+        if not text.startswith("["):
+            yield _with(named, self._reader.single(text))
+            return
+        for decoded in self._reader.array(text):
+            yield _with(named, decoded)
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey:
-        """Take the body for the key: the same bytes are the same results."""
-        return RequestKey(xxh3_64_intdigest(request.body, credential.scope))
+        """Return the key of the body, which is signed, without its compression."""
+        del credential
+        return RequestKey(request.content)
 
 
-def signature(keys: list[rsa.RSAPublicKey]) -> Signature:
-    """Look for `sign` in the query: RSA, SHA-256, PKCS#1 v1.5 over the raw body, in base64."""
-    return Signature(
-        rsa_known(NAME, keys, "sha256"),
-        signature=Template("{query:sign}"),
-        signed=Template("{body}"),
-        decode=decode_base64,
-    )
+def _named_in(query: Mapping[str, str]) -> dict[str, str]:
+    """Return the hint and the app of all results, if the URL names them."""
+    names = {"hint": query.get("channel"), "app": query.get("app")}
+    return {name: value for name, value in names.items() if value and not is_absent(value)}
 
 
-def sign(key: rsa.RSAPrivateKey, body: bytes) -> str:
-    """Sign a body as MPS does: base64 with `-` for `+` and `_` for `/`."""
-    return base64.urlsafe_b64encode(public_keys.sign(key, body)).decode()
-
-
-def signer(key: rsa.RSAPrivateKey) -> Signer:
-    """Add the signature of the body to the URL."""
-
-    def signed(url: str, body: bytes, identity: str) -> Outgoing:
-        del identity
-        return Outgoing(f"{url}{'&' if '?' in url else '?'}sign={quote(sign(key, body))}", {})
-
-    return signed
-
-
-def write(channel: str, code: int, message: str, identity: str, target: str) -> bytes:
-    """Write a callback; `channel` is the gateway's own word for it."""
-    return msgspec.json.encode({
-        "extInfo": {"osType": "ios" if channel == "IOS" else "android"},
-        "channel": channel,
-        "msgId": identity,
-        "pushSuccess": code == ACKNOWLEDGED,
-        "statusCode": str(code),
-        "statusDesc": message,
-        "targetId": target,
-    })  # fmt: skip
+def _with(named: Mapping[str, str], decoded: DecodedItems) -> DecodedItems:
+    """Set the hint and the app that the URL names."""
+    if named:
+        for group in decoded.groups:
+            group.result = msgspec.structs.replace(group.result, **named)
+    return decoded
 
 
 def _facts(callback: Callback) -> Facts:
     extra = callback.ext_info if isinstance(callback.ext_info, ExtInfo) else _NO_EXTRA
     return (
         callback.status_code,
-        _text(callback.channel) or extra.channel or None,
-        callback.status_desc or None,
-        extra.os_type is not None and extra.os_type.strip().lower() == "ios",
+        callback.channel,
+        extra.channel,
+        callback.status_desc,
+        extra.os_type,
     )
 
 
-def _outcome(facts: Facts) -> Outcome:
-    code, hint, message, ios = facts
-    return Outcome(PushResult(code_of(code), hint, message, ios))
+class _Callbacks(ItemFormat[Callback]):
+    """How one callback is written."""
+
+    item = Callback
+    facts = staticmethod(_facts)
+    identity = staticmethod(attrgetter("id"))
+
+    def result(self, facts: Facts) -> ItemResult:
+        """Return the result; a channel at the top takes precedence over that of `extInfo`."""
+        code, channel, extra_channel, message, system = facts
+        hint = text_or_none(_text(channel)) or text_or_none(extra_channel)
+        ios = system is not None and system.strip().lower() == "ios"
+        return ItemResult(
+            PushResult(code_of(code), hint, text_or_none(message) or text_of_code(code), ios)
+        )
+
+    def lenient(self, text: Text) -> Callback:
+        """Decode any object, without the values that are of another type."""
+        members = item_members(text)
+        value = {name: scalar_of(raw) for name, raw in members.items() if name in _FIELDS}
+        extra = members_of(members["extInfo"]) if "extInfo" in members else None
+        return Callback(
+            value.get("statusCode"),
+            _text(value.get("statusDesc")),
+            _identity(value.get("msgId")),
+            _text(value.get("channel")),
+            ExtInfo(*(_text(_scalar(extra, name)) for name in ("osType", "channel")))
+            if extra
+            else None,
+        )
+
+    def explain_missing_code(self, text: Text) -> ItemError:
+        """Name the fields that came."""
+        return missing_code([("statusCode",)], text)
 
 
-def _loose(value: Any) -> Callback:
-    """Make a callback of any object, without the values that are of another type."""
-    if not isinstance(value, dict):
-        raise ItemError(ItemReason.NOT_AN_OBJECT)
-    extra = value.get("extInfo")
-    code, identity = value.get("statusCode"), value.get("msgId")
-    return Callback(
-        code if code is None or type(code) in (str, int, float) else _NO_CODE,
-        _text(value.get("statusDesc")),
-        identity if type(identity) in (str, int) else None,
-        _text(value.get("channel")),
-        ExtInfo(_text(extra.get("osType")), _text(extra.get("channel")))
-        if isinstance(extra, dict)
-        else None,
-    )
-
+_FIELDS = ("statusCode", "statusDesc", "msgId", "channel")
 
 _NO_EXTRA = ExtInfo()
-
-_NO_CODE: Any = ()
-"""Stands for a value of another type, which cannot be a code; `True`, for one, equals 1."""
 
 
 def _text(value: object) -> str | None:
     return str(value) if type(value) in (str, int) else None
 
 
-_READER = ItemReader(ItemFormat(Callback, _facts, attrgetter("id"), _loose, _outcome))
+def _identity(value: object) -> str | int | None:
+    return value if isinstance(value, str) or type(value) is int else None
+
+
+def _scalar(members: dict[str, msgspec.Raw], name: str) -> Any:
+    return scalar_of(members[name]) if name in members else None

@@ -1,6 +1,6 @@
 """Paths into a JSON value: names joined by dots, `[0]`, `"quoted name"`, `@key`, and a last `*`.
 
-There is no recursion, filter or arithmetic, so that a path takes as many steps as it has names.
+There is no recursion, filter or arithmetic: a path takes as many steps as it has names.
 """
 
 import re
@@ -14,19 +14,19 @@ MAX_STEPS = 16
 
 
 class Mark(Enum):
-    """A step that is no name and no index."""
+    """A step other than a name or an index."""
 
     KEY = "@key"
-    """The key under which the item stands in a map."""
+    """The item's key in a map."""
     VALUES = "*"
-    """The values of a map, as the last step to the items."""
+    """The values of a map; only the last step to the items."""
 
 
 Step = str | int | Mark
 Path = tuple[Step, ...]
 
 ABSENT = msgspec.UNSET
-"""What a path gives that leads nowhere; None is JSON's null."""
+"""The value of a path that leads nowhere; None is JSON's null."""
 
 _STEP = re.compile(
     r"""(?:(?:^|\.)(?:"(?P<quoted>[^"]+)"|(?P<mark>@key$|\*$)|(?P<name>[^\s."@*\[\]]+))"""
@@ -35,17 +35,17 @@ _STEP = re.compile(
 
 
 def parse_path(text: str) -> Path:
-    """Read a path; ValueError says what is wrong with it."""
+    """Parse a path; ValueError describes what is wrong with it."""
     steps: list[Step] = []
     position = 0
     while position < len(text):
         match = _STEP.match(text, position)
         if match is None or (position and match["mark"] == Mark.KEY.value):
-            raise ValueError(f"{text!r} is no path: it goes wrong after {text[:position]!r}")
+            raise ValueError(f"invalid path {text!r} at {text[position:]!r}")
         steps.append(_step(match))
         position = match.end()
     if not steps:
-        raise ValueError("a path is not empty")
+        raise ValueError("a path cannot be empty")
     if len(steps) > MAX_STEPS:
         raise ValueError(f"{text!r} has more than {MAX_STEPS} steps")
     return tuple(steps)
@@ -58,13 +58,36 @@ def _step(match: re.Match[str]) -> Step:
 
 
 def walk(value: Any, path: Sequence[Step], key: str | None = None) -> Any:
-    """Follow a path from a value that stands under `key`; ABSENT if it leads nowhere."""
+    """Follow a path from the value of `key` in a map; ABSENT if it leads nowhere."""
     for step in path:
         if isinstance(step, str):
             value = value.get(step, ABSENT) if isinstance(value, dict) else ABSENT
         elif isinstance(step, int):
             known = isinstance(value, list) and step < len(value)
             value = value[step] if known else ABSENT
-        else:  # Mark.KEY: the other one leads to items, and not through one
+        else:  # Mark.KEY: only paths to items have the other mark
             value = ABSENT if key is None else key
     return value
+
+
+def put(document: dict[str, Any], path: Sequence[Step], value: Any) -> None:
+    """Set the value at a path of names; nothing for a path with a key or an index."""
+    names = [step for step in path if isinstance(step, str)]
+    if len(names) < len(path):
+        return
+    for name in names[:-1]:
+        document = document.setdefault(name, {})
+    document[names[-1]] = value
+
+
+def path_text(path: Path) -> str:
+    """Write a path as a description does."""
+    parts = []
+    for step in path:
+        if isinstance(step, int):
+            parts.append(f"[{step}]")
+        else:
+            name = step.value if isinstance(step, Mark) else step
+            plain = isinstance(step, Mark) or not set(name) & set(' ."@*[]')
+            parts.append(f".{name}" if plain else f'."{name}"')
+    return "".join(parts).lstrip(".")

@@ -1,37 +1,40 @@
-"""The gateways that an exporter listens to, by their paths."""
+"""All gateways of an exporter, by name: the last part of their paths."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from exporter.configuration.groups import GatewaySettings
 from exporter.errors import ConfigurationError
-from exporter.gateways import generic, mps
-from exporter.gateways.auth.public_keys import load_private_key
-from exporter.gateways.auth.standard_webhooks import load_secrets
-from exporter.gateways.auth.tokens import load_tokens
-from exporter.gateways.described import Described
-from exporter.gateways.description_files import KIND, shipped, shipped_file
-from exporter.gateways.gateway import Gateway, GatewaySettings
-from exporter.gateways.sending import Signer
+from exporter.gateways.described.files import KIND, shipped, shipped_file
+from exporter.gateways.described.gateway import Described
+from exporter.gateways.gateway import Gateway
+from exporter.gateways.generic import Generic
+from exporter.gateways.mps import Mps
 
 Gateways = Mapping[str, Gateway]
 """Gateways by name."""
 
 
+BUILT_IN = (Mps,)
+"""The gateways in code, beside the generic format."""
+
+
 def load_gateways(settings: GatewaySettings, *, credentials: bool = True) -> Gateways:
-    """Read every gateway's files; ConfigurationError names the first bad one.
+    """Read the files of every gateway; ConfigurationError names the first unusable one.
 
     Without `credentials` no secret of a description is read, and its requests are refused.
     """
-    first, last = mps.Mps.load(settings), generic.Generic.load(settings)
-    gateways: dict[str, Gateway] = {first.name: first}
+    built_in: list[Gateway] = [gateway.load(settings) for gateway in BUILT_IN]
+    generic = Generic.load(settings, others=built_in)
+    gateways = {gateway.name: gateway for gateway in built_in}
     for file in settings.gateway_files:
         gateway = Described.load(file, settings, credentials=credentials)
-        if gateway.name in (*gateways, last.name):
+        if gateway.name in (*gateways, generic.name):
             raise ConfigurationError(
                 f"{KIND} {file}: there is another gateway named {gateway.name!r}"
             )
         gateways[gateway.name] = gateway
-    return gateways | {last.name: last}
+    return gateways | {generic.name: generic}
 
 
 def find_gateway(
@@ -39,7 +42,7 @@ def find_gateway(
 ) -> Gateway:
     """Return the gateway of a name, a shipped description or a file: for `explain`.
 
-    Raises ConfigurationError for a file that is bad, or a name that nothing has.
+    Raises ConfigurationError for an unusable file or an unknown name.
     """
     if found := gateways.get(word):
         return found
@@ -51,28 +54,11 @@ def find_gateway(
 
 
 def channels_of(gateways: Iterable[Gateway]) -> dict[str, str]:
-    """Return the channels that descriptions name, each with a gateway whose description does."""
+    """Return the channels that descriptions name, each with a gateway that names it."""
     return dict(sorted((channel, one.name) for one in gateways for channel in one.channels))
 
 
 def recognize(body: bytes, gateways: Iterable[Gateway]) -> Gateway:
-    """Return the gateway that takes a body without its request: the last one takes the rest."""
+    """Return the gateway whose format a body has; the last one if no other recognizes it."""
     *specific, rest = gateways
     return next((gateway for gateway in specific if gateway.recognizes(body)), rest)
-
-
-def signers(
-    *, private_key: Path | None = None, token: Path | None = None, secret: Path | None = None
-) -> Mapping[str, Signer]:
-    """Read what requests are signed with, each for the gateway that takes it.
-
-    Raises ConfigurationError that names a bad file.
-    """
-    found = {}
-    if private_key:
-        found[mps.NAME] = mps.signer(load_private_key(private_key))
-    if token or secret:
-        tokens = load_tokens([token]) if token else [b""]
-        secrets = load_secrets([secret]) if secret else [None]
-        found[generic.NAME] = generic.signer(tokens[0].decode(), secrets[0])
-    return found

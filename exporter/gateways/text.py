@@ -1,13 +1,14 @@
-"""Bodies as text: what is odd in it costs the odd characters, and not the request."""
+"""Bodies as text: invalid characters are replaced, not refused."""
 
 import json
 import re
-from collections.abc import Iterator
 
 import msgspec
 
-from exporter.errors import RequestError
-from exporter.reasons import Reason
+from exporter.errors import Reason, RequestError
+from exporter.gateways.compression import GZIP_MAGIC
+from exporter.gateways.steps import Steps
+from exporter.results import DecodedItems
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -16,8 +17,12 @@ BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 MALFORMED = (msgspec.DecodeError, RecursionError)
 """What decoding JSON raises; RecursionError where it nests deeper than the decoder goes."""
 
+BYTES_PER_STEP = 100_000
+MATCHES_PER_STEP = 5_000
+LINES_PER_STEP = 20_000
+
 # The last character of a string, cut off, or half a surrogate pair: in GBK and the like there
-# would be others that are no UTF-8.
+# would be others that are not UTF-8.
 _CUT_CHARACTER = re.compile(
     rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})(?=\")"
     rb"|\xed[\xa0-\xbf][\x80-\xbf]"
@@ -30,48 +35,78 @@ _ESCAPE = re.compile(
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
 
 
-def text_of(body: bytes) -> str:
+def body_text(body: bytes) -> Steps[str]:
     """Return the body as text, with U+FFFD for characters that were cut in half.
 
-    Raises RequestError (`malformed_body`) if it is not UTF-8, which JSON always is.
+    Raises RequestError (`malformed_body`) if it is blank, or not UTF-8, which JSON always is.
     """
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        text = _repaired(body, error.start)
+        text = yield from _without_cut_characters(body, error.start)
     if text[:1] == BYTE_ORDER_MARK:
         text = text[1:]
-    if "\\" in text and ("\\ud" in text or "\\uD" in text):  # one character is found faster
-        text = _ESCAPE.sub(_whole, text)
-    return text.strip()
+    if "\\" in text and ("\\ud" in text or "\\uD" in text):  # a single character is found faster
+        text = yield from _without_half_characters(text)
+    text = text.strip()
+    if not text:
+        raise RequestError(Reason.MALFORMED_BODY, "The body is empty.")
+    return text
 
 
-def _repaired(body: bytes, place: int) -> str:
+def _without_cut_characters(body: bytes, position: int) -> Steps[str]:
+    """Decode a body with U+FFFD for characters of which the end was cut off."""
+    pieces = []
+    begin = 0
+    while begin < len(body):
+        if begin:
+            yield DecodedItems()
+        quote = body.find(b'"', begin + BYTES_PER_STEP, begin + 2 * BYTES_PER_STEP)
+        end = begin + 2 * BYTES_PER_STEP if quote < 0 else quote + 1
+        pieces.append(_CUT_CHARACTER.sub(REPLACEMENT.encode(), body[begin:end]))
+        begin = end
     try:
-        return _CUT_CHARACTER.sub(REPLACEMENT.encode(), body).decode()
+        return b"".join(pieces).decode()
     except UnicodeDecodeError:
-        pass
-    encoding = json.detect_encoding(body)
-    looks = (
-        f": it looks like {encoding.upper()}" if encoding.startswith(("utf-16", "utf-32")) else ""
-    )
-    raise RequestError(Reason.MALFORMED_BODY, f"The body is not UTF-8 at byte {place}{looks}.")
+        raise _not_utf8(body, position) from None
 
 
-def _whole(escape: re.Match[str]) -> str:
-    return "\\ufffd" if escape["half"] else escape[0]
+def _not_utf8(body: bytes, position: int) -> RequestError:
+    if body.startswith(GZIP_MAGIC):
+        detail = "The body is gzip: send the header Content-Encoding: gzip."
+    else:
+        encoding = json.detect_encoding(body)
+        is_wide = encoding.startswith(("utf-16", "utf-32"))
+        guess = f": it looks like {encoding.upper()}" if is_wide else ""
+        detail = f"The body is not UTF-8 at byte {position}{guess}."
+    return RequestError(Reason.MALFORMED_BODY, detail)
 
 
-def lines_of(text: str) -> list[str]:
-    """Cut a text into the lines that are not blank, without their byte order marks."""
-    return list(_lines(text))
+def _without_half_characters(text: str) -> Steps[str]:
+    """Replace escapes of half a surrogate pair with that of U+FFFD."""
+    pieces: list[str] = []
+    end = 0
+    for number, match in enumerate(_ESCAPE.finditer(text), 1):
+        if match["half"]:
+            pieces += (text[end : match.start()], "\\ufffd")
+            end = match.end()
+        if number % MATCHES_PER_STEP == 0:
+            pieces = ["".join(pieces)]
+            yield DecodedItems()
+    return "".join([*pieces, text[end:]])
 
 
-def _lines(text: str) -> Iterator[str]:
-    for line in text.split("\n"):
-        stripped = line.strip().removeprefix(BYTE_ORDER_MARK)
-        if stripped:
-            yield stripped
+def split_lines(text: str) -> Steps[list[bytes]]:
+    """Split a text into the lines that are not blank, without their byte order marks."""
+    lines = text.encode().split(b"\n")
+    mark = BYTE_ORDER_MARK.encode()
+    found: list[bytes] = []
+    for start in range(0, len(lines), LINES_PER_STEP):
+        if start:
+            yield DecodedItems()
+        stripped = map(bytes.strip, lines[start : start + LINES_PER_STEP])
+        found += [line for one in stripped if (line := one.removeprefix(mark))]
+    return found
 
 
 def is_json(text: str | bytes) -> bool:
@@ -84,22 +119,22 @@ def is_json(text: str | bytes) -> bool:
 
 
 def malformed(problem: str) -> RequestError:
-    """Say that a body is not in the format, without repeating it."""
+    """Return the error for a body that is not in the format, without repeating it."""
     return RequestError(
-        Reason.MALFORMED_BODY, f"The body is not what this webhook takes: {problem}."
+        Reason.MALFORMED_BODY, f"The body is not what this webhook accepts: {problem}."
     )
 
 
-def naming_content_type(refusal: RequestError, content_type: str) -> RequestError:
-    """Add the content type, where it says by itself that the body is something else than JSON."""
+def naming_content_type(error: RequestError, content_type: str) -> RequestError:
+    """Add the content type to an error, where it names something else than JSON."""
     if not content_type or "json" in content_type or content_type == "text/plain":
-        return refusal
+        return error
     named = content_type if _MEDIA_TYPE.fullmatch(content_type) else "not a media type"
     return RequestError(
-        refusal.reason, f"{refusal.detail} It takes JSON; the Content-Type is {named}."
+        error.reason, f"{error.detail} It accepts JSON; the Content-Type is {named}."
     )
 
 
 def problem_of(error: Exception) -> str:
-    """Say why a text cannot be decoded."""
+    """Describe why a text cannot be decoded."""
     return "it nests too deep" if isinstance(error, RecursionError) else str(error)

@@ -1,1 +1,1 @@
-"""Durable counts, each delivery once."""
+"""Durable counts, each delivery once: group commit, SQLite, PostgreSQL, the window."""

@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 
 from exporter.errors import ConfigurationError
 from exporter.ledger.address import Address
+from exporter.ledger.arrays import signed
 from exporter.ledger.database import Database, StatementError
-from exporter.ledger.postgres import LEASE_SECONDS, check_version, signed
+from exporter.ledger.keys import Keyring
+from exporter.ledger.lease import LEASE_SECONDS, PREFIX
+from exporter.ledger.schema import SCHEMA_SECONDS, VERSION, check_version, outdated
 from exporter.ledger.sql import definition, read_sql
-from exporter.ledger.sqlite import LedgerFile
-from exporter.ledger.store import Stored, StoreError
+from exporter.ledger.sqlite import LedgerFile, read_all_keys
+from exporter.ledger.store import Stored, StoredKeys, StoreError
 
 _KEYS_AT_ONCE = 5000
 
@@ -32,14 +35,25 @@ class Instance(NamedTuple):
     """Since when no process has been heard of, if none is running."""
 
 
+class Copied(NamedTuple):
+    """What a SQLite ledger held, and the instance that goes on from it."""
+
+    results: int
+    keys: int
+    instance: str
+
+
 class Administration:
     """One connection of the operator; `connect`, anything, `close`. All of it raises StoreError."""
 
     def __init__(self, address: Address) -> None:
         self._database = Database(address)
 
-    async def connect(self) -> None:
-        """Connect; raises ConfigurationError, too, for what a later exporter has upgraded."""
+    async def connect(self, *, upgrades: bool = False) -> None:
+        """Connect; raises ConfigurationError, too, for what a later exporter has upgraded.
+
+        A schema that is older raises StoreError, unless it is about to be upgraded.
+        """
         await self._database.connect()
         try:
             rows = await self._run("version")
@@ -47,6 +61,8 @@ class Administration:
             return
         for version, _ in rows:
             check_version(self._database.address, version)
+            if version < VERSION and not upgrades:
+                raise outdated(version)
 
     async def close(self) -> None:
         """End the connection."""
@@ -54,21 +70,30 @@ class Administration:
 
     async def initialize(self, role: str | None) -> None:
         """Create what is missing, and give a role the rights that an exporter needs."""
-        await self._database.run(definition(role))
+        await self._database.run(definition(role), seconds=SCHEMA_SECONDS)
 
     async def instances(self) -> list[Instance]:
         """List every name under which there are counts, or have been."""
         return [Instance(*row) for row in await self._run("list", lease=LEASE_SECONDS)]
 
-    async def fold(self, departed: Sequence[str], into: str) -> list[str]:
-        """Move the counts of instances that nobody holds to one; return which these were."""
-        rows = await self._run("fold", departed=list(departed), into=into, lease=LEASE_SECONDS)
-        return [instance for (instance,) in rows]
+    async def fold(
+        self, departed: Sequence[str], into: str, progress: Callable[[int, int], None]
+    ) -> list[str]:
+        """Move the counts of instances that nobody holds to one; return which these were.
+
+        `progress` gets how many instances are done, and how many there are.
+        """
+        folded: list[str] = []
+        for done, name in enumerate(departed, 1):
+            rows = await self._run("fold", departed=name, into=into, lease=LEASE_SECONDS)
+            folded += [instance for (instance,) in rows]
+            progress(done, len(departed))
+        return folded
 
     async def copy(
-        self, file: Path, instance: str, window: float, progress: Callable[[int, int], None]
-    ) -> tuple[int, int]:
-        """Copy a SQLite ledger that nobody holds; return how many results and keys it had.
+        self, file: Path, instance: str | None, window: float, progress: Callable[[int, int], None]
+    ) -> Copied:
+        """Copy a SQLite ledger that nobody holds, under the first leased name if none is given.
 
         `progress` gets the keys that are copied, and how many there are. Keys come first and may
         be copied twice; the counts come last, once. Raises ConfigurationError for what is no
@@ -79,32 +104,41 @@ class Administration:
         try:
             with closing(LedgerFile(file, "full")) as source:
                 stored = source.open()
-                keys = await self._copy_keys(stored, window, progress)
-                await self._copy_counts(stored, instance)
+                await self._copy_secrets(stored.keyring)
+                keys = await self._copy_keys(source, window, progress)
+                name = instance or f"{PREFIX}0"
+                await self._copy_counts(stored, name, leased=instance is None)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"ledger {file}: {error}") from error
-        return sum(total for _, total, _ in stored.counts), keys
+        return Copied(sum(total for _, total, _ in stored.counts), keys, name)
+
+    async def _copy_secrets(self, keyring: Keyring) -> None:
+        """Have replicas look deliveries up under the keys of the other ledger, for one window."""
+        for secret, xxh3, since in keyring.kinds(time.time()):
+            await self._run("copy_secret", secret=secret, xxh3=xxh3, since=since)
 
     async def _copy_keys(
-        self, stored: Stored, window: float, progress: Callable[[int, int], None]
+        self, source: LedgerFile, window: float, progress: Callable[[int, int], None]
     ) -> int:
         oldest = time.time() - window
-        groups = [(at, keys) for _, at, keys in stored.keys if at > oldest]
-        total, done = sum(len(keys) for _, keys in groups), 0
+        groups = [one for one in read_all_keys(source) if one.at > oldest]
+        total, done = sum(len(one.keys) for one in groups), 0
         for keys, times in _pieces(groups):
             await self._run("copy_keys", keys=signed(keys), times=times.tolist())
             done += len(keys)
             progress(done, total)
         return done
 
-    async def _copy_counts(self, stored: Stored, instance: str) -> None:
+    async def _copy_counts(self, stored: Stored, instance: str, *, leased: bool) -> None:
         copied = await self._run(
             "copy_counts",
             instance=instance,
+            leased=leased,
             at=max((at for *_, at in stored.counts), default=0.0),
             channels=[series.channel for series, _, _ in stored.counts],
             codes=[series.code for series, _, _ in stored.counts],
             tables=[series.table for series, _, _ in stored.counts],
+            apps=[series.app for series, _, _ in stored.counts],
             counts=[total for _, total, _ in stored.counts],
             times=[at for *_, at in stored.counts],
         )
@@ -119,15 +153,15 @@ class Administration:
 
 
 def _pieces(
-    groups: Sequence[tuple[float, "array[int]"]],
+    groups: Sequence[StoredKeys],
 ) -> Iterator[tuple["array[int]", "array[float]"]]:
     """Cut keys and their times into pieces for a statement each."""
     keys, times = array("Q"), array("d")
-    for at, together in groups:
-        for start in range(0, len(together), _KEYS_AT_ONCE):
-            piece = together[start : start + _KEYS_AT_ONCE]
+    for group in groups:
+        for start in range(0, len(group.keys), _KEYS_AT_ONCE):
+            piece = group.keys[start : start + _KEYS_AT_ONCE]
             keys.extend(piece)
-            times.extend([at] * len(piece))
+            times.extend([group.at] * len(piece))
             if len(keys) >= _KEYS_AT_ONCE:
                 yield keys, times
                 keys, times = array("Q"), array("d")

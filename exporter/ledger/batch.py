@@ -1,4 +1,4 @@
-"""Requests that commit together: what they add up to, and what each of them is told."""
+"""Requests that commit together: their sums, and the outcome of each."""
 
 import asyncio
 from array import array
@@ -6,15 +6,15 @@ from collections import Counter
 
 import msgspec
 
-from exporter.errors import RequestError
+from exporter.errors import Reason, RequestError
+from exporter.ledger.memory import Memory
 from exporter.ledger.store import Entry, Outcome
-from exporter.ledger.window import DeliveryWindow, Seen
-from exporter.reasons import Reason
+from exporter.ledger.window import Seen
 from exporter.results import Delivery, Series
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request that waits for its commit."""
+    """A request waiting for its commit."""
 
     results: int
     new: int
@@ -41,7 +41,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Batch:
-    """Requests that commit together, and what they add up to."""
+    """Requests that commit together, and their sums."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -57,31 +57,41 @@ class Batch:
         deliveries: list[Delivery],
         results: int,
         accepted: "asyncio.Future[int]",
-        window: DeliveryWindow | None,
+        memory: Memory | None,
     ) -> None:
-        """Add what a request delivers, as far as the window does not know it."""
+        """Add what is new of a request; without a memory all of it is."""
         new, key, conflicts = 0, 0, False
         for delivery in deliveries:
-            times = len(delivery.keys) or 1
-            if delivery.keys and window:
-                if delivery.content:
-                    [key] = delivery.keys
-                    seen = window.add_request(key, delivery.content)
-                    conflicts = seen is Seen.CONFLICT
-                    fresh = delivery.keys if seen is Seen.NEW else []
-                    self.keys.extend((key, delivery.content) if fresh else ())
+            times = len(delivery.identities) or 1
+            if delivery.identities and memory:
+                if delivery.content is None:
+                    times = self._add_results(delivery, memory)
                 else:
-                    fresh = window.add(delivery.keys)
-                    self.keys.extend(fresh)
-                times = len(fresh)
-                if times:
-                    self.entries.append(Entry(fresh, delivery, len(self.requests)))
+                    key, seen = self._add_request(delivery, memory)
+                    times, conflicts = int(seen is Seen.NEW), seen is Seen.CONFLICT
             if times:
                 new += delivery.results * times
                 for series, count in delivery.counts.items():
                     self.counts[series] = self.counts.get(series, 0) + count * times
         self.requests.append(Request(results, new, accepted, key, conflicts))
         self.results += results
+
+    def _add_results(self, delivery: Delivery, memory: Memory) -> int:
+        """Add the new keys of a delivery; return how many there are."""
+        fresh, earlier = memory.add(delivery)
+        if fresh:
+            self.keys.extend(fresh)
+            self.entries.append(Entry(fresh, 0, delivery, len(self.requests), earlier))
+        return len(fresh)
+
+    def _add_request(self, delivery: Delivery, memory: Memory) -> tuple[int, Seen]:
+        """Add a delivery that may conflict, unless it is known; return its key."""
+        (key, content), earlier, seen = memory.add_request(delivery)
+        if seen is Seen.NEW:
+            self.keys.extend((key, content))
+            others = {key: earlier} if earlier else {}
+            self.entries.append(Entry([key], content, delivery, len(self.requests), others))
+        return key, seen
 
     def accept(self, outcome: Outcome) -> None:
         """Resolve every request, now that the batch is durable."""
@@ -110,11 +120,11 @@ class Batch:
 
 
 def conflict() -> RequestError:
-    """Refuse a request whose key came before with another content."""
+    """Refuse a request whose identity was used with a different content."""
     return RequestError(
         Reason.CONFLICT,
-        "This webhook-id came before with another body, which was counted; this body was not. "
-        "Send it with an id of its own.",
+        "This webhook-id was already used with a different body, which was counted; this body was "
+        "not. Send it with an id of its own.",
     )
 
 

@@ -20,7 +20,7 @@ _DEADLINE = 6.0  # seconds for a whole exchange, if the server itself hangs
 _CONNECT_SECONDS = 3  # for each host of the URL
 _READ_ONLY = "25006"
 
-# What PostgreSQL says of a connection that it refuses has no code, so its words have to do.
+# A connection that PostgreSQL refuses has no SQLSTATE, so match the message.
 _ADVICE = {
     "password authentication failed|no password supplied": "check the user in LEDGER_URL and the "
     "password there or in LEDGER_PASSWORD_FILE",
@@ -94,9 +94,15 @@ class Database:
             raise ConnectionLostError(_explain(error)) from error
 
     async def run(
-        self, statement: str, values: Mapping[str, object] | None = None
+        self,
+        statement: str,
+        values: Mapping[str, object] | None = None,
+        *,
+        seconds: float | None = None,
     ) -> list[tuple[Any, ...]]:
         """Run statements as one transaction; return the rows of the last.
+
+        `seconds` is the time for each of them, where STATEMENT_SECONDS is too short.
 
         One message takes them there, which is all that PgBouncer's transaction mode asks for.
         Raises StatementError if nothing was done, ConnectionLostError if that is not known.
@@ -104,9 +110,11 @@ class Database:
         connection = self._connection
         if not connection:
             raise ConnectionLostError("there is no connection")
-        watch = asyncio.get_running_loop().call_later(_DEADLINE, _cut, connection)
+        seconds = STATEMENT_SECONDS if seconds is None else seconds
+        deadline = max(_DEADLINE, seconds)
+        watch = asyncio.get_running_loop().call_later(deadline, _abort, connection)
         try:
-            cursor = await connection.execute(self._preamble() + statement, values)
+            cursor = await connection.execute(self._preamble(seconds) + statement, values)
             while cursor.nextset():
                 pass
             return await cursor.fetchall() if cursor.description else []
@@ -125,8 +133,12 @@ class Database:
             with suppress(psycopg.Error, OSError):
                 await connection.close()
 
-    def _preamble(self) -> str:
-        settings = [f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; "]
+    def _preamble(self, seconds: float) -> str:
+        settings = [
+            # Each statement of the function `commit` has to see what was committed before it.
+            "SET LOCAL transaction_isolation = 'read committed'; ",
+            f"SET LOCAL statement_timeout = {seconds * 1000:.0f}; ",
+        ]
         if self.synchronous_commit:
             settings.append(f"SET LOCAL synchronous_commit = {self.synchronous_commit}; ")
         return "".join(settings)
@@ -143,7 +155,7 @@ class Database:
         return parameters
 
 
-def _cut(connection: psycopg.AsyncConnection[Any]) -> None:
+def _abort(connection: psycopg.AsyncConnection[Any]) -> None:
     """End a connection whose server does not respond, as if the network had."""
     with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as one:
         one.shutdown(socket.SHUT_RDWR)

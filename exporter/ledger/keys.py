@@ -1,72 +1,140 @@
-"""Deduplication keys: what identifies a request or a result when it is delivered again."""
+"""Deduplication keys: 64 bits for each identity, which nobody can compute without the secret.
 
-from struct import pack
+A key is a SipHash-2-4 of the identity. Its hash key is derived by BLAKE2b from the secret of the
+ledger and the scope, so that neither can a sender make two deliveries collide, nor one of his own
+with another sender's. By chance two of n keys are equal with a probability of n² / 2⁶⁵: one in
+37 million for a million keys, one in 37 for a billion.
+"""
 
-from xxhash import xxh3_64_intdigest
+import secrets
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
+from hashlib import blake2b
+from typing import NamedTuple
 
-from exporter.classification.tables import OTHER
-from exporter.gateways.gateway import Credential, RequestKey
-from exporter.results import ClassifiedResult, Delivery, ResultGroup, Series, Severity
+import msgspec
+from siphashc import siphash
 
-# The seed of a key is made of the scope and of one of these, so that neither the keys of two
-# credentials meet, nor keys of different kinds.
-_REQUEST, _CONTENT, _RESULT = 1, 2, 3
+from exporter.ledger.old_keys import old_keys_of
+from exporter.results import Delivery, Identity, Scope
 
-Classified = list[tuple[ResultGroup, ClassifiedResult]]
-"""The groups of a body, each with what it means."""
+SECRET_BYTES = 32
 
+_CACHED_SCOPES = 4096
+"""Derived hash keys that are kept; a scope is a channel and a code of a credential."""
 
-def make_deliveries(
-    classified: Classified, credential: Credential, request_key: RequestKey | None
-) -> list[Delivery]:
-    """Make one delivery of a request with a key; else one for each result that has an id."""
-    if request_key is not None:
-        return _whole(classified, credential.scope, request_key)
-    deliveries = []
-    for group, meaning in classified:
-        series = meaning.series
-        if group.anonymous:
-            pushes = group.count * group.anonymous
-            deliveries.append(Delivery([], {series: pushes}, group.anonymous))
-        if group.ids:
-            keys = _keys(group, series, credential.scope ^ _RESULT)
-            deliveries.append(Delivery(keys, {series: group.count}, 1))
-    return deliveries
+_NONE: list[list["Key"]] = []
+_CONTENT = b"content"
+_OLD_KEY = b"old key"
 
 
-def _whole(classified: Classified, scope: int, request_key: RequestKey) -> list[Delivery]:
-    counts: dict[Series, int] = {}
-    results = 0
-    for group, meaning in classified:
-        items = group.items
-        results += items
-        counts[meaning.series] = counts.get(meaning.series, 0) + group.count * items
-    if not counts:
-        return []
-    key, fingerprint = request_key.key, request_key.fingerprint
-    unique = xxh3_64_intdigest(pack("<Q", key), scope ^ _REQUEST)
-    content = 0
-    if fingerprint:
-        content = xxh3_64_intdigest(pack("<QQ", key, fingerprint), scope ^ _CONTENT)
-    return [Delivery([unique], counts, results, content)]
+def new_secret() -> bytes:
+    """Make the secret of a new ledger."""
+    return secrets.token_bytes(SECRET_BYTES)
 
 
-def _keys(group: ResultGroup, series: Series, seed: int) -> list[int]:
-    """Make a key of channel, code and id for each result that has an id."""
-    # The code as it was sent, not as it is labelled; and channels that we do not know share a
-    # label, but their ids are not each other's.
-    sender = repr(group.result.hint) if series.channel == OTHER else series.channel
-    prefix = f"{sender}\0{group.result.code}\0"
-    return [
-        xxh3_64_intdigest(f"{prefix}{one}".encode("utf-8", "surrogatepass"), seed)
-        for one in group.ids
-    ]
+class Key(NamedTuple):
+    """What the store keeps of an identity."""
+
+    key: int
+    content: int = 0
+    """The hash of the content under this key, 0 where there can be no conflict."""
 
 
-def message_ids(classified: Classified) -> dict[Series, str]:
-    """Return the last message id of each series that is worth a look: warning and worse."""
-    return {
-        meaning.series: group.exemplar
-        for group, meaning in classified
-        if group.exemplar is not None and meaning.severity is not Severity.INFO
-    }
+class Keys:
+    """The keys that one secret makes."""
+
+    def __init__(self, secret: bytes) -> None:
+        self.secret = secret
+        self._hash = lru_cache(_CACHED_SCOPES)(self._derive)
+
+    def of(self, delivery: Delivery) -> list[int]:
+        """Return a key for each identity of a delivery, in their order."""
+        assert delivery.scope is not None  # noqa: S101 - there are identities
+        hashed = self._hash(delivery.scope)
+        try:
+            return list(map(hashed, delivery.identities))  # type: ignore[arg-type] # tried
+        except (TypeError, UnicodeEncodeError):
+            return list(map(hashed, map(_as_bytes, delivery.identities)))
+
+    def of_request(self, delivery: Delivery) -> Key:
+        """Return the key of a delivery with a content."""
+        [key] = self.of(delivery)
+        assert delivery.content is not None  # noqa: S101 - that is what tells it from others
+        hashed = self._hash(_CONTENT)
+        return Key(key, hashed(key.to_bytes(8, "little") + delivery.content) or 1)
+
+    def of_old(self, numbers: Iterable[int]) -> list[int]:
+        """Return keys made of XXH3 keys, which a sender could choose."""
+        hashed = self._hash(_OLD_KEY)
+        return [hashed(number.to_bytes(8, "little")) for number in numbers]
+
+    def _derive(self, purpose: Scope | bytes) -> Callable[[str | bytes], int]:
+        data = purpose if isinstance(purpose, bytes) else msgspec.json.encode(purpose)
+        return partial(siphash, blake2b(data, digest_size=16, key=self.secret).digest())
+
+
+class EarlierKeys(NamedTuple):
+    """Keys that were made in another way, which matter for one window from then on."""
+
+    secret: bytes
+    """Of another ledger that was copied into this one; or what hides XXH3 keys, if anything."""
+    xxh3: bool
+    """Whether they are made of XXH3 keys, which had no secret."""
+    since: float
+    """Unix time in seconds at which the last of them was made, or later."""
+
+
+class Keyring:
+    """All keys under which a delivery may be known: one in use, others for a window."""
+
+    def __init__(self, secret: bytes, earlier: Sequence[EarlierKeys] = ()) -> None:
+        self.current = Keys(secret)
+        self._earlier: dict[EarlierKeys, Keys] = {}
+        self.set_earlier(earlier)
+
+    def set_earlier(self, earlier: Sequence[EarlierKeys]) -> None:
+        """Replace the kinds of earlier keys."""
+        self._earlier = {kind: self._earlier.get(kind) or Keys(kind.secret) for kind in earlier}
+
+    def kinds(self, now: float) -> list[EarlierKeys]:
+        """Return all of them as earlier keys, for the ledger into which this one is copied."""
+        return [EarlierKeys(self.current.secret, False, now), *self._earlier]
+
+    def expire(self, oldest: float) -> None:
+        """Drop the kinds of earlier keys that were made before a time."""
+        if self._earlier:
+            self.set_earlier([kind for kind in self._earlier if kind.since > oldest])
+
+    def earlier(self, delivery: Delivery) -> list[list[Key]]:
+        """Return for each kind of earlier keys those of a delivery, in the order of identities."""
+        if not self._earlier:
+            return _NONE
+        return [_keys(kind, made, delivery) for kind, made in self._earlier.items()]
+
+
+def _keys(kind: EarlierKeys, made: Keys, delivery: Delivery) -> list[Key]:
+    if not kind.xxh3:
+        if delivery.content is not None:
+            return [made.of_request(delivery)]
+        return [Key(key) for key in made.of(delivery)]
+    old = old_keys_of(delivery)
+    if not kind.secret:
+        return [Key(*pair) for pair in old]
+    keys = made.of_old([key for key, _ in old])
+    contents = made.of_old([content for _, content in old])
+    if delivery.content is None:
+        return list(map(Key, keys))
+    return list(map(Key, keys, contents))
+
+
+def hide_old_keys(numbers: bytes, secret: bytes) -> bytes:
+    """Make keys of XXH3 keys, as a store has them: 8 bytes each in the machine's order."""
+    return array("Q", Keys(secret).of_old(array("Q", numbers))).tobytes()
+
+
+def _as_bytes(identity: Identity) -> bytes:
+    if isinstance(identity, bytes):
+        return identity
+    return str(identity).encode("utf-8", "surrogatepass")

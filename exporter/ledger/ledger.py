@@ -9,22 +9,25 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 import structlog
 
-from exporter.errors import ConfigurationError, RequestError
+from exporter.errors import ConfigurationError, Reason, RequestError
 from exporter.ledger.batch import Batch, unavailable
-from exporter.ledger.retention import Retention
-from exporter.ledger.store import Commit, Outcome, Store, StoreError
-from exporter.ledger.window import CAPACITY, DeliveryWindow
-from exporter.reasons import Reason
+from exporter.ledger.memory import Memory
+from exporter.ledger.store import Commit, Outcome, Store, StoreError, Upkeep
+from exporter.ledger.window import CAPACITY
 from exporter.results import Delivery, Series, results_of
 
 MAX_COMMIT_RESULTS = 20_000
 """Results of one commit, so that a full queue does not hold up the event loop."""
 
 _PROBE_EVERY = 1.0  # seconds between attempts to recover
+_START_SECONDS = 1.0
+"""After which a start goes on while keys are read: a million seldom need longer."""
+_READING = "the deduplication keys are being read"
 
 log = structlog.get_logger()
 
@@ -61,14 +64,18 @@ class Ledger:
         self._dedupe_seconds = dedupe_seconds
         self._max_pending = max_pending
         self._on_load, self._on_commit, self._on_error = on_load, on_commit, on_error
-        self._window = DeliveryWindow(max_keys)
-        self._retention = Retention(self._window, dedupe_seconds)
+        self._max_keys = max_keys
+        self._memory: Memory | None = None
+        """None until the store could be read, and where there is no deduplication."""
         self._number = 0
         self._queue: deque[Batch] = deque()
-        self._durable = self._window.end
-        """Where the keys of the last commit end."""
-        self._touched = 0.0
+        self._last_write = 0.0
         """When the store was last written to, by the loop's clock."""
+        self._unread: Memory | None = None
+        """What the keys of an open store have to be read into, until they are."""
+        self._failing = False
+        """Whether the last attempt to write failed, which is logged once."""
+        self._started = asyncio.Event()
         self._wake = asyncio.Event()
         self._closing = False
         self._loop = asyncio.get_running_loop()
@@ -80,23 +87,45 @@ class Ledger:
         return self._store.name
 
     @property
+    def shared(self) -> bool:
+        """Whether several processes share the store, each with counts of its own."""
+        return self._store.shared
+
+    @property
+    def instance(self) -> str | None:
+        """The name under which this process counts in a shared store, once it has one."""
+        return self._store.instance
+
+    @property
+    def upkeep(self) -> Upkeep | None:
+        """What is known of the database of a shared store."""
+        return self._store.upkeep
+
+    @property
     def dedupe_reach_seconds(self) -> float:
         """How old a delivery can be and still be known when it is repeated.
 
         The deduplication window, unless the bound on keys evicts them earlier.
         """
-        if self._store.shared or not self._window.full:
+        if self._store.shared or not self._memory:
             return self._dedupe_seconds
-        return self._retention.age(time.time())
+        return self._memory.reach(time.time())
 
     async def start(self) -> None:
         """Open the store, continue its counts and start the writer.
 
+        The keys of a store are read afterwards, while the ledger has a `problem` that says so.
         Raises ConfigurationError if it cannot be a ledger. If it merely cannot be used now
         (locked, read-only, full, out of reach), the ledger starts with a `problem` and recovers.
         """
-        await self._recover()
+        try:
+            await self._open()
+        except StoreError as error:
+            self._failed(error)
         self._writer = asyncio.create_task(self._write())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_START_SECONDS):
+                await self._started.wait()
 
     async def close(self) -> None:
         """Commit what is pending, then close the store."""
@@ -117,7 +146,7 @@ class Ledger:
         if not deliveries:
             accepted.set_result(0)
             return accepted
-        if self.problem or self._closing:
+        if self.problem or self._closing or not self.loaded:
             raise unavailable()
         results = results_of(deliveries)
         # A body larger than the whole bound must pass at some time: alone.
@@ -125,11 +154,10 @@ class Ledger:
             raise RequestError(
                 Reason.OVERLOADED, "Too many results wait for their commit; slow down."
             )
-        # At once and not with the commit, for now the deliveries are at hand: when a commit's
-        # requests have all come, the processor's cache has evicted the first of them.
+        # Deduplicate on arrival, and not with the commit: the data is still in the CPU cache.
         batch = self._open_batch(results)
-        batch.add(deliveries, results, accepted, self._window if self._dedupe_seconds else None)
-        batch.end = self._window.end
+        batch.add(deliveries, results, accepted, self._memory)
+        batch.end = self._memory.end if self._memory else 0
         self.pending += results
         return accepted
 
@@ -137,12 +165,16 @@ class Ledger:
         """Return the batch that so many results may join."""
         if self._queue and self._queue[-1].results + results <= MAX_COMMIT_RESULTS:
             return self._queue[-1]
-        self._retention.expire(time.time())
+        if self._memory:
+            self._memory.expire(time.time())
         self._queue.append(Batch())
         self._wake.set()
         return self._queue[-1]
 
     async def _write(self) -> None:
+        if self._store.opened:
+            await self._recover()
+        self._started.set()
         while self._queue or not self._closing:
             if self._queue:
                 # Yields to the event loop twice: the responses to the last commit go out, and what
@@ -167,35 +199,48 @@ class Ledger:
                 self._failed(error)
 
     async def _recover(self) -> None:
+        """Open the store if need be, and look whether it takes commits."""
         try:
             if not self._store.opened:
-                await self._load()
+                await self._open()
+            if self._unread:
+                await self._read_keys(self._unread)
             await self._store.probe()
         except StoreError as error:
             self._failed(error)
             return
-        if self.problem:
+        if self._failing:
             log.info("ledger works again", ledger=self.name)
-        self.problem = None
+        self._failing = False
+        if not self._unread:
+            self.problem = None
 
-    async def _beat(self) -> None:
-        """Keep what the store holds while nothing is written."""
+    async def _renew_lease(self) -> None:
+        """Renew the lease of the store while nothing is written."""
         every = self._store.heartbeat
-        if every is not None and self._loop.time() - self._touched >= every:
+        if every is not None and self._loop.time() - self._last_write >= every:
             await self._store.probe()
-            self._touched = self._loop.time()
+            self._last_write = self._loop.time()
 
-    async def _load(self) -> None:
+    async def _open(self) -> None:
+        """Take the store, and continue its counts; its keys are not read yet."""
         stored = await self._store.open()
         self.counts = {series: Count(total, at) for series, total, at in stored.counts}
-        self._retention.clear()
-        for number, at, keys in stored.keys:
-            self._window.extend(keys)
-            self._retention.note(number, at)
+        if self._dedupe_seconds:
+            self._memory = Memory(self._max_keys, self._dedupe_seconds, stored.keyring)
         self._number = stored.number
-        self._durable = self._window.end
+        self._unread = self._memory
+        self.problem = self.problem or _READING
         self.loaded = True
         self._on_load()
+
+    async def _read_keys(self, memory: Memory) -> None:
+        """Read the keys of the window, unless the ledger is closed meanwhile."""
+        async for read in memory.read(self._store):
+            self.problem = f"{_READING}, {read:,} so far"
+            if self._closing:
+                return
+        self._unread = None
 
     async def _commit(self, batch: Batch) -> None:
         number = self._number + 1
@@ -204,7 +249,7 @@ class Ledger:
             at=time.time(),
             counts=batch.counts,
             keys=batch.keys,
-            oldest=self._retention.oldest or number,
+            oldest=(self._memory and self._memory.oldest) or number,
             entries=batch.entries,
         )
         outcome = Outcome()
@@ -213,9 +258,9 @@ class Ledger:
                 started = time.perf_counter()
                 outcome = await self._store.commit(commit)
                 self._on_commit(time.perf_counter() - started)
-                self._touched = self._loop.time()
+                self._last_write = self._loop.time()
             else:  # all are duplicates, and durable already
-                await self._beat()
+                await self._renew_lease()
         except StoreError as error:
             self._rollback(batch, error)
         else:
@@ -227,17 +272,16 @@ class Ledger:
             total = self.counts.setdefault(series, Count(0, 0))
             total.total += count
             total.last_at = commit.at
-        self._durable = batch.end
         if commit.counts:
             self._number = commit.number
-        if commit.keys:
-            self._retention.note(commit.number, commit.at, batch.end)
-        if outcome.conflicts:
+        if self._memory:
+            self._memory.commit(commit.number, commit.at, batch.end)
+        if outcome.conflicts and self._memory:
             for waiting in (batch, *self._queue):
                 waiting.refuse_conflicts(outcome.conflicts)
             for entry in batch.entries:
                 if not outcome.conflicts.isdisjoint(entry.keys):
-                    self._window.remove(*entry.keys, entry.delivery.content)
+                    self._memory.remove(*entry.keys, entry.content)
         self.pending -= batch.results
         batch.accept(outcome)
 
@@ -248,10 +292,12 @@ class Ledger:
             self.pending -= waiting.results
             waiting.refuse(unavailable())
         self._queue.clear()
-        self._window.rollback(self._durable)
+        if self._memory:
+            self._memory.rollback()
 
     def _failed(self, error: Exception) -> None:
         self._on_error()
-        if not self.problem:
+        if not self._failing:
             log.error("ledger unavailable", ledger=self.name, problem=str(error))
+        self._failing = True
         self.problem = str(error)

@@ -1,54 +1,23 @@
-"""The ledger in PostgreSQL: one deduplication for all replicas, each with counts of its own.
-
-A process holds its INSTANCE by a row with an epoch, which every commit checks. Connecting again
-raises the epoch: a commit that was under way over the lost connection has then either happened, and
-its number is in the row, or can never happen.
-"""
+"""The ledger in PostgreSQL: one deduplication for all replicas, each with counts of its own."""
 
 import asyncio
-import os
-import secrets
-import socket
-from array import array
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from exporter.errors import ConfigurationError
 from exporter.ledger.address import Address
+from exporter.ledger.arrays import commit_arrays, signed, unsigned
 from exporter.ledger.database import ConnectionLostError, Database, StatementError
-from exporter.ledger.expiry import Expiry
+from exporter.ledger.keys import Key
+from exporter.ledger.lease import LEASE_SECONDS, LastCommit, Lease
+from exporter.ledger.maintenance import Maintenance
+from exporter.ledger.schema import prepare_schema, read_keyring
 from exporter.ledger.sql import read_sql
-from exporter.ledger.store import Commit, Outcome, Stored, StoreError
+from exporter.ledger.store import Commit, Outcome, Stored, StoredKeys, StoreError, Upkeep
 from exporter.results import Series
 
-VERSION = 1
-
-LEASE_SECONDS = 5
-"""After which a name is free whose process has died."""
-
-_PATIENCE = 10.0  # seconds for finding out what became of a commit
-_PAUSE = 0.2  # seconds between attempts to connect meanwhile
-_WARY = 10.0
-"""Seconds after a key that another replica knew, in which keys are looked up before they are
-written: where one sender tries again, others do."""
-_NOT_NULL, _NO_TABLE, _NO_SCHEMA, _NO_RIGHT = "23502", "42P01", "3F000", "42501"
-_AGAIN = ("40001", "40P01")  # serialization failure, deadlock
-
-
-class _Batch(NamedTuple):
-    """What identifies a commit."""
-
-    number: int
-    epoch: int
-
-
-def check_version(address: Address, version: int) -> None:
-    """Refuse a database that a later exporter has upgraded: ConfigurationError."""
-    if version > VERSION:
-        raise ConfigurationError(
-            f"ledger {address.name}: its schema has version {version}, and this exporter knows "
-            f"{VERSION}. Run the exporter that upgraded it, or a later one."
-        )
+_RECONNECT_SECONDS = 10.0  # for learning the outcome of a commit
+_RECONNECT_INTERVAL = 0.2  # seconds between two attempts
+_RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock
 
 
 class PostgresStore:
@@ -58,30 +27,46 @@ class PostgresStore:
     heartbeat: float | None = LEASE_SECONDS / 5
 
     def __init__(
-        self, address: Address, instance: str, *, dedupe_seconds: float, durable: bool = True
+        self,
+        address: Address,
+        instance: str | None,
+        *,
+        dedupe_seconds: float,
+        durable: bool = True,
+        holder: str | None = None,
     ) -> None:
+        """Without an instance, the process counts under a leased name.
+
+        `holder` is what names the process, by default something that no other one has.
+        """
         self.name = address.name
         self.opened = False
         self._closed = False
-        self._instance = instance
         self._window = dedupe_seconds
         self._durable = durable
-        # What names it to people, and something that no other process has.
-        self._holder = f"{socket.gethostname()} process {os.getpid()} ({secrets.token_hex(4)})"
         self._database = Database(address)
-        self._expiry = Expiry(address, dedupe_seconds)
+        self._lease = Lease(self._database, instance, holder)
+        self._maintenance = Maintenance(address, dedupe_seconds)
         self._clock = asyncio.get_running_loop().time
-        self._wary_until = 0.0
-        self._epoch = 0
-        self._last = _Batch(0, 0)
+
+    @property
+    def instance(self) -> str | None:
+        """The name under which the process counts; None until one is leased."""
+        return self._lease.instance
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """What is known of the database."""
+        return self._maintenance.upkeep
 
     async def open(self) -> Stored:
-        """Connect, take the instance, and read what it has counted."""
+        """Connect, take a name, and read what was counted under it."""
         self.opened = False
         try:
             await self._database.connect()
-            await self._check_schema()
-            await self._take()
+            await prepare_schema(self._database, durable=self._durable)
+            keyring = await read_keyring(self._database, self._window)
+            await self._lease.take()
             rows = await self._run("counts")
         except StatementError as error:
             await self._database.close()
@@ -90,51 +75,59 @@ class PostgresStore:
             await self._database.close()
             raise
         self.opened = True
-        self._expiry.start()
-        counts = [(Series(*row[:3]), row[3], row[4]) for row in rows]
-        return Stored(self._last.number, counts, [])
+        self._maintenance.start(keyring)
+        counts = [(Series(*row[:4]), row[4], row[5]) for row in rows]
+        return Stored(self._lease.last.number, counts, keyring)
+
+    async def read_keys(self, after: int) -> list[StoredKeys]:
+        """Return nothing: a commit looks its keys up."""
+        del after
+        return []
 
     async def commit(self, commit: Commit) -> Outcome:
-        """Write keys and counts in one statement; find out what became of it if that fails."""
-        contents = _contents(commit)
+        """Write keys and counts in one statement; learn its outcome if the connection is lost."""
+        contents = {key: entry.content for entry in commit.entries for key in entry.keys}
         known: dict[int, int] = {}
-        end = self._clock() + _PATIENCE
+        earlier = _earlier(commit)
+        end = self._clock() + _RECONNECT_SECONDS
         while True:
-            batch = _Batch(commit.number, self._epoch)
+            epoch = self._lease.epoch
             try:
-                if self._clock() < self._wary_until:
-                    known |= await self._look_up(contents.keys() - known)
-                await self._write(commit, contents, known)
-                break
+                if earlier:
+                    known |= await self._look_up_earlier(earlier, contents)
+                    earlier = {}
+                last = await self._write(commit, known)
             except ConnectionLostError as error:
-                if await self._happened(batch, end, error):
-                    break
+                last = await self._reconnect(end, error, LastCommit(commit.number, epoch))
+                if not last.is_of(commit.number, epoch):
+                    continue
             except StatementError as error:
-                if error.code == _NOT_NULL:
-                    self._wary_until = self._clock() + _WARY
-                elif error.code not in _AGAIN:
-                    await self._spoiled(error)
-                if error.code not in (_NOT_NULL, *_AGAIN) or self._clock() > end:
+                await self._drop_if_read_only(error)
+                if error.code not in _RETRYABLE or self._clock() > end:
                     raise
+                continue
+            self._lease.last = last
+            known |= zip(last.known, last.contents, strict=True)
+            break
         # A key that was copied from another ledger came without its content.
         conflicts = {key for key, content in known.items() if content not in (0, contents[key])}
         return Outcome(frozenset(known), frozenset(conflicts))
 
     async def probe(self) -> None:
-        """Write the time at which the instance was last seen."""
+        """Write the time at which the process was last seen."""
         try:
             if not await self._run("probe"):
-                raise self._taken()
-        except ConnectionLostError as error:  # an idle one may be ended by whoever likes
-            await self._happened(None, self._clock() + LEASE_SECONDS / 2, error)
+                raise self._taken_over()
+        except ConnectionLostError as error:  # an idle one may be ended at any time
+            await self._reconnect(self._clock() + LEASE_SECONDS / 2, error)
         except StatementError as error:
-            await self._spoiled(error)
+            await self._drop_if_read_only(error)
             raise
 
     async def close(self) -> None:
-        """Free the instance for another process."""
+        """Free the name for another process."""
         self._closed = True
-        self._expiry.stop()
+        self._maintenance.stop()
         try:
             if self.opened:
                 await self._run("release")
@@ -144,43 +137,44 @@ class PostgresStore:
             self.opened = False
             await self._database.close()
 
-    async def _write(self, commit: Commit, contents: dict[int, int], known: dict[int, int]) -> None:
-        counts = commit.without(known.keys())
-        if not counts:
-            return
-        new = {key: content for key, content in contents.items() if key not in known}
-        held = await self._run(
-            "commit",
-            number=commit.number,
-            at=commit.at,
-            keys=signed(new),
-            contents=signed(new.values()),
-            new=len(new),
-            channels=[series.channel for series in counts],
-            codes=[series.code for series in counts],
-            tables=[series.table for series in counts],
-            counts=list(counts.values()),
+    async def _write(self, commit: Commit, known: dict[int, int]) -> LastCommit:
+        """Write what is not known; return the commit with what the database knew besides."""
+        arrays = commit_arrays(commit, known.keys())
+        if not arrays["channels"]:
+            return self._lease.last._replace(known=unsigned(()), contents=unsigned(()))
+        [(held, keys, contents)] = await self._run(
+            "commit", number=commit.number, at=commit.at, **arrays
         )
         if not held:
-            raise self._taken()
-        self._last = _Batch(commit.number, self._epoch)
+            raise self._taken_over()
+        epoch = self._lease.epoch
+        return LastCommit(commit.number, epoch, unsigned(keys), unsigned(contents))
 
-    async def _look_up(self, keys: Iterable[int]) -> dict[int, int]:
-        """Return those that the database has, each with its content."""
-        rows = await self._run("known", keys=signed(keys))
-        numbers = array("Q", array("q", [number for row in rows for number in row]).tobytes())
-        return dict(zip(numbers[::2], numbers[1::2], strict=True))
+    async def _look_up_earlier(
+        self, earlier: dict[int, tuple[int, Key]], contents: dict[int, int]
+    ) -> dict[int, int]:
+        """Return the keys whose earlier ones the database has, each with its content."""
+        rows = await self._run("known_earlier", keys=signed(earlier))
+        known = {}
+        for number, stored in zip(*map(unsigned, zip(*rows, strict=True)), strict=True):
+            key, (_, content) = earlier[number]
+            same = stored in (0, content)
+            known[key] = contents[key] if same else contents[key] ^ 1
+        return known
 
-    async def _happened(self, batch: _Batch | None, end: float, lost: ConnectionLostError) -> bool:
-        """Connect again and say whether a batch was committed.
+    async def _reconnect(
+        self, end: float, lost: ConnectionLostError, attempt: LastCommit | None = None
+    ) -> LastCommit:
+        """Connect again; return the last commit: the attempt, or the one before.
 
-        Raises StoreError if that cannot be found out in time, or if another process has counted
-        under our name since.
+        Raises StoreError if that is not possible in time, or if another process has counted under
+        our name since.
         """
         self.opened = False
-        if self._closed or not self._epoch:
+        if self._closed or not self._lease.epoch:
             raise lost  # there was no connection to lose
-        before = self._last
+        possible = [one[:2] for one in (self._lease.last, attempt) if one]
+        name = self._lease.instance
         problem: StoreError = lost
         while self._clock() < end:
             try:
@@ -189,79 +183,35 @@ class PostgresStore:
                 raise StoreError(str(error)) from error
             except StoreError as error:
                 problem = error
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_RECONNECT_INTERVAL)
                 continue
-            if self._last == batch:
-                return True
-            if self._last != before:
-                self.opened = False
-                raise self._taken()
-            return False
+            if self._lease.instance != name or self._lease.last[:2] not in possible:
+                raise self._taken_over()
+            return self._lease.last
         raise problem
 
-    async def _check_schema(self) -> None:
-        try:
-            rows = await self._run("version")
-        except StatementError as error:
-            if error.code not in (_NO_TABLE, _NO_SCHEMA):
-                raise
-            await self._create_schema(error)
-            rows = await self._run("version")
-        if not rows:  # its definition was restored, say, and not its contents
-            raise StatementError("its schema has no version: `ledger init` completes it", "")
-        [(version, synchronous_commit)] = rows
-        check_version(self._database.address, version)
-        # "off" would acknowledge what a crash of the server loses.
-        if self._durable and synchronous_commit == "off":
-            self._database.synchronous_commit = "on"
-
-    async def _create_schema(self, missing: StatementError) -> None:
-        try:
-            await self._run("schema")
-        except StatementError as error:
-            if error.code == _NO_RIGHT:
-                raise missing from error  # whose advice is to have somebody else create it
-            raise
-
-    async def _take(self) -> None:
-        rows = await self._run("take", holder=self._holder, lease=LEASE_SECONDS)
-        if not rows:
-            raise StatementError(await self._held_by(), "")
-        [(self._epoch, *last)] = rows
-        self._last = _Batch(*last)
-
-    async def _held_by(self) -> str:
-        rows = await self._run("holder")
-        holder = rows[0][0] if rows else "another process"
-        return (
-            f"{holder} counts as INSTANCE {self._instance}; give each replica an INSTANCE of its "
-            f"own, or stop the other one: {LEASE_SECONDS} s later this one takes over"
-        )
-
-    def _taken(self) -> StoreError:
+    def _taken_over(self) -> StoreError:
         self.opened = False
-        return StoreError(
-            f"another process has taken over INSTANCE {self._instance}; give each replica an "
-            "INSTANCE of its own"
-        )
+        return self._lease.taken_over()
 
-    async def _spoiled(self, error: StatementError) -> None:
-        """Give a server up that takes no writes: another host of the URL may."""
+    async def _drop_if_read_only(self, error: StatementError) -> None:
+        """Leave a server that takes no writes: another host of the URL may."""
         if error.read_only:
             self.opened = False
             await self._database.close()
 
     async def _run(self, name: str, **values: object) -> list[tuple[Any, ...]]:
-        common = {"instance": self._instance, "epoch": self._epoch, "window": self._window}
+        common = {
+            "instance": self._lease.instance, "epoch": self._lease.epoch, "window": self._window
+        }  # fmt: skip
         return await self._database.run(read_sql("postgresql", name), common | values)
 
 
-def _contents(commit: Commit) -> dict[int, int]:
-    """Return each new key with its content, 0 if it has none."""
-    return {key: entry.delivery.content for entry in commit.entries for key in entry.keys}
-
-
-def signed(numbers: Iterable[int]) -> str:
-    """Write 64-bit numbers as an array of bigint."""
-    signed = array("q", array("Q", numbers).tobytes())
-    return f"{{{','.join(map(str, signed))}}}"
+def _earlier(commit: Commit) -> dict[int, tuple[int, Key]]:
+    """Return by each earlier key what it is now, and itself with its content."""
+    return {
+        one.key: (key, one)
+        for entry in commit.entries
+        for key, same in entry.earlier.items()
+        for one in same
+    }

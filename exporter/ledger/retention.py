@@ -51,7 +51,7 @@ class Retention:
             and at - last.first_at <= self._seconds / _GROUPS
             and end - last.begin <= self._window.capacity // _GROUPS
         ):
-            last.at, last.end = at, end
+            last.at, last.end = max(last.at, at), end  # the clock may be set back
         else:
             self._groups.append(_Group(number, at, last.end if last else self._window.begin, end))
 

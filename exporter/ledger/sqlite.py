@@ -2,29 +2,36 @@
 
 import asyncio
 import fcntl
+import os
 import sqlite3
+import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Literal, TextIO, TypeVar, TypeVarTuple
+from typing import Literal, TypeVar, TypeVarTuple
 
 import msgspec
 
 from exporter.errors import ConfigurationError
+from exporter.ledger.keys import EarlierKeys, Keyring, hide_old_keys, new_secret
 from exporter.ledger.sql import read_sql
-from exporter.ledger.store import Commit, Outcome, Stored, StoreError
+from exporter.ledger.store import Commit, Outcome, Stored, StoredKeys, StoreError, Upkeep
 from exporter.results import Series
 
 APPLICATION_ID = 0x50524558  # "PREX"
-VERSION = 2
+VERSION = 3
+OLDEST_VERSION = 2
+"""The oldest version that is upgraded in place."""
 
 Sync = Literal["full", "normal", "off"]
 
 _LOCK_WAIT = 2.0  # seconds; a short backup of the file goes unnoticed
-_TOGETHER = 1.0
-"""Commits whose keys are read together: within so many seconds. A quiet day is a million rows."""
+_KEYS_AT_ONCE = 1 << 18
+"""Keys that are read at once at a start: two megabytes, and some milliseconds."""
+_MERGE_SECONDS = 1.0
+"""Keys of commits within so many seconds are read together: a quiet day is a million commits."""
 
 _Returned = TypeVar("_Returned")
 _Arguments = TypeVarTuple("_Arguments")
@@ -35,6 +42,8 @@ class SqliteStore:
 
     shared = False
     heartbeat: float | None = None
+    instance: str | None = None
+    upkeep: Upkeep | None = None
 
     def __init__(self, path: Path, sync: Sync = "full") -> None:
         self.name = str(path)
@@ -49,6 +58,10 @@ class SqliteStore:
         stored = await self._run(self._file.open)
         self.opened = True
         return stored
+
+    async def read_keys(self, after: int) -> list[StoredKeys]:
+        """Read some hundred thousand keys at once."""
+        return await self._run(self._file.read_keys, after)
 
     async def commit(self, commit: Commit) -> Outcome:
         """Write counts and keys in one transaction; no other process counts into the file."""
@@ -84,7 +97,7 @@ class LedgerFile:
         self._path = path
         self._sync = sync
         self._database: sqlite3.Connection | None = None
-        self._lock: TextIO | None = None
+        self._lock: int | None = None
         self._identity: tuple[int, int] = (0, 0)
 
     def open(self) -> Stored:
@@ -98,6 +111,8 @@ class LedgerFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._hold()
+            # It holds a secret. SQLite gives its log the same rights.
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             database = sqlite3.connect(
                 self._path, timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False
             )
@@ -113,6 +128,27 @@ class LedgerFile:
             if _is_damage(error):
                 raise self._refusal(f"it is corrupt or not a database ({error})") from error
             raise
+
+    def read_keys(self, after: int) -> list[StoredKeys]:
+        """Read the keys of the commits after a number, up to some hundred thousand keys."""
+        if not self._database:
+            raise sqlite3.OperationalError("the ledger is not open")
+        read: list[StoredKeys] = []
+        total, until = 0, 0.0
+        query = "SELECT number, at, keys FROM deliveries WHERE number > ? ORDER BY number"
+        with closing(self._database.execute(query, (after,))) as rows:
+            for number, at, blob in rows:
+                if read and at < until:
+                    first, _, _, keys = read[-1]
+                    keys.frombytes(blob)
+                    read[-1] = StoredKeys(first, number, at, keys)
+                elif total >= _KEYS_AT_ONCE:
+                    break
+                else:
+                    read.append(StoredKeys(number, number, at, array("Q", blob)))
+                    until = at + _MERGE_SECONDS
+                total += len(blob) // 8
+        return read
 
     def commit(self, commit: Commit) -> None:
         """Write counts and keys together; on sqlite3.Error or OSError nothing was written."""
@@ -132,8 +168,8 @@ class LedgerFile:
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._database.close()
             self._database = None
-        if self._lock:
-            self._lock.close()
+        if self._lock is not None:
+            os.close(self._lock)
             self._lock = None
 
     def _write(self, statement: str, values: tuple[object, ...] = ()) -> None:
@@ -152,7 +188,8 @@ class LedgerFile:
         locks that SQLite itself has on it.
         """
         path = self._path.with_name(self._path.name + ".lock")
-        self._lock = path.open("w")
+        flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._lock = os.open(path, flags, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -169,15 +206,18 @@ class LedgerFile:
             )
         )
         if not application and not tables:
-            database.executescript(read_sql("sqlite", "schema"))
+            _run_script(database, "schema")
         elif application != APPLICATION_ID:
             raise self._refusal("it is a database of another program")
-        elif version > VERSION:
-            raise self._refusal(f"it has version {version}, and this exporter knows {VERSION}")
+        elif not OLDEST_VERSION <= version <= VERSION:
+            raise self._refusal(
+                f"it has version {version}, and this exporter knows {OLDEST_VERSION} to {VERSION}"
+            )
         elif (finding := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise self._refusal(f"it is corrupt ({' '.join(finding.split())})")
         elif version < VERSION:
-            database.executescript(read_sql("sqlite", f"upgrade_{version}"))
+            _run_script(database, f"upgrade_{version}")
+            self._path.chmod(self._path.stat().st_mode & ~0o007)  # it holds a secret now
 
     def _refusal(self, problem: str) -> ConfigurationError:
         return ConfigurationError(
@@ -190,21 +230,42 @@ class LedgerFile:
         return status.st_dev, status.st_ino
 
 
+def read_all_keys(file: LedgerFile) -> Iterator[StoredKeys]:
+    """Read the keys of an open file, oldest first."""
+    after = 0
+    while read := file.read_keys(after):
+        yield from read
+        after = read[-1].last
+
+
+def _run_script(database: sqlite3.Connection, name: str) -> None:
+    """Run a script that makes or upgrades the schema, all of it or nothing."""
+    database.create_function("new_secret", 0, new_secret)
+    database.create_function("unix_time", 0, time.time)
+    database.create_function("hidden", 2, hide_old_keys)
+    try:
+        database.executescript(read_sql("sqlite", name))
+    except BaseException:
+        database.rollback()
+        raise
+
+
 def _read(database: sqlite3.Connection) -> Stored:
     with closing(database.execute("SELECT * FROM counts")) as rows:
-        counts = [(Series(*row[:3]), row[3], row[4]) for row in rows]
-    keys: list[tuple[int, float, array[int]]] = []
-    number, until = 0, 0.0
-    with closing(database.execute("SELECT number, at, keys FROM deliveries ORDER BY 1")) as rows:
-        for number, at, blob in rows:
-            if keys and at < until:
-                first, _, together = keys[-1]
-                together.frombytes(blob)
-                keys[-1] = (first, at, together)
-            else:
-                keys.append((number, at, array("Q", blob)))
-                until = at + _TOGETHER
-    return Stored(number, counts, keys)
+        counts = [(Series(*row[:4]), row[4], row[5]) for row in rows]
+    [(number,)] = database.execute("SELECT max(number) FROM deliveries")
+    # Keys that are cut off would be met in the middle of reading them.
+    [(broken,)] = database.execute("SELECT count(*) FROM deliveries WHERE length(keys) % 8")
+    if broken:
+        raise ValueError("its keys are not whole")
+    return Stored(number or 0, counts, _read_keyring(database))
+
+
+def _read_keyring(database: sqlite3.Connection) -> Keyring:
+    [(secret,)] = database.execute("SELECT secret FROM secrets WHERE since IS NULL")
+    rows = database.execute("SELECT secret, xxh3, since FROM secrets WHERE since IS NOT NULL")
+    earlier = [EarlierKeys(earlier, bool(xxh3), since) for earlier, xxh3, since in rows]
+    return Keyring(secret, earlier)
 
 
 def _is_damage(error: BaseException) -> bool:

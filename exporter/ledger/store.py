@@ -1,4 +1,4 @@
-"""What a ledger's store guarantees, whether SQLite or PostgreSQL is behind it."""
+"""The interface of a ledger's store, which SQLite and PostgreSQL implement."""
 
 from array import array
 from collections.abc import Set as AbstractSet
@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from exporter.ledger.keys import Key, Keyring
 from exporter.results import Delivery, Series
 
 
@@ -14,20 +15,24 @@ class StoreError(Exception):
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """What is new of a delivery with keys."""
+    """The new keys of a delivery."""
 
     keys: list[int]
     """Those that this process did not know."""
+    content: int
+    """The hash of the content of a delivery that may conflict, else 0."""
     delivery: Delivery
     request: int
-    """The position in the batch of the request that it came with."""
+    """The position of its request in the batch."""
+    earlier: dict[int, list[Key]] = {}
+    """By key, the keys under which a delivery may be known from before an upgrade or a copy."""
 
 
 class Commit(NamedTuple):
     """What one transaction writes."""
 
     number: int
-    """One more than that of the commit before, whose keys may be of interest or not."""
+    """Sequence number, consecutive."""
     at: float
     """Unix time in seconds."""
     counts: dict[Series, int]
@@ -66,9 +71,29 @@ class Stored(NamedTuple):
     """That of the last commit, 0 if there is none."""
     counts: list[tuple[Series, int, float]]
     """Series, number of results, time of the last one: those of this process alone."""
-    keys: list[tuple[int, float, "array[int]"]]
-    """Number and time of commits, oldest first, with their keys; none if the store itself looks
-    keys up when it commits."""
+    keyring: Keyring
+    """Makes the keys of deliveries; a shared store may give it earlier keys later on."""
+
+
+class StoredKeys(NamedTuple):
+    """The keys of commits that were made within a second."""
+
+    first: int
+    """The number of the first of them."""
+    last: int
+    at: float
+    """The time of the last one."""
+    keys: "array[int]"
+
+
+class Upkeep(msgspec.Struct):
+    """What is known of the database behind a store that several processes share."""
+
+    expiry_seconds: float = 0.0
+    """Seconds that this process has spent on deleting expired keys."""
+    oldest_transaction_seconds: float = 0.0
+    """For how long the database has kept what was deleted, because a transaction, a standby or a
+    replication slot may still read it; at most since this process started."""
 
 
 class Store(Protocol):
@@ -89,6 +114,14 @@ class Store(Protocol):
         """The store for people: never with a password."""
 
     @property
+    def instance(self) -> str | None:
+        """The name under which this process counts, once it has one; None where there is none."""
+
+    @property
+    def upkeep(self) -> Upkeep | None:
+        """What is known of the database; None for a file."""
+
+    @property
     def opened(self) -> bool:
         """Whether what `open` returned, with the commits since, is still what the store holds.
 
@@ -97,11 +130,17 @@ class Store(Protocol):
         """
 
     async def open(self) -> Stored:
-        """Take the ledger for this process alone, creating it if there is none, and read it.
+        """Take the ledger for this process alone, creating it if there is none; read its counts.
 
         While another process has it, StoreError. A commit of ours whose outcome was not known is
         either in what is returned or will never be. Raises ConfigurationError if there is
         something that is no ledger which this version can read; it is left as it was.
+        """
+
+    async def read_keys(self, after: int) -> list[StoredKeys]:
+        """Return a part of the keys, oldest first, of the commits after a number; none at the end.
+
+        None at all if the store itself looks keys up when it commits.
         """
 
     async def commit(self, commit: Commit) -> Outcome:

@@ -3,16 +3,16 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from exporter.configuration.groups import CommitSettings, LedgerSettings
 from exporter.errors import ConfigurationError
 from exporter.ledger.sqlite import SqliteStore
 from exporter.ledger.store import Store
-from exporter.settings import Settings
 
 if TYPE_CHECKING:
     from exporter.ledger.address import Address
 
 
-def make_store(settings: Settings) -> Store:
+def make_store(settings: CommitSettings) -> Store:
     """Make the store of a running exporter; nothing is opened yet.
 
     Raises ConfigurationError if LEDGER_URL or LEDGER_PASSWORD_FILE is unusable.
@@ -31,7 +31,7 @@ def make_store(settings: Settings) -> Store:
     )
 
 
-def ledger_address(settings: Settings) -> "Address":
+def ledger_address(settings: LedgerSettings) -> "Address":
     """Return the address of the ledger in PostgreSQL.
 
     Raises ConfigurationError if LEDGER_URL is unusable, or there is none, or no driver.

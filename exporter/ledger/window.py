@@ -3,17 +3,21 @@
 A `dict` would take three times the memory, and a B-tree on disk would dirty a page for each key.
 Here is a ring of keys, and over it a hash table of chains: each bucket knows its newest key, and
 each key the next older one of its bucket. Positions only grow, so that a link which leads out of
-the ring, or to what has expired, is known by its number. Memory is flat: 32 bytes for each key.
+the ring, or to what has expired, is known by its number. A key takes 32 bytes; memory is taken as
+the window fills, and is flat from then on.
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from enum import Enum
 
 CAPACITY = 1 << 20
-"""Keys that are remembered by default; the three arrays take 32 MiB."""
+"""Keys that are remembered by default; the three arrays take 32 MiB once it is full."""
 
 _BUCKETS = 2  # for each key, so that most chains end where they begin
+_FEW = 8  # buckets for each key, below which there are more buckets made
+_GROWTH = 64  # times as many
+_BYTES = 8  # of a number in the arrays
 
 
 class Seen(Enum):
@@ -27,22 +31,27 @@ class Seen(Enum):
 class DeliveryWindow:
     """The last 64-bit keys, each at a position of its own."""
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    def __init__(self, capacity: int = CAPACITY, *, step: int = 1 << 14) -> None:
+        """`step` is the number of keys for which memory is taken at once."""
         self.capacity = 1 << (capacity - 1).bit_length()
         """How many keys are remembered at most: the next power of two."""
         self.begin = self.end = self.capacity
         """The positions of the oldest key and of the next new one. None is 0: no key is there."""
-        self._keys = array("Q", [0]) * self.capacity
-        self._older = array("Q", [0]) * self.capacity
-        self._newest = array("Q", [0]) * (_BUCKETS * self.capacity)
+        self._keys = array("Q")
+        self._older = array("Q")
+        self._newest = array("Q", bytes(_BYTES * _BUCKETS * min(self.capacity, step)))
+        self._step = step
+        self._grown_at = 0
+        """The position at which there were last more buckets made."""
 
     @property
     def full(self) -> bool:
         """Whether each further key evicts the oldest."""
         return self.end - self.begin == self.capacity
 
-    def add(self, keys: Iterable[int]) -> list[int]:
+    def add(self, keys: Collection[int]) -> list[int]:
         """Remember keys; return those that were not remembered yet."""
+        self.reserve(len(keys))
         new = []
         ring, older, newest, capacity = self._keys, self._older, self._newest, self.capacity
         place, bucket_mask = capacity - 1, len(newest) - 1
@@ -65,20 +74,41 @@ class DeliveryWindow:
         self.begin, self.end = begin, end
         return new
 
+    def reserve(self, number: int) -> None:
+        """Take the memory for so many keys more, a step at a time as the window fills."""
+        reached = self.end - self.capacity + number
+        if reached > len(self._keys) < self.capacity:
+            step = min(-(-reached // self._step) * self._step, self.capacity) - len(self._keys)
+            self._keys.frombytes(bytes(_BYTES * step))
+            self._older.frombytes(bytes(_BYTES * step))
+        buckets, most = len(self._newest), _BUCKETS * self.capacity
+        if (self.end - self.begin + number) * _FEW > buckets < most:
+            # Each part begins with the same chains, whose keys of other buckets make them longer:
+            # so they have to be few.
+            self._newest *= min(_GROWTH, most // buckets)
+            self._grown_at = self.end
+
     def add_request(self, key: int, content: int) -> Seen:
         """Remember a key together with the hash of key and body.
 
         The key lies before its content. So it is evicted first, and what is left of the two means
         that the request is new, and never that it conflicts.
         """
-        if self._find(key) is None:
+        seen = self.look_up(key, content)
+        if seen is Seen.NEW:
             # The content even if it is known: that of an evicted key is the next to be evicted.
             self.extend((key, content))
-            return Seen.NEW
-        return Seen.CONFLICT if self._find(content) is None else Seen.DUPLICATE
+        return seen
 
-    def extend(self, keys: Iterable[int]) -> None:
+    def look_up(self, key: int, content: int = 0) -> Seen:
+        """Return what is known of a key, and of its content if it has one; remember nothing."""
+        if self._find(key) is None:
+            return Seen.NEW
+        return Seen.CONFLICT if content and self._find(content) is None else Seen.DUPLICATE
+
+    def extend(self, keys: Sequence[int]) -> None:
         """Remember keys without a look whether they are known."""
+        self.reserve(len(keys))
         ring, older, newest = self._keys, self._older, self._newest
         place, bucket_mask = self.capacity - 1, len(newest) - 1
         end = self.end
@@ -107,6 +137,12 @@ class DeliveryWindow:
         for position in range(self.end - 1, end - 1, -1):
             key = self._keys[position & place]
             self._newest[key & bucket_mask] = self._older[position & place]
+        if self._grown_at > end:  # and other buckets may begin with these keys, too
+            for bucket, head in enumerate(self._newest):
+                position = head
+                while position >= end:
+                    position = self._older[position & place]
+                self._newest[bucket] = position
         self.end = end
 
     def expire(self, end: int) -> None:

@@ -1,1 +1,1 @@
-"""Rejected requests: kept, and read again."""
+"""Rejected requests: redacted, kept in a folder, read again."""

@@ -1,40 +1,42 @@
-"""Captured calls: what the recorder writes, and what `replay` and `explain` read."""
+"""Records of rejected requests, and other captured bodies that `replay` and `explain` read."""
 
 import datetime as dt
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal, NamedTuple
 
 import msgspec
 
-from exporter.errors import ConfigurationError, RequestError
+from exporter.errors import ConfigurationError, Reason, RequestError
 from exporter.gateways.text import is_json
-from exporter.reasons import Reason
 from exporter.redaction import redact, redact_text
 
 MAX_BYTES = 4 * 1024 * 1024
-"""The largest body that is read from a file; an exporter takes 1 MiB if not told otherwise."""
+"""The largest body that is read from a file; an exporter accepts 1 MiB by default."""
 
-_BINARY_BYTES = 64
-"""How much is kept of a body that is no text: enough to know a format by, and no token."""
+MAX_KEPT_BYTES = 64 * 1024
+"""How much of a body is kept: redacting it holds the interpreter for less than 30 ms."""
 
-_MAX_FACT = 100
+_MAX_BINARY_BYTES = 64
+"""How much is kept of a body that is not text: enough to recognize a format, and no token."""
+
+_MAX_FACT_LENGTH = 100
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A call that was rejected, without credentials, tokens and target ids."""
+    """A rejected request, without credentials, tokens and target ids."""
 
     record: Literal[1]
     """The version of this format."""
     time: str
     source: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    """The gateway's name, which is a part of file names and URLs."""
+    """The gateway's name, which is part of file names and URLs."""
     reason: str
     content_type: str = ""
     query: list[str] = []
@@ -44,7 +46,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int
     """Of the body as it was sent, in bytes."""
     encoding: str = "utf-8"
-    """How `body` becomes bytes again; `escaped`: what is no UTF-8 is written as `\\xff`."""
+    """How `body` becomes bytes again; `escaped`: bytes that are not UTF-8 are as `\\xff`."""
     body: str
 
     def content(self) -> bytes:
@@ -60,7 +62,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Rejected(NamedTuple):
-    """A call that was rejected, as it came."""
+    """A rejected request, as it came."""
 
     at: dt.datetime
     source: str
@@ -69,17 +71,19 @@ class Rejected(NamedTuple):
     query: list[str]
     channel: str | None
     body: bytes
+    rejected: Sequence[int]
+    """The positions of the rejected items, if others were accepted."""
 
     def redacted(self) -> Record:
-        """Return what may be kept of the call."""
-        text, encoding = _text(self.body)
+        """Return the record of the request."""
+        text, encoding = _text(_excerpt(self.body, self.rejected))
         return Record(
             record=1,
             time=self.at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             source=self.source,
             reason=self.reason,
             content_type=_fact(self.content_type),
-            query=[_fact(name) for name in self.query[:_MAX_FACT]],
+            query=[_fact(name) for name in self.query[:_MAX_FACT_LENGTH]],
             channel=_fact(self.channel) if self.channel else None,
             size=len(self.body),
             encoding=encoding,
@@ -87,8 +91,26 @@ class Rejected(NamedTuple):
         )
 
 
+def _excerpt(body: bytes, rejected: Sequence[int]) -> bytes:
+    """Return so much of a large body as is kept: of an array whole items, rejected ones first."""
+    if len(body) <= MAX_KEPT_BYTES:
+        return body
+    try:
+        items = msgspec.json.decode(body, type=list[msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        cut = body[:MAX_KEPT_BYTES]
+        return cut[: cut.rfind(b"\n") + 1] or cut  # whole lines, if there are some
+    kept, size = [], 0
+    for item in [items[place] for place in rejected if place < len(items)] or items:
+        size += len(bytes(item)) + 1
+        if size > MAX_KEPT_BYTES:
+            break
+        kept.append(bytes(item))
+    return b"[%b]" % b",".join(kept)
+
+
 def _fact(text: str) -> str:
-    return redact_text(text)[:_MAX_FACT]
+    return redact_text(text)[:_MAX_FACT_LENGTH]
 
 
 def _text(body: bytes) -> tuple[str, str]:
@@ -102,7 +124,7 @@ def _text(body: bytes) -> tuple[str, str]:
         if text.lstrip().startswith(("{", "[")):
             return text, encoding
     if _CONTROL.search(body):
-        body = body[:_BINARY_BYTES]
+        body = body[:_MAX_BINARY_BYTES]
     else:
         try:
             return body.decode(), "utf-8"

@@ -1,1 +1,1 @@
-"""The public application: one handler for every gateway, its limits and responses."""
+"""The public application: one handler for all gateways, its limits, deliveries and responses."""

@@ -1,36 +1,29 @@
-"""The way of a request: authenticate → decode → classify → commit → count → respond."""
+"""Handles a request: authenticate → decode → classify → submit → respond."""
 
-import zlib
+import asyncio
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import msgspec
 from aiohttp import HttpVersion11, hdrs, web
 
-from exporter.errors import RequestError
-from exporter.gateways.gateway import UNROUTED, Gateway, ReceivedRequest
-from exporter.ledger.keys import make_deliveries, message_ids
-from exporter.reasons import Reason
-from exporter.results import ClassifiedResult, PushResult, Rejection, Severity, results_of
-from exporter.runtime import Runtime
-from exporter.webhooks.limits import Bodies, Limits, is_compressed
-from exporter.webhooks.responses import echo, respond
-
-LISTED_REJECTIONS = 10
-"""Rejected items that a response names: some gateways take a long response for a failure."""
-
-MAX_LISTED_REJECTIONS = 1000
-"""The same with `?verbose=1`."""
+from exporter.errors import UNROUTED, Reason, RequestError
+from exporter.gateways.apps import app_of
+from exporter.gateways.compression import unpack_gzip
+from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
+from exporter.results import DecodedItems, Rejection
+from exporter.runtime.hub import Status
+from exporter.runtime.submission import Receipt
+from exporter.webhooks.deliveries import Classified, make_submission
+from exporter.webhooks.edge import Edge
+from exporter.webhooks.limits import is_compressed
+from exporter.webhooks.responses import Responses, echo
 
 _PREFIX = "/webhooks/"
 
-_MAX_MEMBERS = 64
-"""Gzip files that may follow each other in a body: each of them copies the rest of it."""
 
-
-class Exchange(msgspec.Struct):
-    """How far a request has come: what its error response, its metrics and its record need."""
+class RequestState(msgspec.Struct):
+    """What is known of a request so far: for its error response, its metrics and its record."""
 
     source: str = UNROUTED
     """The gateway's name, once the path is known."""
@@ -39,158 +32,114 @@ class Exchange(msgspec.Struct):
     proven: bool = False
     """Whether a credential has let it in."""
     rejected: list[Rejection] = []
-    """Its items that are not results, if others are."""
+    """Its invalid items."""
+    status: Status = "accepted"
+    """How it ends, if not by an error."""
+    other_path: str | None = None
+    """Its path, where no webhook has it."""
 
 
 class Webhooks:
     """The handler of every gateway."""
 
-    def __init__(self, runtime: Runtime, limits: Limits, bodies: Bodies) -> None:
-        self._runtime = runtime
-        self._limits = limits
-        self._bodies = bodies
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self._responses = Responses(edge.service)
 
-    async def handle(self, request: web.BaseRequest, exchange: Exchange) -> web.Response:
-        """Take a request as far as its response; raises RequestError for whatever is wrong."""
-        gateway = self._check(request, exchange)
+    async def handle(self, request: web.BaseRequest, state: RequestState) -> web.StreamResponse:
+        """Handle a request; every failure is a RequestError."""
+        gateway = self._check(request, state)
         if hdrs.EXPECT in request.headers and request.version >= HttpVersion11:
-            await _let_send(request)
-        body = await self._bodies.read(request)
-        received = exchange.received = self._received(request, body)
-        handshake = gateway.handshake(received)
-        if handshake is not None:
-            return echo(handshake)
+            await _send_continue(request)
+        body = await self._edge.bodies.read(request)
+        received = state.received = self._received(request, body)
+        verification = gateway.verification(received)
+        if verification is not None:
+            state.status = "verified"
+            if verification.echo is not None:
+                return echo(verification.echo)
+            return self._responses.respond(request, gateway, received, Receipt(0, 0), [])
         if request.method != "POST":
             raise _method_not_allowed()
         credential = gateway.authenticate(received)
-        exchange.proven = credential.proven
-        batch = gateway.decode(received)
-        exchange.rejected = batch.rejected
-        self._runtime.code_matches.observe(gateway.name, batch)
-        classified = [(group, self._classify(group.result)) for group in batch.groups]
+        state.proven = credential.proven
+        items, classified = await self._decoded(gateway, received, credential)
+        state.rejected = items.rejected
         key = gateway.request_key(received, credential)
-        deliveries = make_deliveries(classified, credential, key)
-        accepted = await self._runtime.ledger.record(deliveries)
-        duplicates = results_of(deliveries) - accepted
-        self._count(gateway, duplicates, batch.skipped, batch.rejected)
-        if shown := message_ids(classified):
-            self._runtime.results.remember(shown)
-        return _response(gateway, received, accepted, duplicates, batch.rejected)
+        submission = make_submission(gateway.name, items, classified, credential, key)
+        receipt = await self._edge.hub.commit(submission)
+        return self._responses.respond(request, gateway, received, receipt, items.rejected)
 
-    def _check(self, request: web.BaseRequest, exchange: Exchange) -> Gateway:
+    def _check(self, request: web.BaseRequest, state: RequestState) -> Gateway:
         """Return the gateway of the path; raises RequestError for what the headers rule out."""
         gateway = self._gateway(request)
-        exchange.source = gateway.name
+        if gateway is None:
+            state.other_path = request.path
+            raise RequestError(
+                Reason.NOT_FOUND, "No webhook has this path. Use POST /webhooks/<gateway>."
+            )
+        state.source = gateway.name
         if request.method not in ("POST", "GET"):  # GET may be a handshake
             raise _method_not_allowed()
-        if self._runtime.draining:
-            raise RequestError(Reason.DRAINING, "The exporter is stopping; send again.")
-        self._bodies.check(request.headers)
+        if self._edge.service.refusing:
+            raise RequestError(Reason.DRAINING, "The exporter is stopping; repeat the request.")
+        self._edge.bodies.check(request.headers)
         return gateway
 
-    def _gateway(self, request: web.BaseRequest) -> Gateway:
-        gateways = self._runtime.snapshot.gateways
+    def _gateway(self, request: web.BaseRequest) -> Gateway | None:
+        gateways = self._edge.current.snapshot.gateways
         path = request.raw_path.partition("?")[0]
         gateway = gateways.get(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
-        if gateway is None:  # it may have a doubled or trailing slash, or escapes
+        if gateway is None:  # the path may have a doubled or trailing slash, or escapes
             root, _, name = "/".join(filter(None, request.path.split("/"))).partition("/")
             gateway = gateways.get(name) if root == "webhooks" else None
-        if gateway is None:
-            raise RequestError(
-                Reason.NOT_FOUND, "Webhooks are POST /webhooks/<gateway>; this path is none."
-            )
         return gateway
 
     def _received(self, request: web.BaseRequest, body: bytes) -> ReceivedRequest:
         headers = request.headers
         content = body
         if is_compressed(headers):
-            content = _unpacked(body, self._limits.max_body_bytes)
+            content = unpack_gzip(body, self._edge.limits.max_body_bytes)
         return ReceivedRequest(
-            body, headers, request.query, content=content, url=partial(_url, request)
+            body,
+            headers,
+            request.query,
+            content=content,
+            address=partial(_address, request),
+            method=request.method,
         )
 
-    def _classify(self, result: PushResult) -> ClassifiedResult:
-        meaning = self._runtime.snapshot.classifier.classify(result)
-        if meaning.severity is Severity.UNKNOWN:
-            return self._runtime.unknown_codes.admit(meaning, result.message, result.hint)
-        return meaning
+    async def _decoded(
+        self, gateway: Gateway, received: ReceivedRequest, credential: Credential
+    ) -> tuple[DecodedItems, Classified]:
+        """Decode and classify a body in bounded steps, between which the event loop runs."""
+        items, classified = DecodedItems(), []
+        classify = self._edge.current.snapshot.classifier.classify
+        apps = self._edge.current.settings.apps
+        for number, step in enumerate(gateway.decode(received)):
+            if number:
+                await asyncio.sleep(0)
+            items.add(step)
+            for group in step.groups:
+                meaning = classify(group.result)
+                if apps:
+                    meaning = meaning.of_app(app_of(group.result.app, credential, apps).app)
+                classified.append((group, meaning))
+        return items, classified
 
-    def _count(
-        self, gateway: Gateway, duplicates: int, skipped: int, rejected: list[Rejection]
-    ) -> None:
-        """Count what the ledger does not."""
-        source = self._runtime.metrics.webhooks.source
-        if duplicates:
-            source(gateway.name).duplicates.inc(duplicates)
-        if skipped:
-            source(gateway.name).skipped.inc(skipped)
-        for rejection in rejected:
-            source(gateway.name).rejected[rejection.reason].inc()
 
-
-async def _let_send(request: web.BaseRequest) -> None:
-    """Let the client send its body, which the headers do not rule out (RFC 9110, 10.1.1)."""
+async def _send_continue(request: web.BaseRequest) -> None:
+    """Tell the client to send its body, which the headers do not rule out (RFC 9110, 10.1.1)."""
     if request.headers[hdrs.EXPECT].lower() == "100-continue":
-        with suppress(ConnectionError):  # whoever has gone sends no body, which will be said
+        with suppress(ConnectionError):  # a client that left is reported when its body is read
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the response has not begun
 
 
-def _url(request: web.BaseRequest) -> str:
-    """Return the address as the sender called it, if the proxy says by which scheme."""
-    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
-    return f"{scheme}://{request.host}{request.raw_path}"
-
-
-def _response(
-    gateway: Gateway,
-    received: ReceivedRequest,
-    accepted: int,
-    duplicates: int,
-    rejected: list[Rejection],
-) -> web.Response:
-    """Say what became of the items; raises RequestError if none of them is a result."""
-    content: dict[str, Any] = {"accepted": accepted, "duplicates": duplicates, "rejected": rejected}
-    if rejected:
-        verbose = received.query.get("verbose", "") not in ("", "0", "false")
-        listed = MAX_LISTED_REJECTIONS if verbose else LISTED_REJECTIONS
-        content["rejected"] = rejected[:listed]
-        if len(rejected) > listed:
-            content["rejected_total"] = len(rejected)
-        if not accepted + duplicates:
-            first = rejected[0]
-            raise RequestError(
-                Reason.INVALID_RESULTS,
-                f"None of {len(rejected)} items is a result; at index {first.index}: "
-                f"{first.detail}",
-                extra=content,
-            )
-    return respond(content if gateway.response is None else gateway.response)
-
-
-def _unpacked(body: bytes, max_bytes: int) -> bytes:
-    """Unpack gzip, and no more of it than a body may be large."""
-    content = b""
-    members = 0
-    try:
-        while body:  # gzip files may follow each other
-            members += 1
-            if members > _MAX_MEMBERS:
-                detail = f"The body is more than {_MAX_MEMBERS} gzip files, one after the other."
-                raise RequestError(Reason.MALFORMED_BODY, detail)
-            unpacker = zlib.decompressobj(wbits=31)
-            content += unpacker.decompress(body, max_bytes + 1 - len(content))
-            if len(content) > max_bytes:
-                detail = f"The body is larger than {max_bytes} bytes when it is unpacked."
-                raise RequestError(Reason.TOO_LARGE, detail)
-            if not unpacker.eof:
-                raise RequestError(Reason.MALFORMED_BODY, "The gzip data breaks off.")
-            body = unpacker.unused_data
-    except zlib.error:
-        raise RequestError(Reason.MALFORMED_BODY, "The body is not gzip.") from None
-    return content
+def _address(request: web.BaseRequest) -> str:
+    """Return host, path and query of the URL as the sender used it."""
+    return f"{request.host}{request.raw_path}"
 
 
 def _method_not_allowed() -> RequestError:
-    return RequestError(Reason.METHOD_NOT_ALLOWED, "Results are posted.", {"Allow": "POST"})
+    return RequestError(Reason.METHOD_NOT_ALLOWED, "Only POST is accepted.", {"Allow": "POST"})

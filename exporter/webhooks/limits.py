@@ -1,35 +1,36 @@
-"""The bounds of the public listener: one table, and what keeps connections and bodies within it."""
+"""The bounds of the public listener, and the accounting of connections and bodies."""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
-from exporter.errors import RequestError
-from exporter.reasons import Reason
-from exporter.settings import Settings
+from exporter.configuration.settings import Settings
+from exporter.errors import Reason, RequestError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one client may take, and what all of them may take together."""
+    """The bounds of one client, and of all of them together."""
 
     max_body_bytes: int = 1024**2
     """MAX_BODY_BYTES: a batch of ten thousand results; the body as sent, and unpacked."""
     body_seconds: float = 10.0
-    """BODY_TIMEOUT_SECONDS: from the headers to the end of the body; a mebibyte in 10 s is slow."""
+    """BODY_TIMEOUT_SECONDS: without a byte of the body."""
+    whole_body_seconds: float = 60.0
+    """From the headers to the end of the body, however steadily it arrives."""
     max_connections: int = 10_000
     """MAX_CONNECTIONS: at 20 to 40 KiB each they stay below half a gigabyte."""
     max_arriving_bytes: int = 64 * 1024**2
-    """Bytes of all bodies that are arriving, so that slow clients cannot fill the memory."""
-    head_seconds: float = 10.0
-    """From the connection to the end of the first request's headers, dribbled or not."""
-    idle_seconds: float = 60.0
-    """From a response to the end of the next headers: longer than a proxy keeps a connection."""
+    """Bytes of all arriving bodies, so that slow clients cannot fill the memory."""
+    header_timeout_seconds: float = 10.0
+    """From the connection to the end of the first request's headers, however slowly they arrive."""
+    idle_seconds: float = 75.0
+    """KEEPALIVE_SECONDS: from a response to the end of the next headers on its connection."""
     linger_seconds: float = 2.0
-    """For the rest of a body that nobody reads, so that the client gets to read its response."""
+    """For the rest of an unread body, so that the client can read its response."""
     unread_seconds: float = 10.0
     """How long a client may leave its response unread before the kernel ends the connection."""
     handshake_seconds: float = 10.0
@@ -39,10 +40,10 @@ class Limits:
     max_headers: int = 100
     """Headers of a request; senders use a dozen."""
     grace_seconds: float = 1.0
-    """After SIGTERM: for a request that is already on its way on a kept connection."""
+    """After SIGTERM: for requests that arrive on open connections, which are served."""
     drain_seconds: float = 4.0
     """After SIGTERM: for requests in flight; the rest of ten seconds is for the last commit, which
-    may have to wait for the ledger's lock."""
+    may wait for the ledger's lock."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -50,23 +51,61 @@ class Limits:
         return cls(
             max_body_bytes=settings.max_body_bytes,
             body_seconds=settings.body_timeout_seconds,
+            idle_seconds=settings.keepalive_seconds,
             max_connections=settings.max_connections,
         )
 
 
+class ArrivingBytes:
+    """Counts the bytes of bodies that are arriving; past the bound the oldest are cancelled."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bodies: dict[asyncio.Timeout, int] = {}
+        """The bytes of each body by its deadline, the oldest first."""
+        self._sum = 0
+
+    def begin(self, deadline: asyncio.Timeout) -> None:
+        """Add a body, which its deadline can cancel."""
+        self._bodies[deadline] = 0
+
+    def add(self, deadline: asyncio.Timeout, size: int) -> None:
+        """Count bytes that have arrived; evict the bodies that have been arriving longest."""
+        if deadline in self._bodies:  # else it was evicted, and will be cancelled
+            self._bodies[deadline] += size
+            self._sum += size
+        # A single body that exceeds the bound is still accepted.
+        while self._sum > self._max_bytes and self.evict(deadline):
+            pass
+
+    def evict(self, spared: asyncio.Timeout | None = None) -> bool:
+        """Cancel the oldest body; return False if there is no other than the spared one."""
+        oldest = next(iter(self._bodies), None)
+        if oldest is None or oldest is spared:
+            return False
+        self.end(oldest)
+        oldest.reschedule(asyncio.get_running_loop().time())
+        return True
+
+    def end(self, deadline: asyncio.Timeout) -> bool:
+        """Remove a body; return False if it was evicted."""
+        size = self._bodies.pop(deadline, None)
+        self._sum -= size or 0
+        return size is not None
+
+
 class Bodies:
-    """The bodies that have not arrived yet, within their time, their size and their sum."""
+    """Reads bodies within bounds on their time, their size and their sum."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._arriving: dict[asyncio.Timeout, int] = {}
-        """The bytes so far of each body by its deadline, the one that has waited longest first."""
-        self._bytes = 0
-        # What an error is made of, not the error: each time it is raised it would keep one
-        # traceback more, and with it a body.
+        self._arriving = ArrivingBytes(limits.max_arriving_bytes)
+        self.evict = self._arriving.evict
+        # The arguments of an error, not an error: it would collect a traceback, and with it a
+        # body, each time it is raised.
         self._eviction = (
             Reason.OVERLOADED,
-            "Too many bodies are arriving at once; send again, slower.",
+            "Too many request bodies are arriving; repeat the request later.",
         )
 
     def check(self, headers: Mapping[str, str]) -> None:
@@ -74,7 +113,7 @@ class Bodies:
         if "Content-Encoding" in headers and _encodings(headers) not in ([], ["gzip"]):
             raise RequestError(
                 Reason.UNSUPPORTED_ENCODING,
-                "Send the body as it is, or with Content-Encoding: gzip.",
+                "Send the body with Content-Encoding: gzip, or without an encoding.",
                 {"Accept-Encoding": "gzip"},
             )
         if int(headers.get("Content-Length", 0)) > self._limits.max_body_bytes:
@@ -84,7 +123,7 @@ class Bodies:
         """Return the body as it was sent.
 
         Raises RequestError: `too_large`, `body_timeout`, `overloaded`, or `malformed_body` if the
-        client goes away or its chunks are broken.
+        client leaves or its chunks are malformed.
         """
         content = request.content
         try:
@@ -97,85 +136,90 @@ class Bodies:
                 raise ConnectionResetError
             return await self._wait_for(request)
         except (OSError, web.RequestPayloadError):
-            raise RequestError(Reason.MALFORMED_BODY, "The body broke off.") from None
-
-    def evict(self, spared: asyncio.Timeout | None = None) -> bool:
-        """Cancel the body that has been arriving longest; False if there is no other."""
-        oldest = next(iter(self._arriving), None)
-        if oldest is None or oldest is spared:
-            return False
-        self._bytes -= self._arriving.pop(oldest)
-        oldest.reschedule(asyncio.get_running_loop().time())
-        return True
+            raise RequestError(Reason.MALFORMED_BODY, "The body is incomplete.") from None
 
     def close(self) -> None:
-        """Refuse all that are still arriving, since the exporter stops."""
-        self._eviction = Reason.DRAINING, "The exporter is stopping; send again."
+        """Refuse all bodies that are still arriving, since the exporter stops."""
+        self._eviction = Reason.DRAINING, "The exporter is stopping; repeat the request."
         while self.evict():
             pass
 
     async def _wait_for(self, request: web.BaseRequest) -> bytes:
         body = bytearray()
-        deadline = asyncio.timeout(self._limits.body_seconds)
+        deadline = asyncio.timeout(self._limits.whole_body_seconds)
+        kept = True
         try:
             async with deadline:
-                self._arriving[deadline] = 0
-                async for chunk in request.content.iter_any():
-                    body += chunk
-                    if len(body) > self._limits.max_body_bytes:
-                        raise self._too_large()
-                    self._hold(deadline, len(chunk))
+                self._arriving.begin(deadline)
+                try:
+                    while chunk := await self._chunk(request.content):
+                        body += chunk
+                        if len(body) > self._limits.max_body_bytes:
+                            raise self._too_large()
+                        self._arriving.add(deadline, len(chunk))
+                finally:
+                    kept = self._arriving.end(deadline)
         except TimeoutError:
-            if deadline not in self._arriving:
+            if not kept:
                 raise RequestError(*self._eviction) from None
-            seconds = self._limits.body_seconds
-            detail = f"The body did not arrive within {seconds:g} s."
-            raise RequestError(Reason.BODY_TIMEOUT, detail) from None
-        finally:
-            self._bytes -= self._arriving.pop(deadline, 0)
+            raise _body_timeout(
+                "The body did not arrive within", self._limits.whole_body_seconds
+            ) from None
         return bytes(body)
 
-    def _hold(self, deadline: asyncio.Timeout, size: int) -> None:
-        """Count bytes that have arrived; evict those that have waited longest for them."""
-        if deadline in self._arriving:  # else it was evicted, and is about to know
-            self._arriving[deadline] += size
-            self._bytes += size
-        # One body that is larger than the whole bound has to be taken at some time: alone.
-        while self._bytes > self._limits.max_arriving_bytes and self.evict(deadline):
-            pass
+    async def _chunk(self, content: StreamReader) -> bytes:
+        """Return what has arrived, as soon as it has; nothing at the end of the body."""
+        while True:
+            received = content.total_bytes
+            pause = asyncio.timeout(self._limits.body_seconds)
+            try:
+                async with pause:
+                    return await content.readany()
+            except TimeoutError:
+                if not pause.expired():  # the whole body's deadline, or an eviction
+                    raise
+            # If it was this process that paused, bytes are waiting to be read from the socket.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            if content.total_bytes == received:
+                raise _body_timeout("No byte of the body arrived for", self._limits.body_seconds)
 
     def _too_large(self) -> RequestError:
         detail = f"The body is larger than {self._limits.max_body_bytes} bytes."
         return RequestError(Reason.TOO_LARGE, detail)
 
 
+def _body_timeout(problem: str, seconds: float) -> RequestError:
+    return RequestError(Reason.BODY_TIMEOUT, f"{problem} {seconds:g} s.")
+
+
 class Connections:
-    """The open connections: at the bound, one that sends no request is closed for a new one."""
+    """Counts open connections: at the bound, an idle one is closed for a new one."""
 
     def __init__(self, limits: Limits, bodies: Bodies) -> None:
         self._limits = limits
         self._bodies = bodies
         self._open: dict[web.RequestHandler, asyncio.Transport] = {}
-        """aiohttp forgets the transport of a connection that it closes, though it may linger."""
+        """aiohttp drops the transport of a connection that it closes, though it may linger."""
         self._waiting: dict[web.RequestHandler, asyncio.TimerHandle | None] = {}
-        """Those without a request, longest first; a new one with the timer of its first headers."""
+        """Connections without a request, the oldest first; new ones with a timer."""
 
     def opened(self, connection: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Count a connection, and give its first request its time to arrive."""
+        """Count a connection, and start the timer of its first headers."""
         self._open[connection] = transport
         if len(self._open) > self._limits.max_connections:
             if oldest := next(iter(self._waiting), None):
-                self.began(oldest)  # it is known to be closed only later
+                self.began(oldest)  # its `closed` comes later
                 self._abort(oldest)
             elif not self._bodies.evict():
                 self._abort(connection)
                 return
         self._waiting[connection] = asyncio.get_running_loop().call_later(
-            self._limits.head_seconds, self._abort, connection
+            self._limits.header_timeout_seconds, self._abort, connection
         )
 
     def closed(self, connection: web.RequestHandler) -> None:
-        """Forget a connection."""
+        """Stop counting a connection."""
         del self._open[connection]
         self.began(connection)
 
@@ -185,18 +229,18 @@ class Connections:
             timer.cancel()
 
     def responded(self, connection: web.RequestHandler) -> None:
-        """Note that a connection waits for its next request, if it is still there."""
+        """Note that an open connection is idle."""
         if connection.transport is not None:
             self._waiting[connection] = None
 
     def _abort(self, connection: web.RequestHandler) -> None:
-        """Close a connection now: a graceful close would wait for a client that never reads."""
+        """Close a connection at once: a graceful close would wait for a client that never reads."""
         connection.force_close()
         self._open[connection].abort()
 
 
 def is_compressed(headers: Mapping[str, str]) -> bool:
-    """Whether a body that was let in is gzip."""
+    """Whether a body that passed `check` is gzip."""
     return "Content-Encoding" in headers and bool(_encodings(headers))
 
 

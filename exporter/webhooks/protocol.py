@@ -1,38 +1,31 @@
-"""aiohttp's connection, as the public internet needs it: counted, and discreet about bad input."""
+"""The connections of the public listener: counted, bounded, discreet about malformed input."""
 
 import asyncio
 import logging
-from collections.abc import Callable
-from functools import partial
 from typing import cast
 
 from aiohttp import web
 
-from exporter.errors import RequestError
-from exporter.reasons import Reason
-from exporter.webhooks.limits import Connections, Limits
+from exporter.errors import UNROUTED
+from exporter.webhooks.edge import Edge
+from exporter.webhooks.malformed import malformed_request
 from exporter.webhooks.responses import refuse
 
 
 class Connection(web.RequestHandler):
-    """A connection that is counted, and whose malformed requests get the contract's response.
+    """A counted connection; a malformed request gets the contract's response.
 
     aiohttp would send the offending bytes back as text, and log them with a traceback.
     """
 
-    __slots__ = ("_connections", "_on_malformed")
+    __slots__ = ("_edge",)
 
-    def __init__(
-        self,
-        server: web.Server,
-        limits: Limits,
-        connections: Connections,
-        on_malformed: Callable[[], None],
-    ) -> None:
+    def __init__(self, server: web.Server, edge: Edge) -> None:
+        limits = edge.limits
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type] # its own way to switch the log off
+            access_log=None,  # type: ignore[arg-type] # how aiohttp switches the log off
             auto_decompress=False,  # signatures are made over what was sent
             keepalive_timeout=limits.idle_seconds,
             lingering_time=limits.linger_seconds,
@@ -41,17 +34,16 @@ class Connection(web.RequestHandler):
             max_headers=limits.max_headers,
             max_line_size=limits.max_header_bytes,
         )
-        self._connections = connections
-        self._on_malformed = on_malformed
+        self._edge = edge
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connection; it may be one too many."""
+        """Count the connection, which may be one too many."""
         super().connection_made(transport)
-        self._connections.opened(self, cast("asyncio.Transport", transport))
+        self._edge.connections.opened(self, cast("asyncio.Transport", transport))
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget the connection."""
-        self._connections.closed(self)
+        """Stop counting the connection."""
+        self._edge.connections.closed(self)
         super().connection_lost(exc)
 
     def handle_error(
@@ -61,25 +53,16 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Respond to what is not HTTP; nothing of it gets into the response or the log."""
-        del request, status, exc, message
-        self._on_malformed()
-        detail = "This is not well-formed HTTP/1.1, or its headers are too large or too many."
-        return refuse(RequestError(Reason.MALFORMED_REQUEST, detail))
-
-
-def make_protocol_factory(
-    server: web.Server,
-    limits: Limits,
-    connections: Connections,
-    on_malformed: Callable[[], None],
-) -> Callable[[], asyncio.Protocol]:
-    """Return what makes a connection of each client, for `loop.create_server`."""
-    return partial(Connection, server, limits, connections, on_malformed)
+        """Respond to what is not HTTP; none of it gets into the response or the log."""
+        del request, status, exc
+        error = malformed_request(message)
+        self._edge.hub.finished(UNROUTED, error.reason, 0)
+        self._edge.refusals.add(UNROUTED, error)
+        return refuse(error)
 
 
 def _without_contents(record: logging.LogRecord) -> bool:
-    """Name what went wrong in a connection, but not by a message or a traceback that quotes it."""
+    """Reduce a log record to the kind of its error; its message and traceback may quote input."""
     kind = record.exc_info[0] if record.exc_info else None
     if kind and issubclass(kind, (OSError, web.RequestPayloadError)):
         return False  # the client's doing, and counted

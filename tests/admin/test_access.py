@@ -13,10 +13,10 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import pytest
 
+from tests.support.certificates import Certificate, make_certificate
 from tests.support.exporter import Exporter, KeyPair, MakeSettings, started, url_sign
 from tests.support.passwords import PASSWORD, USER, write_users
 from tests.support.programs import Launch, exporter_process, fetch, prometheus, wait_for
-from tests.test_tls import Certificate, make_certificate
 
 CALLBACK = b'{"statusCode": "2", "msgId": "m1"}'
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()

@@ -1,4 +1,4 @@
-"""Whether all is well: the thresholds of the alerts, held against real results and calls."""
+"""Findings: the thresholds of the alerts, applied to real results and requests."""
 
 import json
 import time
@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
-from exporter.admin.findings import Health, health_of
-from exporter.admin.history import MINUTE, History, LastHour
+from exporter.admin.findings.exporter import ledger_hint
+from exporter.admin.findings.finding import Health, Level, describe
+from exporter.admin.findings.health import health_of
+from exporter.admin.history import MINUTE, History, Increases
+from exporter.admin.reading import Reading
 from exporter.admin.runbooks import live_values
+from exporter.admin.view import View
 from exporter.results import Series
 from tests.support.exporter import TOKEN, Exporter
 
@@ -17,37 +21,43 @@ from tests.support.exporter import TOKEN, Exporter
 @pytest.fixture
 def history(exporter: Exporter) -> History:
     """Begin the last hour of an exporter."""
-    return History.of(exporter.runtime)
+    return History.of(exporter.hub)
+
+
+def read(exporter: Exporter, history: History) -> Reading:
+    """Read an exporter with another history than that of its pages."""
+    return Reading(View(exporter.current, exporter.hub, exporter.service, history))
 
 
 async def judged(exporter: Exporter, history: History, *results: dict[str, Any]) -> Health:
     """Count results and judge."""
     status, answer = await exporter.results(json.dumps(results).encode())
     assert status == 200, answer
-    return health_of(exporter.runtime, history)
+    return health_of(read(exporter, history))
 
 
 def acked(channel: str, count: int) -> dict[str, Any]:
-    """Make results that are well."""
+    """Make accepted results."""
     return {"channel": channel, "code": 2, "count": count}
 
 
-def said(health: Health) -> list[str]:
+def titles(health: Health) -> list[str]:
     """Return the titles of what was found."""
     return [finding.title for finding in health.findings]
 
 
 async def test_nothing_came_yet(exporter: Exporter, history: History) -> None:
-    """An exporter that has just begun is ready, which is not the same as well."""
-    health = health_of(exporter.runtime, history)
+    """Before the first result the state is quiet, not well."""
+    health = health_of(read(exporter, history))
     assert (health.state, health.headline) == ("quiet", "Ready: no result has come yet")
 
 
 async def test_all_is_well(exporter: Exporter, history: History) -> None:
-    """A few failures below the thresholds are no news."""
+    """Failures below the thresholds are no finding."""
     few = {"channel": "vivo", "code": 10072, "count": 9}
     health = await judged(exporter, history, acked("vivo", 100), few)
     assert (health.state, health.headline, health.findings) == ("ok", "All is well", [])
+    assert health.caveat == "as far as one minute shows"
 
 
 @pytest.mark.parametrize(
@@ -71,18 +81,19 @@ async def test_what_is_wrong_with_a_channel(
     number = result.get("count", 1)
     health = await judged(exporter, history, acked(channel, 100 - number), result)
     assert health.state == state
-    assert said(health) == [title]
+    assert titles(health) == [title]
     [finding] = health.findings
     assert f" {result['code']} " in finding.detail
+    assert finding.since == pytest.approx(time.time(), abs=5)
     assert finding.action
     assert finding.alert
     assert finding.alert.runbook == f"runbooks/{finding.alert.name}"
     fewer = await judged(exporter, history, acked(channel, 100 * number))
-    assert said(fewer) == ([title] if state != "attention" else [])
+    assert titles(fewer) == ([title] if state != "attention" else [])
 
 
 async def test_a_rejected_channel_hides_its_shares(exporter: Exporter, history: History) -> None:
-    """Who is rejected is not told of an outage as well, but of unknown codes."""
+    """On a rejected channel shares are no findings, but unknown codes are."""
     health = await judged(
         exporter,
         history,
@@ -92,7 +103,7 @@ async def test_a_rejected_channel_hides_its_shares(exporter: Exporter, history: 
         {"channel": "vivo", "code": 10072, "count": 50},
     )
     assert health.headline == "Trouble: rejected by apns, and 1 more"
-    assert said(health) == ["rejected by apns", "throttled by vivo", "unknown codes on apns"]
+    assert titles(health) == ["rejected by apns", "throttled by vivo", "unknown codes on apns"]
 
 
 DEAD = {
@@ -115,17 +126,17 @@ ALIVE = {
 
 def totals(exporter: Exporter) -> dict[Series, int]:
     """Read what was counted."""
-    return {series: count.total for series, count in exporter.runtime.ledger.counts.items()}
+    return {series: count.total for series, count in exporter.hub.ledger.counts.items()}
 
 
 async def aged(exporter: Exporter, history: History, *before: dict[str, Any]) -> History:
-    """Count results, and let minutes go by until they are out of the window."""
+    """Count results, and let minutes pass until they are out of the window."""
     clock = Clock()
-    history = history._replace(results=LastHour(partial(totals, exporter), clock))
+    history = history._replace(results=Increases(partial(totals, exporter), clock=clock))
     await judged(exporter, history, *before)
     for _ in range(16):
         clock.now += MINUTE
-        history.results.note()
+        history.results.sample()
     return history
 
 
@@ -133,13 +144,13 @@ async def aged(exporter: Exporter, history: History, *before: dict[str, Any]) ->
 async def test_nothing_accepted(
     exporter: Exporter, history: History, result: dict[str, Any]
 ) -> None:
-    """A channel that accepted pushes and now none in 50 results is dead, whatever it says."""
+    """A channel that accepted pushes, and now none in 50 results, is dead whatever the codes."""
     history = await aged(exporter, history, acked("vivo", 100))
     dead = {"channel": "vivo", "count": 50, **result}
-    found = said(await judged(exporter, history, dead, acked("oppo", 7)))
+    found = titles(await judged(exporter, history, dead, acked("oppo", 7)))
     assert found[0] == "nothing accepted by vivo"
     assert not {"invalid tokens on vivo", "failures on vivo"} & set(found)
-    [shown] = live_values(exporter.runtime, history, "PushNothingAccepted").codes
+    [shown] = live_values(read(exporter, history), "PushNothingAccepted").codes
     assert (shown.channel, shown.code, shown.results) == ("vivo", str(result["code"]), 50)
 
 
@@ -147,21 +158,21 @@ async def test_nothing_accepted(
 async def test_something_may_be_accepted(
     exporter: Exporter, history: History, results: list[tuple[str, int, int]]
 ) -> None:
-    """Too few results, one that was accepted, and results that say nothing of the channel."""
+    """Too few results, an accepted one, and codes that prove nothing against the channel."""
     before, *now = (
         {"channel": channel, "count": count, "code": code or 2} for channel, count, code in results
     )
     history = await aged(exporter, history, before)
-    found = said(await judged(exporter, history, *now))
+    found = titles(await judged(exporter, history, *now))
     assert not [title for title in found if title.startswith("nothing accepted")]
-    assert live_values(exporter.runtime, history, "PushNothingAccepted").codes == []
+    assert live_values(read(exporter, history), "PushNothingAccepted").codes == []
 
 
 async def test_receipts_may_be_late(exporter: Exporter, history: History) -> None:
     """Receipts that stop are no alarm; of those that came, the failures are shown."""
     late = {"channel": "mipush-receipts", "code": 1, "count": 1000}
     history = await aged(exporter, history, late)
-    assert said(health_of(exporter.runtime, history)) == []
+    assert titles(health_of(read(exporter, history))) == []
     await judged(
         exporter,
         history,
@@ -169,7 +180,7 @@ async def test_receipts_may_be_late(exporter: Exporter, history: History) -> Non
         {"channel": "mipush-receipts", "code": 64, "count": 3},
         {"channel": "vivo", "code": 10072, "count": 3},
     )
-    [shown] = live_values(exporter.runtime, history, "PushDeliveryRatioLow").codes
+    [shown] = live_values(read(exporter, history), "PushDeliveryRatioLow").codes
     assert (shown.channel, shown.code, shown.results) == ("mipush-receipts", "64", 3)
 
 
@@ -179,68 +190,164 @@ async def test_only_the_most_frequent_codes_are_named(exporter: Exporter, histor
     health = await judged(exporter, history, acked("vivo", 10_000), *many)
     [finding] = health.findings
     assert finding.detail == (
-        "Less than 1% of 10,015 results: "
-        "NEW5 Unknown (5), NEW4 Unknown (4), NEW3 Unknown (3) and 2 more."
+        "Less than 1% of 10,015 results: NEW5 (5), NEW4 (4), NEW3 (3) and 2 more."
     )
 
 
-async def test_refused_calls(exporter: Exporter, history: History) -> None:
-    """Calls that are refused for what they are call for attention."""
+UNKNOWN = {
+    "one channel": (
+        [("vivo", "A"), ("vivo", "B")],
+        ("unknown codes on vivo", "2 of 12 results: A (1), B (1).", "vivo"),
+    ),
+    "several channels": (
+        [("vivo", "A"), ("oppo", "A"), ("pager", "A")],
+        (
+            "unknown codes on 3 channels",
+            "3 of 13 results: vivo A (1), oppo A (1), other A (1).",
+            None,
+        ),
+    ),
+    "more than there are labels": (
+        [("vivo", f"A{n}") for n in range(25)],
+        (
+            "unknown codes on vivo",
+            "25 of 35 results: other (5), A0 (1), A1 (1) and 18 more.",
+            "vivo",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("codes", "expected"), UNKNOWN.values(), ids=UNKNOWN)
+async def test_unknown_codes_are_one_note(
+    exporter: Exporter,
+    history: History,
+    codes: list[tuple[str, str]],
+    expected: tuple[str, str, str | None],
+) -> None:
+    """Unknown codes of all channels are one note, which explains the label `other`."""
+    results = [{"channel": name, "code": code} for name, code in codes]
+    health = await judged(exporter, history, acked("vivo", 10), *results)
+    assert health.state == "ok"
+    [note] = health.findings
+    assert note.level is Level.NOTE
+    assert (note.title, note.detail, note.channel) == expected
+    assert ("the label is other" in note.action) is ("other (" in note.detail)
+
+
+SHARES = [
+    (1, 0, "The only result: 10072 "),
+    (60, 0, "All 60 results: 10072 "),
+    (10, 50, "10 of 60 results: 10072 "),
+    (60, 60, "50% of 120 results: 10072 "),
+]
+
+
+@pytest.mark.parametrize(("failing", "good", "text"), SHARES)
+async def test_shares_are_written_by_their_size(
+    exporter: Exporter, history: History, failing: int, good: int, text: str
+) -> None:
+    """Small totals are numbers, large ones percentages."""
+    results = [{"channel": "vivo", "code": 10072, "count": failing}]
+    await judged(exporter, history, *results, *([acked("vivo", good)] if good else []))
+    affected = [one for one in read(exporter, history).all if one.series.code == "10072"]
+    counts = {f"{one.series.code} {one.meaning.name}": one.window for one in affected}
+    assert describe(counts, failing + good, "results").startswith(text)
+
+
+async def test_before_the_first_result(exporter: Exporter, history: History) -> None:
+    """Each refused request and each request to another path is a finding, until a result comes."""
+    for path in ("/webhook/mps?sign=x", "/webhook/mps", "/other", "/webhooks/mps?sign=x"):
+        await exporter.post(path, b"{}")
+    health = health_of(read(exporter, history))
+    assert titles(health) == [
+        "requests to /webhooks/mps are refused",
+        "requests come to paths that no webhook has",
+    ]
+    refused, other = health.findings
+    assert refused.detail == (
+        "The only request: bad_signature (1). bad_signature: no configured key, token or secret "
+        "verifies the request."
+    )
+    assert other.detail == "All 3 such requests: /webhook/mps (2), /other (1)."
+    assert other.action.endswith("Webhooks are: /webhooks/mps, /webhooks/results.")
+    assert titles(await judged(exporter, history, acked("vivo", 1))) == []
+
+
+LEDGER_PROBLEMS = {
+    "database is locked": "Another process",
+    "database or disk is full": "The disk is full",
+    "attempt to write a readonly database": "read-only",
+    "unable to open database file": "gone or forbidden",
+    "disk I/O error": "The disk fails",
+    "no such table: counts": "was replaced",
+    "connection refused": "Fix the cause",
+}
+
+
+@pytest.mark.parametrize(("problem", "hint"), LEDGER_PROBLEMS.items())
+def test_what_to_do_about_a_ledger(problem: str, hint: str) -> None:
+    """The action names the usual cause of each message of SQLite."""
+    assert hint in ledger_hint(f"{problem} (OperationalError)")
+
+
+async def test_refused_requests(exporter: Exporter, history: History) -> None:
+    """Requests that are refused for their content are a finding."""
     await judged(exporter, history, acked("vivo", 1))
     for _ in range(10):
         await exporter.post("/webhooks/results", b"{}", {"Authorization": "Bearer of another"})
-    health = health_of(exporter.runtime, history)
+    health = health_of(read(exporter, history))
     assert health.headline == "Attention: requests to /webhooks/results are refused"
     assert "bad_signature (10)" in health.findings[0].detail
 
 
 async def test_overload(exporter: Exporter, history: History) -> None:
-    """Calls that the disk has no time for are told apart from bad ones."""
+    """Requests refused for overload are a finding of their own."""
     await judged(exporter, history, acked("vivo", 1))
-    exporter.runtime.ledger._max_pending = 1
-    exporter.runtime.ledger.pending = 1
+    exporter.hub.ledger._max_pending = 1
+    exporter.hub.ledger.pending = 1
     for _ in range(10):
         status, _ = await exporter.results(b'{"code": 2}')
         assert status == 503
-    exporter.runtime.ledger.pending = 0
-    health = health_of(exporter.runtime, history)
-    assert said(health) == ["requests to /webhooks/results are too many for the disk"]
+    exporter.hub.ledger.pending = 0
+    health = health_of(read(exporter, history))
+    assert titles(health) == ["requests to /webhooks/results are too many for the disk"]
 
 
 async def test_a_ledger_that_fails(exporter: Exporter, history: History) -> None:
-    """Nothing is more pressing than results that cannot be stored."""
-    path = exporter.runtime.settings.ledger_path
+    """A ledger that cannot be used is the most urgent finding."""
+    path = exporter.current.settings.ledger_path
     path.rename(path.with_suffix(".gone"))
     status, _ = await exporter.results(b'{"code": 2}')
     assert status == 503
-    health = health_of(exporter.runtime, history)
+    health = health_of(read(exporter, history))
     assert health.headline == "Trouble: not accepting results, the ledger cannot be used"
     assert str(path) in health.findings[0].detail
 
 
 async def test_a_stop_and_a_failed_reload(exporter: Exporter, history: History) -> None:
     """A stop is trouble, and a reload that failed stays in view until one succeeds."""
-    token = exporter.runtime.settings.results_token_files[0]
+    token = exporter.current.settings.results_token_files[0]
     token.write_text("")
-    async with exporter.client.post(f"{exporter.admin}/-/reload") as answer:
-        assert answer.status == 500
-    assert said(health_of(exporter.runtime, history)) == ["the last reload failed"]
+    async with exporter.client.post(f"{exporter.admin}/-/reload") as response:
+        assert response.status == 500
+    assert titles(health_of(read(exporter, history))) == ["the last reload failed"]
     token.write_text(TOKEN)
-    async with exporter.client.post(f"{exporter.admin}/-/reload") as answer:
-        assert answer.status == 200
-    assert said(health_of(exporter.runtime, history)) == []
-    exporter.runtime.draining = True
-    assert health_of(exporter.runtime, history).state == "trouble"
+    async with exporter.client.post(f"{exporter.admin}/-/reload") as response:
+        assert response.status == 200
+    assert titles(health_of(read(exporter, history))) == []
+    exporter.service.draining = True
+    assert health_of(read(exporter, history)).state == "trouble"
 
 
 class Clock:
-    """A clock that a test turns."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
 
@@ -250,7 +357,7 @@ async def test_results_that_stop(exporter: Exporter, history: History) -> None:
     One campaign is none, however large, nor are a few results.
     """
     clock = Clock()
-    hour = LastHour(history.results._totals, clock)
+    hour = Increases(history.results._totals, clock=clock)
     history = history._replace(results=hour)
     batches = [
         (acked("apns", 20), acked("vivo", 19), acked("oppo", 5000)),
@@ -260,17 +367,15 @@ async def test_results_that_stop(exporter: Exporter, history: History) -> None:
         health = await judged(exporter, history, *batch, acked("fcm", 1))
         for _ in range(15):
             clock.now += MINUTE
-            hour.note()
+            hour.sample()
             health = await judged(exporter, history, acked("fcm", 1))
-    assert said(health) == ["results of apns have stopped"]
+    assert titles(health) == ["results of apns have stopped"]
     assert (await judged(exporter, history, acked("apns", 1))).state == "ok"
 
 
 async def test_quiet(exporter: Exporter, history: History) -> None:
-    """Without any result for a quarter of an hour nobody says that all is well."""
+    """Without a result for a quarter of an hour the state is quiet, not well."""
     await judged(exporter, history, acked("apns", 1))
-    [count] = exporter.runtime.ledger.counts.values()
+    [count] = exporter.hub.ledger.counts.values()
     count.last_at = time.time() - 901
-    assert (
-        health_of(exporter.runtime, history).headline == "Quiet: no result in the last 15 minutes"
-    )
+    assert health_of(read(exporter, history)).headline == "Quiet: no result in the last 15 minutes"

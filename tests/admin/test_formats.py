@@ -1,8 +1,18 @@
-"""How the pages write numbers and times, and draw bars."""
+"""Template filters: numbers, times and bars."""
 
 import pytest
 
-from exporter.admin.formats import age, bars, clock, parts, share, share_of
+from exporter.admin.formats import (
+    age,
+    bars,
+    clock,
+    iso,
+    parts,
+    plural,
+    share,
+    share_of,
+    time_of_day,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,18 +45,28 @@ def test_share(part: int, total: int, text: str) -> None:
     [(0, 0, ""), (0, 9, ""), (9, 0, ""), (10, 9, ""), (3, 9, " (33%)"), (9, 9, " (100%)")],
 )
 def test_share_of(part: int, total: int, text: str) -> None:
-    """A share stands after its number where it says something."""
+    """A share follows its number unless it is 0 or undefined."""
     assert share_of(part, total) == text
 
 
-def test_clock() -> None:
-    """A moment is written in UTC."""
+def test_moments() -> None:
+    """A moment is written in UTC: whole, to the minute with its date if need be, and for HTML."""
     assert clock(0) == "1970-01-01 00:00:00 UTC"
+    assert time_of_day(3600, 86399) == "01:00 UTC"
+    assert time_of_day(3600, 86400) == "1970-01-01 01:00 UTC"
+    assert iso(3600) == "1970-01-01T01:00:00Z"
+
+
+def test_plural() -> None:
+    """A noun agrees with its number."""
+    assert [plural(n, "result") for n in (0, 1, 2000)] == ["0 results", "1 result", "2,000 results"]
 
 
 def test_bars() -> None:
-    """The peak is as high as the picture, the least is visible, and nothing is not drawn."""
-    assert bars([0, 10_000, 1], 10_000) == "M1.1 20v-20h.8v20zM2.1 20v-1h.8v1z"
+    """The peak is as high as the picture, and the least is visible."""
+    assert bars([0, 10_000, 1], 10_000) == "M0 100V100h1V0h1V95h1V100z"
+    assert bars([0], 0) == "M0 100V100h1V100z"
+    assert all(bars([peak], peak) == "M0 100V0h1V100z" for peak in range(1, 1000))
 
 
 def test_parts() -> None:

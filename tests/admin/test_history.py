@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.admin.history import MINUTE, LastHour
+from exporter.admin.history import MINUTE, Increases
 
 
 class Totals:
@@ -11,13 +11,21 @@ class Totals:
     def __init__(self, totals: dict[str, int] | None) -> None:
         self.totals = totals
         self.now = 1000.0
-        self.hour = LastHour(lambda: self.totals, lambda: self.now)
+        self.hour = Increases(lambda: self.totals, clock=lambda: self.now)
+
+    def counts(self, newest: int | None = None, after: int = 0) -> dict[str, int]:
+        """Add up steps."""
+        return self.hour.read().counts(newest, after=after)
+
+    def steps(self) -> list[dict[str, int]]:
+        """Return the increases of every step."""
+        return [*(dict(step) for _, step in self.hour.ended()), dict(self.hour.read().in_progress)]
 
     def pass_minute(self, **counted: int) -> None:
         """Count something, then let the minute end."""
         self.count(**counted)
         self.now += MINUTE
-        self.hour.note()
+        self.hour.sample()
 
     def count(self, **counted: int) -> None:
         """Raise totals."""
@@ -29,9 +37,9 @@ class Totals:
 def test_old_totals_are_no_result_of_this_minute() -> None:
     """What had been counted before the hour began is not in it."""
     watched = Totals({"a": 1_000_000})
-    assert watched.hour.counts() == {}
+    assert watched.counts() == {}
     watched.count(a=2, b=1)
-    assert watched.hour.counts() == {"a": 2, "b": 1}
+    assert watched.counts() == {"a": 2, "b": 1}
 
 
 def test_minutes_in_order() -> None:
@@ -41,7 +49,7 @@ def test_minutes_in_order() -> None:
     watched.pass_minute()
     watched.pass_minute(a=2, b=3)
     watched.count(b=4)
-    assert watched.hour.minutes() == [{"a": 1}, {}, {"a": 2, "b": 3}, {"b": 4}]
+    assert watched.steps() == [{"a": 1}, {}, {"a": 2, "b": 3}, {"b": 4}]
 
 
 def test_some_of_the_minutes() -> None:
@@ -50,8 +58,8 @@ def test_some_of_the_minutes() -> None:
     for minute in range(5):
         watched.pass_minute(a=10**minute)
     watched.count(a=10**5)
-    assert watched.hour.counts(3) == {"a": 111_000}
-    assert watched.hour.counts(5, after=3) == {"a": 110}
+    assert watched.counts(3) == {"a": 111_000}
+    assert watched.counts(5, after=3) == {"a": 110}
 
 
 def test_nothing_is_older_than_an_hour() -> None:
@@ -61,21 +69,21 @@ def test_nothing_is_older_than_an_hour() -> None:
         assert watched.hour.seconds == min(minute * MINUTE, 3600)
         watched.pass_minute(a=1)
     watched.count(a=1)
-    assert len(watched.hour.minutes()) == 60
-    assert watched.hour.counts() == {"a": 60}
+    assert len(watched.steps()) == 60
+    assert watched.counts() == {"a": 60}
 
 
 def test_unknown_totals() -> None:
     """While the totals are not known there is no hour; what they were then is not in it."""
     watched = Totals(None)
     watched.now += MINUTE
-    watched.hour.note()
-    assert (watched.hour.seconds, watched.hour.minutes(), watched.hour.counts()) == (0, [], {})
+    watched.hour.sample()
+    assert (watched.hour.seconds, watched.steps(), watched.counts()) == (0, [{}], {})
     watched.totals = {"a": 500}
-    watched.hour.note()
+    watched.hour.sample()
     watched.now += 15
     watched.count(a=1)
-    assert (watched.hour.seconds, watched.hour.counts()) == (15, {"a": 1})
+    assert (watched.hour.seconds, watched.counts()) == (15, {"a": 1})
 
 
 @pytest.mark.parametrize(("stopped", "empty"), [(2, 1), (5.2, 4), (100, 58)])
@@ -85,6 +93,6 @@ def test_a_process_that_was_stopped(stopped: float, empty: int) -> None:
     watched.pass_minute(a=1)
     watched.count(a=2)
     watched.now += stopped * MINUTE
-    watched.hour.note()
-    assert watched.hour.minutes()[-empty - 2 : -1] == [{}] * empty + [{"a": 2}]
-    assert ({"a": 1} in watched.hour.minutes()) == (stopped < 60)
+    watched.hour.sample()
+    assert watched.steps()[-empty - 2 : -1] == [{}] * empty + [{"a": 2}]
+    assert ({"a": 1} in watched.steps()) == (stopped < 60)

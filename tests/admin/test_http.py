@@ -1,13 +1,16 @@
 """What holds for every route of the admin listener: paths, methods, headers, other sites."""
 
+import asyncio
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import ClientResponse
 from yarl import URL
 
 from exporter.admin.app import make_admin_app
+from exporter.admin.protocol import MAX_CONNECTIONS
 from tests.support.exporter import Exporter
+from tests.support.pages import respond
 
 GET_PATHS = [
     "/",
@@ -21,21 +24,19 @@ GET_PATHS = [
     "/api/v1/status",
     "/api/v1/codes",
 ]
+REVALIDATED = [
+    "/codes",
+    "/runbooks",
+    "/runbooks/PushThrottled",
+    "/assets/page.css",
+    "/api/v1/codes",
+]
 HTML_PATHS = ["/", "/codes", "/runbooks", "/runbooks/PushThrottled"]
-
-
-async def respond(
-    exporter: Exporter, method: str, path: str, **headers: str
-) -> tuple[ClientResponse, bytes]:
-    """Send a request to a path as it is written; return the response and its body."""
-    url = URL(exporter.admin + path, encoded=True)
-    async with exporter.client.request(method, url, headers=headers) as response:
-        return response, await response.read()
 
 
 def test_every_route_is_tested(exporter: Exporter) -> None:
     """The paths above are those of the application."""
-    routes = make_admin_app(exporter.runtime).router.routes()
+    routes = make_admin_app(exporter.current, exporter.hub, exporter.service).router.routes()
     assert len({route.resource for route in routes}) == len(GET_PATHS) + 1  # and the reload
 
 
@@ -50,6 +51,14 @@ async def test_slashes_do_not_matter(exporter: Exporter) -> None:
         response, body = await respond(exporter, "GET", form)
         assert (response.status, response.history) == (200, ()), form
         assert body
+
+
+async def test_too_many_slashes_are_another_path(exporter: Exporter) -> None:
+    """The links of a page lead back over each slash, so that their number is bounded."""
+    for path in ("/" * 20, "/codes" + "/" * 20, "/" * 4000 + "codes"):
+        response, body = await respond(exporter, "GET", path)
+        assert response.status == 404
+        assert len(body) < 10_000
 
 
 async def test_links_lead_to_the_root(exporter: Exporter) -> None:
@@ -84,8 +93,27 @@ async def test_headers_of_every_response(exporter: Exporter) -> None:
         assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
-        stored = "no-cache" if path == "/assets/page.css" else "no-store"
+        stored = "private, no-cache" if path in REVALIDATED and method == "GET" else "no-store"
         assert response.headers["Cache-Control"] == stored, path
+        assert response.headers["Server"] == "push-result-exporter"
+
+
+HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: it\r\n\r\n"
+
+
+async def test_connections_are_bounded(exporter: Exporter) -> None:
+    """At the limit a new connection replaces the least recently active one."""
+    connections = [await exporter.connect(exporter.admin) for _ in range(MAX_CONNECTIONS)]
+    reader, writer = connections[0]  # a scraper's
+    for number in (1, 2):
+        writer.write(HEALTHY)
+        assert b"200" in await reader.readuntil(b"healthy\n")
+        connections.append(await exporter.connect(exporter.admin))
+        silent, _ = connections[number]
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(silent.read(), 10) == b""
+    for _, one in connections:
+        one.close()
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,9 @@ async def scrape(exporter: Exporter, accept: str = "", query: str = "") -> tuple
         ("application/openmetrics-text; version=-1", CLASSIC),
         ("application/openmetrics-text;=;version", "application/openmetrics-text; version=1.0.0"),
         ("text/plain; version=nonsense", CLASSIC),
-        ("text/plain; version=99999999999999999999.0.0", "text/plain; version=1.0.0"),
+        ("text/plain; version=99999999999999999999.0.0", CLASSIC),
+        ("text/plain; version=1.0.0", "text/plain; version=1.0.0"),
+        ("application/openmetrics-text; version=2.0.0; escaping=values", CLASSIC),
         (";;;,,,=", CLASSIC),
     ],
 )

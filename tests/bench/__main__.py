@@ -5,12 +5,10 @@ checkout. Prints Markdown for README.
 """
 
 import argparse
-import json
 import shutil
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from array import array
 from collections.abc import Iterator
@@ -22,9 +20,14 @@ from exporter.ledger.store import Commit
 from exporter.results import Series
 from tests.bench import traffic
 from tests.bench.described import described
+from tests.bench.holds import holds
+from tests.bench.memory import memory
+from tests.bench.pages import pages
 from tests.bench.postgres import postgres
+from tests.bench.scrape import scrape
 from tests.bench.servers import Bench, Run, Server, install_peers, resident, scraped
-from tests.support.programs import cpu_seconds, fetch, free_port
+from tests.bench.traffic import send_distinct
+from tests.support.programs import cpu_seconds, free_port
 
 
 def compare(
@@ -42,17 +45,23 @@ def compare(
                 bench.load(server, requests, 1)  # warm up
                 runs[name].append(bench.load(server, requests, args.seconds))
     print(f"\n### {title}\n")
-    print("| server | requests/s | ours is (each round) | CPU µs each | p50 ms | p99 ms | errors |")
+    print("| server | CPU µs each | by CPU ours is | requests/s | by rate | p50, p99 ms | errors |")
     print("|---|---|---|---|---|---|---|")
     for name, each in runs.items():
         middle = Run(*(statistics.median(column) for column in zip(*each, strict=True)))
-        ratios = [ours.rate / run.rate for ours, run in zip(runs["ours"], each, strict=True)]
+        pairs = list(zip(runs["ours"], each, strict=True))
+        cpu = spread([run.cpu / ours.cpu for ours, run in pairs])
+        rate = spread([ours.rate / run.rate for ours, run in pairs])
         print(
-            f"| {name} | {middle.rate:,.0f} | {statistics.median(ratios):.2f} × "
-            f"({min(ratios):.2f} to {max(ratios):.2f}) | {middle.cpu:.0f} "
-            f"| {middle.p50:.1f} | {middle.p99:.1f} | {middle.errors:.0f} |",
+            f"| {name} | {middle.cpu:.0f} | {cpu} | {middle.rate:,.0f} | {rate} "
+            f"| {middle.p50:.1f}, {middle.p99:.1f} | {middle.errors:.0f} |",
             flush=True,
         )
+
+
+def spread(ratios: list[float]) -> str:
+    """Write the median of the ratios of each round, and their range."""
+    return f"{statistics.median(ratios):.2f} × ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def half_load(bench: Bench, args: argparse.Namespace) -> None:
@@ -75,7 +84,7 @@ def endurance(bench: Bench, args: argparse.Namespace) -> None:
         began = time.monotonic()
         memory = []
         while sent < args.results:
-            run = send_distinct(server, sent, min(500_000, args.results - sent))
+            run = send_distinct(server.port, sent, min(500_000, args.results - sent))
             sent += run
             memory.append(resident(server.process.pid))
         rate = sent / (time.monotonic() - began)
@@ -89,24 +98,6 @@ def endurance(bench: Bench, args: argparse.Namespace) -> None:
     )
     print(f"- ledger with its log: {size / 1e6:.1f} MB")
     day_of_keys(bench)
-
-
-def send_distinct(server: Server, start: int, count: int) -> int:
-    """Post batches of results that were never sent before."""
-    url = f"http://127.0.0.1:{server.port}/webhooks/results"
-    headers = {"Authorization": f"Bearer {traffic.TOKEN}", "Content-Type": "application/json"}
-
-    def post(first: int) -> None:
-        for at in range(first, start + count, 100 * 4):
-            items = [{"channel": "vivo", "code": 2, "id": f"d-{at + n}"} for n in range(100)]
-            fetch(url, json.dumps(items).encode(), headers)
-
-    threads = [threading.Thread(target=post, args=(start + 100 * n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return count
 
 
 def day_of_keys(bench: Bench) -> None:
@@ -165,7 +156,9 @@ def callbacks(bench: Bench, args: argparse.Namespace) -> None:
         *("bare aiohttp, uvloop", "bare aiohttp", "aiohttp, durable"),
         *("FastAPI, durable", "FastAPI", "fastify"),
     ]
-    compare(bench, "Signed callbacks, one result each", "callbacks", ["ours", *peers], args)
+    compare(
+        bench, "Signed callbacks, one result each", "callbacks", [*bench.versions(), *peers], args
+    )
 
 
 def batches(bench: Bench, args: argparse.Namespace) -> None:
@@ -174,19 +167,24 @@ def batches(bench: Bench, args: argparse.Namespace) -> None:
     count = int(8_000 * (args.seconds + 1))  # each request of a run is distinct
     traffic.write_batches(bench.folder / "identified", count, ids=True)
     for title, file in (("one key a request", "batches"), ("an id on every result", "identified")):
-        compare(bench, f"Batches of 100, {title}", file, ["ours", "FastAPI", "fastify"], args)
+        names = [*bench.versions(), "FastAPI", "fastify"]
+        compare(bench, f"Batches of 100, {title}", file, names, args)
 
 
 PARTS = {
     "callbacks": callbacks,
     "batches": batches,
     "described": described,
+    "holds": holds,
     "latency": half_load,
+    "pages": pages,
     "endurance": endurance,
     "replicas": replicas,
     "postgres": postgres,
+    "scrape": scrape,
+    "memory": memory,
 }
-WITHOUT_PEERS = {"described", "latency", "endurance", "replicas", "postgres"}
+WITHOUT_PEERS = {*PARTS} - {"callbacks", "batches"}
 
 
 def main() -> None:
@@ -195,6 +193,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6, help="a run of wrk")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each server")
     parser.add_argument("--results", type=int, default=5_000_000, help="for the endurance run")
+    parser.add_argument("--before", type=Path, help="another checkout, with its .venv")
     parser.add_argument("--peers", type=Path, default=Path.home() / ".cache/push-result-exporter")
     parser.add_argument("parts", nargs="*", choices=PARTS, default=[*PARTS], metavar="PART")
     args = parser.parse_args()
@@ -205,7 +204,7 @@ def main() -> None:
     if not alone:
         install_peers(args.peers)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        bench = Bench(Path(name), args.peers)
+        bench = Bench(Path(name), args.peers, args.before)
         private = traffic.write_keys(bench.folder)
         traffic.write_callbacks(
             bench.folder / "callbacks", private, int(25_000 * (args.seconds + 1))

@@ -39,7 +39,7 @@ def counting(
 ) -> Iterator[Server]:
     """Run an exporter that counts in the database."""
     given = {"ledger_url": database.url(), "ledger_password_file": password, "instance": "a"}
-    with bench.ours(**(given | settings)) as server:
+    with bench.ours(**(given | settings)) as server:  # type: ignore[arg-type] # settings alone
         yield server
 
 

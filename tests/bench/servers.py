@@ -54,14 +54,18 @@ class Server:
 class Bench:
     """Servers and traffic in one temporary folder."""
 
-    def __init__(self, folder: Path, peers: Path) -> None:
+    def __init__(self, folder: Path, peers: Path, before: Path | None = None) -> None:
+        """`before` is another checkout of the exporter, with its `.venv`, to compare with."""
         self.folder = folder
+        self.before = before
         self.python = peers / "venv/bin/python"
         self.node_folder = peers / "node"
         self.log = folder / "servers.log"
 
     @contextmanager
-    def ours(self, **settings: object) -> Iterator[Server]:
+    def ours(
+        self, *, checkout: Path | None = None, scrapes: bool = True, **settings: object
+    ) -> Iterator[Server]:
         """Run the exporter as in production, on an empty ledger, scraped every second."""
         shutil.rmtree(self.folder / "ledger", ignore_errors=True)
         port, admin = free_port(), free_port()
@@ -75,11 +79,12 @@ class Bench:
             **settings,
         }
         environment = {f"PUSH_EXPORTER_{name.upper()}": str(v) for name, v in values.items()}
-        command = [sys.executable, "-m", "exporter", "serve"]
+        python = str(checkout / ".venv/bin/python") if checkout else sys.executable
+        command = [python, "-m", "exporter", "serve"]
         url = f"http://127.0.0.1:{values['admin_port']}"
-        with started(command, self.log, **environment) as process:
+        with started(command, self.log, checkout, **environment) as process:
             wait_for(lambda: answers(f"{url}/-/ready"), "the exporter is ready")
-            with scraped(url):
+            with scraped(url) if scrapes else nullcontext():
                 yield Server(process, int(str(values["ingest_port"])), url)
 
     @contextmanager
@@ -110,7 +115,13 @@ class Bench:
 
     def server(self, name: str) -> AbstractContextManager[Server]:
         """Run a server by name."""
-        return self.ours() if name == "ours" else self.peer(name)
+        if name in ("ours", "before"):
+            return self.ours(checkout=self.before if name == "before" else None)
+        return self.peer(name)
+
+    def versions(self) -> list[str]:
+        """Return the names of ours, and of the build before if there is one."""
+        return ["ours", "before"] if self.before else ["ours"]
 
     def load(self, server: Server, requests: str, seconds: float, rate: float | None = None) -> Run:
         """Let wrk send a file of requests, as fast as answers come or at about a rate a second."""

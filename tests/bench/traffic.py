@@ -2,6 +2,7 @@
 
 import json
 import random
+import threading
 from collections.abc import Iterator
 from itertools import islice
 from multiprocessing import Pool
@@ -11,8 +12,9 @@ from urllib.parse import quote
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from exporter.commands.simulator import bodies
-from exporter.gateways.mps import sign
+from exporter.traffic.mps import sign
+from exporter.traffic.simulator import bodies
+from tests.support.programs import fetch
 
 TOKEN = "a token for the benchmark"
 BATCH = 100
@@ -89,3 +91,21 @@ def batches(*, ids: bool) -> Iterator[list[dict[str, object]]]:
             number += 1
             results.append(result | {"id": f"m-{number}"} if ids else result)
         yield results
+
+
+def send_distinct(port: int, start: int, count: int) -> int:
+    """Post batches of results that were never sent before."""
+    url = f"http://127.0.0.1:{port}/webhooks/results"
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+
+    def post(first: int) -> None:
+        for at in range(first, start + count, 100 * 4):
+            items = [{"channel": "vivo", "code": 2, "id": f"d-{at + n}"} for n in range(100)]
+            fetch(url, json.dumps(items).encode(), headers)
+
+    threads = [threading.Thread(target=post, args=(start + 100 * n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return count

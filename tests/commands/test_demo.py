@@ -1,26 +1,26 @@
-"""What the demo sends: results, and a receipt for each push that can have one."""
+"""What the demo sends: results of two apps, and a receipt for each push that can have one."""
 
 from itertools import islice, repeat
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from exporter.commands.demo import calls
-from exporter.commands.sender import Call
-from exporter.commands.simulator import SCENARIOS
+from exporter.commands.demo import Senders, requests_of, story_of
+from exporter.traffic.sender import Request
+from exporter.traffic.simulator import SCENARIOS
+from exporter.traffic.story import tell
+
+SENDERS = Senders(
+    lambda app, body: Request(f"results?app={app}", body), lambda body: Request("receipts", body)
+)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", ["story", *SCENARIOS])
 def test_each_accepted_push_has_one_receipt(scenario: str) -> None:
-    """A receipt follows each accepted push of its channel, and not one that is sent again."""
-    made = calls(
-        scenario,
-        repeat(b"receipt"),
-        lambda body: Call("results", body),
-        lambda body: Call("receipts", body),
-        seed=1,
-    )
-    sent = list(islice(made, 5000))
-    while sent[-1].url != "receipts":  # the next call may be the receipt of the last one
+    """A receipt follows each accepted push of its channel, and no repeated one."""
+    told = tell(story_of(scenario), lambda: 0, lambda _text: None, seed=1)
+    sent = list(islice(requests_of(told, repeat(b"receipt"), SENDERS), 5000))
+    while sent[-1].url != "receipts":  # the next request may be the receipt of the last one
         sent.pop()
     accepted = [
         one.body for one in sent if b'"MIUI"' in one.body and b'"pushSuccess":true' in one.body
@@ -29,3 +29,11 @@ def test_each_accepted_push_has_one_receipt(scenario: str) -> None:
     assert len(set(accepted)) == len(receipts) > 100
     assert len(accepted) > len(receipts)
     assert all(sent[number - 1].body in accepted for number in receipts)
+
+
+def test_results_name_their_app() -> None:
+    """Both apps send, by the parameter `app` of the URL."""
+    told = tell(story_of("healthy"), lambda: 0, lambda _text: None, seed=1)
+    sent = islice(requests_of(told, repeat(b"receipt"), SENDERS), 200)
+    apps = {app for one in sent for app in parse_qs(urlsplit(one.url).query).get("app", [])}
+    assert apps == {"shop", "news"}

@@ -22,11 +22,9 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.sqlite import LedgerFile
 from exporter.ledger.store import Commit
-from exporter.results import Delivery, Series
+from exporter.results import Delivery
+from tests.support.deliveries import ACKED, BAD_TOKEN, delivery
 from tests.support.postgres import PASSWORD, Server, running_server
-
-ACKED = Series("apns", "2", "mps")
-BAD_TOKEN = Series("apns", "2009", "apns")
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +62,14 @@ def count(address: Address, instance: str, *deliveries: Delivery) -> int:
     return asyncio.run(run())
 
 
-def delivery(*keys: int, series: Series = ACKED, content: int = 0) -> Delivery:
-    """Make a delivery of one result for each key."""
-    return Delivery(list(keys), {series: 1}, 1, content)
-
-
 def make_file(path: Path, keys: int = 3) -> None:
     """Make a SQLite ledger of so many keys, each a result, and one that is old."""
     with closing(LedgerFile(path, "off")) as file:
-        file.open()
+        made = file.open().keyring.current.of
         now = time.time()
-        file.commit(Commit(1, now - 1e6, {BAD_TOKEN: 1}, array("Q", [99]), 1, []))
-        file.commit(Commit(2, now, {ACKED: keys}, array("Q", range(keys)), 1, []))
+        file.commit(Commit(1, now - 1e6, {BAD_TOKEN: 1}, array("Q", made(delivery(99))), 1, []))
+        new = array("Q", made(delivery(*range(keys))) if keys else [])
+        file.commit(Commit(2, now, {ACKED: keys}, new, 1, []))
 
 
 def totals(server: Server) -> dict[tuple[str, str], int]:
@@ -123,7 +117,7 @@ def test_fold(address: Address, server: Server, capsys: pytest.CaptureFixture[st
     }
     assert totals(server) == {("departed", "2"): 3, ("departed", "2009"): 3}
     assert main(["ledger", "fold", "--unseen-hours", "1"]) == 0
-    assert "no departed instance" in capsys.readouterr().out
+    assert "No departed instance" in capsys.readouterr().out
     assert count(address, "a", delivery(1, 2, 3, 4)) == 1
     assert totals(server)["a", "2"] == 1
 
@@ -145,7 +139,7 @@ def test_running_instance_is_not_folded(
     asyncio.run(run())
     told = capsys.readouterr()
     assert told.out == "Folded into departed: b.\n"
-    assert "since they are running: a." in told.err
+    assert "because they are running: a." in told.err
     assert "--into a: it is running" in told.err
     assert totals(server) == {("a", "2"): 1, ("departed", "2"): 1}
 
@@ -220,7 +214,7 @@ def test_copy_draws_a_bar_on_a_terminal(address: Address, tmp_path: Path) -> Non
     assert shown.rstrip().split("\r")[-1].startswith("Copied 20,001 results")
 
 
-def test_copy_of_what_is_no_ledger_or_in_use(
+def test_copy_of_no_ledger_or_one_in_use(
     address: Address, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A file that is absent, no ledger, or held by an exporter is named, and nothing is copied."""
@@ -261,7 +255,7 @@ def test_init_grants_least_rights(
     server.execute("CREATE ROLE \"gu'est\" LOGIN PASSWORD 'guest'", "postgres")
     for _ in range(2):
         assert main(["ledger", "init", "--grant-to", "gu'est"]) == 0
-    assert capsys.readouterr().out.endswith("The schema is there, and gu'est may use it.\n")
+    assert capsys.readouterr().out.endswith("The schema is ready, and gu'est may use it.\n")
     password = tmp_path / "guest"
     password.write_text("guest")
     guest = parse_address(server.url("gu'est".replace("'", "%27"), "fresh"), password)
@@ -276,7 +270,7 @@ def test_init_grants_least_rights(
     del address
 
 
-def test_init_prints_what_it_would_run(
+def test_init_prints_its_sql(
     address: Address, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The SQL can be given to whoever may run it; psql's own reading of it makes the schema."""
@@ -306,7 +300,7 @@ FAULTS: dict[str, Fault] = {
 def test_faults(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: Fault
 ) -> None:
-    """What is wrong is said in a line, without a password."""
+    """The mistake is reported in a line, without a password."""
     changes, command, status, problem = fault
     for name, value in changes.items():
         monkeypatch.setenv(f"PUSH_EXPORTER_{name.upper()}", value)
@@ -318,7 +312,7 @@ def test_faults(
 
 
 @pytest.mark.parametrize("command", ["list", "init", "copy", "fold a"])
-def test_newer_schema_is_left_alone(
+def test_newer_schema_is_refused(
     address: Address,
     server: Server,
     tmp_path: Path,
@@ -337,7 +331,7 @@ def test_newer_schema_is_left_alone(
 @pytest.mark.parametrize(
     "flags", [["--unseen-hours", "-5"], ["--unseen-hours", "nan"], ["--into", ""]]
 )
-def test_fold_takes_no_odd_arguments(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_fold_refuses_bad_arguments(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A number of hours is a number, and an instance has a name."""
     with pytest.raises(SystemExit) as left:
         main(["ledger", "fold", *flags])
@@ -352,7 +346,7 @@ def test_fold_asks_which(address: Address, capsys: pytest.CaptureFixture[str]) -
     assert main(["ledger", "fold", "a", "z"]) == 2
     told = capsys.readouterr().err.splitlines()
     assert "--unseen-hours" in told[0]
-    assert "there is no instance z" in told[1]
+    assert "unknown instance: z" in told[1]
 
 
 @pytest.mark.parametrize(

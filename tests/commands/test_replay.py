@@ -1,254 +1,83 @@
-"""Captured bodies against a running exporter, and what is said of the answers."""
+"""The command `replay`."""
 
-import json
-import socket
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import web
 
-from exporter.commands.replay import calls, check_url
-from exporter.commands.sender import Call, Summary, send
-from exporter.errors import ConfigurationError, RequestError
-from exporter.gateways.registry import signers
-from exporter.gateways.sending import Signer
-from exporter.reasons import Reason
-from exporter.records.record import Captured, Record, read_captured
-from tests.support.exporter import SECRET, TOKEN, Exporter, KeyPair, MakeSettings, started
-from tests.support.gateways import unsigned_gateways
-
-CALLBACK = b'{"statusCode": "2009", "channel": "IOS"}'
-RESULT = b'{"code": 10072, "channel": "vivo"}'
+from tests.support.commands import ROOT, Capture, command, refused
+from tests.support.exporter import TOKEN, KeyPair
+from tests.support.programs import Launch, exporter_process, wait_for
 
 
-Signers = Mapping[str, Signer]
-
-NOTHING: Signers = {}
-
-
-@pytest.fixture
-def token(tmp_path: Path) -> Path:
-    """Give a file with the token."""
-    path = tmp_path / "a token"
-    path.write_text(TOKEN)
-    return path
-
-
-@pytest.fixture
-def secret(tmp_path: Path) -> Path:
-    """Give a file with the Standard Webhooks secret."""
-    path = tmp_path / "a secret"
-    path.write_text(SECRET)
-    return path
-
-
-async def replay(url: str, known: Signers, *bodies: bytes | Captured, rate: float = 1e6) -> Summary:
-    """Send bodies as they are, or as a record says."""
-    captured = [one if isinstance(one, Captured) else Captured(one) for one in bodies]
-    return await send(calls(captured, url, unsigned_gateways(), known), rate=rate)
-
-
-def record(body: bytes, **facts: Any) -> Captured:
-    """Give a body with a record of the generic webhook."""
-    given: dict[str, Any] = {"time": "", "source": "results", "reason": "", "size": 0, "body": ""}
-    return Captured(body, Record(record=1, **(given | facts)))
-
-
-async def test_each_body_goes_to_its_webhook(
-    exporter: Exporter, keys: KeyPair, token: Path
-) -> None:
-    """Without a path in the URL, bodies are told apart by their look and signed for each."""
-    credentials = signers(private_key=keys.private, token=token)
-    for url in (exporter.ingest, f"{exporter.ingest}/"):
-        summary = await replay(url, credentials, CALLBACK, RESULT)
-        assert summary.answers == {"200": 2}
-        assert summary.all_accepted
-    counted = await exporter.counted()
-    assert counted == {("apns", "2009", "warning"): 1, ("vivo", "10072", "warning"): 2}
-
-
-async def test_a_secret_signs(exporter: Exporter, secret: Path) -> None:
-    """With a secret the exporter verifies each call; the same file again is a duplicate."""
-    for expected in ({"accepted": 2}, {"duplicates": 2}):
-        summary = await replay(exporter.ingest, signers(secret=secret), RESULT, RESULT)
-        assert summary.answers == {"200": 2}
-        assert summary.results == expected
-
-
-async def test_a_path_in_the_url_takes_everything(
-    exporter: Exporter, keys: KeyPair, token: Path
-) -> None:
-    """A webhook that the URL names gets every body, whatever it looks like."""
-    credentials = signers(private_key=keys.private, token=token)
-    summary = await replay(f"{exporter.ingest}/webhooks/mps", credentials, CALLBACK, RESULT)
-    assert summary.answers == {"200": 1, "400": 1}
-    assert summary.reasons == {"invalid_results": 1, "code_missing": 1}
-
-
-async def test_a_record_is_sent_as_it_came(exporter: Exporter, keys: KeyPair, token: Path) -> None:
-    """A record says webhook, hint and content type; without a usable one there is a default."""
-    credentials = signers(private_key=keys.private, token=token)
-    lines = RESULT + b"\n" + RESULT
-    summary = await replay(
-        exporter.ingest,
-        credentials,
-        record(b'{"statusCode": "10072"}', source="mps", channel="VIVO"),
-        record(lines, content_type="application/x-ndjson"),
-        record(lines, content_type="text/plain"),
-        record(RESULT, content_type="text/\u2026\r\nX: y"),
-        Captured(lines),
-    )
-    assert summary.answers == {"200": 5}
-    assert summary.results == {"accepted": 8}
-    assert await exporter.counted() == {("vivo", "10072", "warning"): 8}
-
-
-async def test_the_urls_own_query_stays(exporter: Exporter, keys: KeyPair) -> None:
-    """A hint in the URL goes before the record's, and other parameters stay."""
-    credentials = signers(private_key=keys.private)
-    one = record(b'{"statusCode": "2"}', source="mps", channel="VIVO")
-    for query in ("?channel=HMS", "?x=1"):
-        body = b'{"statusCode": "2"}' + b" " * len(query)
-        assert (
-            await replay(exporter.ingest + query, credentials, one._replace(body=body))
-        ).all_accepted
-    assert await exporter.counted() == {("huawei", "2", "info"): 1, ("vivo", "2", "info"): 1}
-
-
-async def test_refusals_are_counted_by_status_and_reason(exporter: Exporter, token: Path) -> None:
-    """Every call that is not accepted shows in the summary, and so does every rejected item."""
-    batch = b'[{"code": 2}, {"code": true}, {}]'
-    summary = await replay(
-        exporter.ingest, signers(token=token), CALLBACK, RESULT, b"{", b"{}", batch
-    )
-    assert summary.answers == {"200": 2, "400": 2, "401": 1}
-    assert summary.results == {"accepted": 2, "rejected": 3}
-    assert summary.reasons == {
-        "missing_credentials": 1,
-        "malformed_body": 1,
-        "invalid_results": 1,
-        "code_missing": 2,
-        "code_invalid": 1,
-    }
-    assert not summary.all_accepted
-
-
-async def test_what_was_recorded_is_rejected_again(
-    make_settings: MakeSettings, tmp_path: Path, token: Path
-) -> None:
-    """A folder of records brings the same reasons as the calls did."""
+def test_replay_against_an_exporter(tmp_path: Path, keys: KeyPair) -> None:
+    """`serve --record DIR` keeps what is rejected; `explain` and `replay` take it from there."""
+    (tmp_path / "token").write_text(TOKEN)
+    bodies = tmp_path / "bodies.ndjson"
+    bodies.write_text('{"statusCode": "2009"}\n{"code": 2}\n\n{"token": "xyz"}\nnonsense\n')
     folder = tmp_path / "records"
-    bodies = [
-        b'{"targetId": "abc"}',
-        b'{"statusCode": ',
-        b"\xff",
-        b'[{"code": null}]',
-        '{"code": 2, "message": "\u63a8", "token": "x"}'.encode("gbk"),
-        '{"code": 2, "token": "x"}'.encode("utf-16"),
-        b'{"code": 2, "channel": 12345678901234567890}',
-        b'{"code": 1e400, "token": "x"}',
-    ]
-    credentials = signers(token=token)
-    async with started(make_settings(record=folder)) as exporter:
-        url = f"{exporter.ingest}/webhooks/results"
-        first = await replay(url, credentials, *bodies)
-    assert len(list(folder.iterdir())) == len(bodies)
-    async with started(make_settings()) as exporter:
-        second = await replay(exporter.ingest, credentials, *read_captured(str(folder)))
-    assert first.answers == {"400": len(bodies)}
-    assert second.reasons == first.reasons
-
-
-async def test_the_rate_is_kept(exporter: Exporter, token: Path) -> None:
-    """Calls are spread over time."""
-    started_at = time.monotonic()
-    await replay(exporter.ingest, signers(token=token), *[RESULT] * 6, rate=20)
-    assert time.monotonic() - started_at >= 5 / 20
-
-
-@asynccontextmanager
-async def server(answer: web.Response) -> AsyncIterator[str]:
-    """Run something that is no exporter; give its URL."""
-
-    async def handle(_request: web.BaseRequest) -> web.Response:
-        return answer
-
-    running = web.ServerRunner(web.Server(handle))
-    await running.setup()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        await web.SockSite(running, listener).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        await running.cleanup()
+    settings = {"mps_public_key_files": keys.public, "results_token_files": tmp_path / "token"}
+    launch = Launch((sys.executable, "-m", "exporter", "serve", "--record", str(folder)))
+    with exporter_process(tmp_path, launch, **settings) as exporter:
+        to = ["--url", exporter.ingest, "--rate", "1000"]
+        credentials = ["--private-key", str(keys.private)]
+        credentials += ["--token-file", str(tmp_path / "token")]
+        good = command("replay", "-", *to, *credentials, body=b'{"statusCode": "2009"}\n')
+        mixed = command("replay", str(bodies), *to, *credentials)
+        unsigned = command("replay", str(bodies), *to)
+        wait_for(lambda: len(list(folder.glob("*.json"))) == 2, "both records are written")
+        again = command("replay", str(folder), *to, *credentials)
+        wait_for(lambda: len(list(folder.glob("*.json"))) == 4, "both records are written again")
+    assert (good.returncode, good.stdout) == (0, b"")
+    assert good.stderr.startswith(b"1 request sent, ")
+    assert good.stderr.endswith(b"; responses 200: 1; results accepted: 1\n")
+    assert mixed.returncode == 1
+    assert b"; responses 200: 2, 400: 2; " in mixed.stderr
+    assert b"; results accepted: 1, duplicates: 1, rejected: 1; " in mixed.stderr
+    assert (unsigned.returncode, again.returncode) == (1, 1)
+    assert b"responses 401: 4; refused for missing_credentials: 4" in unsigned.stderr
+    assert b"responses 400: 2; results rejected: 1; refused for code_missing: 1, " in again.stderr
+    path = next(folder.glob("*code_missing.json"))
+    told = command("explain", "--payload", str(path))
+    assert (told.returncode, told.stderr) == (1, b"")
+    assert told.stdout.startswith(b"item 0 is rejected: code_missing")
 
 
 @pytest.mark.parametrize(
-    ("status", "text", "reasons"),
+    ("words", "said"),
     [
-        (200, "fine", {}),
-        (200, "[" * 100_000, {}),
-        (200, "\ud7ff", {}),
-        (500, '{"error": "\\u001b[31mred"}', {"unknown": 1}),
-        (500, '{"error": 5}', {}),
+        (["/nowhere/bodies"], "/nowhere/bodies: No such file"),
+        (["EMPTY"], "nothing to replay"),
+        (["FOLDER"], "nothing to replay"),
+        (["EMPTY", "--url", "ftp://x"], "ftp://x"),
+        (["EMPTY", "--private-key", "/nowhere/key"], "/nowhere/key"),
+        (["EMPTY", "--token-file", "/nowhere/token"], "/nowhere/token"),
+        (["EMPTY", "--secret-file", "EMPTY"], "it is empty"),
     ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-async def test_something_else_may_answer(status: int, text: str, reasons: dict[str, int]) -> None:
-    """Whatever listens there, its status counts and its words do not reach the terminal."""
-    async with server(web.Response(status=status, text=text)) as url:
-        summary = await replay(url, NOTHING, RESULT)
-    assert summary.answers == {str(status): 1}
-    assert summary.reasons == reasons
+def test_replay_bad_arguments(capsys: Capture, tmp_path: Path, words: list[str], said: str) -> None:
+    """`replay` exits with 2 for no bodies, a bad URL and bad credentials, and names the mistake."""
+    files = {"EMPTY": tmp_path / "empty", "FOLDER": tmp_path / "folder"}
+    files["EMPTY"].write_bytes(b"\n")
+    files["FOLDER"].mkdir()
+    assert said in refused(capsys, "replay", *(str(files.get(word, word)) for word in words))
 
 
-async def test_a_redirect_is_not_followed(token: Path) -> None:
-    """Credentials go to the host that was named and to no other."""
-    elsewhere = web.Response(status=307, headers={"Location": "http://127.0.0.1:1/"})
-    async with server(elsewhere) as url:
-        summary = await replay(url, signers(token=token), RESULT)
-    assert summary.answers == {"307": 1}
-    assert not summary.all_accepted
-
-
-@pytest.mark.parametrize(
-    "problem",
-    [ConfigurationError("line 2 is bad"), RequestError(Reason.TOO_LARGE, "line 2 is large")],
-)
-async def test_a_bad_line_ends_the_run_by_its_name(exporter: Exporter, problem: Exception) -> None:
-    """What was sent before is answered, then the problem is raised for what it is."""
-
-    def broken() -> Iterator[Call]:
-        yield Call(f"{exporter.ingest}/webhooks/results", RESULT)
-        raise problem
-
-    with pytest.raises(type(problem), match="line 2"):
-        await send(broken(), rate=1e6)
-    refused = await exporter.series("push_webhook_requests_total")
-    assert refused["results", "missing_credentials"] == 1
-
-
-def test_nothing_to_replay_is_an_error() -> None:
-    """An empty file is said to be one."""
-    with pytest.raises(ConfigurationError, match="nothing to replay"):
-        list(calls([], "http://127.0.0.1", unsigned_gateways(), NOTHING))
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "x", "ftp://x", "http://", "http://x:99999", "http://[", "//x", "http://a..b"],
-)
-def test_a_url_that_leads_nowhere_is_an_error(url: str) -> None:
-    """Only http and https with a host can be called."""
-    with pytest.raises(ConfigurationError, match="URL"):
-        check_url(url)
-
-
-def test_bodies_may_be_bytes_of_any_kind(keys: KeyPair, secret: Path, token: Path) -> None:
-    """What is no text is signed all the same; the exporter has to say what is wrong with it."""
-    credentials = signers(private_key=keys.private, token=token, secret=secret)
-    made = list(calls([Captured(b"\xff\x00")], "http://x", unsigned_gateways(), credentials))
-    assert made[0].body == b"\xff\x00"
-    assert json.dumps(dict(made[0].headers)).count("webhook-") == 3
+def test_replay_shows_its_progress(tmp_path: Path) -> None:
+    """On a terminal one line is rewritten, as in `simulate`."""
+    bodies = tmp_path / "bodies"
+    bodies.write_text('{"code": 2}\n' * 3)
+    terminal, inside = os.openpty()
+    words = [sys.executable, "-m", "exporter", "replay", str(bodies), "--rate", "5"]
+    words += ["--url", "http://127.0.0.1:1"]
+    done = subprocess.run(words, stderr=inside, check=False, cwd=ROOT, timeout=60)
+    os.close(inside)
+    shown = os.read(terminal, 65536)
+    os.close(terminal)
+    assert done.returncode == 1
+    assert shown.count(b"\r1 request sent, ") == shown.count(b"\n") == 1
+    assert b"\r3 requests sent, " in shown
+    assert b"responses no response: 3; failed with Connection refused: 3" in shown

@@ -15,9 +15,9 @@ import yaml
 
 from dashboards import alerting, build, layout, names, queries, rules
 from dashboards.style import SEVERITY_COLORS
-from exporter import metrics
 from exporter.classification.alerts import DECLARATIONS, RUNBOOKS, AlertName
 from exporter.classification.tables import load_tables
+from exporter.metrics import metrics
 from exporter.results import Category, Severity
 from tests.support.programs import program, unavailable
 from tests.support.rules import METRICS_TO_COME, RECORDED

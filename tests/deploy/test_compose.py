@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from dashboards import names
-from exporter.commands.main import _parser
+from exporter import VERSION
+from exporter.commands.parser import COMMANDS, build_parser
+from exporter.configuration.settings import load_settings
 from exporter.gateways.auth.public_keys import load_private_key
-from exporter.runtime import VERSION
-from exporter.settings import load_settings
 from tests.deploy.test_deploy import DEPLOY, ROOT, checked, tool
 from tests.support.programs import answers, fetch, free_port, program, started, wait_for
 from tests.support.rules import ALERTS
@@ -111,7 +111,7 @@ def test_settings_are_known(
 
 def test_simulator_is_called_as_it_wants(secrets: dict[str, Path]) -> None:
     """The command is one that the command line knows, and its key is one that it reads."""
-    options = _parser().parse_args(SERVICES["simulate"]["command"])
+    options = build_parser(COMMANDS).parse_args(SERVICES["simulate"]["command"])
     assert options.private_key.name in SERVICES["simulate"]["secrets"]
     load_private_key(secrets[options.private_key.name])
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.settings import load_settings
+from exporter.configuration.settings import Settings, load_settings
+from tests.support.certificates import make_certificate
 from tests.support.exporter import MakeSettings, started
 from tests.support.passwords import PASSWORD, USER, write_users
 from tests.support.programs import free_port, program
-from tests.test_tls import make_certificate
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -87,6 +87,15 @@ async def test_health_check(
     assert await health_check(port, admin_host=host) == 1
 
 
+async def test_health_check_tells_a_full_disk(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """An exporter that cannot write its ledger is healthy, as no restart helps, but not ready."""
+    (tmp_path / "full").touch()
+    port = free_port()
+    async with started(make_settings(admin_port=port, ledger_path=tmp_path / "full" / "ledger")):
+        assert await health_check(port) == 0
+        assert await health_check(port, "/-/ready") == 1
+
+
 async def test_health_check_gives_the_password(make_settings: MakeSettings, tmp_path: Path) -> None:
     """With the right user and password in files, readiness is known behind a password."""
     port = free_port()
@@ -99,13 +108,13 @@ async def test_health_check_gives_the_password(make_settings: MakeSettings, tmp_
         assert await health_check(port, *right[:2], tmp_path / "wrong") == 1
 
 
-# ---------------------------------------------------------------- systemd
+# ---------------------------------------------------------------- systemd, load balancers
 
 UNIT = DEPLOY / "systemd" / "push-result-exporter.service"
 TEMPLATE = DEPLOY / "systemd" / "push-result-exporter@.service"
-
-
 DROP_IN = DEPLOY / "systemd" / "postgresql.conf"
+NGINX = DEPLOY / "nginx" / "push-result-exporter.conf"
+HAPROXY = DEPLOY / "haproxy" / "haproxy.cfg"
 
 
 @pytest.fixture(params=[None, DROP_IN], ids=["alone", "postgresql"])
@@ -118,6 +127,7 @@ def units(request: pytest.FixtureRequest, tmp_path: Path) -> list[Path]:
         assert home in text
         made.append(tmp_path / name)
         made[-1].write_text(text.replace(home, str(tool("push-result-exporter"))))
+        shutil.copy(unit.with_suffix(".socket"), made[-1].with_suffix(".socket"))
         if request.param:
             folder = tmp_path / f"{name}.d"
             folder.mkdir()
@@ -129,8 +139,11 @@ def test_units_are_valid_and_confined(units: list[Path]) -> None:
     """Systemd knows every line, and puts the exposure at 1.5 of 10 at most."""
     analyze = program("systemd-analyze", "systemd")
     for unit in units:
-        done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=True)
-        assert not done.stderr
+        for one in (unit, unit.with_suffix(".socket")):
+            done = subprocess.run(
+                [analyze, "verify", one], capture_output=True, text=True, check=True
+            )
+            assert not done.stderr
         checked(analyze, "security", "--offline=true", "--threshold=15", unit)
 
 
@@ -164,18 +177,42 @@ def test_drop_in_sets_what_the_exporter_takes(
     assert settings.instance == "host-push-result-exporter"
 
 
+def test_sockets_have_the_ports_of_the_services() -> None:
+    """Each socket unit listens where its service would, under the name that the exporter knows."""
+    for service in (UNIT, TEMPLATE):
+        port = re.search(r"INGEST_PORT=(\S+)", service.read_text("utf-8"))
+        text = service.with_suffix(".socket").read_text("utf-8")
+        listen = re.search(r"^ListenStream=(?:127\.0\.0\.1:)?(\S+)$", text, re.MULTILINE)
+        assert listen
+        assert listen[1] == (port[1] if port else str(Settings.model_fields["ingest_port"].default))
+        assert "FileDescriptorName=ingest\n" in text
+
+
 def test_template_is_the_unit_with_ports() -> None:
     """The two units differ in their names, ports and folders alone."""
     unit, template = (one.read_text("utf-8").partition("[Unit]")[2] for one in (UNIT, TEMPLATE))
-    ports = re.search(r"# Only nginx.*?\n\n", template, re.DOTALL)
+    ports = re.search(r"# For nginx.*?\n\n", template, re.DOTALL)
     assert ports
     assert unit == template.replace(ports[0], "").replace(" (%i)", "").replace("-%i", "")
 
 
-def test_instances_are_where_nginx_looks() -> None:
-    """The upstream of nginx has the ports of instances 1, 2 and 3."""
+@pytest.mark.parametrize("config", [NGINX, HAPROXY])
+def test_instances_are_where_load_balancers_look(config: Path) -> None:
+    """The group of exporters with a SQLite ledger has the ports of instances 1, 2 and 3."""
     port = re.search(r"INGEST_PORT=(\S+)", TEMPLATE.read_text("utf-8"))
     assert port
     instances = [port[1].replace("%i", str(number)) for number in (1, 2, 3)]
-    config = (DEPLOY / "nginx" / "push-result-exporter.conf").read_text("utf-8")
-    assert re.findall(r"server 127\.0\.0\.1:(\d+)", config) == instances
+    addresses = re.findall(
+        r"^ +server .*127\.0\.0\.1:(\d+)", config.read_text("utf-8"), re.MULTILINE
+    )
+    assert [one for one in addresses if one != "10987"] == instances
+
+
+def test_haproxy_knows_its_configuration(tmp_path: Path) -> None:
+    """HAProxy accepts the file without a warning."""
+    certificate = make_certificate(tmp_path, "push.example.com")
+    chain = tmp_path / "push.pem"
+    chain.write_bytes(certificate.chain.read_bytes() + certificate.key.read_bytes())
+    text = HAPROXY.read_text("utf-8").replace("/etc/haproxy/push.example.com.pem", str(chain))
+    (tmp_path / "haproxy.cfg").write_text(text)
+    checked(program("haproxy", "haproxy"), "-c", "-dW", "-f", tmp_path / "haproxy.cfg")

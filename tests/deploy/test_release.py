@@ -1,20 +1,24 @@
 """What is released: one wheel that stands alone, a lock that fits it, one version."""
 
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter import VERSION
 from exporter.classification.tables import load_tables
-from exporter.runtime import VERSION
 from tests.support.exporter import KeyPair
+from tests.support.helm import rendered_now
 from tests.support.programs import Launch, exporter_process, fetch
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +113,20 @@ def test_wheel_holds_all_that_is_needed_and_nothing_else(wheel: Path) -> None:
     assert found == wanted
 
 
+def test_wheel_knows_the_revision_that_a_build_wrote(tmp_path: Path) -> None:
+    """A build that writes `exporter/REVISION` makes a wheel whose `--version` names it."""
+    source = tmp_path / "source"
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "dist")
+    shutil.copytree(ROOT, source, ignore=ignored)
+    shutil.copy(ROOT / ".gitignore", source)
+    (source / "exporter" / "REVISION").write_text("0123abc\n")
+    pip = [sys.executable, "-m", "pip", "--quiet", "install", "--no-deps"]
+    subprocess.run([*pip, "--target", tmp_path / "site", source], check=True)
+    command = [sys.executable, "-m", "exporter", "--version"]
+    done = subprocess.run(command, cwd=tmp_path / "site", capture_output=True, check=True)
+    assert b"(revision: 0123abc)\n" in done.stdout
+
+
 def test_wheel_works_outside_the_checkout(
     installed: Path, tmp_path: Path, keys: KeyPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,7 +143,7 @@ def test_wheel_works_outside_the_checkout(
         runbook = fetch(f"{running.admin}/runbooks/PushThrottled").decode()
     assert "</html>" in page
     assert "<h2>Likely causes, in order</h2>" in runbook
-    assert f'push_exporter_build_info{{version="{VERSION}"}}' in metrics
+    assert f'push_exporter_build_info{{revision="unknown",version="{VERSION}"}}' in metrics
     explained = {
         (sample.labels["channel"], sample.labels["code"])
         for family in text_string_to_metric_families(metrics)
@@ -133,3 +151,68 @@ def test_wheel_works_outside_the_checkout(
         if family.name == "push_code_info"
     }
     assert explained > {(one, code) for one, table in load_tables().items() for code in table.codes}
+
+
+def make(target: str, folder: Path, **variables: str) -> None:
+    """Run a target of the Makefile that writes into a folder."""
+    given = [f"{name}={value}" for name, value in {"DIST": folder, **variables}.items()]
+    subprocess.run(["make", "--silent", target, *given], cwd=ROOT, check=True)
+
+
+def test_archive_links_to_its_own_runbooks(tmp_path: Path) -> None:
+    """The archive has what Prometheus, Alertmanager and Grafana read, with links to the version."""
+    make("archive", tmp_path)
+    top = f"push-result-exporter-{VERSION}"
+    with tarfile.open(tmp_path / f"{top}-monitoring.tar.gz") as archive:
+        archive.extractall(tmp_path / "out", filter="data")
+    deploy = ROOT / "deploy"
+    folders = ("alertmanager", "grafana", "prometheus", "runbooks")
+    shipped = [one for name in folders for one in (deploy / name).rglob("*") if one.is_file()]
+    for file in shipped:
+        found = (tmp_path / "out" / top / file.relative_to(deploy)).read_text("utf-8")
+        assert found == file.read_text("utf-8").replace("/blob/main/", f"/blob/v{VERSION}/")
+
+
+def test_released_chart_names_its_image(tmp_path: Path) -> None:
+    """Without a value, the chart of a release installs the image of that release."""
+    make("chart", tmp_path, IMAGE="ghcr.io/example/exporter")
+    (workload,) = rendered_now({}, "StatefulSet", chart=tmp_path / "push-result-exporter")
+    (container,) = workload["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"ghcr.io/example/exporter:{VERSION}"
+
+
+@pytest.mark.parametrize(
+    ("version", "tags"),
+    [
+        ("11.2.4", ["11.2.4", "11.2", "latest"]),
+        ("1.2.10", ["1.2.10", "1.2"]),
+        ("1.2.3", ["1.2.3"]),
+        ("1.3.0-rc.1", ["1.3.0-rc.1"]),
+    ],
+)
+def test_image_tags_move_forward_only(version: str, tags: list[str]) -> None:
+    """X.Y and latest are the newest release, whichever is tagged last; a candidate is neither."""
+    released = "1.2.3\n1.2.10\n11.2.4\n1.3.0-rc.1\n9.9.9.9\n"
+    script = ROOT / ".github" / "image-tags.sh"
+    done = subprocess.run(
+        [script, version], input=released, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == tags
+
+
+def test_base_image_is_pinned() -> None:
+    """The base has a version and a digest, in a line that Dependabot reads, for each stage."""
+    lines = re.findall(r"^FROM (.*)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64} AS base", lines[0])
+    assert [line.split()[0] for line in lines[1:]] == ["${BASE}"] * 2
+
+
+def test_pythons_are_the_same_everywhere() -> None:
+    """The versions of the classifiers are those that the workflow and `make test-pythons` test."""
+    classified = [
+        one.rpartition(" ")[2] for one in PROJECT["project"]["classifiers"] if "Python :: 3" in one
+    ]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    oldest = PROJECT["project"]["requires-python"].removeprefix(">=")
+    assert classified == [oldest, *workflow["jobs"]["pythons"]["strategy"]["matrix"]["python"]]
+    assert f"VERSIONS = {' '.join(classified)}\n" in (ROOT / "Makefile").read_text("utf-8")

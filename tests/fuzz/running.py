@@ -15,10 +15,10 @@ from structlog.processors import format_exc_info
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from exporter.configuration.settings import load_settings
+from exporter.errors import ItemReason, Reason
 from exporter.gateways.auth.public_keys import load_private_key
-from exporter.gateways.mps import sign
-from exporter.reasons import ItemReason, Reason
-from exporter.settings import load_settings
+from exporter.traffic.mps import sign
 from tests.support.exporter import TOKEN, Exporter, KeyPair, started
 
 settings.register_profile(
@@ -102,7 +102,7 @@ class Fuzzed:
 
     def counted(self) -> int:
         """Add up the ledger's counts."""
-        return sum(count.total for count in self.exporter.runtime.ledger.counts.values())
+        return sum(count.total for count in self.exporter.hub.ledger.counts.values())
 
     def scraped(self) -> float:
         """Add up the counters that Prometheus sees."""
@@ -150,7 +150,7 @@ class Fuzzed:
     async def _exchange_and_settle(self, sent: bytes, seconds: float) -> bytes:
         received = await self._exchange(sent, seconds)
         async with asyncio.timeout(10):  # each request ends with its connection
-            while self.exporter.runtime.in_flight:  # noqa: ASYNC110
+            while self.exporter.in_flight:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         return received
 

@@ -78,10 +78,10 @@ def test_any_text_leaves_metrics_readable(
     """Both formats parse, promtool reads them, and every count is there."""
     table.write_text(TABLE.format(text=toml(text)), "utf-8")
     try:
-        target.exporter.runtime.reload()
+        target.exporter.current.reload()
     except ConfigurationError:
         table.write_text(TABLE.format(text='"x"'))  # a name that is none: the file is refused
-        target.exporter.runtime.reload()
+        target.exporter.current.reload()
         target._logs.clear()  # the refusal is logged as an error, and is the operator's
     target.results(json.dumps([*items, {"channel": "custom", "code": 7}]).encode())
     classic = target.run(scrape(target, {}))

@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from exporter.errors import RequestError
-from exporter.gateways.description_files import shipped
+from exporter.gateways.described.files import shipped
 from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
 from exporter.gateways.registry import load_gateways
 from tests.support.exporter import Exporter, KeyPair, started
@@ -117,7 +117,7 @@ def test_credentials(sender: Sender, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sender", BASE64_SENDERS, ids=lambda sender: sender.name)
 def test_credentials_in_base64(sender: Sender, tmp_path: Path) -> None:
-    """A key may be what the Base64 of the file says."""
+    """A key may be Base64 in its file."""
     gateway = gateway_of(sender, tmp_path, f"{NEW}\n")
     body = body_of(sender)
     assert isinstance(outcome(sender, gateway, sender.sign(body, NEW, 0)), Credential)
@@ -149,7 +149,7 @@ def test_signatures_cover_the_body(sender: Sender, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_payloads(case: Case, tmp_path: Path) -> None:
-    """A signed body counts as the file beside it says, once however often, and shows no secret."""
+    """A signed body gives the series of the file beside it, once, and shows no secret."""
     sender = case.sender
     async with started(sender.settings(tmp_path)) as exporter:
         answers = [await post(exporter, sender, case.body) for _ in range(2)]
@@ -198,32 +198,6 @@ def test_callbacks_of_mps(keys: KeyPair, unknown_key: KeyPair, tmp_path: Path) -
     assert outcome(sender, gateway, mps(keys)(body + b" ", "", 0)._replace(body=body)) == (
         "bad_signature"
     )
-
-
-@pytest.mark.parametrize(
-    ("query", "body", "expected"),
-    [
-        ({"echostr": "abc_-1"}, b"", "abc_-1"),
-        ({"echostr": "a b"}, b"", None),
-        ({"echostr": "a" * 257}, b"", None),
-        ({"echostr": "<script>"}, b"", None),
-        ({"other": "a"}, b"", None),
-        ({}, b'{"echostr": "abc"}', "abc"),
-        ({}, b'{"echostr": 5}', None),
-        ({}, b'{"echostr": "a b"}', None),
-        ({}, b'{"echostr": "abc", "code": 1}', None),
-        ({}, b'[{"echostr": "abc"}]', None),
-        ({}, b"echostr", None),
-        ({}, b'{"echostr": "abc"}}', None),
-    ],
-)
-def test_handshakes(
-    tmp_path: Path, query: dict[str, str], body: bytes, expected: str | None
-) -> None:
-    """A text of harmless characters is sent back, unless the request holds a result."""
-    sender = SENDERS[-1]
-    gateway = gateway_of(sender, tmp_path)
-    assert gateway.handshake(ReceivedRequest(body, {}, query)) == expected
 
 
 def test_response_is_the_gateways_own(tmp_path: Path) -> None:

@@ -1,20 +1,24 @@
 """What a description may say of a signature, with signatures made by openssl."""
 
 import base64
+import gzip
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from exporter.configuration.settings import load_settings
 from exporter.errors import RequestError
+from exporter.gateways.described.signed_values import MAX_BYTES
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.gateways.registry import load_gateways
-from exporter.settings import load_settings
 from tests.support.exporter import KeyPair
 from tests.support.senders import hmac, openssl
 
 BODY = b'{"code": 2}'
-SECRET = b"secret"
+SECRET = b"a-secret-of-more-than-sixteen"
+ADDRESS = "push.example.com/webhooks/acme?x=1"
 OTHER = "00" * 32
 
 Headers = Mapping[str, str]
@@ -50,6 +54,31 @@ SCHEMES: dict[str, tuple[str, Signed]] = {
             "X-Signature": f"t=17, odd, v1={OTHER}, v1={hmac(SECRET, b'17.' + BODY).hex()}"
         },
     ),
+    "several signatures, one by the public key": (
+        (
+            'scheme = "rsa"\nsecrets = ["key"]\nencoding = "base64"\nheader = "X-Signature"\n'
+            'parts = ","\nsignature = "{part:v1}"\nsigned = "{body}"'
+        ),
+        lambda keys: {
+            "X-Signature": ",".join(
+                f"v1={base64.b64encode(one).decode()}" for one in (bytes(256), keys.sign(BODY))
+            )
+        },
+    ),
+    "the URL with https": (
+        (
+            'scheme = "hmac"\nsecrets = ["secret"]\nsignature = "{header:X-Sign}"\n'
+            'signed = "{url}{body}"'
+        ),
+        lambda _keys: {"X-Sign": hmac(SECRET, f"https://{ADDRESS}".encode() + BODY).hex()},
+    ),
+    "the URL with http": (
+        (
+            'scheme = "hmac"\nsecrets = ["secret"]\nsignature = "{header:X-Sign}"\n'
+            'signed = "{url}{body}"'
+        ),
+        lambda _keys: {"X-Sign": hmac(SECRET, f"http://{ADDRESS}".encode() + BODY).hex()},
+    ),
     "a digest of secret and body": (
         (
             'scheme = "digest"\nsecrets = ["secret"]\nencoding = "hex"\n'
@@ -64,21 +93,56 @@ SCHEMES: dict[str, tuple[str, Signed]] = {
 def test_signature_of_a_description(
     auth: str, signed: Signed, keys: KeyPair, tmp_path: Path
 ) -> None:
-    """It lets in what is signed; another body is refused, and so is a request without a header."""
+    """A signed request is accepted; another body, or one without a header, is refused."""
     (tmp_path / "secret").write_bytes(SECRET)
     (tmp_path / "key").write_bytes(keys.public.read_bytes())
     file = tmp_path / "acme.toml"
     file.write_text(f'[auth]\n{auth}\n[fields]\ncode = "code"\n')
     gateway = load_gateways(load_settings(gateway_files=[file]))["acme"]
     headers = signed(keys)
-    assert gateway.authenticate(ReceivedRequest(BODY, headers)).proven
+    request = partial(ReceivedRequest, address=lambda: ADDRESS)
+    assert gateway.authenticate(request(BODY, headers)).proven
 
     def reason(body: bytes, headers: Headers) -> str:
         with pytest.raises(RequestError) as refused:
-            gateway.authenticate(ReceivedRequest(body, headers))
+            gateway.authenticate(request(body, headers))
         return refused.value.reason
 
     assert reason(BODY + b" ", headers) == "bad_signature"
     for name in headers:
         without = {one: value for one, value in headers.items() if one != name}
         assert reason(BODY, without) == "missing_credentials"
+
+
+def test_empty_value_can_be_signed(tmp_path: Path) -> None:
+    """A value of the body that is signed may be empty; one that is not there is missing."""
+    (tmp_path / "secret").write_bytes(SECRET)
+    file = tmp_path / "acme.toml"
+    file.write_text(
+        '[auth]\nscheme = "digest"\nhash = "md5"\nsecrets = ["secret"]\n'
+        'signature = "{body:sign}"\nsigned = "{body:cid}.{secret}"\n[fields]\ncode = "code"\n'
+    )
+    gateway = load_gateways(load_settings(gateway_files=[file]))["acme"]
+    sign = openssl("dgst", "-md5", "-r", given=b"." + SECRET).split()[0].decode()
+    assert gateway.authenticate(ReceivedRequest(f'{{"cid": "", "sign": "{sign}"}}'.encode())).proven
+    for body in (
+        f'{{"sign": "{sign}"}}',
+        f'{{"cid": null, "sign": "{sign}"}}',
+        '{"cid": "", "sign": ""}',
+    ):
+        with pytest.raises(RequestError) as refused:
+            gateway.authenticate(ReceivedRequest(body.encode()))
+        assert refused.value.reason == "missing_credentials"
+
+
+def test_body_with_its_signature_is_bounded(tmp_path: Path) -> None:
+    """A body in which a signature is looked for is refused past its bound, packed or not."""
+    (tmp_path / "secret").write_bytes(SECRET)
+    file = tmp_path / "acme.toml"
+    file.write_text('use = "getui"\n[content]\nencoding = "gzip"\n[auth]\nsecrets = ["secret"]\n')
+    gateway = load_gateways(load_settings(gateway_files=[file]))["acme"]
+    large = b'{"sign": "00", "x": "' + b"x" * MAX_BYTES + b'"}'
+    for body in (large, gzip.compress(large)):
+        with pytest.raises(RequestError) as refused:
+            gateway.authenticate(ReceivedRequest(body))
+        assert refused.value.reason == "too_large"

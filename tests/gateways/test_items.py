@@ -1,12 +1,13 @@
-"""From items to results, whatever the format."""
+"""From items to results, in any format."""
 
 from operator import attrgetter
 
 import msgspec
 import pytest
 
-from exporter.gateways.items import Facts, ItemFormat, ItemReader, Outcome
-from exporter.results import Batch, PushResult, ResultGroup
+from exporter.gateways.items import Facts, ItemFormat, ItemReader, ItemResult, Text
+from exporter.gateways.steps import ITEMS_PER_STEP
+from exporter.results import DecodedItems, PushResult, ResultGroup
 
 
 class Item(msgspec.Struct):
@@ -16,33 +17,65 @@ class Item(msgspec.Struct):
     id: str | None = None
 
 
-def outcome(facts: Facts) -> Outcome | None:
-    """Take one kind of event for a result."""
-    return Outcome(PushResult("2")) if facts == ("sent",) else None
+class Events(ItemFormat[Item]):
+    """Takes one kind of event for a result."""
+
+    item = Item
+    facts = staticmethod(lambda item: (item.event,))
+    identity = staticmethod(attrgetter("id"))
+
+    def lenient(self, text: Text) -> Item:
+        """Decode nothing else."""
+        return msgspec.json.decode(text, type=Item)
+
+    def result(self, facts: Facts) -> ItemResult | None:
+        """Skip other events."""
+        return ItemResult(PushResult("2")) if facts == ("sent",) else None
 
 
-READER = ItemReader(
-    ItemFormat(
-        Item,
-        facts=lambda item: (item.event,),
-        identity=attrgetter("id"),
-        loose=lambda value: msgspec.convert(value, Item),
-        outcome=outcome,
-    )
-)
+READER = ItemReader(Events())
 
 
 @pytest.mark.parametrize(
-    ("item", "batch"),
+    ("item", "expected"),
     [
-        ('{"event": "sent"}', Batch([ResultGroup(PushResult("2"), anonymous=1)], [])),
+        ('{"event": "sent"}', DecodedItems([ResultGroup(PushResult("2"), anonymous=1)])),
         (
             '{"event": "sent", "id": "m"}',
-            Batch([ResultGroup(PushResult("2"), ids=["m"], exemplar="m")], []),
+            DecodedItems([ResultGroup(PushResult("2"), ids=["m"], exemplar="m")]),
         ),
-        ('{"event": "opened", "id": "m"}', Batch([], [], skipped=1)),
+        ('{"event": "opened", "id": "m"}', DecodedItems(skipped=1)),
     ],
 )
-def test_an_item_means_the_same_alone_and_in_an_array(item: str, batch: Batch) -> None:
-    """It is a result that something tells apart or nothing, or it is skipped."""
-    assert READER.one(item) == READER.array(f"[{item}]") == batch
+def test_item_has_one_meaning(item: str, expected: DecodedItems) -> None:
+    """An item counts the same alone, in an array, and as a line; with an identity or without."""
+    steps = [READER.array(f"[{item}]"), READER.steps([item.encode()], are_lines=True)]
+    assert [READER.single(item), *(one for each in steps for one in each)] == [expected] * 3
+
+
+@pytest.mark.parametrize("number", [ITEMS_PER_STEP, ITEMS_PER_STEP + 1, 3 * ITEMS_PER_STEP])
+def test_large_body_is_several_steps(number: int) -> None:
+    """No step has more than its share of the items, and none is lost."""
+    items = ",".join(f'{{"event": "sent", "id": "{n}"}}' for n in range(number))
+    steps = list(READER.array(f"[{items}]"))
+    assert [one.items for one in steps[:-1]] == [ITEMS_PER_STEP] * (len(steps) - 1)
+    assert sum(one.items for one in steps) == number
+
+
+LINES = {
+    "one item on two lines": [b'{"event": "sent"', b',"id": "m"}'],
+    "two items on one line": [b'{"event": "sent"}', b'{"event": "sent"}{"event": "sent"}'],
+    "both": [b'{"event": "sent"', b',"id": "m"}', b'{"event": "sent"} {"event": "sent"}'],
+    "an array on two lines": [b'{"event": "sent", "x": [{"a": 1}', b'{"b": 2}]}'],
+}
+
+
+@pytest.mark.parametrize("lines", LINES.values(), ids=LINES)
+def test_line_is_an_item(lines: list[bytes]) -> None:
+    """A line that is not one JSON value is rejected, next to any other lines."""
+    [decoded] = READER.steps(lines, are_lines=True)
+    whole = [line for line in lines if line == b'{"event": "sent"}']
+    assert [one.index for one in decoded.rejected] == [
+        number for number, line in enumerate(lines) if line not in whole
+    ]
+    assert sum(group.items for group in decoded.groups) == len(whole)

@@ -1,44 +1,46 @@
-"""Recipes that are no descriptions, and what the README of gateways says."""
+"""Recipes other than descriptions, and the README of gateways."""
 
 import base64
 import gzip
 import json
 import re
 import runpy
+import subprocess
 import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jinja2 import Environment, StrictUndefined
 from pydantic import BaseModel
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.commands.main import main
-from exporter.gateways.description import (
-    Auth,
+from exporter.gateways.auth.schemes import SCHEMES
+from exporter.gateways.described.description import (
     Content,
     Default,
     Fields,
     Handshake,
     Items,
     Map,
+    Probe,
     Require,
 )
-from exporter.gateways.description_files import load_description, shipped
+from exporter.gateways.described.files import load_description, shipped
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.results import Series
-from tests.support.gateways import unsigned_gateways
+from tests.support.gateways import decoded, unsigned_gateways
+from tests.support.libraries import Libraries
 from tests.support.senders import RECIPES
 
 CLASSIFIER = Classifier(load_tables(sorted((RECIPES / "codes").glob("*.toml"))))
 
 
-def series(body: Any) -> list[tuple[Series, list[str | int]]]:
+def series(body: Any) -> list[tuple[Series, list[str | int | bytes]]]:
     """Decode a generic body; return what counts, with the ids."""
     text = body if isinstance(body, str) else json.dumps(body)
-    batch = unsigned_gateways()["results"].decode(ReceivedRequest(text.encode()))
+    batch = decoded(unsigned_gateways()["results"], ReceivedRequest(text.encode()))
     assert not batch.rejected
     return [(CLASSIFIER.classify(one.result).series, one.ids) for one in batch.groups]
 
@@ -69,8 +71,17 @@ def entry(status: str, platform: str, code: int, response: str) -> dict[str, Any
             ("apns", "2009", "apns"),
         ),
         (
-            entry("FAILURE", "GCM", 400, '{"results":[{"error":"NotRegistered"}]}'),
+            entry(
+                "FAILURE",
+                "GCM",
+                404,
+                '{"error":{"code":404,"status":"NOT_FOUND","details":[{"errorCode":"UNREGISTERED"}]}}',
+            ),
             ("fcm", "90000003", "fcm"),
+        ),
+        (
+            entry("FAILURE", "GCM", 404, '{"error":{"code":404,"status":"NOT_FOUND"}}'),
+            ("fcm", "NOT_FOUND", "fcm"),
         ),
     ],
 )
@@ -84,15 +95,20 @@ def test_sns_forwarder(logged: dict[str, Any], expected: tuple[str, ...]) -> Non
     assert "tokA" not in json.dumps(made)
 
 
-@pytest.mark.parametrize("kind", ["sent", "received", "clicked", "failed", "unsubscribed"])
-def test_onesignal_template(kind: str) -> None:
-    """The template renders a result whose code the table beside it has."""
-    text = Path(RECIPES / "onesignal.liquid").read_text("utf-8")
-    event = {"kind": f"message.push.{kind}", "id": "e-1", "data": {"failure_reason": "expired"}}
-    template = Environment(undefined=StrictUndefined, autoescape=False).from_string(text)
-    [(found, ids)] = series(template.render(event=event))
-    assert found == Series("onesignal", f"message.push.{kind}", "onesignal")
-    assert ids == ["e-1"]
+def test_onesignal_template(libraries: Libraries, tmp_path: Path) -> None:
+    """The template renders each event as a result whose code the table beside it has."""
+    reason = 'expired: "token"\nof the device'
+    kinds = [
+        f"message.push.{one}" for one in ("sent", "received", "clicked", "failed", "unsubscribed")
+    ]
+    events = [{"kind": one, "id": f"e-{one}", "data": {"failure_reason": reason}} for one in kinds]
+    command = libraries.command(tmp_path, "liquid.mjs")
+    arguments = [str(RECIPES / "onesignal.liquid"), json.dumps(events)]
+    done = subprocess.run(
+        [*command, *arguments], env=libraries.environment, capture_output=True, check=True
+    )
+    for kind, body in zip(kinds, json.loads(done.stdout), strict=True):
+        assert series(body) == [(Series("onesignal", kind, "onesignal"), [f"e-{kind}"])]
 
 
 def _blocks(language: str) -> list[str]:
@@ -124,16 +140,16 @@ def test_readme_names_every_key() -> None:
     """The reference has each key of a description, and the table each shipped one."""
     text = (RECIPES / "README.md").read_text("utf-8")
     reference = text.partition("## Every key")[2].partition("## What vendors")[0]
-    for section, model in SECTIONS.items():
+    for section, model in [*SECTIONS.items(), *(("auth", one) for one in SCHEMES.values())]:
         for key in model.model_fields:
             assert f"`{section}.{key}`" in reference or f"`.{key}`" in reference
     assert [name for name in shipped() if f"`{name}`" not in text] == []
 
 
 SECTIONS: dict[str, type[BaseModel]] = {
-    "auth": Auth,
     "require": Require,
     "handshake": Handshake,
+    "probe": Probe,
     "content": Content,
     "items": Items,
     "fields": Fields,

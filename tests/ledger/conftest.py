@@ -8,7 +8,7 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
-from exporter.ledger import database, ledger, postgres, sqlite
+from exporter.ledger import database, lease, ledger, sqlite
 from exporter.ledger.address import Address, parse_address
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.postgres import PostgresStore
@@ -66,10 +66,11 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> StoreKind:
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for a recovery more often than in production, and wait less for what is in the way."""
     monkeypatch.setattr(ledger, "_PROBE_EVERY", 0.02)
+    monkeypatch.setattr(ledger, "_START_SECONDS", 60)
     monkeypatch.setattr(sqlite, "_LOCK_WAIT", 0.05)
     monkeypatch.setattr(database, "STATEMENT_SECONDS", 1)
     monkeypatch.setattr(database, "_DEADLINE", 3.0)
-    monkeypatch.setattr(postgres, "LEASE_SECONDS", 2)
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 2)
 
 
 @asynccontextmanager

@@ -1,91 +1,95 @@
-"""Deduplication keys: what is the same delivery, and for whom."""
+"""Deduplication keys: different for different deliveries, and for whoever lacks the secret."""
 
 from itertools import combinations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from siphashc import siphash
 
-from exporter.gateways.gateway import Credential, RequestKey
-from exporter.ledger.keys import make_deliveries
-from exporter.results import ClassifiedResult, Delivery, PushResult, ResultGroup, results_of
+from exporter.ledger.keys import EarlierKeys, Keyring, Keys, new_secret
+from exporter.results import Delivery, Identified, Identity, Scope
+from tests.support.deliveries import SECRET, delivery, keys_of
 
-CREDENTIAL = Credential(0x1234_5678_9ABC_DEF0)
+REQUEST = Scope(1, Identified.REQUEST)
 
-Item = tuple[str | None, str, str | int | None]
-"""Hint, code and id of a result."""
-
-
-def keys_of(item: Item, credential: Credential = CREDENTIAL) -> list[int]:
-    """Return the keys of one result; those of hints that no table knows share a channel."""
-    hint, code, identity = item
-    channel = hint if hint in {"apns", "vivo"} else "other"
-    meaning = ClassifiedResult.unknown(channel, code)
-    group = ResultGroup(PushResult(code, hint), 1, 0 if identity else 1, [identity or ""])
-    if not identity:
-        group.ids = []
-    [delivery] = make_deliveries([(group, meaning)], credential, None)
-    return delivery.keys
-
-
-DIFFERENT: list[Item] = [
-    ("apns", "2", "m1"),
-    ("apns", "2", "m2"),
-    ("apns", "3", "m1"),
-    ("vivo", "2", "m1"),
-    ("getui-x", "2", "m1"),
-    ("getui-y", "2", "m1"),
-    (None, "2", "m1"),
-    ("apns", "2", "\\0m1"),
-    ("apns", "2", "\x00m1"),
-    ("apns", "2", "half an emoji \ud83d"),
-    ("apns", "2", "another half \ude00"),
+SCOPES = [
+    REQUEST,
+    Scope(2, Identified.REQUEST),
+    Scope(1, Identified.RESULT),
+    Scope(1, Identified.RESULT, "apns", "2"),
+    Scope(1, Identified.RESULT, "apns2", ""),
+    Scope(1, Identified.RESULT, "", "apns2"),
+    Scope(1, Identified.RESULT, "'getui-\\ud83d'", "2"),
 ]
 
 
-def test_results_with_different_ids_have_different_keys() -> None:
-    """Channel, or the hint where it is unknown, code and id tell results apart; so do scopes."""
-    keys = [keys_of(item, scope) for item in DIFFERENT for scope in (CREDENTIAL, Credential(7))]
-    assert all(len(each) == 1 for each in keys)
-    assert len({key for [key] in keys}) == len(keys)
-    assert [keys_of(item) for item in DIFFERENT] == keys[::2]
+def test_siphash_is_siphash_2_4() -> None:
+    """The function is the one of the paper, by its test vector."""
+    assert siphash(bytes(range(16)), bytes(range(15))) == 0xA129CA6149BE45E5
 
 
-@pytest.mark.parametrize("identity", [5, "m-1", "é", ""])
-def test_same_result_has_the_same_key(identity: str | int) -> None:
-    """A key depends on nothing but the result and the credential; without an id there is none."""
-    first, second = (keys_of(("apns", "2", identity)) for _ in range(2))
-    assert first == second
-    assert len(first) == (1 if identity else 0)
-
-
-def whole(request_key: RequestKey, scope: int = 1) -> Delivery:
-    """Make the delivery of a request with a key of its own."""
-    groups = [
-        (ResultGroup(PushResult("2"), 3, 1, ["a"]), ClassifiedResult.unknown("apns", "2")),
-        (ResultGroup(PushResult("9"), 1, 0, ["b", "c"]), ClassifiedResult.unknown("apns", "2")),
+def test_keys_differ_by_scope_identity_and_secret() -> None:
+    """No two deliveries share a key, nor do two ledgers."""
+    identities: list[Identity] = ["m1", "m2", "\x00m1", "", b"\xff", "half an emoji \ud83d"]
+    made = [
+        Keys(secret).of(delivery(*identities, scope=scope))
+        for scope in SCOPES
+        for secret in (SECRET, new_secret())
     ]
-    [delivery] = make_deliveries(groups, Credential(scope), request_key)
-    return delivery
+    assert len({key for keys in made for key in keys}) == len(identities) * len(made)
+    assert all(0 <= key < 1 << 64 for keys in made for key in keys)
 
 
-def test_request_with_a_key_is_one_delivery() -> None:
-    """It counts every push of its results, under one key of 64 bits."""
-    delivery = whole(RequestKey(7))
-    assert list(delivery.counts.values()) == [8]
-    assert (results_of([delivery]), delivery.content) == (4, 0)
-    assert make_deliveries([], CREDENTIAL, RequestKey(7, 8)) == []
+@given(st.lists(st.text() | st.integers() | st.binary()))
+def test_keys_stay_the_same(identities: list[Identity]) -> None:
+    """A key depends on its own identity alone, and integers are their digits."""
+    alone = [keys_of(one)[0] for one in identities]
+    assert keys_of(*identities) == alone
+    digits = [str(one) if isinstance(one, int) else one for one in identities]
+    assert keys_of(*digits) == alone
 
 
-def test_keys_and_contents_of_requests_never_meet() -> None:
-    """Key and content differ by scope, key and fingerprint, and from each other."""
+def test_keys_are_those_of_earlier_releases() -> None:
+    """A ledger is read by later releases: the way to make keys does not change."""
+    assert keys_of("m-17", b"\x00", 5) == KNOWN
+    assert tuple(Keys(SECRET).of_request(request(b"id", b"body"))) == KNOWN_REQUEST
+
+
+KNOWN = [6012994655894497399, 16325185584956732660, 161118164317801314]
+KNOWN_REQUEST = (5254019597039420393, 18205628445825748661)
+
+
+def request(identity: bytes, content: bytes, credential: int = 1) -> Delivery:
+    """Make a delivery that may conflict."""
+    return Delivery({}, 1, Scope(credential, Identified.REQUEST), (identity,), content)
+
+
+def test_contents_differ_by_scope_identity_and_content() -> None:
+    """The hash of a content stands for the identity, too, and is never 0."""
     made = {
-        (scope, key, fingerprint): whole(RequestKey(key, fingerprint), scope)
-        for scope in (1, 2, 3)
-        for key in (7, 8)
-        for fingerprint in (0, 7, 9)
+        parts: Keys(SECRET).of_request(request(*parts))
+        for parts in [
+            (identity, content, credential)
+            for identity in (b"a", b"b")
+            for content in (b"", b"a", b"x" * 1000)
+            for credential in (1, 2)
+        ]
     }
     for (one, first), (other, second) in combinations(made.items(), 2):
-        assert (first.keys == second.keys) == (one[:2] == other[:2])
-        assert first.content != second.content or first.content == 0
-    numbers = [*(one.keys[0] for one in made.values()), *(one.content for one in made.values())]
-    assert len(set(numbers)) == 6 + 12 + 1
-    assert all(number.bit_length() <= 64 for number in numbers)
+        same = (one[0], one[2]) == (other[0], other[2])
+        assert (first.key == second.key) == same
+        assert first.content != second.content
+    assert all(key.content for key in made.values())
+
+
+@pytest.mark.parametrize("xxh3", [False, True])
+def test_earlier_keys_end_with_their_window(xxh3: bool) -> None:
+    """Keys of before an upgrade or a copy are made until a window later, and no longer."""
+    keyring = Keyring(SECRET, [EarlierKeys(new_secret(), xxh3, 1000.0)])
+    keyring.expire(999.0)
+    [[first, second]] = keyring.earlier(delivery("a", "b"))
+    assert first.key != second.key
+    assert keyring.current.of(delivery("a", "b")) == keys_of("a", "b")
+    keyring.expire(1000.0)
+    assert keyring.earlier(delivery("a", "b")) == []

@@ -19,10 +19,10 @@ from exporter.ledger import ledger
 from exporter.ledger import sqlite as ledger_file
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.sqlite import SqliteStore
-from exporter.results import Delivery, Series
-
-ACKED = Series("apns", "2", "mps")
-BAD_TOKEN = Series("apns", "2009", "apns")
+from exporter.ledger.store import StoreError
+from exporter.results import Delivery, Identity, Series
+from tests.support.deliveries import ACKED, BAD_TOKEN, SCOPE
+from tests.support.deliveries import delivery as made
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def path(tmp_path: Path) -> Path:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for a recovery more often than in production, and wait less for a lock."""
     monkeypatch.setattr(ledger, "_PROBE_EVERY", 0.02)
+    monkeypatch.setattr(ledger, "_START_SECONDS", 60)
     monkeypatch.setattr(ledger_file, "_LOCK_WAIT", 0.05)
 
 
@@ -67,8 +68,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def delivery(key: int | None, results: int = 1, series: Series = ACKED) -> Delivery:
-    """Make a delivery of so many results of one series."""
-    return Delivery([] if key is None else [key], {series: results}, results)
+    """Make a delivery of so many results of one series; without a key nothing identifies them."""
+    identities = () if key is None else (key,)
+    return made(*identities, results=results, series=series)
 
 
 def works(one: Ledger) -> bool:
@@ -115,7 +117,7 @@ async def test_record_returns_the_new_results(path: Path) -> None:
 
 async def test_delivery_counts_each_of_its_series(path: Path) -> None:
     """A whole batch under one key is counted, or left out, as one; counts may exceed results."""
-    batch = Delivery([1], {ACKED: 1000, BAD_TOKEN: 2}, 3)
+    batch = Delivery({ACKED: 1000, BAD_TOKEN: 2}, 3, SCOPE, [1])
     async with started(path) as one:
         assert [await one.record([batch]) for _ in range(3)] == [3, 0, 0]
         assert in_memory(one) == on_disk(path) == {ACKED: 1000, BAD_TOKEN: 2}
@@ -124,8 +126,8 @@ async def test_delivery_counts_each_of_its_series(path: Path) -> None:
 async def test_keys_that_count_the_same_share_a_delivery(path: Path) -> None:
     """Each new key of a delivery counts once, and those seen before do not."""
     async with started(path) as one:
-        assert await one.record([Delivery([1, 2, 2, 3], {ACKED: 10}, 1)]) == 3
-        assert await one.record([Delivery([3, 4], {ACKED: 10}, 1)]) == 1
+        assert await one.record([Delivery({ACKED: 10}, 1, SCOPE, [1, 2, 2, 3])]) == 3
+        assert await one.record([Delivery({ACKED: 10}, 1, SCOPE, [3, 4])]) == 1
         assert in_memory(one) == on_disk(path) == {ACKED: 40}
 
 
@@ -189,7 +191,7 @@ async def test_delivery_past_the_window_is_new(path: Path, restart: bool) -> Non
 
 def whole(content: int, key: int = 1, results: int = 2) -> list[Delivery]:
     """Make what a request with a key of its own delivers."""
-    return [Delivery([key], {ACKED: results}, results, content)]
+    return [made(key, results=results, content=content)]
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -229,13 +231,13 @@ async def test_conflict_ends_with_the_window(path: Path, restart: bool) -> None:
     """A key that has been evicted or has expired is new with whatever content."""
     async with started(path, max_keys=8) as one:
         await one.record(whole(7))
-        await one.record([Delivery(list(range(100, 107)), {ACKED: 1}, 1)])
+        await one.record([Delivery({ACKED: 1}, 1, SCOPE, list(range(100, 107)))])
         if not restart:
             assert await one.record(whole(8)) == 2
-    async with started(path, max_keys=8, dedupe_seconds=0.05) as one:
+    async with started(path, max_keys=8, dedupe_seconds=1) as one:
         if restart:
             assert await one.record(whole(8)) == 2
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(1.2)
         assert await one.record(whole(9)) == 2
         assert await refusal(one, whole(8)) == "conflict"
     assert on_disk(path) == {ACKED: 13}
@@ -245,7 +247,7 @@ async def test_reach_is_the_window_until_keys_are_evicted(path: Path) -> None:
     """The reach is the whole window, or the age of the oldest key where the bound is less."""
     async with started(path, max_keys=8, dedupe_seconds=1000) as one:
         assert one.dedupe_reach_seconds == 1000
-        await one.record([Delivery(list(range(1, 8)), {ACKED: 1}, 1)])
+        await one.record([Delivery({ACKED: 1}, 1, SCOPE, list(range(1, 8)))])
         assert one.dedupe_reach_seconds == 1000
         await one.record([delivery(8)])
         assert one.dedupe_reach_seconds < 60
@@ -265,6 +267,16 @@ async def test_window_of_zero_never_dedupes(path: Path) -> None:
         assert await one.record([delivery(1)]) == 1
         assert in_memory(one) == on_disk(path) == {ACKED: 3}
         assert stored_commits(path) == 0
+
+
+async def test_failed_commit_without_deduplication(path: Path) -> None:
+    """What could not be written counts nothing, where no key is remembered, too."""
+    async with started(path, dedupe_seconds=0) as one:
+        with locked(path):
+            assert await refusal(one, [delivery(1)]) == "ledger_unavailable"
+        await until(lambda: one.problem is None)
+        assert await one.record([delivery(1)]) == 1
+        assert in_memory(one) == on_disk(path) == {ACKED: 1}
 
 
 async def test_concurrent_requests_share_commits(path: Path) -> None:
@@ -315,10 +327,10 @@ async def test_full_queue_is_refused(path: Path) -> None:
 async def test_queue_counts_every_key(path: Path) -> None:
     """A delivery of many keys takes as much of the queue as it has results."""
     async with started(path, max_pending=5) as one:
-        first = one.record([Delivery([1, 2], {ACKED: 1}, 2)])
+        first = one.record([Delivery({ACKED: 1}, 2, SCOPE, [1, 2])])
         await asyncio.sleep(0)
         assert one.pending == 4
-        assert await refusal(one, [Delivery([3, 4], {ACKED: 1}, 1)]) == "overloaded"
+        assert await refusal(one, [Delivery({ACKED: 1}, 1, SCOPE, [3, 4])]) == "overloaded"
         assert await first == 4
         assert one.pending == 0
 
@@ -440,6 +452,63 @@ async def test_second_exporter_takes_over(path: Path) -> None:
     assert on_disk(path) == {ACKED: 2}
 
 
+async def test_large_window_is_read_while_the_exporter_runs(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start does not wait for the keys: until they are read nothing is accepted, and why."""
+    async with started(path) as one:
+        await one.record([made(*range(10, 1000))])
+    monkeypatch.setattr(ledger, "_START_SECONDS", 0)
+    async with started(path) as one:
+        assert in_memory(one) == {ACKED: 990}
+        assert "are being read" in str(one.problem)
+        assert await refusal(one, [delivery(10)]) == "ledger_unavailable"
+        await until(lambda: one.problem is None)
+        assert await one.record([made(*range(9, 1001))]) == 2
+
+
+async def test_keys_that_cannot_be_read_are_read_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure in the middle of reading is a problem until all of the keys are read."""
+    monkeypatch.setattr(ledger_file, "_KEYS_AT_ONCE", 1)
+    monkeypatch.setattr(ledger_file, "_MERGE_SECONDS", 0)
+    async with started(path) as one:
+        for number in range(10, 20):
+            await one.record([delivery(number)])
+    store = SqliteStore(path)
+    reads = 0
+
+    async def read_keys(after: int, read: Any = store.read_keys) -> Any:
+        nonlocal reads
+        reads += 1
+        if reads == 5:
+            raise StoreError("disk I/O error")
+        return await read(after)
+
+    monkeypatch.setattr(store, "read_keys", read_keys)
+    one = Ledger(store)
+    await one.start()
+    try:
+        await until(lambda: one.problem is None)
+        assert reads == 5 + 11
+        assert await one.record([made(*range(9, 21))]) == 2
+    finally:
+        await one.close()
+
+
+async def test_close_while_keys_are_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exporter that is stopped early leaves the ledger as it was."""
+    async with started(path) as one:
+        await one.record([made(*range(10, 1000))])
+    monkeypatch.setattr(ledger, "_START_SECONDS", 0)
+    async with started(path):
+        pass
+    async with started(path) as one:
+        await until(lambda: one.problem is None)
+        assert await one.record([made(*range(9, 1001))]) == 2
+
+
 async def test_start_refuses_what_is_no_ledger(path: Path) -> None:
     """A file that cannot be a ledger ends the start, and the ledger can still be closed."""
     path.parent.mkdir()
@@ -536,7 +605,7 @@ def test_any_history_counts_each_delivery_once(
 ) -> None:
     """Over any runs, groups and requests, counts are those of a set of the keys seen."""
     expected: Counter[Series] = Counter()
-    seen: set[int] = set()
+    seen: set[Identity] = set()
     shuffle = random.Random(0)
 
     async def run(path: Path, groups: list[list[list[tuple[int | None, int]]]]) -> None:
@@ -551,9 +620,9 @@ def test_any_history_counts_each_delivery_once(
                 new = sum(await asyncio.gather(*map(one.record, requests)))
                 before = expected.total()
                 for each in (each for request in requests for each in request):
-                    if not seen.issuperset(each.keys) or not each.keys:
+                    if not seen.issuperset(each.identities) or not each.identities:
                         expected.update(each.counts)
-                    seen.update(each.keys)
+                    seen.update(each.identities)
                 assert new == expected.total() - before
             assert in_memory(one) == on_disk(path) == expected
 

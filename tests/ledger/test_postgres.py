@@ -14,18 +14,19 @@ import psycopg
 import pytest
 
 from exporter.errors import ConfigurationError, RequestError
-from exporter.ledger import expiry, postgres
+from exporter.ledger import lease, maintenance, postgres
 from exporter.ledger.address import Address, parse_address
-from exporter.ledger.expiry import Expiry
+from exporter.ledger.administration import Administration
 from exporter.ledger.ledger import Ledger
+from exporter.ledger.maintenance import SLOTS_PER_WINDOW, Maintenance
 from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.store import Commit, Entry, StoreError
-from exporter.results import Delivery, Series
+from exporter.results import Delivery
 from tests.ledger.conftest import running
+from tests.support.deliveries import ACKED, delivery
 from tests.support.postgres import PASSWORD, Server
 from tests.support.proxy import Cut, Proxy, proxy_to
 
-ACKED = Series("apns", "2", "mps")
 WINDOW = 1000.0
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'push-result-exporter'"
 CUT_OFF = f"SELECT pg_terminate_backend(pid) FROM ({BACKENDS}) AS backends"
@@ -34,11 +35,6 @@ CUT_OFF = f"SELECT pg_terminate_backend(pid) FROM ({BACKENDS}) AS backends"
 def store(address: Address, instance: str = "a", window: float = WINDOW) -> PostgresStore:
     """Make a store of an instance."""
     return PostgresStore(address, instance, dedupe_seconds=window)
-
-
-def delivery(*keys: int, content: int = 0) -> Delivery:
-    """Make a delivery of one result for each key."""
-    return Delivery(list(keys), {ACKED: 1}, 1, content)
 
 
 def counts(server: Server) -> dict[str, int]:
@@ -68,9 +64,8 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "serializable"])
-@pytest.mark.parametrize("wary", [False, True])
 async def test_replicas_share_keys_and_count_apart(
-    address: Address, server: Server, wary: bool, isolation: str
+    address: Address, server: Server, isolation: str
 ) -> None:
     """A delivery counts at the replica that saw it first, and each shows its own counts."""
     stores = [store(address, name) for name in "abc"]
@@ -79,11 +74,9 @@ async def test_replicas_share_keys_and_count_apart(
     )
     async with AsyncExitStack() as stack:
         a, b, c = [await stack.enter_async_context(running(one)) for one in stores]
-        for one in stores:
-            one._wary_until = one._clock() + 60 * wary
         assert await a.record([delivery(1, 2, 3)]) == 3
         assert await b.record([delivery(3, 4), delivery(2)]) == 1
-        assert await b.record([delivery(1, 5), delivery(2), Delivery([], {ACKED: 7}, 7)]) == 8
+        assert await b.record([delivery(1, 5), delivery(2), Delivery({ACKED: 7}, 7)]) == 8
         assert await c.record([delivery(5, 4, 3, 2, 1)]) == 0
         waiting = [one.record([delivery(*range(100, 200))]) for one in (a, b, c) for _ in range(3)]
         assert sum(await asyncio.gather(*waiting)) == 100
@@ -143,42 +136,227 @@ async def test_only_the_conflict_is_refused(address: Address, server: Server) ->
     assert counts(server) == {"a": 1, "b": 2}
 
 
-async def test_keys_go_by_themselves(
+async def test_slots_go_round(address: Address, server: Server) -> None:
+    """Keys are written into one slot after another; a repeat is known in whichever it is."""
+    rounds = Maintenance(address, WINDOW)
+    async with running(store(address, "a")) as a, running(store(address, "b")) as b:
+        for number in range(8):
+            assert await a.record([delivery(number)]) == 1
+            assert await b.record([delivery(*range(number + 1))]) == 0
+            assert await b.record([delivery(100 + number)]) == 1
+            age(server, WINDOW / SLOTS_PER_WINDOW - 60)
+            await rounds.run()
+            assert slot_in_use(server) == number  # not old enough
+            age(server, 60)
+            await rounds.run()
+        assert filled_slots(server) == [(slot, 2) for slot in range(8)]
+        assert await a.record([delivery(*range(1, 8), *range(101, 108))]) == 0
+        assert await b.record([delivery(1000)]) == 1
+        age(server, WINDOW + 2)
+        async with running(store(address, "c")) as c:
+            assert await c.record([delivery(7)]) == 1
+            await rounds.run()
+            assert filled_slots(server) == [(8, 2)]
+            assert await c.record([delivery(7, 6)]) == 1
+    assert counts(server) == {"a": 8, "b": 9, "c": 2}
+
+
+async def test_full_ring_goes_on(address: Address, server: Server) -> None:
+    """While no slot can be emptied the one in use stays, and nothing is counted twice."""
+    rounds = Maintenance(address, WINDOW)
+    async with running(store(address)) as one:
+        for number in range(14):
+            assert await one.record([delivery(number)]) == 1
+            server.execute(
+                "UPDATE push_result_exporter.slot_in_use SET began_at = began_at - interval '1 h'",
+                "fresh",
+            )
+            await rounds.run()
+        assert [number for _, number in filled_slots(server)] == [*[1] * 11, 3]
+        assert await one.record([delivery(*range(14))]) == 0
+
+
+def filled_slots(server: Server) -> list[tuple[int, int]]:
+    """Return the slots that hold keys, with their number."""
+    rows = server.execute(
+        "SELECT slot, count(*)::int FROM push_result_exporter.keys GROUP BY 1 ORDER BY 1", "fresh"
+    )
+    return [(slot, number) for slot, number in rows]
+
+
+def slot_in_use(server: Server) -> int:
+    """Return the slot that is written."""
+    [(slot,)] = server.execute("SELECT slot FROM push_result_exporter.slot_in_use", "fresh")
+    return int(slot)
+
+
+def age(server: Server, seconds: float) -> None:
+    """Make all that is stored older."""
+    server.execute(
+        f"""
+        UPDATE push_result_exporter.keys SET at = at - {seconds}::integer;
+        UPDATE push_result_exporter.slots SET began_at = began_at - interval '{seconds} s',
+            ended_at = ended_at - interval '{seconds} s';
+        UPDATE push_result_exporter.slot_in_use SET began_at = began_at - interval '{seconds} s';
+        """,
+        "fresh",
+    )
+
+
+async def test_maintenance_goes_round_by_itself(
     address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A running replica deletes what has expired, again and again, whatever failed once."""
-    monkeypatch.setattr(expiry, "_EVERY", 0.05)
-    monkeypatch.setattr(expiry, "_SLICES", 1)
+    """A running replica empties what has expired, again and again, whatever failed once."""
+    monkeypatch.setattr(maintenance, "_INTERVAL", 0.05)
     away = address.password_file
     assert away
     async with running(store(address)) as one:
-        for key in (1, 2):
-            await one.record([delivery(key)])
+        for number in (1, 2):
+            await one.record([delivery(number)])
             away.rename(away.with_suffix(".away"))
             await asyncio.sleep(0.2)
             away.with_suffix(".away").rename(away)
-            server.execute(
-                "UPDATE push_result_exporter.keys SET at = at - interval '1 hour'", "fresh"
-            )
+            before = slot_in_use(server)
+            age(server, WINDOW + 2)
+            await until(lambda before=before: slot_in_use(server) != before)  # type: ignore[misc]
+            age(server, WINDOW + 2)
             await until(lambda: keys(server) == 0)
         assert one.problem is None
 
 
-async def test_keys_expire_by_window(address: Address, server: Server) -> None:
-    """Past the window a delivery is new, whether or not its key has been deleted."""
-    async with running(store(address, "a", 1), dedupe_seconds=1) as a:
-        await a.record([delivery(1, 2**63), delivery(2**64 - 1)])
-        await asyncio.sleep(1.1)
-        assert await a.record([delivery(1)]) == 1
+async def test_expired_key_in_the_slot_in_use_is_new(address: Address, server: Server) -> None:
+    """Past the window a delivery is new, though no slot was changed meanwhile."""
+    async with running(store(address, "a")) as a, running(store(address, "b")) as b:
+        await a.record([delivery(1, content=7), delivery(2)])
+        age(server, WINDOW + 2)
+        assert await b.record([delivery(1, content=8), delivery(2, 3)]) == 3
+        with pytest.raises(RequestError, match="different body"):
+            await b.record([delivery(1, content=7)])
+        assert await b.record([delivery(2, 3)]) == 0
         assert keys(server) == 3
-        await a.record([delivery(7)])
-        server.execute(
-            "UPDATE push_result_exporter.keys SET at = at - interval '1 hour' WHERE key <> 7",
-            "fresh",
-        )
-        await Expiry(address, 400).expire()
-        assert keys(server) == 1
-    assert counts(server) == {"a": 5}
+    assert counts(server) == {"a": 2, "b": 3}
+
+
+async def test_slot_that_is_being_read_is_emptied_later(address: Address, server: Server) -> None:
+    """A long transaction that has read the keys delays neither commits nor the next slot."""
+    rounds = Maintenance(address, WINDOW)
+    async with running(store(address)) as one:
+        await one.record([delivery(1)])
+        age(server, WINDOW / SLOTS_PER_WINDOW)
+        await rounds.run()
+        age(server, WINDOW + 2)
+        with closing(psycopg.connect(server.url("postgres", "fresh"))) as backup:
+            backup.execute("SELECT count(*) FROM push_result_exporter.keys")
+            await rounds.run()
+            assert await one.record([delivery(2)]) == 1
+            assert filled_slots(server) == [(0, 1), (2, 1)]
+        await rounds.run()
+        assert filled_slots(server) == [(2, 1)]
+        assert one.problem is None
+    assert rounds.upkeep.expiry_seconds > 0
+
+
+async def test_slot_that_may_not_be_emptied(address: Address, server: Server) -> None:
+    """A slot that fails stops neither the others nor the change of slots, and is reported."""
+    rounds = Maintenance(address, WINDOW)
+    async with running(store(address)) as one:
+        for number in range(2):
+            await one.record([delivery(number)])
+            age(server, WINDOW / SLOTS_PER_WINDOW)
+            await rounds.run()
+        age(server, WINDOW + 2)
+        server.execute("REVOKE TRUNCATE ON push_result_exporter.keys_0 FROM exporter", "fresh")
+        with pytest.raises(StoreError, match="permission denied for table keys_0"):
+            await rounds.run()
+        assert filled_slots(server) == [(0, 1)]
+        assert slot_in_use(server) == 3
+
+
+async def test_rounds_of_several_replicas(address: Address, server: Server) -> None:
+    """However many go round at the same time, the slot is changed once."""
+    async with running(store(address)) as one:
+        await one.record([delivery(1)])
+        age(server, WINDOW / SLOTS_PER_WINDOW)
+        await asyncio.gather(*(Maintenance(address, WINDOW).run() for _ in range(8)))
+        await one.record([delivery(2)])
+        assert filled_slots(server) == [(0, 1), (1, 1)]
+
+
+async def test_old_transaction_is_dated(address: Address, server: Server) -> None:
+    """The age of the oldest view of the database is seen, whatever role has it."""
+    rounds = Maintenance(address, WINDOW)
+    async with running(store(address)) as one:
+        await one.record([delivery(1)])
+        await rounds.run()
+        assert rounds.upkeep.oldest_transaction_seconds == 0
+        await one.record([delivery(2)])
+        await rounds.run()
+        with closing(psycopg.connect(server.url("postgres", "fresh"))) as backup:
+            backup.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            backup.execute("SELECT 1")
+            await one.record([delivery(3)])
+            await asyncio.sleep(1)
+            await rounds.run()
+            assert 1 <= rounds.upkeep.oldest_transaction_seconds < 20
+        await rounds.run()
+        assert rounds.upkeep.oldest_transaction_seconds == 0
+
+
+@pytest.mark.parametrize("number", [1, 10_000])
+async def test_plans_use_indexes(address: Address, server: Server, number: int) -> None:
+    """Whatever is known of the tables' sizes, a commit of any size reads keys by their index."""
+    one = store(address)
+    await one.open()
+    server.execute(
+        "INSERT INTO push_result_exporter.keys SELECT hashint8extended(n, 5), 0, n % 12 "
+        "FROM generate_series(1, 200000) AS n",
+        "fresh",
+    )
+    plans: list[str] = []
+    with closing(psycopg.connect(server.url("postgres", "fresh"), autocommit=True)) as session:
+        session.add_notice_handler(lambda notice: plans.append(notice.message_primary or ""))
+        session.execute("LOAD 'auto_explain'")
+        for name, value in PLANS_AS_NOTICES.items():
+            session.execute(f"SET {name} = {value}".encode())
+        for _ in range(2):  # with statistics, and without
+            session.execute(
+                "SELECT push_result_exporter.commit('a', epoch, 1, 5, '1 day', "
+                "ARRAY(SELECT hashint8extended(n, 7) FROM generate_series(1, %s) AS n), "
+                "ARRAY(SELECT 0 FROM generate_series(1, %s)), "
+                "ARRAY(SELECT 0 FROM generate_series(1, %s)), "
+                "'{apns}', '{2}', '{mps}', ARRAY[''], '{1}', '{0}', '{1}', '{1}') "
+                "FROM push_result_exporter.instances",
+                (number, number, number),
+            )
+            session.execute("VACUUM ANALYZE push_result_exporter.keys")
+            session.execute("DISCARD PLANS")
+    of_keys = [plan for plan in plans if "_pkey on keys_" in plan]
+    assert len(of_keys) >= 2
+    assert not [plan for plan in plans if "Seq Scan on keys" in plan]
+    await one.close()
+
+
+PLANS_AS_NOTICES = {
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_nested_statements": "on",
+    "auto_explain.log_level": "notice",
+    "client_min_messages": "notice",
+}
+
+
+async def test_repeats_are_no_errors(address: Address, server: Server) -> None:
+    """Whichever replica gets a repeat, also at the same moment, the server's log says nothing."""
+    log = server.log
+    async with running(store(address, "a")) as a, running(store(address, "b")) as b:
+        before = log.stat().st_size
+        for number in range(20):
+            again = [
+                *(one.record([delivery(*range(number * 10, number * 10 + 10))]) for one in (a, b)),
+                *(one.record([delivery(-1 - number, content=5)]) for one in (a, b)),
+            ]
+            assert sum(await asyncio.gather(*again)) == 11
+        assert log.stat().st_size == before
+    assert sum(counts(server).values()) == 220
 
 
 @contextmanager
@@ -201,7 +379,7 @@ def cut_once(proxy: Proxy, *, reply: bool, afterwards: Cut = cut_nothing) -> Non
     def cut(data: bytes, from_server: bool) -> bool:
         nonlocal under_way
         if not from_server:
-            under_way = b"batch_epoch = epoch" in data
+            under_way = b"push_result_exporter.commit(" in data
         if not under_way or from_server != reply:
             return False
         proxy.cut = afterwards
@@ -227,7 +405,7 @@ async def test_lost_connection_has_one_outcome(
                 cut_once(proxy, reply=reply)
                 requests = [
                     [delivery(number)],
-                    [Delivery([], {ACKED: 1}, 1)],
+                    [Delivery({ACKED: 1}, 1)],
                     [delivery(number, 1)],
                 ]
                 assert await asyncio.gather(*map(one.record, requests)) == [1, 1, 0]
@@ -241,7 +419,7 @@ async def test_outcome_that_is_not_known_is_refused(
     address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the server is away nothing is acknowledged; what it had committed is found again."""
-    monkeypatch.setattr(postgres, "_PATIENCE", 0.5)
+    monkeypatch.setattr(postgres, "_RECONNECT_SECONDS", 0.5)
     with proxied(address, server) as (proxy, way):
         async with running(store(way)) as one:
             await one.record([delivery(1)])
@@ -324,15 +502,22 @@ async def test_password_that_cannot_be_read(address: Address, server: Server) ->
         assert await one.record([delivery(1)]) == 1
 
 
-async def test_server_that_becomes_read_only(address: Address) -> None:
+async def test_server_that_becomes_read_only(address: Address, server: Server) -> None:
     """A server that takes no writes any more is given up, and every host of the URL tried."""
     one = store(address)
     async with running(one) as ledger:
         await ledger.record([delivery(1)])
-        await one._database.run("SET default_transaction_read_only = on")
-        with pytest.raises(RequestError):
-            await ledger.record([delivery(2)])
-        assert "target_session_attrs=read-write" in str(ledger.problem)
+        with setting(
+            server,
+            "ALTER SYSTEM SET default_transaction_read_only = on",
+            "ALTER SYSTEM RESET default_transaction_read_only",
+        ):
+            server.execute("SELECT pg_reload_conf()")
+            await until(lambda: bool(ledger.problem))
+            with pytest.raises(RequestError):
+                await ledger.record([delivery(2)])
+            assert "read-only" in str(ledger.problem)
+        server.execute("SELECT pg_reload_conf()")
         await until(lambda: ledger.problem is None)
         assert await ledger.record([delivery(1), delivery(2)]) == 1
 
@@ -371,8 +556,10 @@ async def test_late_commit_of_a_lost_connection_is_refused(
     address: Address, server: Server
 ) -> None:
     """What an old connection still had under way when the process connected again is void."""
-    first, second = store(address), store(address)
-    second._holder = first._holder
+    first, second = (
+        PostgresStore(address, "a", dedupe_seconds=WINDOW, holder="the same process")
+        for _ in range(2)
+    )
     await first.open()
     await second.open()
     with pytest.raises(StoreError, match="INSTANCE"):
@@ -393,7 +580,7 @@ async def test_second_process_waits_for_the_first(address: Address, server: Serv
     await first.start()
     await second.start()
     await first.record([delivery(1)])
-    await asyncio.sleep(postgres.LEASE_SECONDS + 1)
+    await asyncio.sleep(lease.LEASE_SECONDS + 1)
     assert "counts as INSTANCE a" in str(second.problem)
     assert "INSTANCE of its own" in str(second.problem)
     assert (first.problem, second.loaded) == (None, False)
@@ -415,13 +602,13 @@ async def test_dead_process_is_replaced_and_one_that_wakes_up_is_not_heard(
         assert second.problem
         await until(lambda: second.problem is None)
         await second.record([delivery(1)])
-        late = Commit(1, 5.0, {ACKED: 1}, array("Q", [9]), 1, [Entry([9], delivery(9), 0)])
+        late = Commit(1, 5.0, {ACKED: 1}, array("Q", [9]), 1, [Entry([9], 0, delivery(9), 0)])
         for _ in range(2):
             with pytest.raises(StoreError, match="taken over"):
                 await asleep.commit(late)
             with pytest.raises(StoreError, match="taken over"):
                 await asleep.probe()
-        monkeypatch.setattr(postgres, "_PATIENCE", 0.1)
+        monkeypatch.setattr(postgres, "_RECONNECT_SECONDS", 0.1)
         await second.record([delivery(2)])
     await asleep.close()
     assert counts(server) == {"a": 2}
@@ -431,7 +618,7 @@ async def test_duplicates_alone_keep_the_name(address: Address) -> None:
     """A replica that gets nothing but duplicates keeps its name."""
     async with running(store(address)) as one:
         await one.record([delivery(1)])
-        end = time.monotonic() + postgres.LEASE_SECONDS + 1
+        end = time.monotonic() + lease.LEASE_SECONDS + 1
         while time.monotonic() < end:
             assert await one.record([delivery(1)]) == 0
             await asyncio.sleep(0.05)
@@ -568,13 +755,24 @@ async def test_schema_without_a_version_is_named(address: Address, server: Serve
     await again.close()
 
 
+async def test_schema_without_a_secret_is_named(address: Address, server: Server) -> None:
+    """Without its secret no key can be made, and a new one would count everything again."""
+    async with running(store(address)):
+        pass
+    server.execute("DELETE FROM push_result_exporter.secrets", "fresh")
+    again = store(address)
+    with pytest.raises(StoreError, match="has no secret: `ledger init` completes it"):
+        await again.open()
+    await again.close()
+
+
 async def test_newer_schema_is_refused(address: Address, server: Server) -> None:
     """A database that a later exporter has upgraded ends the start and is left alone."""
     async with running(store(address)):
         pass
     server.execute("UPDATE push_result_exporter.schema_version SET version = 7", "fresh")
     one = Ledger(store(address))
-    with pytest.raises(ConfigurationError, match="version 7, and this exporter knows 1"):
+    with pytest.raises(ConfigurationError, match="version 7, and this exporter knows 2"):
         await one.start()
     await one.close()
 
@@ -592,13 +790,10 @@ async def test_schema_is_made_by_somebody_else(
         async with running(store(address, "owner")):
             pass
         await until(lambda: "--grant-to" in str(one.problem))
-        server.execute(
-            "GRANT USAGE ON SCHEMA push_result_exporter TO guest;"
-            "GRANT SELECT ON push_result_exporter.schema_version TO guest;"
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON push_result_exporter.instances,"
-            "push_result_exporter.counts, push_result_exporter.keys TO guest",
-            "fresh",
-        )
+        owner = Administration(address)
+        await owner.connect()
+        await owner.initialize("guest")
+        await owner.close()
         await until(lambda: one.problem is None)
         assert await one.record([delivery(1)]) == 1
     server.execute("DROP OWNED BY guest", "fresh")

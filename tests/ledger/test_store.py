@@ -13,11 +13,10 @@ import pytest
 from exporter.errors import RequestError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import Commit, Entry, Store, StoreError
-from exporter.results import Delivery, Series
+from exporter.results import Delivery, Identity, Series
 from tests.ledger.conftest import StoreKind
+from tests.support.deliveries import ACKED, BAD_TOKEN, delivery
 
-ACKED = Series("apns", "2", "mps")
-BAD_TOKEN = Series("apns", "2009", "apns")
 LAST_KEY = 2**64 - 1
 
 
@@ -26,13 +25,8 @@ def commit(
 ) -> Commit:
     """Make a commit, whose keys count nothing by themselves."""
     known = list(keys)
-    entries = [Entry(known, Delivery(known, {}, 1), 0)] if known else []
+    entries = [Entry(known, 0, Delivery({}, 1), 0)] if known else []
     return Commit(number, at, counts, array("Q", known), 1, entries)
-
-
-def delivery(*keys: int, results: int = 1, series: Series = ACKED, content: int = 0) -> Delivery:
-    """Make a delivery, each key of which stands for so many results."""
-    return Delivery(list(keys), {series: results}, results, content)
 
 
 @asynccontextmanager
@@ -99,7 +93,7 @@ async def test_new_store_is_empty(kind: StoreKind) -> None:
     try:
         opened_before = store.opened
         held = await store.open()
-        assert (held.number, held.counts, held.keys) == (0, [], [])
+        assert (held.number, held.counts, await store.read_keys(0)) == (0, [], [])
         assert (opened_before, store.opened) == (False, True)
         await store.probe()
     finally:
@@ -126,6 +120,9 @@ SERIES = [
     Series("other", "NULL", ""),
     Series("канал", "推送 🚀", "ö"),
     Series("other", "x" * 64, ""),
+    Series("apns", "2", "mps"),
+    Series("apns", "2", "mps", "shop"),
+    Series("apns", "2", "mps", "other"),
 ]
 
 
@@ -216,7 +213,7 @@ async def test_any_history_counts_each_delivery_once(kind: StoreKind) -> None:
     """Over restarts and groups of concurrent requests, counts are those of a set of keys."""
     rng = random.Random(20261126)
     expected: Counter[Series] = Counter()
-    seen: set[int] = set()
+    seen: set[Identity] = set()
     for _ in range(4):
         async with started(kind) as one:
             for _ in range(10):
@@ -224,7 +221,7 @@ async def test_any_history_counts_each_delivery_once(kind: StoreKind) -> None:
                     [delivery(*rng.choices(range(200), k=rng.randint(1, 6)))]
                     for _ in range(rng.randint(1, 12))
                 ]
-                keys = {key for request in requests for key in request[0].keys}
+                keys = {key for request in requests for key in request[0].identities}
                 new = sum(await asyncio.gather(*map(one.record, requests)))
                 assert new == len(keys - seen)
                 seen |= keys

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from exporter.configuration.settings import load_settings
 from exporter.errors import ConfigurationError
 from exporter.ledger.stores import make_store
-from exporter.settings import load_settings
 from tests.support.exporter import MakeSettings, started
 
 

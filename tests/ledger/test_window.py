@@ -1,5 +1,8 @@
 """The delivery window: exact cases on tiny rings, and any sequence against a list."""
 
+import random
+import tracemalloc
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -132,6 +135,40 @@ def test_eviction_never_makes_a_conflict(others: int) -> None:
     assert window.add_request(16, 5) is not Seen.CONFLICT
 
 
+def test_memory_is_taken_as_the_window_fills() -> None:
+    """A large window that holds few keys is small; full, it takes 32 bytes for each key."""
+    tracemalloc.start()
+    try:
+        window = DeliveryWindow(1 << 20)
+        window.add(range(1000))
+        assert tracemalloc.get_traced_memory()[0] < 1e6
+        window.add(range(1000, 100_000))
+        assert tracemalloc.get_traced_memory()[0] < 20e6
+        window.extend(range(100_000, 1 << 20))
+        full = tracemalloc.get_traced_memory()[0]
+        assert full < 36 * (1 << 20)
+        window.extend(range(1 << 20, 1 << 21))
+        assert tracemalloc.get_traced_memory()[0] < full + 1e5
+    finally:
+        tracemalloc.stop()
+    assert window.full
+
+
+def test_failed_commit_in_which_the_window_grew() -> None:
+    """Keys that were known before stay known, in whichever bucket they are by then."""
+    rng = random.Random(20261130)
+    for size in [*range(1, 200, 7), *[8] * 300]:
+        window = DeliveryWindow(1 << 10, step=1)
+        before, *others = ([rng.getrandbits(64) for _ in range(size)] for _ in range(5))
+        window.add(before)
+        end = window.end
+        for keys in others[:3]:
+            window.add(keys)
+        window.rollback(end)
+        assert window.add(others[3]) == others[3]
+        assert window.add(before) == []
+
+
 def test_rollback_of_a_request_makes_it_new() -> None:
     """After a failed commit neither key nor content is known, but what was before them is."""
     window = DeliveryWindow(8)
@@ -164,10 +201,10 @@ _KEYS = st.integers(0, 3).map(lambda n: 16 * n) | st.sampled_from([1, 3, 17, 2**
 class WindowAgainstList(RuleBasedStateMachine):
     """Any sequence of commits, some of which fail, does what a list of the last keys would do."""
 
-    @initialize(capacity=st.sampled_from([1, 2, 4, 8]))
-    def start(self, capacity: int) -> None:
+    @initialize(capacity=st.sampled_from([1, 2, 4, 8, 64]), step=st.sampled_from([1, 2, 1 << 14]))
+    def start(self, capacity: int, step: int) -> None:
         """Begin with an empty window."""
-        self.window = DeliveryWindow(capacity)
+        self.window = DeliveryWindow(capacity, step=step)
         self.known: list[int] = []
 
     @rule(batch=st.lists(_KEYS, max_size=6), fails=st.booleans())
@@ -185,7 +222,7 @@ class WindowAgainstList(RuleBasedStateMachine):
             # What they had pushed out stays out.
             self.known = self.known[: max(0, len(self.known) - len(expected))]
 
-    @rule(kept=st.integers(0, 8))
+    @rule(kept=st.integers(0, 80))
     def expire(self, kept: int) -> None:
         """Drop all but the last few keys."""
         self.window.expire(self.window.end - kept)

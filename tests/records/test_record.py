@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from exporter.errors import ConfigurationError, RequestError
 from exporter.records.record import (
     MAX_BYTES,
+    MAX_KEPT_BYTES,
     Record,
     Rejected,
     as_record,
@@ -27,7 +28,8 @@ AT = dt.datetime(2026, 1, 2, 3, 4, 5, 678, dt.UTC)
 
 def record(body: bytes, channel: str | None = None, *query: str) -> Record:
     """Make a record of a malformed callback."""
-    return Rejected(AT, "mps", "malformed_body", "text/plain", [*query], channel, body).redacted()
+    rejected = Rejected(AT, "mps", "malformed_body", "text/plain", [*query], channel, body, ())
+    return rejected.redacted()
 
 
 def line(body: bytes) -> bytes:
@@ -225,3 +227,29 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """`-` is standard input."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1\n2\n")))
     assert [one.body for one in read_captured("-")] == [b"1", b"2"]
+
+
+LARGE = b'{"code": true, "message": "%b"}' % (b"word " * 100)
+
+
+@pytest.mark.parametrize(
+    ("body", "rejected", "kept"),
+    [
+        (b"[%b]" % b",".join([b'{"code":2}'] * 9000), (), b'[{"code":2},'),
+        (b"[%b,%b]" % (b",".join([b'{"code":2}'] * 9000), LARGE), (9000,), b"[" + LARGE[:13]),
+        (b"\n".join([b'{"code":2}'] * 9000), (), b'{"code":2}\n'),
+        (b"x " * MAX_KEPT_BYTES, (), b"x x "),
+    ],
+    ids=["array", "a rejected item", "lines", "text"],
+)
+def test_of_a_large_body_an_excerpt_is_kept(
+    body: bytes, rejected: tuple[int, ...], kept: bytes
+) -> None:
+    """Of an array whole items are kept, rejected ones first; of lines whole lines."""
+    made = Rejected(AT, "mps", "code_invalid", "", [], None, body, rejected).redacted()
+    content = made.content()
+    assert made.size == len(body)
+    assert len(content) <= MAX_KEPT_BYTES
+    assert content.replace(b" ", b"").startswith(kept.replace(b" ", b""))
+    assert content.startswith(b"[") == content.endswith(b"]") == body.startswith(b"[")
+    assert rejected or len(content) > MAX_KEPT_BYTES - 20

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.support.programs import ExporterProcess, Launch, program
+from tests.support.programs import ExporterProcess, Launch, program, unavailable
 
 SCREENSHOTS = Path(__file__).parents[1] / "system" / "__screenshots__"
 """Ignored by git."""
@@ -47,8 +47,9 @@ def opened(
     *,
     dark: bool = False,
     scripts: bool = True,
+    errors: bool = False,
 ) -> Iterator[Page]:
-    """Open a page in a window of its own; nothing may be wrong in its console at the end."""
+    """Open a page in a window of its own; without `errors` its console has to stay empty."""
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if dark else "light",
@@ -62,7 +63,7 @@ def opened(
     try:
         page.goto(url)
         yield page
-        assert wrong == [], wrong
+        assert errors or wrong == [], wrong
     finally:
         context.close()
 
@@ -73,3 +74,32 @@ def sent(exporter: ExporterProcess, key: Path, scenario: str, count: int) -> Non
     to = ["--url", f"{exporter.ingest}/webhooks/mps", "--private-key", str(key)]
     much = ["--rate", "100000", "--count", str(count), "--seed", "1"]
     subprocess.run([*command, *to, *much], check=True, capture_output=True, timeout=60)
+
+
+AXE = "axe-core@4.14.1"
+
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+_RUN_AXE = """async (rules) => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+  const found = await axe.run(document, { runOnly: rules });
+  const named = (kind) => found[kind].map(({ id, impact, nodes }) =>
+    `${kind}: ${id} (${impact}, ${nodes.length}): ${nodes[0].html.slice(0, 200)}`);
+  return [...named("violations"), ...named("incomplete"), `passed ${found.passes.length}`]; }"""
+
+
+def install_axe(folder: Path) -> str:
+    """Install axe-core from npm; return its script."""
+    command = [program("npm", "npm"), "install", "--no-audit", "--no-fund", "--ignore-scripts", AXE]
+    (folder / "package.json").write_text('{"private": true}')
+    if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
+        unavailable(f"npm cannot install {AXE}")
+    return (folder / "node_modules/axe-core/axe.min.js").read_text("utf-8")
+
+
+def axe_findings(page: Page, script: str) -> list[str]:
+    """Return what axe-core finds on a page with all details open, or cannot judge there."""
+    page.evaluate(script)
+    *findings, passed = page.evaluate(_RUN_AXE, _RULES)
+    assert int(passed.removeprefix("passed ")) > 10, "axe-core did not look"
+    return list(findings)

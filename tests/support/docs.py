@@ -5,11 +5,13 @@
 """
 
 import argparse
+import ast
 import asyncio
 import dataclasses
 import re
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,11 +19,14 @@ from prometheus_client import Metric
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from exporter.admin.status import Status
-from exporter.commands.main import _parser
-from exporter.logs import configure_logs
-from exporter.reasons import ItemReason, Reason
-from exporter.settings import Settings, load_settings
+from exporter.admin.status.status import Status
+from exporter.classification.tables import load_tables
+from exporter.commands.parser import COMMANDS, build_parser
+from exporter.configuration.settings import Settings, load_settings
+from exporter.errors import ItemReason, Reason
+from exporter.ledger.store import Upkeep
+from exporter.metrics.metrics import CertificateCollector, DatabaseCollector
+from exporter.server.logs import configure_logs
 from exporter.webhooks.limits import Limits
 from tests.support.chart_values import chart_values
 from tests.support.exporter import started
@@ -92,7 +97,7 @@ def commands_table() -> Rows:
     rows = []
     for name, command in commands().items():
         flags = [*_flags(command)]
-        if getattr(command.get_default("flags"), "settings_cls", None):
+        if _settings(command) >= {*Settings.model_fields}:
             flags.append("a flag for each setting")
         rows.append((f"`{name}`", command.description or "", ", ".join(flags)))
     return [("command", "does", "takes"), *rows]
@@ -113,7 +118,42 @@ def chart_values_table() -> Rows:
     return [("value", "default", "meaning"), *chart_values()]
 
 
+def packages_table() -> Rows:
+    """List the packages of the exporter, from the top layer of the import contract down."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    [contract] = project["tool"]["importlinter"]["contracts"]
+    rows = [("layer", "package", "responsibility")]
+    layers = contract["layers"]
+    for number, layer in zip(range(len(layers), 0, -1), layers, strict=True):
+        for name in layer.split(" | "):
+            package = ROOT / "exporter" / name
+            path = package / "__init__.py" if package.is_dir() else package.with_suffix(".py")
+            purpose = ast.get_docstring(ast.parse(path.read_text())) or ""
+            shown = f"`{name}{'/' if package.is_dir() else ''}`"
+            rows.append((str(number), shown, purpose.partition("\n")[0]))
+    return rows
+
+
+def channels_table() -> Rows:
+    """List the channels in reading order with their hints."""
+    rows = [
+        (
+            f"`{table.channel}`",
+            table.title,
+            ", ".join(
+                [f"`{hint}`" for hint in table.aliases]
+                + [f"`{hint}` (as spelled)" for hint in table.exact_aliases]
+            ),
+            "yes" if table.hint_only else "",
+            str(len(table.codes)),
+        )
+        for table in load_tables().values()
+    ]
+    return [("channel", "service", "other hints", "needs a hint", "rows"), *rows]
+
+
 TABLES: dict[str, Callable[[], Rows]] = {
+    "packages": packages_table,
     "settings": settings_table,
     "limits": limits_table,
     "reasons": reasons_table,
@@ -122,6 +162,7 @@ TABLES: dict[str, Callable[[], Rows]] = {
     "status": status_table,
     "commands": commands_table,
     "alerts": alerts_table,
+    "channels": channels_table,
     "chart values": chart_values_table,
 }
 
@@ -146,7 +187,10 @@ async def _scraped() -> list[Metric]:
         configure_logs("error", "console")
         async with started(settings) as exporter:
             await exporter.post("/webhooks/results", b'{"channel": "apns", "code": 2009}')
-            return list(exporter.runtime.metrics.registry.collect())
+            database = DatabaseCollector(Upkeep())  # of a ledger in PostgreSQL
+            certificates = CertificateCollector(lambda: {"ingest": 0.0})  # of a listener with TLS
+            others = [*database.collect(), *certificates.collect()]
+            return [*exporter.hub.exposition.registry.collect(), *others]
 
 
 def _sample_name(metric: Metric) -> str:
@@ -162,17 +206,24 @@ def _labels(metric: Metric) -> str:
 
 def commands() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of each command."""
-    (action,) = [one for one in _parser()._actions if one.nargs == argparse.PARSER]
+    (action,) = [one for one in build_parser(COMMANDS)._actions if one.nargs == argparse.PARSER]
     return dict(action.choices or {})
 
 
 def _flags(command: argparse.ArgumentParser) -> Iterator[str]:
-    """Name what a command takes besides the settings and `--help`."""
-    settings = {*Settings.model_fields} if command.get_default("flags") else set()
+    """Name the flags of a command, without `--help`, and without those of all settings."""
+    settings = _settings(command)
+    every = settings >= {*Settings.model_fields}
     for action in command._actions:
-        if action.dest not in settings | {"help"}:
+        if action.dest != "help" and not (every and action.dest in settings):
             names = action.option_strings or [str(action.metavar or action.dest)]
             yield f"`{names[-1]}`"
+
+
+def _settings(command: argparse.ArgumentParser) -> set[str]:
+    """Return the settings that a command reads."""
+    flags = command.get_default("flags")
+    return {*flags.settings_cls.model_fields} if flags else set()
 
 
 def render(rows: Rows) -> str:

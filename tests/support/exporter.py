@@ -14,9 +14,8 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.runtime import Runtime
-from exporter.server import running
-from exporter.settings import Settings
+from exporter.configuration.settings import Settings
+from exporter.server.server import Running, running
 from exporter.webhooks.limits import Limits
 
 
@@ -62,12 +61,10 @@ MakeSettings = Callable[..., Settings]
 class Exporter:
     """A running exporter and a client of it."""
 
-    def __init__(
-        self, runtime: Runtime, ingest: str, admin: str, client: aiohttp.ClientSession
-    ) -> None:
-        self.runtime = runtime
-        self.ingest = ingest
-        self.admin = admin
+    def __init__(self, running: Running, client: aiohttp.ClientSession) -> None:
+        self.current, self.hub, self.service = running
+        self.ingest = running.ingest_url
+        self.admin = running.admin_url
         self.client = client
 
     async def post(
@@ -119,6 +116,12 @@ class Exporter:
         """Scrape one metric."""
         return (await self.samples(name))[name]
 
+    @property
+    def in_flight(self) -> int:
+        """The requests that have no response yet."""
+        [metric] = self.hub.metrics.webhooks.in_flight.collect()
+        return int(metric.samples[0].value)
+
     async def counted(self) -> dict[tuple[str, ...], float]:
         """Scrape; return the results that are not 0 by channel, code and severity."""
         results = await self.series("push_results_total")
@@ -128,5 +131,5 @@ class Exporter:
 @asynccontextmanager
 async def started(settings: Settings, limits: Limits | None = None) -> AsyncIterator[Exporter]:
     """Run an exporter inside the block."""
-    async with running(settings, limits) as (service, ports), aiohttp.ClientSession() as client:
-        yield Exporter(service, ports.ingest_url, ports.admin_url, client)
+    async with running(settings, limits) as exporter, aiohttp.ClientSession() as client:
+        yield Exporter(exporter, client)

@@ -1,90 +1,127 @@
-"""The chart as Helm itself renders it, for sets of values."""
+"""The chart as Helm renders it: sets of values, and what each renders to, committed beside them.
 
-import functools
+`make renderings` writes the renderings; a change of the chart is reviewed as their difference.
+"""
+
 import json
+import re
 import subprocess
 import sys
-import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "push-result-exporter"
 FOLDER = Path(__file__).parents[1] / "deploy" / "helm"
+SETS = sorted(path.name.removesuffix(".values.yaml") for path in FOLDER.glob("*.values.yaml"))
 IMAGE = {"image": {"repository": "registry.example.com/push-result-exporter"}}
-"""The only value that has to be given."""
+"""The only required value."""
 
-SETS: dict[str, dict[str, Any]] = {"default": IMAGE} | {
-    path.stem: IMAGE | yaml.safe_load(path.read_text("utf-8")) for path in FOLDER.glob("*.yaml")
-}
+BUILT = re.compile(r"^(spec|data):(\n .*|\n$)+", re.MULTILINE)
 
 # In a process of its own, since the library brings the threads of Go.
 RENDER = """
-import json, sys, helm_python as helm
-chart, values, folder, install = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], sys.argv[4]
-with helm.Chart.load(helm.package(chart, destination=folder)) as loaded:
-    loaded.validate_schema(values)
-    rendered = loaded.render(values, name=install, namespace="push")
-print(json.dumps([rendered, helm.lint(chart, values, strict=True)]))
+import json, pathlib, re, shutil, sys, tempfile
+import helm_python as helm
+
+def render(chart, values, name, version):
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(shutil.copytree(chart, pathlib.Path(folder, "chart")))
+        if version:
+            file = copy / "Chart.yaml"
+            file.write_text(re.sub("(?m)^version: .*", f"version: {version}", file.read_text()))
+        with helm.Chart.load(helm.package(str(copy), destination=folder)) as loaded:
+            loaded.validate_schema(values)
+            texts = loaded.render(values, name=name, namespace="push")
+        messages = helm.lint(str(copy), values, strict=True)["messages"]
+        assert not [one for one in messages if one["severity"] > 1], messages
+        return texts
+
+def attempt(request):
+    try:
+        return render(**request)
+    except Exception as error:
+        return str(error)
+
+print(json.dumps([attempt(one) for one in json.load(sys.stdin)]))
 """
 
 Manifest = dict[str, Any]
 
 
-def helm(
-    values: dict[str, Any], folder: Path, chart: Path = CHART, install: str = "demo"
-) -> subprocess.CompletedProcess[str]:
-    """Package a chart into a folder, and render and lint it with these values."""
-    command = [sys.executable, "-c", RENDER, str(chart), json.dumps(values), str(folder), install]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+class Request(NamedTuple):
+    """A chart to render with values, as a release."""
+
+    values: dict[str, Any]
+    name: str = "demo"
+    version: str = ""
+    """The version of the chart, where it is not its own."""
+    chart: str = str(CHART)
 
 
-class Release:
-    """What a chart renders to."""
-
-    def __init__(self, values: dict[str, Any], chart: Path = CHART) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            done = helm(values, Path(folder), chart)
-        assert done.returncode == 0, done.stderr
-        rendered, lint = json.loads(done.stdout)
-        assert not lint["errors"]
-        assert not [one for one in lint["messages"] if one["severity"] > 1]
-        self.notes = next(text for path, text in rendered.items() if path.endswith("NOTES.txt"))
-        self.texts = {path: text for path, text in rendered.items() if path.endswith(".yaml")}
-        self.manifests: list[Manifest] = [
-            one for text in self.texts.values() for one in yaml.safe_load_all(text) if one
-        ]
-
-    def kinds(self, *kinds: str) -> list[Manifest]:
-        """Return the objects of some kinds."""
-        return [one for one in self.manifests if one["kind"] in kinds]
-
-    @property
-    def workload(self) -> Manifest:
-        """Return the StatefulSet or Deployment."""
-        (workload,) = self.kinds("StatefulSet", "Deployment")
-        return workload
-
-    @property
-    def pod(self) -> Manifest:
-        """Return the specification of the exporter's Pods."""
-        spec: Manifest = self.workload["spec"]["template"]["spec"]
-        return spec
-
-    @property
-    def container(self) -> Manifest:
-        """Return the exporter's container."""
-        (container,) = [one for one in self.pod["containers"] if one["name"] == "exporter"]
-        return dict(container)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Return the environment of the exporter, but for what comes from elsewhere."""
-        return {one["name"]: one["value"] for one in self.container["env"] if "value" in one}
+def render(*requests: Request) -> list[Any]:
+    """Render charts; return the text of each template by its path, or the error of Helm."""
+    given = json.dumps([one._asdict() for one in requests])
+    command = [sys.executable, "-c", RENDER]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
+    return list(json.loads(done.stdout))
 
 
-@functools.cache
-def released(name: str) -> Release:
-    """Render each set once."""
-    return Release(SETS[name])
+class GoLoader(yaml.SafeLoader):
+    """Reads numbers as the parser of Kubernetes does, to which 1e6 is one."""
+
+
+_EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
+GoLoader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
+
+
+def objects(text: str, *kinds: str) -> list[Manifest]:
+    """Return the objects in a text, all or those of some kinds."""
+    found = yaml.load_all(text, GoLoader)
+    return [one for one in found if one and (not kinds or one["kind"] in kinds)]
+
+
+def rendered(name: str, *kinds: str) -> list[Manifest]:
+    """Return the objects of a set, all or those of some kinds, as they are committed."""
+    return objects((FOLDER / f"{name}.rendered.yaml").read_text("utf-8"), *kinds)
+
+
+def rendered_now(values: dict[str, Any], *kinds: str, chart: Path = CHART) -> list[Manifest]:
+    """Render a chart; return its objects, all or those of some kinds."""
+    (texts,) = render(Request(values, chart=str(chart)))
+    assert isinstance(texts, dict), texts
+    parts = (text for path, text in texts.items() if path.endswith(".yaml"))
+    return objects("\n---\n".join(parts), *kinds)
+
+
+def request_of(name: str) -> Request:
+    """Return how a set is rendered: its file may say `# release: NAME VERSION`."""
+    text = (FOLDER / f"{name}.values.yaml").read_text("utf-8")
+    release = re.search(r"^# release: (\S+) (\S+)$", text, re.MULTILINE)
+    return Request(IMAGE | yaml.safe_load(text), *(release.groups() if release else ()))
+
+
+def renderings() -> Iterable[tuple[Path, str]]:
+    """Render all sets; give the file and the text of each."""
+    for name, texts in zip(SETS, render(*map(request_of, SETS)), strict=True):
+        assert isinstance(texts, dict), f"{name}: {texts}"
+        yield FOLDER / f"{name}.rendered.yaml", "".join(_parts(texts))
+
+
+def _parts(texts: dict[str, str]) -> Iterable[str]:
+    """Give the notes as comments, then the objects; rules and dashboards are built elsewhere."""
+    for path, text in sorted(texts.items()):
+        source, content = path.partition("/templates/")[2], text.strip().removeprefix("---").strip()
+        if source == "NOTES.txt":
+            yield "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
+        elif content:
+            built = source in {"dashboards.yaml", "prometheusrule.yaml"}
+            content = BUILT.sub(r"\1: {}", content) if built else content
+            yield f"---\n# {source}\n{content}\n"
+
+
+if __name__ == "__main__":
+    for file, rendering in renderings():
+        file.write_text(rendering, "utf-8")

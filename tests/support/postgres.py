@@ -61,6 +61,11 @@ class Server:
         self.port = port
         self.settings: dict[str, str] = {}
 
+    @property
+    def log(self) -> Path:
+        """The server's log."""
+        return Path(f"{self.data}.log")
+
     def url(self, user: str = "exporter", database: str = "results") -> str:
         """Return an address without a password."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
@@ -75,7 +80,7 @@ class Server:
             "shared_buffers": "32MB",
         } | self.settings
         flags = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-        self._control("start", "-w", "-t", "60", "-l", f"{self.data}.log", "-o", flags)
+        self._control("start", "-w", "-t", "60", "-l", str(self.log), "-o", flags)
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server: `fast`, or `immediate` as a crash would."""

@@ -46,6 +46,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def reachable(port: int) -> bool:
+    """Whether a connection to a port is accepted."""
+    with socket.socket() as probe:
+        return not probe.connect_ex(("127.0.0.1", port))
+
+
 def wait_for(condition: Callable[[], Found | None], what: str) -> Found:
     """Ask again until there is an answer that is not empty."""
     end = time.monotonic() + DEADLINE
@@ -64,9 +70,13 @@ def fetch(
 ) -> bytes:
     """Get or post; OSError if there is no answer or an error."""
     request = urllib.request.Request(url, body, headers or {})
-    with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
-        data: bytes = answer.read()
-        return data
+    try:
+        with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
+            data: bytes = answer.read()
+            return data
+    except urllib.error.HTTPError as error:
+        error.close()  # Python 3.14 warns of one that is left open
+        raise
 
 
 def answers(
@@ -96,11 +106,13 @@ def beside(work: Callable[[], object], end: Callable[[], None] = lambda: None) -
 
 
 @contextmanager
-def started(command: list[str], log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    command: list[str], log: Path, folder: Path | None = None, /, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program inside the block; end it by its process id, at the worst by force."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=output, env={**os.environ, **environment}
+            command, stdout=output, stderr=output, cwd=folder, env={**os.environ, **environment}
         )
     try:
         yield process
@@ -160,8 +172,14 @@ def exporter_process(
 ) -> Iterator[ExporterProcess]:
     """Run `push-result-exporter serve` with settings from the environment, until ready."""
     with exporter_starting(folder, launch, **settings) as exporter:
-        wait_for(lambda: serves(exporter, "ready", launch), "the exporter is ready")
+        wait_for(lambda: scrapes_and_serves(exporter, launch), "the exporter is ready")
         yield exporter
+
+
+def scrapes_and_serves(exporter: ExporterProcess, launch: Launch) -> bool:
+    """Scrape, which a replica over PostgreSQL waits for, and ask whether it is ready."""
+    answers(f"{exporter.admin}/metrics", launch.headers, launch.trust)
+    return serves(exporter, "ready", launch)
 
 
 def serves(exporter: ExporterProcess, what: str, launch: Launch = PLAIN) -> bool:

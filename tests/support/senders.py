@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from exporter.settings import Settings, load_settings
+from exporter.configuration.settings import Settings, load_settings
 from tests.support.exporter import KeyPair, url_sign
 
 RECIPES = Path(__file__).parents[2] / "deploy/gateways"
@@ -107,6 +107,11 @@ def basic(body: bytes, secret: str, _age: float) -> Sent:
 def own_header(body: bytes, secret: str, _age: float) -> Sent:
     """Send the secret in a header, after a word."""
     return Sent(body, {"X-Api-Key": f"Key {secret}"})
+
+
+def gorush(body: bytes, secret: str, _age: float) -> Sent:
+    """Send the secret in a header of gorush's configuration."""
+    return Sent(body, {"X-Gorush-Token": secret})
 
 
 def url_token(body: bytes, secret: str, _age: float) -> Sent:
@@ -239,6 +244,7 @@ SENDERS = [
     Sender("easemob", easemob, recipe("easemob"), dated=True),
     Sender("tencent-chat", url_token, recipe("tencent-chat"), extra="SdkAppid=1400000000"),
     Sender("braze", bearer, recipe("braze")),
+    Sender("gorush", gorush, recipe("gorush")),
     Sender("customer-io", versioned, recipe("customer-io"), dated=True, covers_body=True),
     Sender("acme", basic, _acme('scheme = "basic"\nuser = "push"')),
     Sender("acme", own_header, _acme('scheme = "header"\nname = "X-Api-Key"\nprefix = "Key "')),

@@ -51,13 +51,12 @@ def runnable(blocks: Sequence[Block]) -> list[Block]:
 def run_examples(blocks: Sequence[Block], folder: Path, keys: KeyPair) -> dict[Block, str]:
     """Run a document's examples in order; return what each printed.
 
-    `folder` gets what the documents presuppose: a checkout, the gateway's keys, and each TOML
+    `folder` gets what the documents presuppose: a checkout, the gateway's key, and each TOML
     example whose first line is a comment with its file's name. Ports are free ones.
     """
     for name in ("deploy", "codes", "tests"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "mps-public-key.txt").write_bytes(keys.public.read_bytes())
-    (folder / "key.pem").write_bytes(keys.private.read_bytes())
     for block in blocks:
         first = block.code.partition("\n")[0]
         if block.language == "toml" and first.startswith("# ") and first.endswith(".toml"):

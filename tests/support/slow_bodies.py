@@ -10,11 +10,11 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from exporter.configuration.settings import load_settings
 from exporter.errors import RequestError
-from exporter.gateways.description_values import MAX_PATHS
+from exporter.gateways.described.values import MAX_PATHS
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import load_gateways
-from exporter.settings import load_settings
 
 MEBIBYTE = 1 << 20
 
@@ -74,7 +74,8 @@ def measure() -> dict[str, float]:
 def decode(gateway: Gateway, body: bytes) -> None:
     """Decode a body, or refuse it."""
     with suppress(RequestError):
-        gateway.decode(ReceivedRequest(body))
+        for _ in gateway.decode(ReceivedRequest(body)):
+            pass
 
 
 def best_of_three(work: Callable[[], object]) -> float:

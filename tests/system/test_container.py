@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exporter.runtime import VERSION
+from exporter import VERSION
 from tests.support.debian import ROOT, children, run
 from tests.support.exporter import KeyPair
 from tests.support.programs import (
@@ -36,6 +36,8 @@ VOLUME = "/var/lib/push-result-exporter"
 UID = 10001
 ANY_USER = "1000680000:0"
 """A user as OpenShift chooses them: any uid, group 0."""
+
+REVISION = "0123456789abcdef"
 
 LARGEST = 60_000_000
 """Bytes that we add to the base."""
@@ -94,6 +96,7 @@ def base(buildah: Buildah, debian: Path, tmp_path_factory: pytest.TempPathFactor
 def image(buildah: Buildah, base: str, wheels: Path) -> Iterator[Image]:
     """Build the image from the Dockerfile and the lock, without a network."""
     offline = {"BASE": base, "PIP_NO_INDEX": 1, "PIP_FIND_LINKS": "/wheels", "VERSION": VERSION}
+    offline["REVISION"] = REVISION
     arguments = [word for name in offline for word in ("--build-arg", f"{name}={offline[name]}")]
     buildah.build("exporter", ROOT, *arguments, "--volume", f"{wheels}:/wheels:ro")
     images = json.loads(buildah("images", "--json"))
@@ -120,7 +123,15 @@ def test_image_says_how_it_is_run(image: Image) -> None:
     assert (folder.st_uid, folder.st_gid, folder.st_mode & 0o7777) == (UID, 0, 0o770)
     labels = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
     assert labels["version"] == VERSION
+    assert labels["revision"] == REVISION
     assert labels["licenses"] == "Apache-2.0"
+
+
+def test_image_knows_its_revision(image: Image) -> None:
+    """The revision that the image was built with is what `--version` prints."""
+    command = [f"{HOME}/bin/push-result-exporter", "--version"]
+    out = image.buildah("run", "--isolation", "chroot", image.container, "--", *command)
+    assert f"(revision: {REVISION})" in out
 
 
 def test_image_holds_nothing_but_the_exporter(image: Image) -> None:

@@ -12,9 +12,9 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from dashboards import rules
-from exporter.commands.simulator import simulate
 from exporter.gateways.auth.public_keys import load_private_key
-from exporter.gateways.mps import signer
+from exporter.traffic.mps import signer
+from exporter.traffic.simulator import simulate
 from tests.dashboards.test_dashboards import BOARDS, Query, all_queries, substituted
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import exporter_process, fetch, free_port, prometheus, wait_for
@@ -156,7 +156,7 @@ def send(ingest: dict[str, str], keys: KeyPair, scenarios: Scenarios, seed: int)
             for place, scenario in enumerate(chosen)
         ]
         for summary in await asyncio.gather(*simulations):
-            assert set(summary.answers) == {"200"}
+            assert set(summary.responses) == {"200"}
 
     asyncio.run(all_of_them())
 

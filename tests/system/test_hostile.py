@@ -16,6 +16,7 @@ from statistics import median
 import pytest
 
 from exporter.webhooks.limits import Limits
+from tests.support.certificates import make_certificate
 from tests.support.exporter import KeyPair, MakeSettings, started
 from tests.support.hostile import (
     BODIES,
@@ -42,7 +43,6 @@ from tests.support.programs import (
     program,
     wait_for,
 )
-from tests.test_tls import make_certificate
 
 pytestmark = pytest.mark.load
 

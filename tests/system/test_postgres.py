@@ -266,7 +266,7 @@ def cut_at_random(proxy: Proxy, rng: random.Random) -> None:
         proxy.forward_last = rng.random() < 0.5
         if from_server:
             return bool(committing) and not committing.pop() and rng.random() < 0.1
-        if b"batch_epoch = epoch" in data:
+        if b"push_result_exporter.commit(" in data:
             committing.add(0)
             return rng.random() < 0.1
         return False

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.classification.tables import GATEWAY, load_tables
+from exporter.classification.tables import COMMON_CHANNEL, load_tables
 from tests.support.exporter import KeyPair, url_sign
 from tests.support.programs import ExporterProcess, exporter_process, fetch, prometheus, wait_for
 
@@ -54,7 +54,7 @@ def traffic() -> tuple[list[bytes], Counter[Series]]:
     bodies: list[bytes] = []
     expected: Counter[Series] = Counter()
     for channel, table in tables.items():
-        common = tables[GATEWAY].codes if table.common_codes else {}
+        common = tables[COMMON_CHANNEL].codes if table.common_codes else {}
         for code, row in {**common, **table.codes}.items():
             for _ in range(dice.randrange(1, 4)):
                 expected[channel, code, row.severity.value] += 1

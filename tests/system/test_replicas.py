@@ -3,21 +3,19 @@
 import itertools
 import json
 import logging
-import os
 import random
 import signal
 import socket
-import ssl
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from exporter.settings import Settings as ExporterSettings
+from exporter.configuration.settings import Settings as ExporterSettings
+from tests.support.balancers import Balancer, nginx
+from tests.support.certificates import Certificate, make_certificate
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import (
     ExporterProcess,
@@ -25,9 +23,7 @@ from tests.support.programs import (
     exporter_process,
     free_port,
     frozen,
-    program,
     prometheus,
-    started,
     wait_for,
 )
 from tests.support.traffic import (
@@ -41,25 +37,12 @@ from tests.support.traffic import (
     signed_calls,
 )
 from tests.system.test_prometheus import QUERY, ask
-from tests.test_tls import Certificate, make_certificate
 
 pytestmark = pytest.mark.load
 
-CONFIG = Path(__file__).parents[2] / "deploy" / "nginx" / "push-result-exporter.conf"
 SENDERS = 4
 REPLICAS = 3
-
-MAIN = """
-{user}
-pid {folder}/nginx.pid;
-worker_processes 2;
-events {{ worker_connections 4096; }}
-http {{
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    include {folder}/push-result-exporter.conf;
-}}
-"""
+SQLITE = "push_sqlite"
 
 log = logging.getLogger(__name__)
 
@@ -101,60 +84,6 @@ class Fleet:
         return self._stack.enter_context(exporter_process(folder, **given))
 
 
-def replaced(text: str, *replacements: tuple[str, object]) -> str:
-    """Replace parts of a configuration, each of which must be there."""
-    for old, new in replacements:
-        assert old in text, old
-        text = text.replace(old, str(new))
-    return text
-
-
-class Nginx(NamedTuple):
-    """A running nginx."""
-
-    url: str
-    trust: ssl.SSLContext
-    logs: Path
-
-    def client(self) -> Client:
-        """Give a connection to it."""
-        return Client(self.url, self.trust)
-
-
-@contextmanager
-def nginx(
-    folder: Path, ports: list[int], certificate: Certificate, *changes: tuple[str, object]
-) -> Iterator[Nginx]:
-    """Run Debian's nginx with the configuration from deploy/, as changed for this test."""
-    path = program("nginx", "nginx-light")
-    port = free_port()
-    text = replaced(
-        CONFIG.read_text("utf-8"),
-        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
-        ("listen [::]:443 ssl", f"listen [::1]:{port} ssl"),
-        ("/etc/nginx/tls/push.example.com.crt", certificate.chain),
-        ("/etc/nginx/tls/push.example.com.key", certificate.key),
-        ("/var/log/nginx", folder),
-        *[(f"127.0.0.1:1{n}987", f"127.0.0.1:{one}") for n, one in enumerate(ports, 1)],
-        *changes,
-    )
-    (folder / CONFIG.name).write_text(text)
-    main = folder / "nginx.conf"
-    main.write_text(MAIN.format(user="" if os.geteuid() else "user root;", folder=folder))
-    command = [path, "-e", str(folder / "main.error.log"), "-c", str(main)]
-    subprocess.run([*command, "-t"], check=True, capture_output=True)
-    trust = ssl.create_default_context(cafile=certificate.chain)
-    with started([*command, "-g", "daemon off;"], folder / "nginx.log"):
-        wait_for(lambda: reachable(port), "nginx listens")
-        yield Nginx(f"https://127.0.0.1:{port}", trust, folder)
-
-
-def reachable(port: int) -> bool:
-    """Whether somebody listens on a port."""
-    with socket.socket() as probe:
-        return not probe.connect_ex(("127.0.0.1", port))
-
-
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     """Give nginx's certificate."""
@@ -189,7 +118,7 @@ def summed(url: str) -> Totals:
     return totals
 
 
-def send_again(calls: list[Call], nginx: Nginx) -> None:
+def send_again(calls: list[Call], nginx: Balancer) -> None:
     """Send requests again, over several connections: none of their results is new."""
     with ExitStack() as stack:
         clients = [stack.enter_context(closing(nginx.client())) for _ in range(3)]
@@ -208,7 +137,7 @@ def test_sum_is_what_was_acknowledged(
     """
     signed = signed_calls(keys, 200)
     rng = random.Random(20261124)
-    with nginx(tmp_path, [one for one, _ in fleet.ports], certificate) as front:
+    with nginx(tmp_path, certificate, SQLITE, [one for one, _ in fleet.ports]) as front:
         gateway = Gateway(front.url, front.trust)
         with gateway.sending(*(mixed_calls(number, signed) for number in range(SENDERS))):
             gateway.wait_for_more(600)
@@ -253,7 +182,7 @@ def test_without_failover_a_kill_counts_nothing_twice(
     """With `proxy_next_upstream off` requests wait for their exporter, and the sum is exact."""
     signed = signed_calls(keys, 100)
     off = ("proxy_next_upstream error timeout;", "proxy_next_upstream off;")
-    with nginx(tmp_path, [one for one, _ in fleet.ports], certificate, off) as front:
+    with nginx(tmp_path, certificate, SQLITE, [one for one, _ in fleet.ports], off) as front:
         gateway = Gateway(front.url, front.trust)
         with gateway.sending(*(mixed_calls(number, signed) for number in range(SENDERS))):
             for number in range(REPLICAS):
@@ -271,10 +200,10 @@ def test_a_request_that_was_sent_is_not_sent_elsewhere(
 ) -> None:
     """A request without a response in time stays with its exporter; repeated, it counts once."""
     calls = list(signed_calls(keys, 12))
-    short_timeout = ("proxy_read_timeout 30s;", "proxy_read_timeout 1s;")
+    short_timeout = ("proxy_read_timeout 15s;", "proxy_read_timeout 1s;")
     ports = [one for one, _ in fleet.ports]
     with ExitStack() as stack:
-        front = stack.enter_context(nginx(tmp_path, ports, certificate, short_timeout))
+        front = stack.enter_context(nginx(tmp_path, certificate, SQLITE, ports, short_timeout))
         with ThreadPoolExecutor(len(calls)) as pool, frozen(fleet.exporters[0].process):
             clients = [stack.enter_context(closing(front.client())) for _ in calls]
             answers = list(pool.map(Client.post, clients, calls))
@@ -293,7 +222,7 @@ def test_nginx_refuses_what_the_exporter_would(
     (call,) = signed_calls(keys, 1)
     few = ("limit_conn push_senders 200;", "limit_conn push_senders 5;")
     with (
-        nginx(tmp_path, [one for one, _ in fleet.ports], certificate, few) as front,
+        nginx(tmp_path, certificate, SQLITE, [one for one, _ in fleet.ports], few) as front,
         closing(front.client()) as client,
     ):
         full = call._replace(path="/webhooks/results", body=b" " * largest)
@@ -328,7 +257,7 @@ def refused(client: Client, call: Call) -> tuple[int, str]:
 
 
 @contextmanager
-def slow_requests(front: Nginx, number: int) -> Iterator[None]:
+def slow_requests(front: Balancer, number: int) -> Iterator[None]:
     """Hold so many requests open, whose bodies do not come."""
     request = b"POST /webhooks/mps HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
     port = int(front.url.rpartition(":")[2])

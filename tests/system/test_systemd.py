@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,11 @@ from tests.support.traffic import Call, Totals, add, signed_calls, totals_of
 
 pytestmark = pytest.mark.slow
 
-UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+UNITS = sorted(
+    path
+    for kind in ("service", "socket")
+    for path in (ROOT / "deploy" / "systemd").glob(f"*.{kind}")
+)
 SINGLE, FIRST, SECOND = (
     "push-result-exporter",
     "push-result-exporter@1",
@@ -26,6 +31,38 @@ SINGLE, FIRST, SECOND = (
 )
 INGEST = {SINGLE: 10987, FIRST: 11987, SECOND: 12987}
 SHORT_TIMEOUTS = "[Service]\nWatchdogSec=1s\nTimeoutStopSec=1s\nTimeoutAbortSec=1s\n"
+
+SENDERS = 6
+RESTARTS = 3
+"""Fewer than the five starts in ten seconds at which systemd stops trying."""
+
+# Each thread sends its requests once, half of them over kept connections, and goes on with the next
+# whatever happens to one.
+SEND = """
+import http.client, json, sys, threading, time
+requests, outcomes = json.load(sys.stdin), []
+
+def send(number):
+    connection = http.client.HTTPConnection("127.0.0.1", 10987, timeout=20)
+    for path, body in requests[number::threads]:
+        try:
+            connection.request("POST", path, body)
+            response = connection.getresponse()
+            response.read()
+            outcomes.append(response.status)
+        except OSError as error:
+            outcomes.append(repr(error))
+            connection.close()
+        if number % 2:
+            connection.close()
+        time.sleep(0.05)
+
+threads = int(sys.argv[1])
+pool = [threading.Thread(target=send, args=(number,)) for number in range(threads)]
+for one in pool: one.start()
+for one in pool: one.join()
+print(json.dumps(outcomes))
+"""
 
 POST = """
 import sys, urllib.request
@@ -58,7 +95,7 @@ def install(machine: Path, wheels: Path, key: Path) -> None:
     shutil.copy(key, secrets / "mps-public-key")
     (secrets / "mps-public-key").chmod(0o600)
     (secrets / "environment").write_text("PUSH_EXPORTER_LOG_FORMAT=json\n")
-    run("chroot", machine, "systemctl", "enable", *INGEST)
+    run("chroot", machine, "systemctl", "enable", *INGEST, f"{SINGLE}.socket")
 
 
 class Machine(NamedTuple):
@@ -79,6 +116,14 @@ class Machine(NamedTuple):
         """Get or post, in the machine's network."""
         inside = ["nsenter", "--target", self.leader, "--net", "--"]
         return run(*inside, sys.executable, "-c", POST, url, *body)
+
+    def send_once(self, calls: list[Call]) -> list[int | str]:
+        """Send requests to the single exporter once; return the status or error of each."""
+        inside = ["nsenter", "--target", self.leader, "--net", "--"]
+        requests = json.dumps([(call.path, call.body.decode()) for call in calls])
+        command = [*inside, sys.executable, "-c", SEND, str(SENDERS)]
+        done = subprocess.run(command, input=requests, capture_output=True, text=True, check=True)
+        return list(json.loads(done.stdout))
 
     def counted(self, unit: str) -> Totals:
         """Scrape the exporter of a unit."""
@@ -136,6 +181,19 @@ def test_services_count_and_continue(machine: Machine, keys: KeyPair) -> None:
         log = machine.control("journalctl", "--unit", unit, "--output", "cat")
         assert '"event": "configuration reloaded"' in log
         assert '"event": "stopped"' in log
+
+
+def test_restart_refuses_nobody(machine: Machine, keys: KeyPair) -> None:
+    """With the socket unit, a sender that repeats nothing loses nothing over restarts."""
+    before = machine.counted(SINGLE)
+    calls = list(signed_calls(keys, 900))[12:]
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(machine.send_once, calls)
+        for _ in range(RESTARTS):
+            assert not sending.done()
+            machine.control("systemctl", "restart", SINGLE)
+        assert sending.result() == [200] * len(calls)
+    assert machine.counted(SINGLE) == before + add(calls)
 
 
 def test_services_are_confined(machine: Machine) -> None:

@@ -26,6 +26,22 @@ def _no_fault_is_logged() -> Iterator[None]:
     assert [line for line in logs if line["log_level"] in ("error", "critical")] == []
 
 
+async def test_ready_responses_have_the_same_bytes(exporter: Exporter) -> None:
+    """A response on a kept connection differs from one that closes by that header alone."""
+    answers = []
+    for last in (LAST, LAST.replace(b"/results", b"/results?verbose=1")):
+        kept = last.replace(b"Connection: close\r\n", b"")
+        *ready, closing = (await exporter.exchange(kept * 3 + last)).split(b"HTTP/1.1 200 OK\r\n")[
+            1:
+        ]
+        assert b"Connection: close\r\n" in closing
+        answers += [closing.replace(b"Connection: close\r\n", b""), *ready]
+    dated = {re.sub(rb"Date: [^\r]+ GMT", b"Date", one) for one in answers}
+    assert len(dated) == 1
+    [response] = dated
+    assert response.endswith(b'{"accepted":1,"duplicates":0,"rejected":[]}')
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -220,7 +236,7 @@ async def test_fault_of_the_exporter_is_a_500(
     def broken(_deliveries: object) -> None:
         raise KeyError("inside")
 
-    monkeypatch.setattr(exporter.runtime.ledger, "record", broken)
+    monkeypatch.setattr(exporter.hub.ledger, "record", broken)
     with capture_logs() as logs:
         status, answer = await exporter.results(b'{"code": 2}')
     assert (status, answer["error"]) == (500, "internal_error")

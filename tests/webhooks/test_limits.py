@@ -17,9 +17,8 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from exporter.errors import RequestError
-from exporter.reasons import Reason
-from exporter.webhooks.limits import Bodies, Limits
+from exporter.errors import Reason, RequestError
+from exporter.webhooks.limits import ArrivingBytes, Bodies, Limits
 from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
 
 HEADERS = f"POST /webhooks/results HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -53,7 +52,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 def in_flight(exporter: Exporter, number: int) -> bool:
     """Whether so many requests have begun and have no response yet."""
-    return exporter.runtime.in_flight == number
+    return exporter.in_flight == number
 
 
 async def test_every_bound_has_a_number_and_a_reason() -> None:
@@ -75,7 +74,7 @@ async def test_every_bound_has_a_number_and_a_reason() -> None:
 )
 async def test_first_headers_have_their_time(make_settings: MakeSettings, sent: bytes) -> None:
     """A connection whose headers do not arrive is closed; one that has made a request stays."""
-    async with started(make_settings(), Limits(head_seconds=0.5)) as exporter:
+    async with started(make_settings(), Limits(header_timeout_seconds=0.5)) as exporter:
         used_reader, used = await exporter.connect()
         used.write(REQUEST)
         await used_reader.readuntil(b"}")
@@ -135,7 +134,7 @@ async def test_body_has_its_size_and_its_time(
         assert json.loads(response.partition(b"\r\n\r\n")[2])["error"] == reason
         requests = await exporter.series("push_webhook_requests_total")
         assert requests["results", reason] == 1
-        assert exporter.runtime.in_flight == 0
+        assert exporter.in_flight == 0
 
 
 async def test_largest_body_is_taken(make_settings: MakeSettings) -> None:
@@ -185,9 +184,9 @@ async def test_client_that_leaves_in_its_body_is_counted(exporter: Exporter) -> 
     """A body that breaks off is a refused request, and nothing of it is counted."""
     _, writer = await exporter.connect()
     writer.write(UNFINISHED)
-    await until(lambda: exporter.runtime.in_flight)
+    await until(lambda: exporter.in_flight)
     writer.transport.abort()
-    await until(lambda: not exporter.runtime.in_flight)
+    await until(lambda: not exporter.in_flight)
     requests = await exporter.series("push_webhook_requests_total")
     assert requests["results", "malformed_body"] == 1
     assert await exporter.counted() == {}
@@ -249,7 +248,7 @@ async def test_bytes_of_all_bodies_are_bounded(make_settings: MakeSettings) -> N
             writer.write(f"{HEADERS}Content-Length: 600\r\n\r\n".encode() + b" " * 495)
             waiting.append((reader, writer))
             if not number:
-                await until(lambda: exporter.runtime.in_flight)
+                await until(lambda: exporter.in_flight)
         (first, _), (second, writer) = waiting
         assert b'"overloaded"' in await first.readuntil(b"}")
         assert (await exporter.results(b'{"code": 2, "channel": "vivo"}'))[0] == 200
@@ -264,7 +263,7 @@ async def test_body_above_the_bound_on_all_passes_alone(make_settings: MakeSetti
     async with started(make_settings(), Limits(max_arriving_bytes=10)) as exporter:
         reader, writer = await exporter.connect()
         writer.write(f"{HEADERS}Content-Length: 31\r\n\r\n".encode() + b" " * 20)
-        await until(lambda: exporter.runtime.in_flight)
+        await until(lambda: exporter.in_flight)
         writer.write(b'{"code": 2}')
         assert b" 200 OK" in await reader.readuntil(b"}")
         writer.close()
@@ -277,7 +276,7 @@ async def test_idle_connections_make_way(make_settings: MakeSettings) -> None:
         used.write(REQUEST)
         await used_reader.readuntil(b"}")
         used.write(UNFINISHED)
-        await until(lambda: exporter.runtime.in_flight)
+        await until(lambda: exporter.in_flight)
         clients = await asyncio.gather(*(exporter.connect() for _ in range(50)))
         for reader, _ in clients[:40]:
             assert await closed(reader)
@@ -312,7 +311,7 @@ async def test_connection_too_many_is_closed(make_settings: MakeSettings) -> Non
             lock.execute("BEGIN IMMEDIATE")  # nothing can be committed
             reader, writer = await exporter.connect()
             writer.write(REQUEST)
-            await until(lambda: exporter.runtime.ledger.pending)
+            await until(lambda: exporter.hub.ledger.pending)
             extra, other = await exporter.connect()
             assert await closed(extra)
             lock.execute("ROLLBACK")
@@ -322,11 +321,50 @@ async def test_connection_too_many_is_closed(make_settings: MakeSettings) -> Non
 
 
 async def test_evicted_body_counts_no_more() -> None:
-    """What still arrives of a body that has made way is not held against the others."""
-    bodies = Bodies(Limits(max_arriving_bytes=10))
-    bodies._hold(asyncio.timeout(1), 100)
-    assert bodies._bytes == 0
-    assert not bodies.evict()
+    """What still arrives of an evicted body is not counted against the others."""
+    arriving = ArrivingBytes(10)
+    async with asyncio.timeout(None) as evicted, asyncio.timeout(None) as other:  # noqa: ASYNC100
+        arriving.begin(evicted)
+        assert arriving.evict()
+        evicted.reschedule(None)
+        arriving.add(evicted, 100)
+        assert not arriving.end(evicted)
+        arriving.begin(other)
+        arriving.add(other, 10)
+        assert arriving.end(other)
+
+
+async def test_pause_of_the_exporter_is_not_the_senders(make_settings: MakeSettings) -> None:
+    """A body that arrived while the event loop was held is read, however long that took."""
+    async with started(make_settings(), Limits(body_seconds=0.2)) as exporter:
+        reader, writer = await exporter.connect()
+        writer.write(REQUEST[:-3])
+        await until(lambda: exporter.in_flight)
+        writer.write(REQUEST[-3:])
+        time.sleep(0.5)  # noqa: ASYNC251 - this holds the loop
+        assert b" 200 " in await reader.readuntil(b"}")
+        writer.close()
+
+
+async def test_body_that_trickles_is_refused(make_settings: MakeSettings) -> None:
+    """A body that arrives byte by byte has a bound on its whole time."""
+    limits = Limits(body_seconds=0.3, whole_body_seconds=0.5)
+    async with started(make_settings(), limits) as exporter:
+        reader, writer = await exporter.connect()
+        writer.write(f"{HEADERS}Content-Length: 1000\r\n\r\n".encode())
+        trickle = asyncio.create_task(_trickle(writer))
+        response = await reader.readuntil(b"}")
+        trickle.cancel()
+        assert response.startswith(b"HTTP/1.1 408 ")
+        assert b"Retry-After: 2" in response
+        assert b"within 0.5 s" in response
+        writer.close()
+
+
+async def _trickle(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b" ")
+        await asyncio.sleep(0.05)
 
 
 async def test_stop_refuses_bodies_that_never_arrive(make_settings: MakeSettings) -> None:
@@ -334,13 +372,13 @@ async def test_stop_refuses_bodies_that_never_arrive(make_settings: MakeSettings
     async with started(make_settings(), Limits(drain_seconds=0.3)) as exporter:
         reader, writer = await exporter.connect()
         writer.write(UNFINISHED)
-        await until(lambda: exporter.runtime.in_flight)
+        await until(lambda: exporter.in_flight)
     assert b'"draining"' in await reader.readuntil(b"}")
     writer.close()
 
 
-async def test_stop_answers_what_is_on_its_way(make_settings: MakeSettings) -> None:
-    """A request on a kept connection right after the stop is refused, not reset."""
+async def test_stop_serves_open_connections(make_settings: MakeSettings) -> None:
+    """A request on an open connection right after the stop is served, and the connection closed."""
     settings = make_settings()
     stopping = asyncio.Event()
 
@@ -358,10 +396,10 @@ async def test_stop_answers_what_is_on_its_way(make_settings: MakeSettings) -> N
     running = asyncio.create_task(run())
     exporter, reader, writer = await connected
     stopping.set()
-    await until(lambda: exporter.runtime.draining)
+    await until(lambda: exporter.service.draining)
     writer.write(REQUEST)
     response = await reader.read()
-    assert b" 503 " in response
-    assert b'"draining"' in response
+    assert b" 200 " in response
+    assert b"Connection: close" in response
     await running
     writer.close()

@@ -1,5 +1,5 @@
-// The pages are whole without this. It keeps those with live values current, filters the codes while
-// somebody types, and copies rows.
+// The pages are whole without this. It keeps those with live values current, writes times in the
+// reader's time zone, filters the codes while somebody types, and copies rows.
 "use strict";
 
 const EVERY = 5000; // ms
@@ -7,10 +7,22 @@ const main = document.getElementById("main");
 const gone = document.getElementById("gone");
 document.documentElement.classList.add("scripted");
 
+// ------------------------------------------------------------------ times are local
+
+function localize(tree) {
+  for (const time of tree.querySelectorAll("time[datetime]")) {
+    const clock = time.querySelector(".clock");
+    const at = new Date(time.dateTime);
+    if (!clock || isNaN(at)) continue;
+    const day = at.toDateString() === new Date().toDateString() ? {} : { year: "numeric", month: "2-digit", day: "2-digit" };
+    clock.textContent = at.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" });
+  }
+}
+
 // ------------------------------------------------------------------ live values stay current
 
-// What has an id is found again by it, everything else by its place. What stays is changed and not
-// replaced: the focus, a selection, the scroll position and open details survive.
+// An element with an id is found again by it, every other one by its place. What stays is changed
+// and not replaced: the focus, a selection, the scroll position and open details survive.
 function update(old, fresh) {
   if (old.nodeType === Node.TEXT_NODE) {
     if (old.data !== fresh.data) old.data = fresh.data;
@@ -45,13 +57,18 @@ function alike(old, fresh) {
   return old && old.nodeName === fresh.nodeName && (old.id || "") === (fresh.id || "");
 }
 
+function parse(html) {
+  return new DOMParser().parseFromString(html, "text/html");
+}
+
 function show(html) {
-  const fresh = new DOMParser().parseFromString(html, "text/html");
+  const fresh = parse(html);
   const focused = document.activeElement;
   document.title = fresh.title;
   const icon = document.querySelector("link[rel=icon]");
   const now = fresh.querySelector("link[rel=icon]").getAttribute("href");
   if (icon.getAttribute("href") !== now) icon.setAttribute("href", now);
+  localize(fresh);
   update(main, fresh.getElementById("main"));
   // A row that moved has lost it.
   if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
@@ -60,10 +77,15 @@ function show(html) {
 let due; // timer of the next refresh
 let lastSeen = new Date();
 
+// The whole URL, since a path that begins with `//` would be another host.
+function here() {
+  return location.href.replace(/#.*/, "");
+}
+
 async function refresh() {
   clearTimeout(due);
   try {
-    const response = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(EVERY) });
+    const response = await fetch(here(), { signal: AbortSignal.timeout(EVERY) });
     if (!response.ok) throw new Error(response.status);
     show(await response.text());
     lastSeen = new Date();
@@ -86,6 +108,7 @@ function reachable(yes) {
   }
 }
 
+localize(document);
 if (main.dataset.refreshes !== undefined) {
   due = setTimeout(refresh, EVERY);
   document.addEventListener("visibilitychange", () => {
@@ -112,7 +135,22 @@ const search = document.getElementById("search");
 
 if (search) {
   const query = document.getElementById("q");
-  const rows = [...document.querySelectorAll("#codes tbody tr")].map((row) => [row, row.textContent.toLowerCase()]);
+  const table = document.getElementById("codes");
+  let rows = [];
+
+  const read = () => {
+    rows = [...table.tBodies[0].rows].map((row) => [row, row.textContent.toLowerCase()]);
+  };
+
+  // A page with a query has the rows that it finds; another query may find others.
+  let completing = table.dataset.complete !== undefined && Promise.resolve();
+  const complete = () => (completing ||= load().catch(() => { completing = undefined; }));
+  const load = async () => {
+    const response = await fetch(table.dataset.all);
+    if (!response.ok) throw new Error(response.status);
+    table.tBodies[0].replaceWith(parse(await response.text()).getElementById("codes").tBodies[0]);
+    read();
+  };
 
   const filter = () => {
     const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -123,11 +161,16 @@ if (search) {
     }
     document.getElementById("shown").textContent = shown;
     document.getElementById("no-codes").hidden = shown > 0;
-    history.replaceState(null, "", (query.value ? `?q=${encodeURIComponent(query.value)}` : location.pathname) + location.hash);
+    const url = new URL(here());
+    url.search = query.value ? `?q=${encodeURIComponent(query.value)}` : "";
+    history.replaceState(null, "", url.href + location.hash);
   };
 
-  const jump = () => {
-    const row = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const jump = async () => {
+    const id = decodeURIComponent(location.hash.slice(1));
+    if (!id) return;
+    if (!document.getElementById(id)) await complete();
+    const row = document.getElementById(id);
     if (!row) return;
     if (row.hidden) {
       query.value = "";
@@ -136,12 +179,16 @@ if (search) {
     row.scrollIntoView();
   };
 
-  query.addEventListener("input", filter);
-  search.addEventListener("submit", (event) => {
+  read();
+  query.addEventListener("input", async () => {
+    await complete();
+    filter();
+  });
+  search.addEventListener("submit", async (event) => {
     event.preventDefault();
+    await complete();
     filter();
   });
   addEventListener("hashchange", jump);
-  if (query.value) filter();
   jump();
 }

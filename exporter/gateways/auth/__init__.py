@@ -1,1 +1,1 @@
-"""How a sender proves who it is: a module a scheme, each over the raw body before it is parsed."""
+"""How senders prove their identity: a class per authentication scheme, over the raw request."""

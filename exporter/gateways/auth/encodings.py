@@ -1,4 +1,4 @@
-"""Signatures and secrets as text: base64 of either alphabet, hex."""
+"""Signatures and secrets as text: base64 of either alphabet, and hexadecimal."""
 
 import binascii
 
@@ -6,11 +6,11 @@ _STANDARD_ALPHABET = bytes.maketrans(b"-_ ", b"+/+")  # a `+` in a query may arr
 
 
 def decode_base64(text: bytes) -> bytes:
-    """Read base64 in either alphabet, padded or not; ValueError if it is neither."""
+    """Decode base64 in either alphabet, padded or not; ValueError for anything else."""
     data = text.translate(_STANDARD_ALPHABET).rstrip(b"=")
     return binascii.a2b_base64(data + b"=" * (-len(data) % 4), strict_mode=True)
 
 
 def decode_hex(text: bytes) -> bytes:
-    """Read hexadecimal digits of either case; ValueError if there is anything else."""
+    """Decode hexadecimal digits of either case; ValueError for anything else."""
     return binascii.a2b_hex(text)

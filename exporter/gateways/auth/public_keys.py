@@ -1,60 +1,90 @@
 """RSA, PKCS#1 v1.5: public keys that verify, and a private one that signs."""
 
 import base64
+import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512, HashAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
+from exporter.configuration.files import read_bytes
 from exporter.errors import ConfigurationError
-from exporter.files import read_bytes
+from exporter.gateways.auth.files import CredentialFile
+from exporter.gateways.auth.key_mistakes import TRUNCATED, mistake_in
+from exporter.gateways.gateway import PublicKey
+
+SMALLEST_KEY, SMALLEST_GOOD_KEY = 1024, 2048
+"""Bits: below the first a key is refused, below the second it is warned of."""
 
 _PKCS1 = padding.PKCS1v15()
-_HASHES: Mapping[str, HashAlgorithm] = {
-    "sha256": SHA256(),
-    "sha1": SHA1(),  # noqa: S303 - where a vendor signs so
-    "sha512": SHA512(),
+_HASHES: Mapping[str, hashes.HashAlgorithm] = {
+    "sha256": hashes.SHA256(),
+    "sha1": hashes.SHA1(),  # noqa: S303 - where a vendor signs with it
+    "sha512": hashes.SHA512(),
 }
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
 
 
-def verifier(key: rsa.RSAPublicKey, algorithm: str = "sha256") -> Callable[[bytes, bytes], bool]:
-    """Return what says whether a signature is the key owner's over a message."""
+def verifier(
+    key: rsa.RSAPublicKey, algorithm: str = "sha256"
+) -> Callable[[Sequence[bytes], bytes], bool]:
+    """Return a function: whether the key made one of some signatures over a message."""
     verify, made_by = key.verify, _HASHES[algorithm]
+    hashed = utils.Prehashed(made_by)
 
-    def verifies(signature: bytes, message: bytes) -> bool:
-        try:
-            verify(signature, message, _PKCS1, made_by)
-        except InvalidSignature:
-            return False
-        return True
+    def verifies(signatures: Sequence[bytes], message: bytes) -> bool:
+        if len(signatures) == 1:
+            return _verifies(verify, signatures[0], message, made_by)
+        digest = hashes.Hash(made_by)  # once, however many signatures there are
+        digest.update(message)
+        finished = digest.finalize()
+        return any(_verifies(verify, one, finished, hashed) for one in signatures)
 
     return verifies
 
 
+def _verifies(
+    verify: Callable[..., None],
+    signature: bytes,
+    message: bytes,
+    algorithm: hashes.HashAlgorithm | utils.Prehashed,
+) -> bool:
+    try:
+        verify(signature, message, _PKCS1, algorithm)
+    except InvalidSignature:
+        return False
+    return True
+
+
 def sign(key: rsa.RSAPrivateKey, message: bytes) -> bytes:
-    """Sign a message."""
+    """Return the signature of a message, with SHA-256."""
     return key.sign(message, _PKCS1, _HASHES["sha256"])
 
 
 def identity_of(key: rsa.RSAPublicKey) -> bytes:
-    """Return what is the same for a key however its file is written."""
+    """Return the same bytes for a key however its file is written."""
     return key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
 
 
-def load_public_keys(files: Iterable[Path]) -> list[rsa.RSAPublicKey]:
-    """Read RSA public keys, PEM or bare base64 of DER; ConfigurationError names a bad file."""
-    return [key for path in files for key in _public_keys(path)]
+def describe(key: rsa.RSAPublicKey) -> PublicKey:
+    """Return what tells a key from others."""
+    return PublicKey(key.key_size, hashlib.sha256(identity_of(key)).hexdigest())
+
+
+def too_small(file: CredentialFile, key: rsa.RSAPublicKey) -> str | None:
+    """Return a warning of a key that is no longer considered secure."""
+    if key.key_size >= SMALLEST_GOOD_KEY:
+        return None
+    return f"{file.path}: the RSA key has {key.key_size} bits; use {SMALLEST_GOOD_KEY} or more"
 
 
 def load_private_key(path: Path) -> rsa.RSAPrivateKey:
-    """Read an unencrypted RSA private key (PEM); ConfigurationError names a bad file."""
+    """Read an unencrypted RSA private key (PEM); ConfigurationError names an unusable file."""
     try:
         key = serialization.load_pem_private_key(read_bytes("private key", path), password=None)
     except (ValueError, TypeError) as error:
@@ -66,8 +96,9 @@ def load_private_key(path: Path) -> rsa.RSAPrivateKey:
     return key
 
 
-def _public_keys(path: Path) -> list[rsa.RSAPublicKey]:
-    data = read_bytes("key file", path)
+def load_public_keys(file: CredentialFile) -> list[rsa.RSAPublicKey]:
+    """Read RSA public keys, PEM or bare base64 of DER; ConfigurationError names a bad file."""
+    data = read_bytes("key file", file.path)
     blocks = [match.group() for match in _PEM_BLOCK.finditer(data)]
     try:
         if blocks:
@@ -75,12 +106,19 @@ def _public_keys(path: Path) -> list[rsa.RSAPublicKey]:
         else:  # a console may show the key as bare base64 of its DER form
             der = base64.b64decode(b"".join(data.split()), validate=True)
             keys = [serialization.load_der_public_key(der)]
-    except Exception:  # noqa: BLE001 - never repeat what the file holds
-        what = "a private key, give the public one" if b"PRIVATE KEY" in data else "no public key"
-        raise ConfigurationError(f"key file {path}: this is {what}") from None
+    except Exception:  # noqa: BLE001 - the error may quote the file
+        raise ConfigurationError(f"key file {file.path}: {mistake_in(data, file)}") from None
     if data.count(b"-----BEGIN") > len(blocks):
-        raise ConfigurationError(f"key file {path}: one of several is no public key, but cut off")
-    rsa_keys = [key for key in keys if isinstance(key, rsa.RSAPublicKey)]
-    if len(rsa_keys) < len(keys):
-        raise ConfigurationError(f"key file {path}: this key is not RSA")
-    return rsa_keys
+        raise ConfigurationError(f"key file {file.path}: one of several keys is {TRUNCATED}")
+    return [_checked(key, file) for key in keys]
+
+
+def _checked(key: object, file: CredentialFile) -> rsa.RSAPublicKey:
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise ConfigurationError(f"key file {file.path}: this key is not RSA")
+    if key.key_size < SMALLEST_KEY:
+        raise ConfigurationError(
+            f"key file {file.path}: the RSA key has {key.key_size} bits, which can be broken; "
+            f"use {SMALLEST_GOOD_KEY} or more"
+        )
+    return key

@@ -1,114 +1,122 @@
-"""What every scheme provides, and several of them on one webhook."""
+"""The base of the authentication schemes.
+
+A scheme is one class: its keys in a description, how it checks a request, how it signs one (for
+`simulate`, `replay` and `demo`), and its warnings.
+"""
 
 import hashlib
-import re
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, ClassVar, NamedTuple
 
-from exporter.errors import RequestError
-from exporter.gateways.gateway import Credential, ReceivedRequest
-from exporter.reasons import Reason
+from pydantic import BaseModel, ConfigDict, Field
 
-_SPECIFIC = (Reason.MISSING_CREDENTIALS, Reason.BAD_SIGNATURE, Reason.STALE_TIMESTAMP)
-_SCHEME = re.compile(r"(?i)(basic|bearer|digest|hmac|key|apikey|token|negotiate)\b")
-_SECRET_PARAMETERS = ("token", "access_token", "api_key", "apikey", "key", "secret", "sign")
+from exporter.errors import ConfigurationError
+from exporter.gateways.auth.draft import Draft
+from exporter.gateways.auth.files import CredentialFile
+from exporter.gateways.gateway import Credential, PublicKey, ReceivedRequest
+
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+
+BodyValues = Callable[[ReceivedRequest], Iterator[Mapping[str, str]]]
+"""Yields, for each part of a body that has a signature of its own, the values of `{body:X}`."""
 
 
-class Scheme(Protocol):
-    """One way to prove who sends, with the credentials that it knows."""
+class Known(NamedTuple):
+    """A configured credential."""
+
+    credential: Credential
+    secret: bytes = b""
+    """The shared secret; empty for a public key."""
+    verifies: Callable[[Sequence[bytes], bytes], bool] = lambda _signatures, _message: False
+    """For a public key: whether one of some signatures is its owner's over a message."""
+    key: PublicKey | None = None
+    warning: str | None = None
+    """What is weak about it."""
+    file: CredentialFile | None = None
+    """Where it was read; None for what is in no file."""
+
+
+class Scheme(BaseModel):
+    """An authentication scheme of one webhook."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    scheme: str
+
+    challenge: ClassVar[str] = "Secret"
+    """The value of `WWW-Authenticate`."""
 
     @property
-    def expects(self) -> str:
-        """What a request must have, for the sender to read."""
+    def expected(self) -> str:
+        """What a request must have, in its sender's terms."""
+        raise NotImplementedError
 
     @property
-    def challenge(self) -> str:
-        """The value of `WWW-Authenticate`."""
+    def files(self) -> tuple[str, ...]:
+        """The files of credentials, relative to the description's, each perhaps after an app."""
+        return ()
 
-    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
-        """Return the credential that fits; with `fresh=False`, however old the request is.
+    def load(self, gateway: str, file: CredentialFile) -> list[Known]:
+        """Read the credentials of a file; ConfigurationError names an unusable one."""
+        raise NotImplementedError
+
+    def load_all(self, gateway: str, files: Sequence[CredentialFile]) -> list[Known]:
+        """Read the credentials of all files; ConfigurationError names an unusable file.
+
+        A credential belongs to one app at most: otherwise the app of its results is undefined.
+        """
+        known: list[Known] = []
+        origins: dict[int, CredentialFile] = {}
+        for file in files:
+            for one in self.load(gateway, file):
+                first = origins.setdefault(one.credential.scope, file)
+                if first.app != file.app:
+                    owner = f"the app {first.app!r}" if first.app else "no app"
+                    raise ConfigurationError(
+                        f"{file.path}: {first.path} has the same credential for {owner}"
+                    )
+                known.append(one._replace(file=file))
+        return known
+
+    def authenticate(
+        self,
+        request: ReceivedRequest,
+        known: Sequence[Known],
+        body_values: BodyValues | None = None,
+        *,
+        fresh: bool = True,
+    ) -> Credential:
+        """Return the credential that matches; with `fresh=False`, of a request of any age.
 
         Raises RequestError (`missing_credentials`, `bad_signature`, `stale_timestamp`).
         """
+        raise NotImplementedError
+
+    def sign(self, draft: Draft, secret: bytes) -> None:
+        """Add to a request what authenticates it."""
+        raise NotImplementedError
+
+    def warnings(self) -> list[str]:
+        """Return the weaknesses of the scheme as it is described."""
+        return []
 
 
-def credential_of(gateway: str, secret: bytes) -> Credential:
-    """Make a credential whose scope stays the same for as long as gateway and secret do."""
+class FileScheme(Scheme):
+    """A scheme with credentials in files."""
+
+    secrets: tuple[Text, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of credentials."""
+        return self.secrets
+
+    def read(self, file: CredentialFile) -> list[bytes]:
+        """Read the secrets of a file; ConfigurationError names file and line of a bad one."""
+        raise NotImplementedError
+
+
+def credential_of(gateway: str, secret: bytes, app: str | None = None) -> Credential:
+    """Make a credential whose scope depends on nothing but the gateway and the secret."""
     digest = hashlib.sha256(b"\0".join((b"push-result-exporter", gateway.encode(), secret)))
-    return Credential(int.from_bytes(digest.digest()[:8], "big"))
-
-
-class Authenticator:
-    """All schemes of one webhook: one that accepts is enough."""
-
-    def __init__(
-        self, gateway: str, schemes: Sequence[Scheme], *, settings: str, allow_unsigned: bool
-    ) -> None:
-        """Know schemes; `settings` names what the operator sets to have one."""
-        self._schemes = schemes
-        self.lacking = None if schemes else settings
-        self._unsigned: Credential | None = None
-        if allow_unsigned and not schemes:
-            self._unsigned = credential_of(gateway, b"")._replace(proven=False)
-
-    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
-        """Return the credential that fits; else raise the most specific of the refusals."""
-        if self._unsigned:
-            return self._unsigned
-        refusals = []
-        for scheme in self._schemes:
-            try:
-                return scheme.authenticate(request, fresh=fresh)
-            except RequestError as refusal:
-                # Without the traceback, which leads back here, and so to the body.
-                refusals.append(refusal.with_traceback(None))
-        raise self._refusal(request, refusals)
-
-    def _refusal(self, request: ReceivedRequest, refusals: list[RequestError]) -> RequestError:
-        """Say what was expected and what came."""
-        if not refusals:
-            return RequestError(
-                Reason.MISSING_CREDENTIALS,
-                f"This webhook has no credentials configured: set {self.lacking}.",
-            )
-        headers = {"WWW-Authenticate": ", ".join({one.challenge: 0 for one in self._schemes})}
-        worst = max(refusals, key=lambda one: _SPECIFIC.index(one.reason))
-        detail = worst.detail
-        if worst.reason is Reason.MISSING_CREDENTIALS:
-            expected = ", or ".join(scheme.expects for scheme in self._schemes)
-            detail = f"Expected {expected}; the request has {_found(request)}."
-        return RequestError(worst.reason, detail, headers)
-
-
-def missing(what: str) -> RequestError:
-    """Refuse a request that lacks what a scheme looks for."""
-    return RequestError(Reason.MISSING_CREDENTIALS, f"There is no {what}.")
-
-
-def _found(request: ReceivedRequest) -> str:
-    """Name what looks like credentials, by names that are known and never by what they hold."""
-    found = []
-    if authorization := request.headers.get("Authorization"):
-        found.append(_authorization(authorization))
-    for family in ("webhook-", "svix-"):
-        names = [f"{family}{name}" for name in ("id", "timestamp", "signature")]
-        if given := [name for name in names if request.headers.get(name)]:
-            found.append(", ".join(f"'{name}'" for name in given))
-    names = [name for name in _SECRET_PARAMETERS if request.query.get(name)]
-    found += [f"'{name}' in the query" for name in names]
-    return " and ".join(found) or "none of the kind"
-
-
-def _authorization(value: str) -> str:
-    """Describe an Authorization header by its scheme, if it is one by name."""
-    scheme = _SCHEME.match(value)
-    if scheme is None:
-        return "an 'Authorization' header without the name of a scheme"
-    name, rest = scheme[0], value[scheme.end() :]
-    if rest.startswith("\t"):
-        return f"'Authorization: {name}' followed by a tab in place of a space"
-    if not rest.startswith(" ") and rest:
-        return f"'Authorization: {name}' not followed by a space"
-    if not rest.strip():
-        return f"'Authorization: {name}' with nothing after it"
-    return f"'Authorization: {name}'"
+    return Credential(int.from_bytes(digest.digest()[:8], "big"), app=app)

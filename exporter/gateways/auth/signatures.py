@@ -1,174 +1,96 @@
-"""Signatures that a template says where to find and what they are made over: HMAC, digest, RSA."""
+"""The schemes with a signature: HMAC, digest, RSA."""
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import repeat
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from hashlib import algorithms_guaranteed
+from typing import Annotated, ClassVar, Literal, Self
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import AfterValidator, model_validator
 
-from exporter.errors import RequestError
 from exporter.gateways.auth import public_keys
-from exporter.gateways.auth.encodings import decode_base64, decode_hex
-from exporter.gateways.auth.scheme import credential_of, missing
-from exporter.gateways.auth.templates import Context, Template, cut_parts
-from exporter.gateways.auth.timestamps import Unit, check_timestamp
-from exporter.gateways.gateway import Credential, ReceivedRequest
-from exporter.reasons import Reason
+from exporter.gateways.auth.files import CredentialFile
+from exporter.gateways.auth.scheme import Known, credential_of
+from exporter.gateways.auth.signature import SignatureScheme
+from exporter.gateways.auth.templates import OneTemplate
+from exporter.gateways.auth.tokens import SecretScheme
 
-DECODERS: Mapping[str, Callable[[bytes], bytes]] = {"hex": decode_hex, "base64": decode_base64}
-"""How a signature becomes bytes; each raises ValueError."""
+_DIGESTS = sorted(one for one in algorithms_guaranteed if not one.startswith("shake"))
 
 
-class Known(NamedTuple):
-    """A credential, and how a signature is checked with it."""
-
-    credential: Credential
-    verifies: Callable[[bytes, bytes], bool]
-    """Whether the first is a signature over the second."""
-    secret: bytes = b""
-    """What `{secret}` stands for."""
+def _check_digest(name: str) -> str:
+    if name not in _DIGESTS:
+        raise ValueError(f"{name!r} is none of {', '.join(_DIGESTS)}")
+    return name
 
 
-class Timestamp(NamedTuple):
-    """When a request was signed: where that stands, and how far off it may be."""
-
-    template: Template
-    unit: Unit = "s"
-    tolerance: float = 300
+Hash = Literal["sha256", "sha1", "sha512"]
 
 
-class Parts(NamedTuple):
-    """A header that is cut into `name=value` pieces."""
+class SecretSignature(SignatureScheme, SecretScheme):
+    """A signature that the exporter makes itself, with the shared secret, to compare."""
 
-    header: str
-    separator: str
+    def verifies(self, known: Known, signatures: Sequence[bytes], message: bytes) -> bool:
+        """Compare all of the signatures in constant time."""
+        made = self.make(message, known.secret)
+        return any(list(map(partial(hmac.compare_digest, made), signatures)))
 
 
-class Signature:
-    """A signature somewhere in the request, over what a template makes of the request."""
+class Hmac(SecretSignature):
+    """HMAC with a shared secret."""
 
-    challenge = "Signature"
+    scheme: Literal["hmac"]
+    hash: Hash = "sha256"
 
-    def __init__(
-        self,
-        known: Sequence[Known],
-        *,
-        signature: Template,
-        signed: Template,
-        decode: Callable[[bytes], bytes],
-        prefix: str = "",
-        user: str = "",
-        parts: Parts | None = None,
-        timestamp: Timestamp | None = None,
-        documents: Callable[[ReceivedRequest], Sequence[Any]] | None = None,
-    ) -> None:
-        """`documents` gives the JSON values that `{body:X}` looks into; each has to be signed."""
-        self._known = known
-        self._signature = signature
-        self._signed = signed
-        self._decode = decode
-        self._prefix = prefix.encode()
-        self._user = user
-        self._parts = parts
-        self._timestamp = timestamp
-        self._documents = documents
-        self.expects = f"a signature: {signature.describe()}"
+    def make(self, message: bytes, secret: bytes) -> bytes:
+        """Return the HMAC of a message."""
+        return hmac.digest(secret, message, self.hash)
 
-    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
-        """Accept a signature that any of the credentials verifies, on every document.
 
-        Of a compressed body some sign what is sent, and some what is in it.
-        """
-        found = self._search(request, fresh=fresh)
-        if found is None and request.content != request.body:
-            found = self._search(request.unpacked(), fresh=fresh)
-        if found is None:
-            raise RequestError(
-                Reason.BAD_SIGNATURE, f"No configured key or secret fits {self.expects}."
+class Digest(SecretSignature):
+    """A hash of a message that contains the secret."""
+
+    scheme: Literal["digest"]
+    signed: OneTemplate
+    hash: Annotated[str, AfterValidator(_check_digest)] = "sha256"
+
+    @model_validator(mode="after")
+    def _check_secret(self) -> Self:
+        if not self.signed.has("secret", named=False):
+            raise ValueError("signed: without {secret} anyone can make the digest")
+        return self
+
+    def make(self, message: bytes, secret: bytes) -> bytes:
+        """Return the digest of a message, which contains the secret."""
+        del secret
+        return hashlib.new(self.hash, message, usedforsecurity=False).digest()
+
+    def warnings(self) -> list[str]:
+        """Warn of the construction."""
+        weaker = "auth.scheme: a digest of secret and text is weaker than an HMAC"
+        return [weaker, *super().warnings()]
+
+
+class Rsa(SignatureScheme):
+    """RSA, PKCS#1 v1.5; the files hold public keys."""
+
+    scheme: Literal["rsa"]
+    credential: ClassVar[str] = "key"
+    hash: Hash = "sha256"
+
+    def load(self, gateway: str, file: CredentialFile) -> list[Known]:
+        """Read the public keys of a file; ConfigurationError names an unusable one."""
+        return [
+            Known(
+                credential_of(gateway, public_keys.identity_of(key), file.app),
+                verifies=public_keys.verifier(key, self.hash),
+                key=public_keys.describe(key),
+                warning=public_keys.too_small(file, key),
             )
-        return found
+            for key in public_keys.load_public_keys(file)
+        ]
 
-    def _search(self, request: ReceivedRequest, *, fresh: bool) -> Credential | None:
-        """Return the credential by which every document has a signature, or None.
-
-        The first document without one ends it: there may be thousands. Raises RequestError for
-        what is missing, malformed or too old.
-        """
-        parts: dict[str, list[str]] = {}
-        if self._parts:
-            header = request.headers.get(self._parts.header)
-            if not header:
-                raise missing(f"header '{self._parts.header}'")
-            parts = cut_parts(header, self._parts.separator)
-        documents = self._documents(request) if self._documents else (None,)
-        if not documents:
-            raise missing(self.expects)
-        for known in self._known:
-            for document in documents:
-                context = Context(request, parts, document, self._user, known.secret)
-                if not self._fits(known, context, fresh=fresh):
-                    break
-            else:
-                return known.credential
-        return None
-
-    def _fits(self, known: Known, context: Context, *, fresh: bool) -> bool:
-        """Whether there is a signature by this credential; raises RequestError as `_given` does."""
-        signatures = self._given(context, fresh=fresh)
-        signed = self._signed.render(context)
-        return any(map(known.verifies, signatures, repeat(signed)))
-
-    def _given(self, context: Context, *, fresh: bool) -> list[bytes]:
-        """Return the signatures that are well-formed; RequestError if none is, or if too old."""
-        texts = self._signature.alternatives(context)
-        if self._timestamp and fresh:
-            template, unit, tolerance = self._timestamp
-            text = template.render(context).decode("utf-8", "replace")
-            check_timestamp(text, template.describe(), unit=unit, tolerance=tolerance)
-        signatures = []
-        for one in texts:
-            try:
-                if signature := self._decode(one.removeprefix(self._prefix)):
-                    signatures.append(signature)
-            except ValueError:
-                pass
-        if not signatures:
-            raise RequestError(
-                Reason.BAD_SIGNATURE, f"This is not a well-formed signature: {self.expects}."
-            )
-        return signatures
-
-
-def hmac_known(gateway: str, secrets: Iterable[bytes], algorithm: str) -> list[Known]:
-    """Know secrets that sign by HMAC."""
-
-    def known(secret: bytes) -> Known:
-        def verifies(signature: bytes, signed: bytes) -> bool:
-            return hmac.compare_digest(hmac.digest(secret, signed, algorithm), signature)
-
-        return Known(credential_of(gateway, secret), verifies, secret)
-
-    return [known(secret) for secret in secrets]
-
-
-def digest_known(gateway: str, secrets: Iterable[bytes], algorithm: str) -> list[Known]:
-    """Know secrets that are hashed together with what is signed."""
-
-    def verifies(signature: bytes, signed: bytes) -> bool:
-        made = hashlib.new(algorithm, signed, usedforsecurity=False).digest()
-        return hmac.compare_digest(made, signature)
-
-    return [Known(credential_of(gateway, secret), verifies, secret) for secret in secrets]
-
-
-def rsa_known(gateway: str, keys: Iterable[rsa.RSAPublicKey], algorithm: str) -> list[Known]:
-    """Know public keys."""
-    return [
-        Known(
-            credential_of(gateway, public_keys.identity_of(key)),
-            public_keys.verifier(key, algorithm),
-        )
-        for key in keys
-    ]
+    def verifies(self, known: Known, signatures: Sequence[bytes], message: bytes) -> bool:
+        """Verify with the public key."""
+        return known.verifies(signatures, message)

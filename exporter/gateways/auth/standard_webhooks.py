@@ -1,29 +1,38 @@
 """Standard Webhooks: HMAC-SHA256 over id, timestamp and body, under either name of its headers.
 
 <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>; Svix,
-where the standard comes from, says `svix-` for `webhook-`.
+the origin of the standard, uses `svix-` in place of `webhook-`.
 """
 
 import hmac
+import time
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Sequence
 from hashlib import sha256
-from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
-from exporter.errors import ConfigurationError, RequestError
-from exporter.files import read_lines
+from exporter.errors import ConfigurationError, Reason, RequestError
+from exporter.gateways.auth.draft import Draft
 from exporter.gateways.auth.encodings import decode_base64
-from exporter.gateways.auth.scheme import credential_of, missing
+from exporter.gateways.auth.files import CredentialFile, read_secrets
+from exporter.gateways.auth.scheme import (
+    BodyValues,
+    FileScheme,
+    Known,
+    credential_of,
+)
+from exporter.gateways.auth.templates import missing
 from exporter.gateways.auth.timestamps import check_timestamp
 from exporter.gateways.gateway import Credential, ReceivedRequest
-from exporter.reasons import Reason
 
 TOLERANCE = 300
-"""Seconds by which a timestamp may differ from the clock, either way: what the standard says."""
+"""Seconds by which a timestamp may differ from the clock, either way, as the standard has it."""
+
+SHORTEST_SECRET = 24
+"""Bytes, as the standard has it."""
 
 
-class Signed(NamedTuple):
+class SignedHeaders(NamedTuple):
     """The three headers of a request."""
 
     id: str
@@ -31,62 +40,100 @@ class Signed(NamedTuple):
     signatures: str
 
 
-class StandardWebhooks:
-    """Knows secrets, any of which may have made any of the signatures."""
+class StandardWebhooks(FileScheme):
+    """Signatures of Standard Webhooks."""
 
-    expects = "'webhook-id', 'webhook-timestamp' and 'webhook-signature'"
-    challenge = "Standard-Webhooks"
+    scheme: Literal["standard-webhooks"] = "standard-webhooks"
+    challenge: ClassVar[str] = "Standard-Webhooks"
 
-    def __init__(self, gateway: str, secrets: Iterable[bytes]) -> None:
-        self._known = [(secret, credential_of(gateway, secret)) for secret in secrets]
+    @property
+    def expected(self) -> str:
+        """The headers."""
+        return "'webhook-id', 'webhook-timestamp' and 'webhook-signature'"
 
-    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
-        """Accept a signature that any of the secrets verifies."""
-        signed = signed_headers(request)
-        if signed is None:
-            raise missing(self.expects)
+    def read(self, file: CredentialFile) -> list[bytes]:
+        """Read the secrets of a file; ConfigurationError names file and line of a bad one."""
+        return [_secret(file, *line) for line in read_secrets("secret file", file)]
+
+    def load(self, gateway: str, file: CredentialFile) -> list[Known]:
+        """Read the secrets of a file; ConfigurationError names file and line of a bad one."""
+        return [
+            Known(credential_of(gateway, secret, file.app), secret) for secret in self.read(file)
+        ]
+
+    def authenticate(
+        self,
+        request: ReceivedRequest,
+        known: Sequence[Known],
+        body_values: BodyValues | None = None,
+        *,
+        fresh: bool = True,
+    ) -> Credential:
+        """Accept a signature by any of the secrets; the credential has the id that it covers."""
+        del body_values
+        headers = signed_headers(request)
+        if headers is None:
+            raise missing(self.expected)
         if fresh:
-            check_timestamp(signed.timestamp, "'webhook-timestamp'", tolerance=TOLERANCE)
-        given = [one.encode("utf-8", "replace") for one in signed.signatures.split()]
-        for secret, credential in self._known:
-            made = sign(secret, signed.id, signed.timestamp, request.body).encode()
-            if any(hmac.compare_digest(one, made) for one in given):
-                return credential
+            check_timestamp(headers.timestamp, "'webhook-timestamp'", tolerance=TOLERANCE)
+        given = [one.encode("utf-8", "replace") for one in headers.signatures.split()]
+        for one in known:
+            made = signature(one.secret, headers.id, headers.timestamp, request.body).encode()
+            if any(hmac.compare_digest(each, made) for each in given):
+                return one.credential._replace(request_id=headers.id)
         raise RequestError(
             Reason.BAD_SIGNATURE, "No configured secret verifies 'webhook-signature'."
         )
 
+    def sign(self, draft: Draft, secret: bytes) -> None:
+        """Add the headers."""
+        now = str(int(time.time()))
+        draft.headers["webhook-id"] = draft.identity
+        draft.headers["webhook-timestamp"] = now
+        draft.headers["webhook-signature"] = signature(secret, draft.identity, now, draft.body)
 
-def signed_headers(request: ReceivedRequest) -> Signed | None:
+
+def signed_headers(request: ReceivedRequest) -> SignedHeaders | None:
     """Return the headers of the standard, or those of Svix; None unless all three are there."""
     for family in ("webhook", "svix"):
         values = [
             request.headers.get(f"{family}-{name}") for name in ("id", "timestamp", "signature")
         ]
         if all(values):
-            return Signed(*(value or "" for value in values))
+            return SignedHeaders(*(value or "" for value in values))
     return None
 
 
-def sign(secret: bytes, identity: str, timestamp: str, body: bytes) -> str:
-    """Make the value of `webhook-signature`."""
+def signature(secret: bytes, identity: str, timestamp: str, body: bytes) -> str:
+    """Return the value of `webhook-signature`."""
     signed = f"{identity}.{timestamp}.".encode("utf-8", "surrogateescape") + body
     return "v1," + b64encode(hmac.digest(secret, signed, sha256)).decode()
 
 
-def load_secrets(files: Iterable[Path]) -> list[bytes]:
-    """Read secrets, one per line; ConfigurationError names file and line of what is none."""
-    return [_secret(path, *line) for path in files for line in read_lines("secret file", path)]
-
-
-def _secret(path: Path, number: int, line: str) -> bytes:
+def _secret(file: CredentialFile, number: int, line: str) -> bytes:
+    text = line.removeprefix("whsec_")
     try:
-        secret = decode_base64(line.removeprefix("whsec_").encode())
+        secret = decode_base64(text.encode())
     except ValueError:
-        secret = b""
-    if not secret:
+        secret, problem = b"", "is not whsec_ and base64"
+    else:
+        problem = _problem(text, secret)
+    if problem:
         raise ConfigurationError(
-            f"secret file {path}: line {number} is not a Standard Webhooks secret "
-            "(whsec_ and base64)"
+            f"secret file {file.path}: line {number} {problem}. Make a secret: "
+            f"echo whsec_$(openssl rand -base64 32) > {file.quoted}"
         )
     return secret
+
+
+def _problem(text: str, secret: bytes) -> str:
+    """Describe a secret with which senders' libraries would not sign, or sign differently."""
+    if not secret:
+        return "is not whsec_ and base64"
+    if set(text) & {"-", "_"}:
+        return "is URL-safe base64, which libraries of Standard Webhooks do not decode"
+    if len(secret) < SHORTEST_SECRET:
+        return (
+            f"is a secret of {len(secret)} bytes; Standard Webhooks needs {SHORTEST_SECRET} to 64"
+        )
+    return ""

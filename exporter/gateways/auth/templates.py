@@ -1,16 +1,16 @@
-"""Templates of what is signed and where the signature stands: `{header:X-Time}.{body}`."""
+"""Templates of signed messages, and of the place of a signature: `{header:X-Time}.{body}`."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter, methodcaller
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from pydantic import BeforeValidator
 
-from exporter.gateways.auth.scheme import missing
+from exporter.errors import Reason, RequestError
 from exporter.gateways.gateway import ReceivedRequest
-from exporter.gateways.paths import Path, parse_path, walk
+from exporter.gateways.paths import parse_path
 
 MAX_ALTERNATIVES = 16
 """Values of a repeated part that are tried."""
@@ -18,23 +18,25 @@ MAX_ALTERNATIVES = 16
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, 5.6.2
 _SLOT = re.compile(r"\{([a-z]+)(?::([^{}]+))?\}")
 _NAMED = ("header", "query", "part", "body")
-_PLAIN = ("body", "secret", "user", "url")
+_UNNAMED = ("body", "secret", "user", "url")
 
 
 class Context(msgspec.Struct):
-    """What the slots of a template stand for."""
+    """The values of a template's slots."""
 
     request: ReceivedRequest
+    body: bytes = b""
+    url: str = ""
     parts: Mapping[str, Sequence[str]] = {}
-    document: Any = None
-    """The JSON that `{body:X}` looks into."""
+    """The pieces of a header, by name."""
+    body_values: Mapping[str, str] = {}
+    """The values of `{body:X}`, by path."""
     user: str = ""
     secret: bytes = b""
-    """That of the credential which is tried."""
 
 
 class Template:
-    """Text with slots; ValueError names a slot that there is not."""
+    """Text with slots; ValueError names an unknown one."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -45,13 +47,13 @@ class Template:
             pieces[::3], [*pieces[1::3], None], [*pieces[2::3], None], strict=True
         ):
             if "{" in literal or "}" in literal:
-                raise ValueError(f"{text!r} has a brace that belongs to no slot")
+                raise ValueError(f"{text!r} has a brace outside a slot")
             self._pieces.append(literal.encode())
             if kind is not None:
                 self._pieces.append(_slot(kind, name))
                 self._slots.append((kind, name))
         filled = [piece for piece in self._pieces if piece]
-        # Many a template is one slot and nothing else: its value is the text as it is.
+        # Many a template is a single slot: its value needs no joining.
         self._only = filled[0] if len(filled) == 1 and not isinstance(filled[0], bytes) else None
 
     @property
@@ -64,7 +66,7 @@ class Template:
         return any(one == kind and named == (name is not None) for one, name in self._slots)
 
     def render(self, context: Context) -> bytes:
-        """Fill the slots in; RequestError (`missing_credentials`) names what the request lacks."""
+        """Fill in the slots; RequestError (`missing_credentials`) names what is missing."""
         if self._only:
             return self._only(context)[0]
         return b"".join(
@@ -72,7 +74,7 @@ class Template:
         )
 
     def alternatives(self, context: Context) -> list[bytes]:
-        """Fill the slots in, once for each value of a part that is repeated."""
+        """Fill in the slots, once for each value of a repeated part."""
         if self._only:
             return self._only(context)
         texts = [b""]
@@ -82,18 +84,35 @@ class Template:
         return texts
 
     def describe(self) -> str:
-        """Say where the slots of the request are, for its sender."""
-        return " and ".join(_WHERE[kind].format(name) for kind, name in self._slots if name)
+        """Describe where the named slots of a request are, for its sender."""
+        return " and ".join(_PLACES[kind].format(name) for kind, name in self.named_slots)
 
 
 _Slot = Callable[[Context], list[bytes]]
 
-_WHERE = {
-    "header": "the header '{}'",
-    "query": "'{}' in the query",
-    "part": "'{}' in the header of the signature",
-    "body": "'{}' in the body",
+_PLACES = {
+    "header": "header '{}'",
+    "query": "query parameter '{}'",
+    "part": "part '{}' of the signature's header",
+    "body": "body field '{}'",
 }
+
+
+def parse_template(given: object) -> Template:
+    """Parse the template of a description."""
+    if isinstance(given, Template):
+        return given
+    if not isinstance(given, str):
+        raise ValueError("expected a string with slots, such as '{header:X-Signature}'")  # noqa: TRY004
+    return Template(given)
+
+
+OneTemplate = Annotated[Template, BeforeValidator(parse_template)]
+
+
+def missing(what: str) -> RequestError:
+    """Return the error for a request without something that a scheme needs."""
+    return RequestError(Reason.MISSING_CREDENTIALS, f"The request has no {what}.")
 
 
 def check_header(name: str) -> None:
@@ -102,23 +121,30 @@ def check_header(name: str) -> None:
         raise ValueError(f"{name!r} is not the name of a header")
 
 
+def body_paths(templates: Iterable[Template]) -> list[str]:
+    """Return the paths of `{body:X}`, each once."""
+    slots = [slot for template in templates for slot in template.named_slots]
+    return list(dict.fromkeys(name for kind, name in slots if kind == "body"))
+
+
 def _slot(kind: str, name: str | None) -> _Slot:
-    if name is None and kind in _PLAIN:
-        return _PLAIN_SLOTS[kind]
+    if name is None and kind in _UNNAMED:
+        return _UNNAMED_SLOTS[kind]
     if name is None or kind not in _NAMED:
-        known = [f"{{{one}}}" for one in _PLAIN] + [f"{{{one}:…}}" for one in _NAMED]
+        known = [f"{{{one}}}" for one in _UNNAMED] + [f"{{{one}:…}}" for one in _NAMED]
         written = f"{{{kind}}}" if name is None else f"{{{kind}:{name}}}"
-        raise ValueError(f"there is no slot {written}; there are {' '.join(known)}")
+        raise ValueError(f"unknown slot {written}; known are {' '.join(known)}")
     if kind == "header":
         check_header(name)
-    where = _WHERE[kind].format(name)
-    place = _PLACES[kind]
-    look = partial(_scalar, parse_path(name)) if kind == "body" else methodcaller("get", name)
+    if kind == "body":
+        parse_path(name)
+    place = _PLACES[kind].format(name)
+    values, look_up = _VALUES[kind], methodcaller("get", name)
 
     def fill(context: Context) -> list[bytes]:
-        found = look(place(context))
-        if not found:
-            raise missing(where)
+        found = look_up(values(context))
+        if found is None:
+            raise missing(place)
         if isinstance(found, str):
             return [found.encode("utf-8", "surrogateescape")]
         return [value.encode("utf-8", "surrogateescape") for value in found[:MAX_ALTERNATIVES]]
@@ -126,32 +152,24 @@ def _slot(kind: str, name: str | None) -> _Slot:
     return fill
 
 
-_PLACES: Mapping[str, Callable[[Context], Any]] = {
+_VALUES: Mapping[str, Callable[[Context], Any]] = {
     "header": attrgetter("request.headers"),
     "query": attrgetter("request.query"),
     "part": attrgetter("parts"),
-    "body": attrgetter("document"),
+    "body": attrgetter("body_values"),
 }
-"""What a name is looked up in."""
+"""Where a named slot looks its name up."""
 
-
-def _scalar(path: Path, document: Any) -> str | None:
-    value = walk(document, path)
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    return str(value) if type(value) in (int, float) else None
-
-
-_PLAIN_SLOTS: dict[str, _Slot] = {
-    "body": lambda context: [context.request.body],
+_UNNAMED_SLOTS: dict[str, _Slot] = {
+    "body": lambda context: [context.body],
     "secret": lambda context: [context.secret],
     "user": lambda context: [context.user.encode()],
-    "url": lambda context: [context.request.url().encode("utf-8", "surrogateescape")],
+    "url": lambda context: [context.url.encode("utf-8", "surrogateescape")],
 }
 
 
-def cut_parts(value: str, separator: str) -> dict[str, list[str]]:
-    """Cut a header into `name=value` pieces, at the first `=` only; blanks do not matter."""
+def split_parts(value: str, separator: str) -> dict[str, list[str]]:
+    """Split a header into `name=value` pieces, at the first `=` only; blanks do not matter."""
     parts: dict[str, list[str]] = {}
     for piece in value.split(separator):
         name, equals, text = piece.partition("=")

@@ -1,23 +1,22 @@
-"""When a request was signed: within a tolerance of the exporter's clock, or too long ago."""
+"""Checks that a signed timestamp is close to the exporter's clock."""
 
 import re
 import time
 from typing import Literal
 
-from exporter.errors import RequestError
-from exporter.reasons import Reason
+from exporter.errors import Reason, RequestError
 
 Unit = Literal["s", "ms"]
 
 _NUMBER = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,9})?", re.ASCII)
-_MILLISECONDS = 100_000_000_000
+_SMALLEST_MILLISECONDS = 100_000_000_000
 """As seconds, the year 5138; as milliseconds, 1973."""
 
 
 def check_timestamp(text: str, name: str, *, unit: Unit = "s", tolerance: float = 300) -> None:
-    """Raise RequestError unless the time is within `tolerance` seconds of now, either way.
+    """Raise RequestError unless a timestamp is within `tolerance` seconds of now, either way.
 
-    `name` is what the sender calls it.
+    `name` is the sender's name for it.
     """
     if not _NUMBER.fullmatch(text):
         raise RequestError(Reason.BAD_SIGNATURE, f"{name} is not a Unix time.")
@@ -26,8 +25,8 @@ def check_timestamp(text: str, name: str, *, unit: Unit = "s", tolerance: float 
     if abs(time.time() - seconds) <= tolerance:
         return
     detail = f"{name} is more than {tolerance:g} s off the exporter's clock."
-    looks_like_ms = given >= _MILLISECONDS
+    looks_like_ms = given >= _SMALLEST_MILLISECONDS
     if looks_like_ms != (unit == "ms"):
-        seen, wanted = ("milliseconds", "seconds")[:: 1 if looks_like_ms else -1]
-        detail = f"{name} looks like {seen}, and is read as {wanted}."
+        found, expected = ("milliseconds", "seconds")[:: 1 if looks_like_ms else -1]
+        detail = f"{name} looks like {found}, but {expected} are expected."
     raise RequestError(Reason.STALE_TIMESTAMP, detail)

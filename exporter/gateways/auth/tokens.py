@@ -1,116 +1,267 @@
-"""Secrets that are sent as they are: bearer, basic, a header or parameter of one's own, none."""
+"""Secrets that are sent as they are: bearer, basic, a header or parameter of choice; and none."""
 
+import base64
+import binascii
 import hmac
 from base64 import b64encode
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Literal
 
-from exporter.errors import RequestError
-from exporter.files import read_lines
-from exporter.gateways.auth.scheme import credential_of, missing
+from pydantic import field_validator
+
+from exporter.errors import ConfigurationError, Reason, RequestError
+from exporter.gateways.auth.draft import Draft
+from exporter.gateways.auth.files import CredentialFile, read_secrets
+from exporter.gateways.auth.scheme import (
+    BodyValues,
+    FileScheme,
+    Known,
+    Scheme,
+    Text,
+    credential_of,
+)
+from exporter.gateways.auth.templates import check_header, missing
 from exporter.gateways.gateway import Credential, ReceivedRequest
-from exporter.reasons import Reason
+
+SHORTEST_SECRET = 16
+"""Bytes below which a secret can be guessed."""
 
 
-class SharedSecret:
-    """A secret that stands somewhere in the request, compared in constant time."""
+_DECODERS: Mapping[str, Callable[[str], bytes]] = {
+    "text": str.encode,
+    "base64": lambda line: base64.b64decode(line.encode("ascii"), validate=True),
+    "hex": lambda line: binascii.a2b_hex(line.encode("ascii")),
+}
+"""How a line becomes a secret; each raises ValueError."""
 
-    def __init__(
+
+class SecretScheme(FileScheme):
+    """A scheme with secrets that the exporter shares with the sender, one per line of a file."""
+
+    secret_encoding: Literal["text", "base64", "hex"] = "text"  # noqa: S105 - the name of a key
+
+    def read(self, file: CredentialFile) -> list[bytes]:
+        """Read the secrets of a file; ConfigurationError names file and line of a bad one."""
+        return [self._decoded(file, *line) for line in read_secrets("secret file", file)]
+
+    def load(self, gateway: str, file: CredentialFile) -> list[Known]:
+        """Read the secrets of a file; ConfigurationError names file and line of a bad one."""
+        return [
+            Known(
+                credential_of(gateway, secret, file.app),
+                secret,
+                warning=too_short(file, secret),
+            )
+            for secret in self.read(file)
+        ]
+
+    def _decoded(self, file: CredentialFile, number: int, line: str) -> bytes:
+        try:
+            return _DECODERS[self.secret_encoding](line)
+        except ValueError:
+            raise ConfigurationError(
+                f"secret file {file.path}: line {number} is not {self.secret_encoding}, which "
+                "auth.secret_encoding expects"
+            ) from None
+
+
+class TokenScheme(SecretScheme):
+    """A secret somewhere in the request, compared in constant time."""
+
+    def find(self, request: ReceivedRequest) -> str | None:
+        """Return the secret in a request, if there is one."""
+        raise NotImplementedError
+
+    def authenticate(
         self,
-        gateway: str,
-        secrets: Iterable[bytes],
-        find: Callable[[ReceivedRequest], str | None],
+        request: ReceivedRequest,
+        known: Sequence[Known],
+        body_values: BodyValues | None = None,
         *,
-        expects: str,
-        challenge: str,
-    ) -> None:
-        self._known = [(secret, credential_of(gateway, secret)) for secret in secrets]
-        self._find = find
-        self.expects = expects
-        self.challenge = challenge
-
-    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
-        """Accept any of the secrets."""
-        del fresh
-        found = self._find(request)
+        fresh: bool = True,
+    ) -> Credential:
+        """Accept any of the secrets, at any time."""
+        del body_values, fresh
+        found = self.find(request)
         if not found:
-            raise missing(self.expects)
+            raise missing(self.expected)
         given = found.encode("utf-8", "surrogateescape")
         # No early end: how many secrets there are, or which one matched, must not show in time.
-        fits = [one for secret, one in self._known if hmac.compare_digest(given, secret)]
-        if not fits:
-            raise RequestError(Reason.BAD_SIGNATURE, f"This is not a known one: {self.expects}.")
-        return fits[0]
+        matches = [one for one in known if hmac.compare_digest(given, one.secret)]
+        if not matches:
+            raise RequestError(Reason.BAD_SIGNATURE, self.mismatch)
+        return matches[0].credential
+
+    @property
+    def mismatch(self) -> str:
+        """A sentence for the sender of another secret."""
+        return f"{self.expected[0].upper()}{self.expected[1:]} is not one of those configured."
 
 
-def bearer(gateway: str, secrets: Iterable[bytes]) -> SharedSecret:
-    """Look for `Authorization: Bearer …`."""
-    return SharedSecret(
-        gateway,
-        secrets,
-        lambda request: _after("bearer", request),
-        expects="'Authorization: Bearer' and a token",
-        challenge="Bearer",
+class Bearer(TokenScheme):
+    """`Authorization: Bearer …`."""
+
+    scheme: Literal["bearer"] = "bearer"
+    challenge: ClassVar[str] = "Bearer"
+
+    @property
+    def expected(self) -> str:
+        """The header."""
+        return "'Authorization: Bearer' and a token"
+
+    @property
+    def mismatch(self) -> str:
+        """A sentence for the sender of another token."""
+        return "The bearer token is not one of those configured."
+
+    def find(self, request: ReceivedRequest) -> str | None:
+        """Return the token."""
+        return _authorization(request, "bearer")
+
+    def sign(self, draft: Draft, secret: bytes) -> None:
+        """Add the token."""
+        draft.headers["Authorization"] = f"Bearer {_text(secret)}"
+
+
+class Basic(TokenScheme):
+    """`Authorization: Basic …` of one user; the secrets are passwords."""
+
+    scheme: Literal["basic"]
+    user: str
+    challenge: ClassVar[str] = 'Basic realm="push-result-exporter"'
+
+    @property
+    def expected(self) -> str:
+        """The header."""
+        return "'Authorization: Basic' with user and password"
+
+    @property
+    def mismatch(self) -> str:
+        """A sentence for the sender of another user or password."""
+        return "User and password are not those configured."
+
+    def load(self, gateway: str, file: CredentialFile) -> list[Known]:
+        """Read the passwords of a file."""
+        passwords = self.read(file)
+        pairs = [self._encoded(password) for password in passwords]
+        return [
+            Known(credential_of(gateway, pair, file.app), pair, warning=too_short(file, password))
+            for pair, password in zip(pairs, passwords, strict=True)
+        ]
+
+    def find(self, request: ReceivedRequest) -> str | None:
+        """Return user and password as they are sent."""
+        return _authorization(request, "basic")
+
+    def sign(self, draft: Draft, secret: bytes) -> None:
+        """Add user and password."""
+        draft.headers["Authorization"] = f"Basic {self._encoded(secret).decode()}"
+
+    def _encoded(self, password: bytes) -> bytes:
+        return b64encode(self.user.encode() + b":" + password)
+
+
+class Header(TokenScheme):
+    """A header of choice, after a prefix."""
+
+    scheme: Literal["header"]
+    name: Text
+    prefix: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        check_header(name)
+        return name
+
+    @property
+    def expected(self) -> str:
+        """The header."""
+        return f"the secret in header '{self.name}'"
+
+    def find(self, request: ReceivedRequest) -> str | None:
+        """Return the header's value without the prefix."""
+        return _without(self.prefix, request.headers.get(self.name))
+
+    def sign(self, draft: Draft, secret: bytes) -> None:
+        """Add the header."""
+        draft.headers[self.name] = self.prefix + _text(secret)
+
+
+class Query(TokenScheme):
+    """A query parameter of choice, after a prefix."""
+
+    scheme: Literal["query"]
+    name: Text
+    prefix: str = ""
+
+    @property
+    def expected(self) -> str:
+        """The parameter."""
+        return f"the secret in query parameter '{self.name}'"
+
+    def find(self, request: ReceivedRequest) -> str | None:
+        """Return the parameter's value without the prefix."""
+        return _without(self.prefix, request.query.get(self.name))
+
+    def sign(self, draft: Draft, secret: bytes) -> None:
+        """Add the parameter."""
+        draft.query[self.name] = self.prefix + _text(secret)
+
+
+class NoAuth(Scheme):
+    """No authentication."""
+
+    scheme: Literal["none"] = "none"
+
+    @property
+    def expected(self) -> str:
+        """Nothing."""
+        return "nothing"
+
+    def load_all(self, gateway: str, files: Sequence[CredentialFile]) -> list[Known]:
+        """Return the one credential of all senders."""
+        del files
+        return [Known(credential_of(gateway, b"")._replace(proven=False))]
+
+    def authenticate(
+        self,
+        request: ReceivedRequest,
+        known: Sequence[Known],
+        body_values: BodyValues | None = None,
+        *,
+        fresh: bool = True,
+    ) -> Credential:
+        """Accept every request."""
+        del request, body_values, fresh
+        return known[0].credential
+
+    def sign(self, draft: Draft, secret: bytes) -> None:
+        """Add nothing."""
+
+    def warnings(self) -> list[str]:
+        """Warn that anyone can send."""
+        return ["auth.scheme: 'none' lets anyone send results"]
+
+
+def too_short(file: CredentialFile, secret: bytes) -> str | None:
+    """Return a warning of a secret that can be guessed."""
+    if len(secret) >= SHORTEST_SECRET:
+        return None
+    return (
+        f"{file.path}: a secret of fewer than {SHORTEST_SECRET} characters can be guessed: "
+        "openssl rand -base64 32"
     )
 
 
-def basic(gateway: str, secrets: Iterable[bytes], user: str) -> SharedSecret:
-    """Look for `Authorization: Basic …` of a user; the secrets are passwords."""
-    return SharedSecret(
-        gateway,
-        [b64encode(user.encode() + b":" + secret) for secret in secrets],
-        lambda request: _after("basic", request),
-        expects="'Authorization: Basic' of user and password",
-        challenge='Basic realm="push-result-exporter"',
-    )
-
-
-def header(gateway: str, secrets: Iterable[bytes], name: str, prefix: str = "") -> SharedSecret:
-    """Look for a header of its own, after its prefix."""
-    return SharedSecret(
-        gateway,
-        secrets,
-        lambda request: _unprefixed(request.headers.get(name), prefix),
-        expects=f"the secret in the header '{name}'",
-        challenge="Secret",
-    )
-
-
-def query(gateway: str, secrets: Iterable[bytes], name: str, prefix: str = "") -> SharedSecret:
-    """Look for a parameter of the query."""
-    return SharedSecret(
-        gateway,
-        secrets,
-        lambda request: _unprefixed(request.query.get(name), prefix),
-        expects=f"the secret as '{name}' in the query",
-        challenge="Secret",
-    )
-
-
-class Anyone:
-    """Lets every request in: the description says that there is nothing to check."""
-
-    expects = "nothing"
-    challenge = "Secret"
-
-    def __init__(self, gateway: str) -> None:
-        self._credential = credential_of(gateway, b"")._replace(proven=False)
-
-    def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
-        """Return a credential that proves nothing."""
-        del request, fresh
-        return self._credential
-
-
-def load_tokens(files: Iterable[Path]) -> list[bytes]:
-    """Read tokens, one per line; ConfigurationError names a file without one."""
-    return [line.encode() for path in files for _, line in read_lines("token file", path)]
-
-
-def _after(scheme: str, request: ReceivedRequest) -> str | None:
+def _authorization(request: ReceivedRequest, scheme: str) -> str | None:
     name, _, value = request.headers.get("Authorization", "").partition(" ")
     return value.strip() if name.lower() == scheme else None
 
 
-def _unprefixed(value: str | None, prefix: str) -> str | None:
+def _without(prefix: str, value: str | None) -> str | None:
     return value.strip().removeprefix(prefix) if value else None
+
+
+def _text(secret: bytes) -> str:
+    return secret.decode("utf-8", "replace")

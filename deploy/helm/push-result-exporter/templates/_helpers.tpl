@@ -1,33 +1,56 @@
-{{/* The name of every object. */}}
+{{/*
+The name of every object: a DNS label that begins with a letter, as Services require, and leaves
+room for suffixes, Pod names and the labels that controllers derive from it.
+*/}}
 {{- define "exporter.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
-{{- else if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- $name := .Values.nameOverride | default .Chart.Name -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- $full = regexReplaceAll "[^a-z0-9-]+" (.Values.fullnameOverride | default $full | lower) "-" -}}
+{{- if not (regexMatch "^[a-z]" $full) -}}
+{{- $full = printf "push-%s" (trimPrefix "-" $full) -}}
 {{- end -}}
+{{- $full | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The labels that select: they never change. The name is the job that Prometheus shows. */}}
+{{- define "exporter.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
+{{- end -}}
+
+{{/* A text as a label value, which has at most 63 characters and no `+`. */}}
+{{- define "exporter.labelValue" -}}
+{{- regexReplaceAll "[^A-Za-z0-9_.-]" . "_" | trunc 63 | trimAll "-_." -}}
+{{- end -}}
+
+{{/* The labels that select Pods. They never change. */}}
 {{- define "exporter.selector" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "exporter.labelValue" (.Values.nameOverride | default .Chart.Name) | quote }}
+app.kubernetes.io/instance: {{ include "exporter.labelValue" .Release.Name | quote }}
 {{- end -}}
 
-{{/* The labels that say what an object is of; without those that select. */}}
-{{- define "exporter.ownLabels" -}}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{/* The labels of every object but the Pods, which are not to restart with each chart version. */}}
+{{- define "exporter.labels" -}}
+{{ include "exporter.selector" . }}
+app.kubernetes.io/version: {{ include "exporter.labelValue" .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ include "exporter.labelValue" .Release.Service | quote }}
+helm.sh/chart: {{ include "exporter.labelValue" (printf "%s-%s" .Chart.Name .Chart.Version) | quote }}
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
 
-{{- define "exporter.labels" -}}
-{{ include "exporter.selector" . }}
-{{ include "exporter.ownLabels" . }}
+{{/*
+The metadata of an object, for a dictionary of `root` and, where they apply, its `name` or the
+`suffix` of that, its `namespace`, further `labels` and its `annotations`.
+*/}}
+{{- define "exporter.metadata" -}}
+name: {{ .name | default (printf "%s%s" (include "exporter.fullname" .root) (.suffix | default "")) | quote }}
+namespace: {{ .namespace | default (include "exporter.namespace" .root) | quote }}
+labels:
+  {{- merge (dict) (.labels | default dict) (include "exporter.labels" .root | fromYaml) | toYaml | nindent 2 }}
+{{- with .annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{- define "exporter.image" -}}
@@ -52,64 +75,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- .Values.ledger.postgresql.url | default .Values.ledger.postgresql.urlSecret.name -}}
 {{- end -}}
 
-{{/* Refuses values that do not go together. */}}
-{{- define "exporter.check" -}}
-{{- $credentials := .Values.credentials -}}
-{{- $authenticated := list $credentials.mpsPublicKeys.secret $credentials.resultsTokens.secret $credentials.resultsSecrets.secret .Values.gateways.configMap .Values.gateways.secret .Values.settings.ALLOW_UNSIGNED -}}
-{{- if not (compact $authenticated) -}}
-{{- fail "nothing authenticates senders: name a Secret under credentials or gateways, or set settings.ALLOW_UNSIGNED" -}}
-{{- end -}}
-{{- if and .Values.ledger.postgresql.url .Values.ledger.postgresql.urlSecret.name -}}
-{{- fail "ledger.postgresql.url and ledger.postgresql.urlSecret.name are both set: choose one" -}}
-{{- end -}}
-{{- range .Values.extraEnv -}}
-{{- if hasPrefix "PUSH_EXPORTER_" .name -}}
-{{- fail (printf "extraEnv sets %s: give the exporter's settings under `settings`, where they are checked" .name) -}}
-{{- end -}}
-{{- end -}}
-{{- range $name := list "gateways" "codeTables" -}}
-{{- $files := index $.Values $name -}}
-{{- if and $files.entries (not (or $files.configMap $files.secret)) -}}
-{{- fail (printf "%s.entries has no source: name the ConfigMap that holds %s" $name (join ", " $files.entries)) -}}
-{{- end -}}
-{{- end -}}
-{{- $deployment := not (empty (include "exporter.postgresql" .)) -}}
-{{- $volumes := ternary (list) (list "/var/lib/push-result-exporter") $deployment -}}
-{{- range .Values.extraVolumeMounts -}}
-{{- $volumes = append $volumes .mountPath -}}
-{{- end -}}
-{{- with .Values.settings.RECORD -}}
-{{- $record := . -}}
-{{- $on := list -}}
-{{- range $volumes -}}
-{{- if hasPrefix (printf "%s/" (trimSuffix "/" .)) (printf "%s/" $record) -}}
-{{- $on = append $on . -}}
-{{- end -}}
-{{- end -}}
-{{- if not $on -}}
-{{- fail (printf "settings.RECORD is %s, which is on no volume, and the container's own files are read-only: give extraVolumes and extraVolumeMounts" $record) -}}
-{{- end -}}
-{{- end -}}
-{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
-{{- fail "autoscaling.minReplicas is greater than autoscaling.maxReplicas" -}}
-{{- end -}}
-{{- with .Values.updateStrategy.type -}}
-{{- $known := list "RollingUpdate" (ternary "Recreate" "OnDelete" $deployment) -}}
-{{- if not (has . $known) -}}
-{{- fail (printf "updateStrategy.type is %s; a %s has %s" . (ternary "Deployment" "StatefulSet" $deployment) (join " and " $known)) -}}
-{{- end -}}
-{{- end -}}
-{{- if not $deployment -}}
-{{- if .Values.autoscaling.enabled -}}
-{{- fail "autoscaling.enabled needs ledger.postgresql: a replica with a SQLite ledger of its own must not come and go" -}}
-{{- end -}}
-{{- if and .Values.ledger.existingClaim (gt (int .Values.replicas) 1) -}}
-{{- fail "ledger.existingClaim is one volume, and each of several replicas needs its own: set replicas to 1, leave it empty, or use ledger.postgresql" -}}
-{{- end -}}
-{{- end -}}
+{{/* Not empty if a repeated request has to reach the replica of the first try. */}}
+{{- define "exporter.ledgersOfTheirOwn" -}}
+{{- if and (gt (int .Values.replicas) 1) (not (include "exporter.postgresql" .)) -}}true{{- end -}}
 {{- end -}}
 
-{{/* Every source of files: its folder, its Secret, ConfigMap or both, and the entries by setting. */}}
+{{- define "exporter.scheme" -}}
+{{- ternary "https" "http" (ne .Values.tls.secret "") -}}
+{{- end -}}
+
+{{/*
+The files that are mounted: each folder with its Secret, its ConfigMap or both, and the settings
+that name entries of it. A credential's entry may belong to an app: `shop=key.pem`.
+*/}}
 {{- define "exporter.files" -}}
 {{- $credentials := .Values.credentials -}}
 {{- $postgresql := .Values.ledger.postgresql -}}
@@ -144,12 +122,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end -}}
 
-{{/* The image's own check, of the host and port in the environment, with these arguments. */}}
+{{/* The paths of a setting, for a dictionary of `folder` and `entries`, separated by commas. */}}
+{{- define "exporter.paths" -}}
+{{- $paths := list -}}
+{{- range .entries -}}
+{{- $app := regexFind "^[^=]*=" . -}}
+{{- $paths = append $paths (printf "%s/etc/push-result-exporter/%s/%s" $app $.folder (trimPrefix $app .)) -}}
+{{- end -}}
+{{- join "," $paths -}}
+{{- end -}}
+
+{{/* The health check of the image with arguments; it reads host and port from the environment. */}}
 {{- define "exporter.healthcheck" -}}
 {{- concat (list "/opt/push-result-exporter/bin/python" "-SI" "/opt/push-result-exporter/healthcheck.py") . | toYaml -}}
 {{- end -}}
 
-{{/* How the kubelet asks: it knows no password, so with one the image's own check asks from inside. */}}
+{{/*
+A probe of the admin listener, for a dictionary of `root`, `path` and `timing`. The kubelet has no
+password, so where one is needed the health check of the image asks from inside the container.
+*/}}
 {{- define "exporter.probe" -}}
 {{- with .root.Values.admin.auth -}}
 {{- if .secret -}}
@@ -161,7 +152,7 @@ exec:
 httpGet:
   path: {{ $.path }}
   port: admin
-  scheme: {{ ternary "HTTPS" "HTTP" (ne $.root.Values.tls.secret "") }}
+  scheme: {{ include "exporter.scheme" $.root | upper }}
 {{- end }}
 {{- end }}
 {{- with .timing }}

@@ -1,24 +1,21 @@
-{{/* The pod of a StatefulSet, or of a Deployment where the ledger is PostgreSQL. */}}
+{{/* The Pod template of the StatefulSet, or of the Deployment where the ledger is PostgreSQL. */}}
 {{- define "exporter.pod" -}}
 metadata:
   labels:
-    {{- include "exporter.labels" . | nindent 4 }}
-    {{- with .Values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- merge (dict) .Values.podLabels .Values.commonLabels (include "exporter.selector" . | fromYaml) | toYaml | nindent 4 }}
   {{- with .Values.podAnnotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
   {{- with include "exporter.serviceAccountName" . }}
-  serviceAccountName: {{ . }}
+  serviceAccountName: {{ . | quote }}
   {{- end }}
   automountServiceAccountToken: false
   enableServiceLinks: false
-  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  terminationGracePeriodSeconds: {{ int64 .Values.terminationGracePeriodSeconds }}
   {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   {{- with .Values.podSecurityContext }}
   securityContext:
@@ -86,9 +83,13 @@ spec:
   readinessProbe:
     {{- include "exporter.probe" (dict "root" . "path" "/-/ready" "timing" .Values.readinessProbe) | nindent 4 }}
   lifecycle:
+    {{- with .Values.lifecycle }}
+    {{- toYaml . | nindent 4 }}
+    {{- else }}
     preStop:
-      # Until every proxy knows that this replica goes.
-      exec: {command: [sleep, "5"]}
+      # The exporter accepts requests until every proxy knows that the Pod terminates.
+      exec: {command: [/opt/push-result-exporter/bin/python, -SIc, "import time; time.sleep(5)"]}
+    {{- end }}
   {{- with .Values.securityContext }}
   securityContext:
     {{- toYaml . | nindent 4 }}
@@ -103,45 +104,39 @@ spec:
   {{- end }}
 {{- end -}}
 
-{{/* Settings: of the chart itself, files, those given by name, and last what is no setting. */}}
+{{/* The settings of the chart, of the mounted files, of `settings`; then the other variables. */}}
 {{- define "exporter.env" -}}
-{{- $postgresql := .Values.ledger.postgresql -}}
 - name: PUSH_EXPORTER_INGEST_HOST
   value: {{ .Values.listenHost | quote }}
 - name: PUSH_EXPORTER_ADMIN_HOST
   value: {{ .Values.listenHost | quote }}
-{{- if include "exporter.postgresql" . }}
-- name: PUSH_EXPORTER_INSTANCE
-  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+{{- with .Values.ledger.postgresql }}
+{{- if .urlSecret.name }}
 - name: PUSH_EXPORTER_LEDGER_URL
-  {{- with $postgresql.urlSecret.name }}
-  valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $postgresql.urlSecret.entry }}}}
-  {{- else }}
-  value: {{ $postgresql.url | quote }}
-  {{- end }}
+  valueFrom: {secretKeyRef: {name: {{ .urlSecret.name | quote }}, key: {{ .urlSecret.entry | quote }}}}
+{{- else if .url }}
+- name: PUSH_EXPORTER_LEDGER_URL
+  value: {{ .url | quote }}
 {{- else }}
 - name: PUSH_EXPORTER_LEDGER_PATH
   value: /var/lib/push-result-exporter/ledger.sqlite3
+{{- end }}
 {{- end }}
 {{- with .Values.runbookBaseUrl }}
 - name: PUSH_EXPORTER_RUNBOOK_BASE_URL
   value: {{ . | quote }}
 {{- end }}
 {{- range $files := include "exporter.files" . | fromYamlArray }}
-{{- $source := $files.secret | default $files.configMap }}
-{{- if $source }}
-{{- range $setting, $entries := $files.settings }}
-{{- if not $entries }}
-{{- fail (printf "no entries are named of %s: say which of them to use (%s)" $source $setting) }}
-{{- end }}
+{{- if or .secret .configMap }}
+{{- range $setting, $entries := .settings }}
 - name: PUSH_EXPORTER_{{ $setting }}
-  value: {{ printf "/etc/push-result-exporter/%s/%s" $files.folder (join (printf ",/etc/push-result-exporter/%s/" $files.folder) $entries) | quote }}
+  value: {{ include "exporter.paths" (dict "folder" $files.folder "entries" $entries) | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- range $name, $value := .Values.settings }}
+{{- /* toJson: Helm would print 1048576 as 1.048576e+06. */}}
 - name: PUSH_EXPORTER_{{ $name }}
-  # toJson: Helm would print 1048576 as 1.048576e+06.
   value: {{ ternary $value ($value | toJson) (kindIs "string" $value) | quote }}
 {{- end }}
 {{- with .Values.extraEnv }}
@@ -174,22 +169,22 @@ spec:
   projected:
     defaultMode: 0440
     sources:
-      - configMap: {name: {{ .configMap }}}
-      - secret: {name: {{ .secret }}}
+      - configMap: {name: {{ .configMap | quote }}}
+      - secret: {name: {{ .secret | quote }}}
   {{- else if .secret }}
   secret:
-    secretName: {{ .secret }}
+    secretName: {{ .secret | quote }}
     defaultMode: 0440
   {{- else }}
   configMap:
-    name: {{ .configMap }}
+    name: {{ .configMap | quote }}
   {{- end }}
 {{- end }}
 {{- end }}
 {{- if and .Values.ledger.existingClaim (not (include "exporter.postgresql" .)) }}
 - name: ledger
   persistentVolumeClaim:
-    claimName: {{ .Values.ledger.existingClaim }}
+    claimName: {{ .Values.ledger.existingClaim | quote }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

@@ -2,11 +2,11 @@
 -- loses it, takes it again, and reads them.
 WITH taken AS (
     INSERT INTO push_result_exporter.instances AS held
-        (instance, holder, epoch, batch, batch_epoch, seen_at, committed_at)
-    VALUES (
+        (instance, holder, epoch, batch, batch_epoch, seen_at, committed_at, leased, slot)
+    SELECT
         %(instance)s, '', (extract(epoch FROM clock_timestamp()) * 1000)::bigint, 0, 0, now(),
-        to_timestamp(%(at)s)
-    )
+        to_timestamp(%(at)s), %(leased)s, slot
+    FROM push_result_exporter.slot_in_use FOR SHARE
     ON CONFLICT (instance) DO UPDATE
     SET holder = '', epoch = held.epoch + 1, committed_at = excluded.committed_at
     WHERE NOT EXISTS (
@@ -14,11 +14,13 @@ WITH taken AS (
     )
     RETURNING instance
 ), copied AS (
-    INSERT INTO push_result_exporter.counts (instance, channel, code, code_table, count, last_at)
-    SELECT taken.instance, new.channel, new.code, new.code_table, new.count, new.last_at
+    INSERT INTO push_result_exporter.counts
+        (instance, channel, code, code_table, app, count, last_at)
+    SELECT
+        taken.instance, new.channel, new.code, new.code_table, new.app, new.count, new.last_at
     FROM taken, unnest(
-        %(channels)s::text[], %(codes)s::text[], %(tables)s::text[], %(counts)s::bigint[],
-        %(times)s::double precision[]
-    ) AS new (channel, code, code_table, count, last_at)
+        %(channels)s::text[], %(codes)s::text[], %(tables)s::text[], %(apps)s::text[],
+        %(counts)s::bigint[], %(times)s::double precision[]
+    ) AS new (channel, code, code_table, app, count, last_at)
 )
 SELECT instance FROM taken

@@ -1,6 +1,8 @@
--- Keys of another ledger, with the times of their commits. What content they had is not known: 0.
-INSERT INTO push_result_exporter.keys (key, content, at)
-SELECT key, 0, max(to_timestamp(at))
-FROM unnest(%(keys)s::bigint[], %(times)s::double precision[]) AS copied (key, at)
-GROUP BY key ORDER BY key
+-- Keys of another ledger, with the times of their commits, but not with their contents.
+INSERT INTO push_result_exporter.keys (key, at, slot)
+SELECT copied.key, push_result_exporter.seconds(to_timestamp(max(copied.at))), slot_in_use.slot
+FROM
+    unnest(%(keys)s::bigint[], %(times)s::double precision[]) AS copied (key, at),
+    push_result_exporter.slot_in_use
+GROUP BY copied.key, slot_in_use.slot ORDER BY copied.key
 ON CONFLICT DO NOTHING

@@ -1,2 +1,2 @@
-SELECT channel, code, code_table, count, last_at
+SELECT channel, code, code_table, app, count, last_at
 FROM push_result_exporter.counts WHERE instance = %(instance)s

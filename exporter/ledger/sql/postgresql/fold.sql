@@ -1,28 +1,27 @@
--- Move the counts of instances that nobody holds to another one, and drop their rows.
+-- Move the counts of an instance that nobody holds to another one, and drop its row.
 WITH departed AS (
     DELETE FROM push_result_exporter.instances
-    WHERE instance = ANY (%(departed)s::text[]) AND instance <> %(into)s
+    WHERE instance = %(departed)s AND instance <> %(into)s
         AND (holder = '' OR seen_at < now() - %(lease)s * interval '1 second')
-    RETURNING instance, committed_at
+    RETURNING instance, committed_at, slot
 ), moved AS (
     DELETE FROM push_result_exporter.counts USING departed
     WHERE counts.instance = departed.instance
-    RETURNING channel, code, code_table, count, last_at
+    RETURNING channel, code, code_table, app, count, last_at
 ), target AS (
     INSERT INTO push_result_exporter.instances AS held
-        (instance, holder, epoch, batch, batch_epoch, seen_at, committed_at)
+        (instance, holder, epoch, batch, batch_epoch, seen_at, committed_at, leased, slot)
     SELECT
         %(into)s, '', (extract(epoch FROM clock_timestamp()) * 1000)::bigint, 0, 0, now(),
-        max(committed_at)
-    FROM departed HAVING count(*) > 0
+        committed_at, false, slot
+    FROM departed
     ON CONFLICT (instance) DO UPDATE
     SET committed_at = greatest(held.committed_at, excluded.committed_at)
 ), folded AS (
     INSERT INTO push_result_exporter.counts AS total
-        (instance, channel, code, code_table, count, last_at)
-    SELECT %(into)s, channel, code, code_table, sum(count), max(last_at)
-    FROM moved GROUP BY channel, code, code_table
-    ON CONFLICT (instance, channel, code, code_table) DO UPDATE
+        (instance, channel, code, code_table, app, count, last_at)
+    SELECT %(into)s, channel, code, code_table, app, count, last_at FROM moved
+    ON CONFLICT (instance, channel, code, code_table, app) DO UPDATE
     SET count = total.count + excluded.count, last_at = greatest(total.last_at, excluded.last_at)
 )
-SELECT instance FROM departed ORDER BY instance
+SELECT instance FROM departed

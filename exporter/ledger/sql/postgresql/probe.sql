@@ -1,11 +1,12 @@
 -- What a commit writes, without the rows: rights and locks are in its way just the same.
 WITH fresh AS (
-    INSERT INTO push_result_exporter.keys (key, content, at) SELECT 0, 0, now() WHERE false
-    ON CONFLICT (key) DO UPDATE SET content = excluded.content, at = excluded.at
+    INSERT INTO push_result_exporter.keys (key, at, slot) SELECT 0, 0, 0 WHERE false
+    ON CONFLICT DO NOTHING
 ), counted AS (
-    INSERT INTO push_result_exporter.counts (instance, channel, code, code_table, count, last_at)
-    SELECT '', '', '', '', 0, 0 WHERE false
-    ON CONFLICT (instance, channel, code, code_table) DO UPDATE SET count = excluded.count
+    INSERT INTO push_result_exporter.counts
+        (instance, channel, code, code_table, app, count, last_at)
+    SELECT '', '', '', '', '', 0, 0 WHERE false
+    ON CONFLICT (instance, channel, code, code_table, app) DO UPDATE SET count = excluded.count
 )
 UPDATE push_result_exporter.instances SET seen_at = now()
 WHERE instance = %(instance)s AND epoch = %(epoch)s

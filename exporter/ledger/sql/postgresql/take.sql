@@ -2,12 +2,14 @@
 -- lock waits for a commit that is still under way over an older connection. The first epoch is the
 -- time, so that no epoch is ever used again, not even by a name that was folded in between.
 INSERT INTO push_result_exporter.instances AS held
-    (instance, holder, epoch, batch, batch_epoch, seen_at)
-VALUES (
-    %(instance)s, %(holder)s, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, 0, 0, now()
-)
+    (instance, holder, epoch, batch, batch_epoch, seen_at, leased, slot)
+SELECT
+    %(instance)s, %(holder)s, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, 0, 0, now(),
+    %(leased)s, slot
+FROM push_result_exporter.slot_in_use FOR SHARE
 ON CONFLICT (instance) DO UPDATE
-SET holder = excluded.holder, epoch = held.epoch + 1, seen_at = excluded.seen_at
+SET holder = excluded.holder, epoch = held.epoch + 1, seen_at = excluded.seen_at,
+    slot = excluded.slot
 WHERE held.holder IN ('', excluded.holder)
     OR held.seen_at < now() - %(lease)s * interval '1 second'
-RETURNING epoch, batch, batch_epoch
+RETURNING epoch, batch, batch_epoch, known, known_contents

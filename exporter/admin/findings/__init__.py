@@ -1,0 +1,1 @@
+"""Findings: the thresholds of the alerts, applied to one exporter's recent counts."""

@@ -1,0 +1,82 @@
+"""Findings about the exporter itself: its ledger, its configuration, its shutdown."""
+
+from collections.abc import Iterator
+
+from exporter.admin.findings.finding import Finding, Level, declared
+from exporter.admin.view import View
+from exporter.classification.alerts import AlertName
+from exporter.runtime.code_matches import FIRST_ITEMS
+
+_LEDGER_HINTS = {
+    "database is locked": "Another process holds the ledger's lock: a second exporter on the same "
+    "file, a backup or an open sqlite3 shell. End it.",
+    "database or disk is full": "The disk is full: free some space, or enlarge the volume.",
+    "attempt to write a readonly database": "The file or its file system is read-only: mount it "
+    "for writing, and let the exporter's user own it.",
+    "unable to open database file": "The file or its folder is gone or forbidden: restore it, and "
+    "let the exporter's user own it.",
+    "disk I/O error": "The disk fails: look at the kernel's log, and move the ledger to another.",
+    "no such table": "The file was replaced while the exporter ran: restore it from the backup.",
+}
+"""Actions by a part of SQLite's message."""
+
+_NO_RESTART = "Results are accepted again by themselves; until then every request gets a 503."
+
+
+def exporter_findings(view: View) -> Iterator[Finding]:
+    """Yield the findings about the exporter."""
+    yield from _ledger(view)
+    yield from _shutdown(view)
+    yield from _reload(view)
+    yield from _descriptions(view)
+
+
+def _ledger(view: View) -> Iterator[Finding]:
+    if problem := view.hub.ledger.problem:
+        yield Finding(
+            Level.TROUBLE,
+            "not accepting results, the ledger cannot be used",
+            f"{view.hub.ledger.name}: {problem}.",
+            f"{ledger_hint(problem)} {_NO_RESTART}",
+            declared(AlertName.LEDGER_FAILING, "", "").alert,
+        )
+
+
+def ledger_hint(problem: str) -> str:
+    """Return the action for a problem of the ledger."""
+    hints = (hint for part, hint in _LEDGER_HINTS.items() if part in problem)
+    return next(hints, "Fix the cause; no restart is needed.")
+
+
+def _shutdown(view: View) -> Iterator[Finding]:
+    if view.service.draining:
+        yield Finding(
+            Level.TROUBLE,
+            "not accepting results, the exporter is stopping",
+            "It finishes the requests in flight.",
+            "Start it again if nobody stopped it on purpose.",
+        )
+
+
+def _reload(view: View) -> Iterator[Finding]:
+    if problem := view.current.problem:
+        yield Finding(
+            Level.ATTENTION,
+            "the last reload failed",
+            f"{problem}. The configuration of before stays effective.",
+            "Fix the file and reload; a restart reads the same file and would fail.",
+        )
+
+
+def _descriptions(view: View) -> Iterator[Finding]:
+    """Yield a finding for each description whose path of the code never matches."""
+    for name in view.current.snapshot.gateways:
+        if view.hub.code_matches.is_silent(name):
+            yield Finding(
+                Level.ATTENTION,
+                f"/webhooks/{name}: fields.code matches nothing",
+                f"None of the first {FIRST_ITEMS} items, or any since, has a value there.",
+                f"Run `push-result-exporter explain --payload FILE --gateway {name}` on a record "
+                "(set RECORD): it shows what each path gives.",
+                gateway=name,
+            )

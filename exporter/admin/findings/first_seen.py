@@ -1,0 +1,39 @@
+"""Tracks since when each finding has been present."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from exporter.admin.findings.finding import Finding
+
+FORGET_SECONDS = 300.0
+"""Absence after which a finding counts as new: figures near a threshold flap."""
+
+_Key = tuple[str, str | None, str | None]
+
+
+class _Seen(NamedTuple):
+    first: float
+    last: float
+
+
+class FirstSeen:
+    """The times at which the present findings were first detected."""
+
+    def __init__(self) -> None:
+        self._seen: dict[_Key, _Seen] = {}
+
+    def note(self, findings: Iterable[Finding], now: float) -> list[Finding]:
+        """Return the findings at a Unix time, each with the time of its first detection."""
+        noted = []
+        for one in findings:
+            key = one.alert.name if one.alert else one.title, one.channel, one.gateway
+            seen = self._seen.get(key)
+            first = seen.first if seen and now - seen.last <= FORGET_SECONDS else now
+            self._seen[key] = _Seen(first, now)
+            noted.append(msgspec.structs.replace(one, since=first))
+        for key, seen in list(self._seen.items()):
+            if now - seen.last > FORGET_SECONDS:
+                del self._seen[key]
+        return noted

@@ -1,0 +1,68 @@
+"""The overall state of an exporter, by its findings.
+
+Unlike Prometheus' alerts, findings have no waiting time, and no past before the exporter's start.
+"""
+
+from collections.abc import Iterator
+
+from exporter.admin.findings.exporter import exporter_findings
+from exporter.admin.findings.finding import Finding, Health, Level
+from exporter.admin.findings.requests import first_day_findings, request_findings
+from exporter.admin.findings.results import result_findings
+from exporter.admin.history import MINUTE, WINDOW
+from exporter.admin.reading import Reading
+
+_LEVELS = list(Level)
+
+
+def health_of(reading: Reading) -> Health:
+    """Return the overall state, by the findings of the selection."""
+    shown: list[Finding] = []
+    hidden: list[Finding] = []
+    for one in findings_of(reading):
+        (shown if reading.selection.shows(one.channel) else hidden).append(one)
+    observed = min(reading.view.history.results.seconds, WINDOW * MINUTE)
+    state, headline = _state(reading, shown)
+    return Health(
+        state,
+        headline,
+        shown,
+        elsewhere=next(iter(_urgent(hidden)), None),
+        caveat=_caveat(observed) if state == "ok" and observed < WINDOW * MINUTE else None,
+    )
+
+
+def findings_of(reading: Reading) -> list[Finding]:
+    """Return all findings, the most urgent first."""
+    findings = sorted(_findings(reading), key=lambda one: _LEVELS.index(one.level))
+    return reading.view.first_seen.note(findings, reading.now)
+
+
+def _findings(reading: Reading) -> Iterator[Finding]:
+    yield from exporter_findings(reading.view)
+    yield from request_findings(reading) if reading.all else first_day_findings(reading)
+    yield from result_findings(reading)
+
+
+def _state(reading: Reading, findings: list[Finding]) -> tuple[str, str]:
+    if urgent := _urgent(findings):
+        level = urgent[0].level
+        more = f", and {len(urgent) - 1} more" if len(urgent) > 1 else ""
+        return level, f"{level.capitalize()}: {urgent[0].title}{more}"
+    last = max((one.last_at for one in reading.counted), default=None)
+    on = f" on {reading.selection.channel}" if reading.selection.channel else ""
+    if last is None:
+        return "quiet", f"Ready: no result has come yet{on}"
+    if last < reading.now - WINDOW * 60:
+        return "quiet", f"Quiet: no result{on} in the last {WINDOW} minutes"
+    return "ok", f"All is well{on}"
+
+
+def _urgent(findings: list[Finding]) -> list[Finding]:
+    return [one for one in findings if one.level is not Level.NOTE]
+
+
+def _caveat(observed: float) -> str:
+    """Describe the seconds observed, in whole minutes, since screen readers announce changes."""
+    minutes = int(observed // MINUTE)
+    return f"as far as {minutes} minutes show" if minutes > 1 else "as far as one minute shows"

@@ -1,0 +1,41 @@
+"""The background task: samples counters and determines findings once a minute."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from itertools import count
+
+import structlog
+
+from exporter.admin.findings.health import findings_of
+from exporter.admin.history import MINUTE
+from exporter.admin.reading import Reading
+from exporter.admin.view import View
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def recording(view: View) -> AsyncIterator[None]:
+    """Record the history inside the block."""
+    task = asyncio.create_task(_record(view))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _record(view: View) -> None:
+    history = view.history
+    while not history.results.begun:
+        await asyncio.sleep(1)
+        history.begin()
+    for minute in count(1):
+        await asyncio.sleep(MINUTE)
+        history.sample(minute)
+        try:
+            findings_of(Reading(view))  # which notes since when they hold
+        except Exception:
+            log.exception("findings could not be determined")

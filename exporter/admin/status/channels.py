@@ -1,0 +1,82 @@
+"""The channels of the status page: results of all time and of the last hour, by severity."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from exporter.admin.minutes import NONE
+from exporter.admin.reading import Reading
+from exporter.classification.tables import OTHER
+from exporter.results import Severity
+
+_NO_RESULTS = dict.fromkeys(map(str, Severity), 0)
+
+
+class ChannelHour(msgspec.Struct):
+    """A channel in the last hour; `failing` is every severity but info."""
+
+    results: int
+    severities: dict[str, int]
+    """Results by severity."""
+    per_minute: list[int]
+    """One number per minute, the minute in progress last."""
+    failing_per_minute: list[int]
+
+
+class ChannelStatus(msgspec.Struct):
+    """A channel of all time and in the last hour."""
+
+    channel: str
+    title: str
+    """Its display name."""
+    results: int
+    """Of all time, as in the ledger."""
+    last_received: float | None
+    """Unix time; null before the first result."""
+    severities: dict[str, int]
+    """Results of all time by severity."""
+    last_hour: ChannelHour
+
+
+def channels_of(reading: Reading) -> list[ChannelStatus]:
+    """Summarize each selected channel that has a table or results."""
+    rows = {
+        channel: _empty(channel, _title(reading, channel))
+        for channel in _channels(reading)
+        if reading.selection.shows(channel)
+    }
+    for one in reading.counted:
+        row, severity = rows[one.series.channel], one.meaning.severity
+        row.results += one.total
+        row.last_received = max(one.last_at, row.last_received or 0)
+        row.severities[severity] += one.total
+        row.last_hour.results += one.hour
+        row.last_hour.severities[severity] += one.hour
+    for channel, minutes in reading.minutes.items():
+        if channel in rows:
+            rows[channel].last_hour.per_minute = minutes.results
+            rows[channel].last_hour.failing_per_minute = minutes.failing
+    return list(rows.values())
+
+
+def channels_with_results(reading: Reading) -> list[str]:
+    """Return the channels with results, whatever the selection, in the tables' order."""
+    counted = {one.series.channel for one in reading.all}
+    return [channel for channel in _channels(reading) if channel in counted]
+
+
+def _channels(reading: Reading) -> Iterable[str]:
+    """Return the channels of the tables, then those whose table a reload has removed."""
+    counted = sorted({one.series.channel for one in reading.all})
+    return dict.fromkeys([*reading.view.classifier.channels(), *counted])
+
+
+def _title(reading: Reading, channel: str) -> str:
+    if table := reading.view.tables.get(channel):
+        return table.title
+    return "No known channel" if channel == OTHER else "Its table was removed"
+
+
+def _empty(channel: str, title: str) -> ChannelStatus:
+    hour = ChannelHour(0, dict(_NO_RESULTS), NONE, NONE)
+    return ChannelStatus(channel, title, 0, None, dict(_NO_RESULTS), hour)

@@ -1,0 +1,116 @@
+"""Failing codes: known codes of another severity than info."""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from exporter.admin.reading import Counted, Reading
+from exporter.classification.alerts import Alert, alerts_for
+from exporter.classification.classifier import Classifier
+from exporter.classification.tables import OTHER
+from exporter.results import ClassifiedResult, Series, Severity
+from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
+
+MAX_FAILING_CODES = 20
+
+_NO_ROW = {
+    OTHER: f"All further unknown codes of the channel: the first {MAX_PER_CHANNEL} have labels of "
+    "their own."
+}
+_ADD_ROW = (
+    "Look the code up in the vendor's documentation and add a row for it: the status page has a "
+    "draft."
+)
+_URGENCY = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 2}
+"""Sort key of the severities, the worst first."""
+
+
+class CodeStatus(msgspec.Struct, frozen=True):
+    """A failing code: its numbers, meaning and action."""
+
+    channel: str
+    code: str
+    table: str
+    """The channel of the table that has the row."""
+    name: str
+    severity: str
+    category: str
+    retry: str
+    results: int
+    """Of all time."""
+    results_last_hour: int
+    last_received: float
+    """Unix time."""
+    description: str
+    action: str
+    alerts: list[Alert]
+
+
+class _Sums:
+    """The numbers of a code; one that got a row by a reload has two series."""
+
+    __slots__ = ("hour", "last_at", "meaning", "total")
+
+    def __init__(self, meaning: ClassifiedResult) -> None:
+        self.meaning = meaning
+        self.total = self.hour = 0
+        self.last_at = 0.0
+
+    def add(self, one: Counted) -> None:
+        """Add a series."""
+        self.total += one.total
+        self.hour += one.hour
+        self.last_at = max(self.last_at, one.last_at)
+
+
+def failing_codes(reading: Reading) -> tuple[list[CodeStatus], list[CodeStatus]]:
+    """Return the most frequent failing codes of all time, and the worst of the last hour."""
+    sums: dict[Series, _Sums] = {}
+    for one in reading.counted:
+        if one.meaning.severity in _URGENCY:
+            row = sums.get(one.meaning.series)
+            if row is None:
+                row = sums[one.meaning.series] = _Sums(one.meaning)
+            row.add(one)
+    of_hour = [one for one in sums.values() if one.hour]
+    return (
+        _first(reading, sums.values(), key=lambda one: (-one.total,)),
+        _first(reading, of_hour, key=_by_severity),
+    )
+
+
+def _by_severity(one: _Sums) -> tuple[int, ...]:
+    return _URGENCY[one.meaning.severity], -one.hour
+
+
+def _first(
+    reading: Reading, sums: Iterable[_Sums], key: Callable[[_Sums], tuple[int, ...]]
+) -> list[CodeStatus]:
+    return [_status(reading, one) for one in sorted(sums, key=key)[:MAX_FAILING_CODES]]
+
+
+def _status(reading: Reading, one: _Sums) -> CodeStatus:
+    meaning = one.meaning
+    description, action = guidance(reading.view.classifier, meaning)
+    return CodeStatus(
+        channel=meaning.series.channel,
+        code=meaning.series.code,
+        table=meaning.series.table,
+        name=meaning.name,
+        severity=meaning.severity,
+        category=meaning.category,
+        retry=meaning.retry,
+        results=one.total,
+        results_last_hour=one.hour,
+        last_received=one.last_at,
+        description=description,
+        action=action,
+        alerts=alerts_for(meaning),
+    )
+
+
+def guidance(classifier: Classifier, meaning: ClassifiedResult) -> tuple[str, str]:
+    """Return the description and the action of a code, also of an unknown one."""
+    if row := classifier.row(meaning.series):
+        return row.description, row.action
+    return _NO_ROW.get(meaning.series.code, "No table has this code."), _ADD_ROW

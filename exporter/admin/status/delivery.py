@@ -1,0 +1,54 @@
+"""From accepted to delivered: the receipts of the last hour, by channel of sending."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from exporter.admin.reading import Reading
+from exporter.results import Category
+
+
+class DeliveryStatus(msgspec.Struct):
+    """The pushes of a channel in the last hour: accepted, and what receipts say of them.
+
+    Receipts come later than acceptances: after a start more may be delivered than was accepted.
+    """
+
+    channel: str
+    accepted: int = 0
+    """By the vendor, for delivery."""
+    delivered: int = 0
+    """To the device, as receipts say."""
+    opened: int = 0
+    """By the user, as receipts say."""
+
+
+def deliveries_of(reading: Reading) -> list[DeliveryStatus]:
+    """Summarize each selected channel with receipts in the last hour, in the tables' order."""
+    tables = reading.view.tables
+    rows: dict[str, DeliveryStatus] = {}
+    for one in reading.all:  # receipts have channels of their own
+        if not one.hour:
+            continue
+        table = tables.get(one.series.channel)
+        sending = (table.receipts_of if table else "") or one.series.channel
+        row = rows.setdefault(sending, DeliveryStatus(sending))
+        match one.meaning.category:
+            case Category.ACCEPTED:
+                row.accepted += one.hour
+            case Category.DELIVERED:
+                row.delivered += one.hour
+            case Category.OPENED:
+                row.opened += one.hour
+    return [
+        row
+        for row in _ordered(reading, rows)
+        if (row.delivered or row.opened) and reading.selection.shows(row.channel)
+    ]
+
+
+def _ordered(reading: Reading, rows: dict[str, DeliveryStatus]) -> Iterator[DeliveryStatus]:
+    """Yield rows in the order of the channels; those without a table come last."""
+    channels = reading.view.classifier.channels()
+    yield from (rows[channel] for channel in channels if channel in rows)
+    yield from (row for channel, row in rows.items() if channel not in channels)

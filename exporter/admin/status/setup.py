@@ -1,0 +1,85 @@
+"""Help until the first result: webhooks, their credentials, requests to other paths."""
+
+import msgspec
+
+from exporter.admin.findings.requests import refusal
+from exporter.admin.reading import Reading
+from exporter.errors import UNROUTED
+from exporter.gateways.gateway import Gateway
+
+
+class WebhookSetup(msgspec.Struct, frozen=True):
+    """A webhook before the first result."""
+
+    gateway: str
+    title: str
+    """Its display name."""
+    path: str
+    """The path of the URL to enter at the sender."""
+    missing_settings: str | None
+    """The settings that would give it a credential; null if it has one."""
+    accepts_anyone: bool
+    """Whether it needs no credential: ALLOW_UNSIGNED, or a scheme of `none`."""
+    curl: str
+    """A command that tries the URL from the exporter's machine, and counts nothing."""
+    requests: int
+    """Since the start."""
+    refused: dict[str, int]
+    """Refused requests by reason."""
+
+
+class OtherPathStatus(msgspec.Struct, frozen=True):
+    """A path that was requested and that no webhook has."""
+
+    path: str
+    """Without the query, redacted."""
+    requests: int
+    last_seen: float
+    """Unix time."""
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """The webhooks, and the requests so far."""
+
+    webhooks: list[WebhookSetup]
+    other_requests: int
+    """Requests since the start to paths that no webhook has."""
+    other_paths: list[OtherPathStatus]
+    """The most requested first."""
+
+
+def setup_of(reading: Reading) -> Setup | None:
+    """Describe the webhooks until the first result; then return None."""
+    if reading.all:
+        return None
+    requests = reading.requests.totals
+    gateways = reading.view.current.snapshot.gateways
+    return Setup(
+        [_webhook(reading, gateway) for gateway in gateways.values()],
+        sum(count for (source, _), count in requests.items() if source == UNROUTED),
+        [
+            OtherPathStatus(one.path, one.requests, one.last_seen)
+            for one in reading.view.hub.other_paths.most_requested()
+        ],
+    )
+
+
+def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
+    statuses = {
+        status: count
+        for (source, status), count in reading.requests.totals.items()
+        if source == gateway.name and count
+    }
+    path = f"/webhooks/{gateway.name}"
+    settings = reading.view.current.settings
+    ingest = settings.ingest_url(reading.view.service.ingest_port)
+    return WebhookSetup(
+        gateway=gateway.name,
+        title=gateway.title,
+        path=path,
+        missing_settings=None if gateway.credentials else " or ".join(gateway.settings),
+        accepts_anyone=gateway.accepts_anyone,
+        curl=f"curl -i -d '[]' {ingest}{path}",
+        requests=sum(statuses.values()),
+        refused={status: count for status, count in statuses.items() if refusal(status)},
+    )

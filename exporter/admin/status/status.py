@@ -1,0 +1,176 @@
+"""`GET /` and `GET /api/v1/status`: the state of the exporter, without secrets."""
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from exporter import VERSION
+from exporter.admin.findings.finding import Health
+from exporter.admin.findings.health import health_of
+from exporter.admin.history import MINUTE, MINUTES
+from exporter.admin.reading import Reading, Selection
+from exporter.admin.rendering import Pages
+from exporter.admin.responses import Content, json_content
+from exporter.admin.status.channels import ChannelStatus, channels_of, channels_with_results
+from exporter.admin.status.codes import CodeStatus, failing_codes
+from exporter.admin.status.delivery import DeliveryStatus, deliveries_of
+from exporter.admin.status.gateways import (
+    GatewayStatus,
+    Refused,
+    RequestsHour,
+    gateways_of,
+    refused_of,
+    requests_of,
+)
+from exporter.admin.status.setup import Setup, setup_of
+from exporter.admin.status.unknown import (
+    OtherCodeStatus,
+    OtherResults,
+    UnknownCodeStatus,
+    UnknownHintStatus,
+    number_of_other,
+    other_codes,
+    other_results,
+    unknown_by_channel,
+    unknown_codes,
+    unknown_hints,
+)
+from exporter.admin.view import View
+from exporter.metrics.results import UNKNOWN_CODE_SECONDS
+from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
+
+MAX_UNKNOWN_CODES = 10
+"""On the page, unless a channel is selected; the JSON has all."""
+
+
+class LedgerStatus(msgspec.Struct, frozen=True):
+    """Whether results can be stored."""
+
+    store: str
+    """The path of a file, or the address of a database."""
+    problem: str | None
+    """Why results cannot be stored now."""
+    pending_results: int
+    """Results waiting to be committed."""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The state of the exporter; results are those of the selection."""
+
+    health: Health
+    ready: bool
+    """Whether results are accepted."""
+    problem: str | None
+    """Why results are not accepted: `ledger_unavailable`, `draining` or `not_scraped`."""
+    now: float
+    """Unix time of this status."""
+    version: str
+    name: str
+    """The name of this exporter."""
+    host: str
+    """The host name."""
+    process: int
+    """The process id."""
+    ports: dict[str, int]
+    """Of the listeners: `ingest` and `admin`."""
+    started_at: float
+    """Unix time."""
+    uptime_seconds: float
+    ledger: LedgerStatus
+    hour_seconds: float
+    """The part of the last hour since the start, in seconds."""
+    setup: Setup | None
+    """Help until the first result; then null."""
+    requests_last_hour: RequestsHour
+    gateways: list[GatewayStatus]
+    channels: list[ChannelStatus]
+    deliveries_last_hour: list[DeliveryStatus]
+    failing_codes: list[CodeStatus]
+    """The most frequent of all time."""
+    failing_codes_last_hour: list[CodeStatus]
+    """The failing codes of the last hour, the worst severity first."""
+    unknown_codes: list[UnknownCodeStatus]
+    """The last seen first."""
+    other_results: list[OtherResults]
+    """The channels with results under the code `other`, the most of the last hour first."""
+    other_codes: list[OtherCodeStatus]
+    """The last codes of each channel that are counted as `other`, the last seen first."""
+    unknown_hints: list[UnknownHintStatus]
+    """Words for a channel that no table knows, the last seen first."""
+    refused: list[Refused]
+    settings: dict[str, Any]
+    """The effective settings by name; secrets are paths of files."""
+
+
+def status_of(reading: Reading, newest: int | None = None) -> Status:
+    """Summarize the state, with the newest (or all) unknown codes."""
+    view = reading.view
+    problem = view.service.not_ready()
+    of_all_time, of_last_hour = failing_codes(reading)
+    gateways = gateways_of(reading)
+    return Status(
+        health=health_of(reading),
+        ready=problem is None,
+        problem=problem,
+        now=reading.now,
+        version=VERSION,
+        name=view.name,
+        host=view.service.host,
+        process=view.service.process_id,
+        ports={"ingest": view.service.ingest_port, "admin": view.service.admin_port},
+        started_at=view.service.started_at,
+        uptime_seconds=reading.now - view.service.started_at,
+        ledger=LedgerStatus(view.hub.ledger.name, view.hub.ledger.problem, view.hub.ledger.pending),
+        hour_seconds=view.history.results.seconds,
+        setup=setup_of(reading),
+        requests_last_hour=requests_of(gateways),
+        gateways=gateways,
+        channels=channels_of(reading),
+        deliveries_last_hour=deliveries_of(reading),
+        failing_codes=of_all_time,
+        failing_codes_last_hour=of_last_hour,
+        unknown_codes=unknown_codes(reading, newest),
+        other_results=other_results(reading),
+        other_codes=other_codes(reading, newest),
+        unknown_hints=unknown_hints(reading),
+        refused=refused_of(reading),
+        settings=view.settings,
+    )
+
+
+class StatusPages:
+    """The status page and its JSON."""
+
+    def __init__(self, view: View, pages: Pages) -> None:
+        self._view, self._pages = view, pages
+
+    async def page(self, request: web.Request) -> web.Response:
+        """Respond with the page."""
+        selection = Selection.of(request.query)
+
+        def values() -> dict[str, object]:
+            reading = Reading(self._view, selection)
+            return {
+                "status": status_of(reading, None if selection.channel else MAX_UNKNOWN_CODES),
+                "selection": selection,
+                "selectable": channels_with_results(reading),
+                "unknown_by_channel": unknown_by_channel(reading),
+                "number_other": number_of_other(reading),
+                "max_labels": MAX_PER_CHANNEL,
+                "unused_days": UNKNOWN_CODE_SECONDS // 86400,
+                "hour": MINUTES * MINUTE,
+            }
+
+        return await self._pages.respond(request, "status.html", values, selection)
+
+    async def json(self, request: web.Request) -> web.Response:
+        """Respond with the JSON."""
+        selection = Selection.of(request.query)
+
+        async def make() -> Content:
+            with self._pages.pace.slice():
+                return json_content(status_of(Reading(self._view, selection)))
+
+        content = await self._pages.pace.share(("status.json", selection), make)
+        return content.response(request)

@@ -1,0 +1,73 @@
+"""The command `keygen`: make a key pair, a token or a secret."""
+
+import argparse
+import base64
+import os
+import secrets
+from pathlib import Path
+
+from exporter.errors import ConfigurationError
+
+_BYTES = 32
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the kinds of credentials."""
+    kinds = parser.add_subparsers(required=True, metavar="KIND")
+    for name, file, make, purpose in (
+        ("mps", "mps-key.pem", _make_pair, "RSA key pair, as MPS and simulate sign"),
+        ("token", "token", _make_token, "bearer token for /webhooks/results"),
+        ("secret", "secret", _make_secret, "Standard Webhooks secret for /webhooks/results"),
+    ):
+        kind = kinds.add_parser(name, help=purpose, description=f"{purpose}.", allow_abbrev=False)
+        kind.add_argument(
+            "file",
+            nargs="?",
+            type=Path,
+            default=file,
+            metavar="FILE",
+            help=f"file to create, readable by its owner alone (default: {file})",
+        )
+        kind.set_defaults(run=make)
+
+
+def _make_pair(options: argparse.Namespace) -> int:
+    """Write a private key, and the public one beside it."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - for this kind alone
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private, public = options.file, options.file.with_suffix(".pub.pem")
+    pem = serialization.Encoding.PEM
+    form = serialization.PrivateFormat.PKCS8
+    _create(private, key.private_bytes(pem, form, serialization.NoEncryption()), mode=0o600)
+    subject = serialization.PublicFormat.SubjectPublicKeyInfo
+    _create(public, key.public_key().public_bytes(pem, subject), mode=0o644)
+    print(f"push-result-exporter serve --mps-public-key-files {public}")
+    print(f"push-result-exporter simulate --private-key {private}")
+    return 0
+
+
+def _make_token(options: argparse.Namespace) -> int:
+    _create(options.file, f"{secrets.token_hex(_BYTES)}\n".encode(), mode=0o600)
+    print(f"push-result-exporter serve --results-token-files {options.file}")
+    print(f"push-result-exporter replay BODIES --token-file {options.file}")
+    return 0
+
+
+def _make_secret(options: argparse.Namespace) -> int:
+    secret = b"whsec_" + base64.b64encode(secrets.token_bytes(_BYTES)) + b"\n"
+    _create(options.file, secret, mode=0o600)
+    print(f"push-result-exporter serve --results-secret-files {options.file}")
+    print(f"push-result-exporter replay BODIES --secret-file {options.file}")
+    return 0
+
+
+def _create(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a new file; ConfigurationError if there is one, which may be in use."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        with open(os.open(path, flags, mode), "wb") as file:  # noqa: PTH123 - with its mode
+            file.write(content)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from None

@@ -1,0 +1,86 @@
+"""The command `simulate`: send signed results as a push gateway does."""
+
+import argparse
+from pathlib import Path
+from urllib.parse import quote
+
+from exporter.classification.tables import load_tables
+from exporter.commands.flags import add_flags
+from exporter.commands.gateways import described
+from exporter.commands.loop import run
+from exporter.commands.progress import ProgressLine
+from exporter.commands.traffic import add_json, add_key, add_traffic, report, show
+from exporter.configuration.groups import TableSettings
+from exporter.configuration.settings import Sourced, load_settings
+from exporter.errors import ConfigurationError
+from exporter.traffic.captured import check_url
+from exporter.traffic.described import DescribedSigner
+from exporter.traffic.outgoing import unsigned
+from exporter.traffic.receipts import receipts
+from exporter.traffic.signers import signers
+from exporter.traffic.simulator import GATEWAY
+from exporter.traffic.simulator import simulate as send_simulated
+
+
+class SimulateSettings(TableSettings, Sourced):
+    """The settings of `simulate`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags."""
+    add_traffic(parser)
+    parser.add_argument("--url", help="the webhook; default: that of the gateway on this host")
+    parser.add_argument("--app", metavar="NAME", help="app of the results, as `?app=` of the URL")
+    parser.add_argument(
+        "--gateway",
+        type=Path,
+        metavar="FILE",
+        help="send receipts in the format of this description, signed accordingly",
+    )
+    add_flags(parser, SimulateSettings)
+    add_key(parser)
+    parser.add_argument("--count", type=_number, help="number of results, instead of a duration")
+    parser.add_argument("--seed", type=int, help="seed: the same results each time")
+    add_json(parser)
+    parser.set_defaults(run=simulate)
+
+
+def simulate(options: argparse.Namespace) -> int:
+    """Send simulated results."""
+    settings = load_settings(SimulateSettings, options)
+    name, made = GATEWAY, None
+    signer = signers(private_key=options.private_key).get(GATEWAY, unsigned)
+    if options.gateway:
+        gateway = described(options.gateway)
+        table = load_tables(settings.code_table_files).get(gateway.description.channel or "")
+        name, made = gateway.name, receipts(gateway, table, options.seed)
+        signer = DescribedSigner(gateway.description, options.gateway)
+    line = ProgressLine()
+    work = send_simulated(
+        _url(options, name),
+        signer,
+        scenario=options.scenario,
+        rate=options.rate,
+        seconds=options.seconds,
+        count=options.count,
+        seed=options.seed,
+        made=made,
+        progress=lambda summary: show(line, summary, options.seconds, options.count),
+    )
+    return report(line, run(work), as_json=options.json)
+
+
+def _url(options: argparse.Namespace, gateway: str) -> str:
+    url = check_url(options.url or f"http://127.0.0.1:10987/webhooks/{gateway}")
+    if options.app is None:
+        return url
+    if options.gateway:
+        raise ConfigurationError("--app is for MPS; a receipt is of the app whose secret signs it")
+    return f"{url}{'&' if '?' in url else '?'}app={quote(options.app)}"
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number

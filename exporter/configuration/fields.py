@@ -1,0 +1,64 @@
+"""The types of settings."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+T = TypeVar("T")
+
+_APP = re.compile("[a-z0-9][a-z0-9_.-]{0,62}")
+
+
+def split_list(value: object) -> object:
+    """Split a list that is written as JSON or separated by commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _check_app(name: str) -> str:
+    if not _APP.fullmatch(name):
+        raise ValueError(
+            f"{name!r} cannot be an app: write up to 63 lower-case letters, digits, _ . and -, and "
+            "begin with a letter or digit"
+        )
+    if name == "other":
+        raise ValueError("'other' is reserved for results of no declared app")
+    return name
+
+
+def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise ValueError(f"{name!r} is declared twice")
+    return names
+
+
+Files = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(split_list)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+AnyCase = Annotated[T, BeforeValidator(_lower)]
+"""A choice that may be written in upper case."""
+
+Apps = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_app)], ...],
+    NoDecode,
+    BeforeValidator(split_list),
+    AfterValidator(_check_distinct),
+    Field(max_length=100),
+]
+
+
+class Group(BaseModel):
+    """Settings that belong together, frozen."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,183 @@
+"""The settings by group; each part of the exporter and each command reads some groups."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_serializer
+
+from exporter.configuration.fields import AnyCase, Apps, Files, Group
+
+_PASSWORD = re.compile(r"((?<=://)[^:/?@]*:)[^?]*(?=@)|((?<=[?&])(?:ssl)?password=)[^&]*")
+
+
+class DescriptionSettings(Group):
+    """The gateways that files describe."""
+
+    gateway_files: Files = Field(
+        (),
+        description="descriptions of further gateways (TOML); the file's name is the path",
+        examples=[["/etc/push-result-exporter/acme.toml"]],
+    )
+
+
+class GatewaySettings(DescriptionSettings):
+    """The gateways: who may send results, and how each sender proves its identity."""
+
+    apps: Apps = Field(
+        (),
+        description="apps whose results are counted apart; a file written as `app=path` holds the "
+        "credentials of that app",
+        examples=[["shop", "news"]],
+    )
+    mps_public_key_files: Files = Field(
+        (),
+        description="RSA public keys of MPS, PEM or the console's bare base64; any may verify",
+        examples=[["/etc/push-result-exporter/mps-public-key.txt"]],
+    )
+    results_token_files: Files = Field(
+        (),
+        description="bearer tokens for /webhooks/results, one per line",
+        examples=[["/etc/push-result-exporter/token"]],
+    )
+    results_secret_files: Files = Field(
+        (),
+        description="Standard Webhooks secrets (whsec_…) for /webhooks/results, one per line",
+        examples=[["/etc/push-result-exporter/secret"]],
+    )
+    allow_unsigned: bool = Field(
+        False, description="accept requests on a webhook that has no key, token or secret"
+    )
+    max_body_bytes: int = Field(
+        1048576,
+        ge=1,
+        le=1024**3,
+        description="maximum size of a request body, as sent and unpacked",
+    )
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether any webhook can authenticate its senders."""
+        return bool(
+            self.mps_public_key_files
+            or self.results_token_files
+            or self.results_secret_files
+            or self.gateway_files
+        )
+
+
+class TableSettings(Group):
+    """The code tables."""
+
+    code_table_files: Files = Field(
+        (),
+        description="custom code tables (TOML), merged over the built-in ones in order",
+        examples=[["/etc/push-result-exporter/codes.toml"]],
+    )
+
+
+class LinkSettings(Group):
+    """The addresses in links."""
+
+    external_url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="URL of the admin listener's pages as people reach them, for links",
+        examples=["https://push-exporter.example.com"],
+    )
+    runbook_base_url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="base URL of the alerts' runbooks; default: the admin listener's own pages",
+        examples=["https://wiki.example.com/runbooks"],
+    )
+
+    @property
+    def runbooks(self) -> str | None:
+        """The base URL of the runbooks, if it is known."""
+        if self.runbook_base_url is None and self.external_url:
+            return f"{self.external_url.rstrip('/')}/runbooks"
+        return self.runbook_base_url
+
+
+class LedgerSettings(Group):
+    """The ledger: its place, and the name under which this replica counts."""
+
+    ledger_path: Path = Field(
+        Path("data/ledger.sqlite3"), description="SQLite file of the ledger; its folder is created"
+    )
+    ledger_url: str | None = Field(
+        None,
+        description="PostgreSQL database of the ledger, in place of the file",
+        examples=["postgresql://exporter@db.example.com/push"],
+    )
+    ledger_password_file: Path | None = Field(
+        None,
+        description="password for LEDGER_URL, unless it is in the URL",
+        examples=["/etc/push-result-exporter/database-password"],
+    )
+    instance: str | None = Field(
+        None,
+        min_length=1,
+        max_length=128,
+        description="name under which this replica counts in PostgreSQL; default: the lowest free "
+        "one of `replica-0`, `replica-1`, …",
+        examples=["replica-0"],
+    )
+    dedupe_window_seconds: float = Field(
+        86400,
+        ge=0,
+        allow_inf_nan=False,
+        description="deduplication window; 0 disables deduplication",
+    )
+
+    @field_serializer("ledger_url")
+    def _without_password(self, url: str | None) -> str | None:
+        """Show the address wherever settings are shown, but never the password in it."""
+        return url and _PASSWORD.sub(r"\1\2…", url)
+
+
+class CommitSettings(LedgerSettings):
+    """How results are committed to the ledger."""
+
+    dedupe_max_keys: int = Field(
+        1_048_576,
+        ge=1024,
+        le=1 << 28,
+        description="maximum number of deduplication keys in memory, 32 bytes each; rounded up to "
+        "a power of two",
+    )
+    ledger_sync: AnyCase[Literal["full", "normal", "off"]] = Field(
+        "full",
+        description="SQLite's synchronous; anything but full can lose results at a power failure",
+    )
+    max_pending_results: int = Field(
+        100_000,
+        ge=1,
+        description="maximum number of results waiting to be committed; more get a 503",
+    )
+
+
+class RecordSettings(Group):
+    """The folder of rejected requests."""
+
+    record: Path | None = Field(
+        None,
+        description="folder for rejected requests, redacted; default: none are kept",
+        examples=["/var/lib/push-result-exporter/records"],
+    )
+    record_max_bytes: int = Field(
+        10_485_760, ge=1, description="maximum size of that folder; the oldest records go first"
+    )
+    record_unauthenticated: bool = Field(False, description="keep unsigned and forged requests too")
+
+
+class LogSettings(Group):
+    """Logs on standard error."""
+
+    log_level: AnyCase[Literal["debug", "info", "warning", "error"]] = Field(
+        "info", description="least severe level to log; debug logs each request"
+    )
+    log_format: AnyCase[Literal["console", "logfmt", "json"]] = Field(
+        "console", description="log format"
+    )

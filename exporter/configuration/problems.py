@@ -1,0 +1,80 @@
+"""Pydantic's validation errors in the terms of settings and TOML files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from exporter.errors import ConfigurationError, did_you_mean
+
+
+class Problem(NamedTuple):
+    """A mistake at a location."""
+
+    location: tuple[str, ...]
+    message: str
+    known: tuple[str, ...] | None = None
+    """The valid keys in place of an unknown one; None for other mistakes."""
+
+
+def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
+    """Yield the mistakes in data for a model."""
+    for detail in error.errors():
+        location = tuple(map(str, detail["loc"]))
+        if detail["type"] == "extra_forbidden":
+            path, keys = _resolve(model, location[:-1])
+            yield Problem((*path, location[-1]), "unknown key", keys)
+        else:
+            path, _ = _resolve(model, location)
+            yield Problem(path, _in_words_of_toml(detail["msg"]))
+
+
+def file_error(
+    kind: str, path: Path, error: ValidationError, model: type[BaseModel]
+) -> ConfigurationError:
+    """Return the error for a file of a kind, with all its mistakes."""
+    problems = "; ".join(map(_text, problems_of(error, model)))
+    return ConfigurationError(f"{kind} {path}: {problems}")
+
+
+def _text(problem: Problem) -> str:
+    where = ".".join(problem.location)
+    hint = did_you_mean(problem.location[-1], problem.known) if problem.known else ""
+    return f"{where}: {problem.message}{hint}" if where else problem.message
+
+
+def _resolve(
+    model: type[BaseModel], location: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return a location without the tags of unions, and the valid keys of the table there."""
+    path: list[str] = []
+    models = [model]
+    for part in location:
+        if any(part in one.model_fields for one in models):
+            path.append(part)
+            fields = [one.model_fields[part] for one in models if part in one.model_fields]
+            models = [found for field in fields for found in _models_in(field.annotation)]
+        elif tagged := [one for one in models if _has_tag(one, part)]:
+            models = tagged
+        else:  # the key of a map, or an index
+            path.append(part)
+    return tuple(path), tuple({name: None for one in models for name in one.model_fields})
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _has_tag(model: type[BaseModel], tag: str) -> bool:
+    """Whether a model is the member of a union with this tag."""
+    types = (field.annotation for field in model.model_fields.values())
+    return any(get_origin(one) is Literal and tag in get_args(one) for one in types)
+
+
+def _in_words_of_toml(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message.replace("a valid tuple", "an array").replace("a valid dictionary", "a table")

@@ -1,0 +1,110 @@
+"""TLS of the listeners, with certificates that can be replaced while they run."""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from exporter.configuration.files import read_bytes
+from exporter.errors import ConfigurationError
+
+_CERTIFICATE, _PRIVATE_KEY = b"CERTIFICATE-----", b"PRIVATE KEY-----"
+
+
+class TlsFiles(NamedTuple):
+    """The files of one listener's TLS, and the prefix of their settings."""
+
+    prefix: str
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    @classmethod
+    def of(
+        cls, *pairs: tuple[str, Path | None, Path | None], client_ca: Path | None = None
+    ) -> Self | None:
+        """Return the first pair that is complete, or None."""
+        for prefix, certificate, key in pairs:
+            if certificate and key:
+                return cls(prefix, certificate, key, client_ca)
+        return None
+
+
+class Tls(NamedTuple):
+    """A loaded certificate."""
+
+    context: ssl.SSLContext
+    expires_at: float
+    """When the first certificate of the chain expires, in Unix seconds."""
+
+
+def load_tls(files: TlsFiles) -> Tls:
+    """Load a certificate chain and its key; ConfigurationError names the file that is bad.
+
+    With a client CA, a client has to show a certificate of it.
+    """
+    expires_at = _expiry(files)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load_pair(context, files)
+    if files.client_ca:
+        _load_client_ca(context, f"{files.prefix}_CLIENT_CA_FILE", files.client_ca)
+    return Tls(context, expires_at)
+
+
+def reloadable_context(
+    first: ssl.SSLContext, current: Callable[[], ssl.SSLContext | None]
+) -> ssl.SSLContext:
+    """Return the context of a listener, which serves each new connection the current one."""
+
+    def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = current() or first
+
+    first.sni_callback = choose  # called without a server name too
+    return first
+
+
+def _load_pair(context: ssl.SSLContext, files: TlsFiles) -> None:
+    names = f"{files.prefix}_CERT_FILE {files.certificate} and {files.prefix}_KEY_FILE {files.key}"
+    key = read_bytes(f"{files.prefix}_KEY_FILE", files.key)
+    if _PRIVATE_KEY not in key:
+        what = "a certificate, and no private key" if _CERTIFICATE in key else "no private key"
+        raise ConfigurationError(f"{files.prefix}_KEY_FILE {files.key}: it holds {what} (PEM)")
+    try:
+        context.load_cert_chain(files.certificate, files.key, password=_refuse_password)
+    except ssl.SSLError as error:
+        mismatch = "the key does not belong to the certificate"
+        problem = mismatch if error.reason == "KEY_VALUES_MISMATCH" else "they cannot be read"
+        raise ConfigurationError(f"{names}: {problem}") from None
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(f"{names}: {problem}") from None
+
+
+def _load_client_ca(context: ssl.SSLContext, setting: str, path: Path) -> None:
+    data = read_bytes(setting, path)
+    try:
+        context.load_verify_locations(cadata=data.decode("ascii"))
+    except (ssl.SSLError, ValueError):
+        raise ConfigurationError(f"{setting} {path}: it holds no certificates (PEM)") from None
+    context.verify_mode = ssl.CERT_REQUIRED
+
+
+def _expiry(files: TlsFiles) -> float:
+    """Return when the first certificate of the chain expires, in Unix seconds."""
+    from cryptography import x509  # noqa: PLC0415 - only where there is TLS
+
+    setting = f"{files.prefix}_CERT_FILE {files.certificate}"
+    data = read_bytes(f"{files.prefix}_CERT_FILE", files.certificate)
+    if _CERTIFICATE not in data:
+        what = "a private key, and no certificate" if _PRIVATE_KEY in data else "no certificate"
+        raise ConfigurationError(f"{setting}: it holds {what} (PEM)")
+    try:
+        chain = x509.load_pem_x509_certificates(data)
+    except ValueError:
+        raise ConfigurationError(f"{setting}: a certificate in it is damaged") from None
+    return min(one.not_valid_after_utc.timestamp() for one in chain)
+
+
+def _refuse_password() -> str:
+    raise ValueError("the key is encrypted; give one without a passphrase")

@@ -1,0 +1,1 @@
+"""What a code or a payload means, for pages and commands alike."""

@@ -1,0 +1,147 @@
+"""Explains a code: its row, the alerts that watch it, and the rules that found them."""
+
+import msgspec
+
+from exporter.classification.alerts import Alert, alerts_for
+from exporter.classification.classifier import ChannelRule, Classifier
+from exporter.classification.codespace import RowRule
+from exporter.classification.tables import OTHER
+from exporter.errors import ConfigurationError
+from exporter.gateways.apps import AppOf, AppRule
+from exporter.redaction import redact_text
+from exporter.results import ClassifiedResult, PushResult, Series, canonical_code
+
+_MAX_WORD = 100
+
+RETRY = {
+    "no": "Sending again does not help.",
+    "backoff": "Send again later, with increasing pauses.",
+    "after_refresh": "Send again after the credential is renewed.",
+    "next_window": "Send again in the next window (day or allowed hours).",
+    "auto": "The gateway sends again by itself.",
+}
+"""Whether sending again can help, in a sentence."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """The row of a code table."""
+
+    table: str
+    """The channel of the table; `mps` for a common code, valid on every channel."""
+    description: str
+    category: str
+    retry: str
+    retry_means: str
+    action: str
+    source: str
+    origin: str
+
+
+class AppFound(msgspec.Struct, frozen=True):
+    """The app of a result."""
+
+    app: str
+    by: AppRule
+    named: str | None
+    """The app that the request names."""
+
+
+class Why(msgspec.Struct, frozen=True):
+    """The rules by which a result got its channel, its row and its app."""
+
+    channel_by: ChannelRule
+    row_by: RowRule
+    hint: str | None
+    results: int
+    """How many results of the payload are identical."""
+    pushes: int
+    """How many pushes they stand for."""
+    app: AppFound | None = None
+    """None where no apps are declared."""
+
+
+class ExplainedCode(msgspec.Struct, frozen=True):
+    """A code on one channel."""
+
+    channel: str
+    code: str
+    name: str
+    severity: str
+    row: Row | None
+    """None for an unknown code."""
+    alerts: list[Alert]
+    why: Why | None = None
+    """None for a code by itself, whose channel is given."""
+
+
+def explain_code(
+    classifier: Classifier, code: str, channel: str | None = None
+) -> list[ExplainedCode]:
+    """Explain a code on a channel, or everywhere it exists.
+
+    Raises ConfigurationError for a channel or a code that cannot be one.
+    """
+    canonical = canonical_code(code)
+    if canonical is None:
+        raise ConfigurationError(f"{code!r} cannot be a code: an integer, or 1 to 64 letters")
+    if channel is None:
+        found = classifier.meanings(canonical)
+    elif classifier.channel(channel) is None:
+        known = ", ".join(name for name in classifier.channels() if name != OTHER)
+        raise ConfigurationError(
+            f"unknown channel {channel!r}; known are {known} and their aliases"
+        )
+    else:
+        found = [classifier.classify(PushResult(canonical, channel))]
+    return [_explained(classifier, one) for one in found]
+
+
+def explain_result(
+    classifier: Classifier,
+    result: PushResult,
+    *,
+    results: int,
+    pushes: int,
+    app: AppOf | None = None,
+) -> ExplainedCode:
+    """Explain a result that a payload has so many times."""
+    classified, channel_by, row_by = classifier.decide(result)
+    found = app and AppFound(app.app, app.rule, _shown(result.app))
+    why = Why(channel_by, row_by, _shown(result.hint), results, pushes, found)
+    return _explained(classifier, classified, why)
+
+
+def _explained(
+    classifier: Classifier, classified: ClassifiedResult, why: Why | None = None
+) -> ExplainedCode:
+    channel, code, *_ = classified.series
+    return ExplainedCode(
+        channel,
+        code,
+        classified.name,
+        classified.severity.value,
+        _row(classifier, classified.series),
+        alerts_for(classified),
+        why,
+    )
+
+
+def _shown(word: str | None) -> str | None:
+    """Return the sender's word for a channel or an app, without what may be a token."""
+    return word and redact_text(word[:_MAX_WORD])
+
+
+def _row(classifier: Classifier, series: Series) -> Row | None:
+    row = classifier.row(series)
+    if row is None:
+        return None
+    return Row(
+        series.table,
+        row.description,
+        row.category.value,
+        row.retry.value,
+        RETRY[row.retry.value],
+        row.action,
+        row.source,
+        row.origin,
+    )

@@ -1,0 +1,42 @@
+"""The webhooks of an exporter: their URLs, and the credentials that each accepts."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from exporter.gateways.gateway import CredentialSource, Gateway
+
+
+class Webhook(msgspec.Struct, frozen=True):
+    """A webhook, and who may send to it."""
+
+    gateway: str
+    title: str
+    url: str
+    credentials: Sequence[CredentialSource]
+    settings: Sequence[str]
+    """The settings that give it credentials."""
+    accepts_anyone: bool
+
+    def senders(self) -> list[str]:
+        """Describe who may send, a line for each file of credentials."""
+        if self.credentials:
+            return [str(one) for one in self.credentials]
+        if self.accepts_anyone:
+            return ["accepts requests from anyone: it has no credentials"]
+        return [f"refuses every request: set {' or '.join(self.settings)}"]
+
+
+def webhooks_of(gateways: Iterable[Gateway], ingest_url: str) -> list[Webhook]:
+    """Describe the webhook of each gateway."""
+    return [
+        Webhook(
+            gateway.name,
+            gateway.title,
+            f"{ingest_url}/webhooks/{gateway.name}",
+            gateway.credentials,
+            gateway.settings,
+            gateway.accepts_anyone,
+        )
+        for gateway in gateways
+    ]

@@ -1,0 +1,32 @@
+"""The app of a result: that of the credential, else the one in the request, else `other`."""
+
+from collections.abc import Collection
+from typing import Literal, NamedTuple
+
+from exporter.gateways.gateway import Credential
+
+OTHER_APP = "other"
+"""The app of results that name no declared one."""
+
+AppRule = Literal["credential", "request", "undeclared", "none"]
+
+
+class AppOf(NamedTuple):
+    """The app of a result, and the rule by which it was found."""
+
+    app: str
+    rule: AppRule
+    """`undeclared` if the request names an app that is not declared, `none` if it names none."""
+
+
+def app_of(named: str | None, credential: Credential | None, apps: Collection[str]) -> AppOf:
+    """Return the app of a result, which the request may name, among the declared apps.
+
+    A credential of one app never counts for another.
+    """
+    if credential is not None and credential.app is not None:
+        return AppOf(credential.app, "credential")
+    if named is None:
+        return AppOf(OTHER_APP, "none")
+    name = named.strip()
+    return AppOf(name, "request") if name in apps else AppOf(OTHER_APP, "undeclared")

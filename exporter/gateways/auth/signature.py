@@ -1,0 +1,182 @@
+"""The base of the schemes with a signature, whose place and message templates describe."""
+
+import base64
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from exporter.errors import Reason, RequestError
+from exporter.gateways.auth.draft import Draft, DraftSlots
+from exporter.gateways.auth.encodings import decode_base64, decode_hex
+from exporter.gateways.auth.scheme import BodyValues, FileScheme, Known, Text
+from exporter.gateways.auth.templates import (
+    Context,
+    OneTemplate,
+    Template,
+    body_paths,
+    check_header,
+    missing,
+    split_parts,
+)
+from exporter.gateways.auth.timestamps import Unit, check_timestamp
+from exporter.gateways.gateway import Credential, ReceivedRequest
+
+_DECODERS: Mapping[str, Callable[[bytes], bytes]] = {"hex": decode_hex, "base64": decode_base64}
+"""How a signature becomes bytes; each raises ValueError."""
+
+
+class SignatureScheme(FileScheme):
+    """A signature somewhere in the request, over a message that a template makes of it."""
+
+    challenge: ClassVar[str] = "Signature"
+    credential: ClassVar[str] = "secret"
+    """What verifies a signature, in the sender's terms."""
+
+    signature: OneTemplate
+    signed: OneTemplate = Field(default_factory=lambda: Template("{body}"))
+    timestamp: OneTemplate | None = None
+    unit: Unit = "s"
+    tolerance: float = Field(300, gt=0, allow_inf_nan=False)
+    header: Text | None = None
+    parts: Text | None = None
+    prefix: str = ""
+    encoding: Literal["hex", "base64"] = "hex"
+    user: str = ""
+
+    @model_validator(mode="after")
+    def _check_templates(self) -> Self:
+        if (self.header is None) != (self.parts is None):
+            raise ValueError("'header' and 'parts' belong together: the header that is split")
+        if self.header is None and any(one.has("part", named=True) for one in self._templates):
+            raise ValueError("{part:…} needs 'header' and 'parts'")
+        if not self.signature.describe():
+            raise ValueError("signature: it has no slot of the request")
+        if self.header is not None:
+            check_header(self.header)
+        return self
+
+    @property
+    def _templates(self) -> list[Template]:
+        return [one for one in (self.signature, self.signed, self.timestamp) if one]
+
+    @property
+    def body_paths(self) -> list[str]:
+        """The paths of `{body:X}`."""
+        return body_paths(self._templates)
+
+    @property
+    def expected(self) -> str:
+        """The place of the signature."""
+        return f"a signature in {self.signature.describe()}"
+
+    def authenticate(
+        self,
+        request: ReceivedRequest,
+        known: Sequence[Known],
+        body_values: BodyValues | None = None,
+        *,
+        fresh: bool = True,
+    ) -> Credential:
+        """Accept a signature by any of the credentials.
+
+        Where the body holds several signatures, all of them have to be by the same credential;
+        the first that is not ends the search.
+        """
+        context = Context(request, parts=self._split(request), user=self.user)
+        candidates = known
+        for values in body_values(request) if body_values else ({},):
+            context.body_values = values
+            match = self._match(context, candidates, fresh=fresh)
+            if match is None:
+                raise RequestError(
+                    Reason.BAD_SIGNATURE,
+                    f"No configured {self.credential} verifies the signature in "
+                    f"{self.signature.describe()}.",
+                )
+            candidates = [match]
+        if candidates is known:
+            raise missing(self.expected)
+        return candidates[0].credential
+
+    def _split(self, request: ReceivedRequest) -> dict[str, list[str]]:
+        if self.header is None or self.parts is None:
+            return {}
+        header = request.headers.get(self.header)
+        if not header:
+            raise missing(f"header '{self.header}'")
+        return split_parts(header, self.parts)
+
+    def _match(self, context: Context, known: Sequence[Known], *, fresh: bool) -> Known | None:
+        """Return the first credential that made one of the signatures over the message."""
+        signatures = self._signatures(context, fresh=fresh)
+        for one in known:
+            context.secret = one.secret
+            if any(self.verifies(one, signatures, message) for message in self._messages(context)):
+                return one
+        return None
+
+    def _messages(self, context: Context) -> Iterator[bytes]:
+        """Yield the messages that the sender may have signed.
+
+        Some senders sign a compressed body, others its content; and only the proxy in front knows
+        the scheme of the URL.
+        """
+        request = context.request
+        both = request.content != request.body and self.signed.has("body", named=False)
+        schemes = ("https://", "http://") if self.signed.has("url", named=False) else ("",)
+        for body in (request.body, request.content) if both else (request.body,):
+            for scheme in schemes:
+                context.body = body
+                context.url = scheme + request.address() if scheme else ""
+                yield self.signed.render(context)
+
+    def _signatures(self, context: Context, *, fresh: bool) -> list[bytes]:
+        """Return the well-formed signatures; RequestError if there is none, or if it is stale."""
+        texts = self.signature.alternatives(context)
+        if not any(texts):  # an empty value can be signed, and is no signature
+            raise missing(self.signature.describe())
+        if self.timestamp and fresh:
+            time_text = self.timestamp.render(context).decode("utf-8", "replace")
+            name = self.timestamp.describe()
+            check_timestamp(time_text, name, unit=self.unit, tolerance=self.tolerance)
+        prefix, decode = self.prefix.encode(), _DECODERS[self.encoding]
+        signatures = []
+        for text in texts:
+            try:
+                if signature := decode(text.removeprefix(prefix)):
+                    signatures.append(signature)
+            except ValueError:
+                pass
+        if not signatures:
+            raise RequestError(
+                Reason.BAD_SIGNATURE,
+                f"The signature in {self.signature.describe()} is not valid {self.encoding}.",
+            )
+        return signatures
+
+    def verifies(self, known: Known, signatures: Sequence[bytes], message: bytes) -> bool:
+        """Whether one of some signatures was made over a message with a credential."""
+        raise NotImplementedError
+
+    def make(self, message: bytes, secret: bytes) -> bytes:
+        """Return the signature of a message."""
+        raise NotImplementedError
+
+    def sign(self, draft: Draft, secret: bytes) -> None:
+        """Fill in the time and the signed slots that have no value yet, then the signature."""
+        slots = DraftSlots(draft, self.body_paths)
+        if self.timestamp:
+            slots.fill(self.timestamp, str(int(time.time() * (1000 if self.unit == "ms" else 1))))
+        slots.fill(self.signed, draft.identity, overwrite=False)
+        made = self.make(self.signed.render(slots.context(self.user, secret)), secret)
+        text = base64.b64encode(made).decode() if self.encoding == "base64" else made.hex()
+        slots.fill(self.signature, self.prefix + text)
+        slots.write(self.header, self.parts)
+
+    def warnings(self) -> list[str]:
+        """Warn of a body that the signature does not cover."""
+        if self.signed.has("body", named=False):
+            return []
+        return ["auth.signed: without {body} anyone who has seen a request can change it"]

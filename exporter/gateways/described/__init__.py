@@ -1,0 +1,1 @@
+"""The description language: a TOML file becomes a gateway."""

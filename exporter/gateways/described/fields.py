@@ -1,0 +1,261 @@
+"""From the values of an item to its result: paths, joins, defaults and maps."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from exporter.errors import ItemReason
+from exporter.gateways.described.description import Description
+from exporter.gateways.described.structs import ItemStruct
+from exporter.gateways.described.values import MISSING, OTHER, Size, Value
+from exporter.gateways.items import Facts, ItemFormat, ItemReader, ItemResult, Text
+from exporter.gateways.paths import Path
+from exporter.gateways.text import MALFORMED
+from exporter.gateways.values import (
+    MAX_COUNT,
+    ItemError,
+    array_of,
+    as_text,
+    code_of,
+    is_absent,
+    missing_code,
+    text_or_none,
+)
+from exporter.results import Identity, PushResult, canonical_code, text_of_code
+
+_DIGITS = re.compile("[0-9]{1,11}", re.ASCII)
+
+
+def reader_of(description: Description) -> ItemReader[Any]:
+    """Return a reader of the items that a description describes."""
+    return ItemReader(_DescribedItems(description))
+
+
+def paths_of(value: Value | Size) -> tuple[Path, ...]:
+    """Return the paths of a field."""
+    return value.paths if isinstance(value, Value) else (value.path,)
+
+
+class _DescribedItems(ItemFormat[Any]):
+    """How one item of a described gateway is written."""
+
+    def __init__(self, description: Description) -> None:
+        fields, only = description.fields, description.items.only
+        sources = [fields.code, fields.channel, fields.message, fields.app]
+        if isinstance(fields.count, Value):
+            sources.append(fields.count)
+        paths = list(
+            dict.fromkeys([*only, *(path for one in sources if one for path in one.paths)])
+        )
+        ids = fields.id.paths if fields.id else ()
+        sized = [fields.count.path] if isinstance(fields.count, Size) else []
+        struct = ItemStruct([*paths, *sized, *ids, *fields.dedupe], ids=ids, sized=sized)
+        exemplar = _id_of(struct, fields.id) if fields.id else _no_id
+        by_id = not fields.dedupe or fields.dedupe == ids
+        self.item = struct.type
+        self._struct = struct
+        self.facts = _facts(struct, paths, fields.count)
+        self.identity = exemplar if by_id else struct.written(fields.dedupe)
+        self.exemplar = None if by_id else exemplar
+        self._meaning = _Meaning(description, paths)
+        self._code_paths = fields.code.paths if fields.code else ()
+
+    def lenient(self, text: Text) -> Any:
+        """Decode any object, value by value."""
+        return self._struct.lenient(text)
+
+    def result(self, facts: Facts) -> ItemResult | None:
+        """Return the result of an item; None if it is skipped, ItemError if it is invalid."""
+        return self._meaning.result(facts)
+
+    def explain_missing_code(self, text: Text) -> ItemError:
+        """Name the fields that came, or the path at which the code is null."""
+        return missing_code(self._code_paths, text, null=ItemReason.CODE_NULL)
+
+
+def _facts(
+    struct: ItemStruct, paths: Sequence[Path], count: Value | Size | None
+) -> Callable[[Any], Facts]:
+    """Return a function that reads the facts of an item: the values of paths, perhaps a size."""
+    values = struct.values(paths)
+    if not isinstance(count, Size):
+        return values
+    sized, separator = struct.sized(count.path), count.separator
+    return lambda item: (*values(item), _size(sized(item), separator))
+
+
+def _no_id(item: Any) -> None:
+    """Return the id of an item without one."""
+    del item
+
+
+def _id_of(struct: ItemStruct, value: Value) -> Callable[[Any], Identity | None]:
+    """Return a function that reads the message id: one path, the first of several, or a join."""
+    if len(value.paths) == 1:
+        return struct.value(value.paths[0])
+    values, separator = struct.values(value.paths), value.separator
+
+    def identity(item: Any) -> Identity | None:
+        present = [one for one in values(item) if not is_absent(one)]
+        if separator is None or not present:
+            return present[0] if present else None
+        return separator.join(map(str, present))
+
+    return identity
+
+
+class _Meaning:
+    """Makes results of facts."""
+
+    def __init__(self, description: Description, paths: Sequence[Path]) -> None:
+        place = {path: number for number, path in enumerate(paths)}
+        fields, words = description.fields, description.map
+        self._only = [
+            (place[path], frozenset(wanted)) for path, wanted in description.items.only.items()
+        ]
+        self._codes_of = _candidates(fields.code, place)
+        self._channel_of = _finder(fields.channel, place)
+        self._message_of = _finder(fields.message, place)
+        self._app_of = _finder(fields.app, place)
+        self._is_sized = isinstance(fields.count, Size)
+        self._count_of = _finder(fields.count if isinstance(fields.count, Value) else None, place)
+        self._codes = {
+            canonical_code(key) or key: code and code_of(code)
+            for key, code in words.code.items()
+            if key not in (MISSING, OTHER)
+        }
+        self._other_code = words.code.get(OTHER)
+        default = words.code.get(MISSING) or description.default.code
+        self._default_code = None if default is None else code_of(default)
+        self._channels = _Words(words.channel, description.channel)
+        self._apps = _Words(words.app)
+
+    def result(self, facts: Facts) -> ItemResult | None:
+        """Return the result; None if the item is not wanted, ItemError if it is invalid."""
+        for place, wanted in self._only:
+            if as_text(facts[place]) not in wanted:
+                return None
+        codes = self._codes_of(facts)
+        code, defaulted = self._code(codes)
+        message = _text(self._message_of(facts), ItemReason.MESSAGE_INVALID)
+        if message is None and not self._codes:
+            message = text_of_code(_first(codes))
+        channel = _text(self._channel_of(facts), ItemReason.CHANNEL_INVALID)
+        app = text_or_none(as_text(self._app_of(facts)))
+        result = PushResult(code, self._channels.ours(channel), message, app=self._apps.ours(app))
+        return ItemResult(result, self._pushes(facts), defaulted)
+
+    def _code(self, candidates: Sequence[Any]) -> tuple[str, bool]:
+        """Return the code, and whether it is the default of an item without any."""
+        last = None
+        for value in candidates:
+            if not is_absent(value):
+                if code := self._mapped(value):
+                    return code, False
+                last = code_of(value)
+        if last is not None:  # it gave way to values that are not there
+            return last, False
+        if self._default_code is None:
+            raise ItemError(ItemReason.CODE_MISSING)
+        return self._default_code, True
+
+    def _mapped(self, value: Any) -> str:
+        """Return the exporter's code for the gateway's; empty if it gives way to the next path."""
+        text = as_text(value) if self._codes or self._other_code else None
+        if text is not None:
+            known = self._codes.get(canonical_code(text) or text, self._other_code)
+            if known is not None:
+                return known
+        return code_of(value)
+
+    def _pushes(self, facts: Facts) -> int:
+        if self._is_sized:
+            number = facts[-1]
+        else:
+            count = self._count_of(facts)
+            number = 1 if count is None else _number(count)
+        if number is None or not 1 <= number <= MAX_COUNT:
+            raise ItemError(ItemReason.COUNT_INVALID)
+        return int(number)
+
+
+class _Words:
+    """The exporter's words for those of the gateway."""
+
+    def __init__(self, words: Mapping[str, str], default: str | None = None) -> None:
+        self._words = words
+        self._missing = words.get(MISSING) or default
+
+    def ours(self, text: str | None) -> str | None:
+        """Return the exporter's word; the gateway's own if no other is given."""
+        if text is None:
+            return self._missing
+        return self._words.get(text) or self._words.get(OTHER) or text
+
+
+def _candidates(value: Value | None, place: Mapping[Path, int]) -> Callable[[Facts], Sequence[Any]]:
+    """Return a function that lists the values of a field, in order of precedence."""
+    places = [place[path] for path in value.paths] if value else []
+    if value is None or value.separator is None:
+        return lambda facts: [facts[number] for number in places]
+    separator = value.separator
+
+    def joined(facts: Facts) -> Sequence[Any]:
+        values = [facts[number] for number in places if not is_absent(facts[number])]
+        texts = [as_text(one) for one in values]
+        if None in texts:
+            return [values[texts.index(None)]]
+        return [separator.join(text or "" for text in texts)]
+
+    return joined
+
+
+def _finder(value: Value | None, place: Mapping[Path, int]) -> Callable[[Facts], Any]:
+    """Return a function that finds the first present value of a field; None if there is none."""
+    if value is None:
+        return lambda _facts: None
+    candidates = _candidates(value, place)
+    return lambda facts: _first(candidates(facts))
+
+
+def _first(values: Sequence[Any]) -> Any:
+    """Return the first value that is not absent; None if all are."""
+    return next((one for one in values if not is_absent(one)), None)
+
+
+def _text(value: Any, reason: ItemReason) -> str | None:
+    text = as_text(value)
+    if text is None and value is not None:
+        raise ItemError(reason)
+    return text
+
+
+def _number(value: Any) -> int | None:
+    text = as_text(value)
+    return int(text) if text is not None and _DIGITS.fullmatch(text.strip()) else None
+
+
+def _size(value: Any, separator: str | None) -> int | None:
+    """Return the number of values of an array, or of a text with one; None for other values."""
+    if is_absent(value):
+        return 1
+    if isinstance(value, list):
+        return len(value)
+    if not isinstance(value, str):
+        return None
+    if value.lstrip().startswith("["):
+        try:
+            array = array_of(value)
+        except MALFORMED:
+            array = None
+        if array is not None:
+            return len(array)
+    return None if separator is None else _pieces(value, separator)
+
+
+def _pieces(text: str, separator: str) -> int:
+    """Count the pieces between separators that are not blank, without making them."""
+    if separator.isspace():
+        return len(text.split(separator))
+    compact = "".join(text.split())
+    return len(compact.replace("".join(separator.split()), " ").split())

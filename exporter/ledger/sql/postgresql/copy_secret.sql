@@ -1,0 +1,6 @@
+-- A secret of another ledger, by whose keys deliveries are known for one deduplication window.
+INSERT INTO push_result_exporter.secrets (secret, xxh3, since)
+SELECT %(secret)s::bytea, %(xxh3)s, to_timestamp(%(since)s)
+WHERE NOT EXISTS (
+    SELECT FROM push_result_exporter.secrets WHERE secret = %(secret)s::bytea AND since IS NOT NULL
+)

@@ -1,0 +1,15 @@
+-- What expiry has to do: whether the slot in use is old enough, which slots hold expired keys alone,
+-- and whether keys of version 1 are left that have all expired.
+SELECT
+    EXISTS (
+        SELECT FROM push_result_exporter.slot_in_use
+        WHERE began_at <= now() - %(age)s * interval '1 second'
+    ),
+    ARRAY(
+        SELECT slot::integer FROM push_result_exporter.slots
+        WHERE ended_at < now() - %(window)s * interval '1 second' ORDER BY ended_at
+    ),
+    EXISTS (
+        SELECT FROM push_result_exporter.secrets
+        WHERE xxh3 AND secret = '' AND since < now() - %(window)s * interval '1 second'
+    ) AND EXISTS (SELECT FROM push_result_exporter.old_keys)

@@ -1,0 +1,5 @@
+-- The names that exist, whether each is one of those that are leased, and whether it is free.
+SELECT
+    instance, leased,
+    holder = '' OR seen_at < now() - %(lease)s * interval '1 second' AS free
+FROM push_result_exporter.instances

@@ -1,0 +1,1 @@
+"""Every metric; those of results are read from the ledger at each scrape."""

@@ -1,0 +1,201 @@
+"""The text of a scrape.
+
+prometheus-client writes each line of the results once; at a scrape only new values and exemplars
+are written, which takes an eighth of the time. The text is the same to the byte.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, cast
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
+from prometheus_client.utils import floatToGoString
+
+from exporter.metrics.results import FAMILIES, Family, Labels, ResultsCollector, Values
+
+_OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+_TEXT = "text/plain; version=1.0.0"
+_CLASSIC_TEXT = "text/plain; version=0.0.4"
+_END = "# EOF\n"
+_MAX_TEXTS = 8
+"""Formats that are kept: a replica seldom changes its name."""
+
+Exemplars = Mapping[Labels, Exemplar]
+Encoder = Callable[[Collector], bytes]
+
+
+class Rendered(NamedTuple):
+    """The body of a response to a scrape."""
+
+    text: bytes
+    content_type: str
+
+
+class Exposition:
+    """Renders all metrics, or those of some names."""
+
+    def __init__(self, others: CollectorRegistry, results: ResultsCollector) -> None:
+        """Expose a registry, and after it the results."""
+        self.registry = CollectorRegistry(auto_describe=True)
+        """Of both, for prometheus-client to render."""
+        self.registry.register(others)
+        self.registry.register(results)
+        self._others = others
+        self._results = results
+        self._families: dict[tuple[str, str | None], list[_FamilyText]] = {}
+        """By content type and instance."""
+
+    def render(
+        self, accept: str, names: Sequence[str] = (), *, instance: str | None = None
+    ) -> Rendered:
+        """Render in the format that an Accept header asks for.
+
+        `names` are those of `name[]`; `instance` is a label for all samples.
+        """
+        encode, content_type = choose_encoder(_supported(accept))
+        if instance is not None:
+            encode = partial(_encode_labelled, encode, instance)
+        if names:
+            return Rendered(encode(self.registry.restricted_registry(names)), content_type)
+        others = encode(self._others).decode()
+        end = _END if others.endswith(_END) else ""
+        families = self._families_of(content_type, instance, encode)
+        results = self._results_text(families, with_exemplars=bool(end))
+        return Rendered("".join([others.removesuffix(_END), *results, end]).encode(), content_type)
+
+    def _families_of(
+        self, content_type: str, instance: str | None, encode: Encoder
+    ) -> "list[_FamilyText]":
+        key = content_type, instance
+        if key not in self._families:
+            if len(self._families) >= _MAX_TEXTS:
+                self._families.clear()
+            self._families[key] = [_FamilyText(encode, one) for one in FAMILIES]
+        return self._families[key]
+
+    def _results_text(
+        self, families: "list[_FamilyText]", *, with_exemplars: bool
+    ) -> Iterator[str]:
+        samples = self._results.samples()
+        if samples is None:
+            return
+        exemplars = self._results.exemplars() if with_exemplars else {}
+        for family, values in zip(families, samples, strict=True):
+            yield from family.render(values, exemplars)
+
+
+def _supported(accept: str) -> str:
+    """Return the supported format that fits an Accept header best, without an escaping.
+
+    The library (0.26) repeats any version in the Content-Type, fails at some, and with
+    `escaping=values` renames the metrics of OpenMetrics; our names need no escaping.
+    """
+    for accepted in accept.split(","):
+        media_type, *parameters = (part.strip() for part in accepted.split(";"))
+        version = next((one[8:] for one in parameters if one.startswith("version=")), "")
+        if media_type == "application/openmetrics-text" and version in ("", "1.0.0"):
+            return _OPENMETRICS
+        if media_type == "text/plain" and version == "1.0.0":
+            return _TEXT
+    return _CLASSIC_TEXT
+
+
+class _FamilyText:
+    """The lines of one family, by their labels."""
+
+    def __init__(self, encode: Encoder, family: Family) -> None:
+        self._encode = encode
+        self._family = family
+        self._header = self._written(family.metric({}))
+        self._values: Values = {}
+        self._exemplars: Exemplars = {}
+        self._starts: dict[Labels, str] = {}
+        """What comes before the value of each line, …"""
+        self._ends: dict[Labels, str] = {}
+        """… and after it: the exemplar."""
+        self._lines: dict[Labels, str] = {}
+
+    def render(self, values: Values, exemplars: Exemplars) -> Iterator[str]:
+        """Yield the header and a line for each value; write the lines that have changed."""
+        if values is not self._values:
+            if values.keys() != self._values.keys():
+                self._arrange(values)
+            changed = self._write_exemplars(exemplars) if self._family.has_exemplars else set()
+            before, starts, ends = self._values.get, self._starts, self._ends
+            for labels, value in values.items():
+                if value != before(labels) or labels in changed:
+                    end = ends.get(labels, "")
+                    self._lines[labels] = f"{starts[labels]}{_written_number(value)}{end}\n"
+            self._values = values
+        yield self._header
+        yield from self._lines.values()
+
+    def _arrange(self, values: Values) -> None:
+        """Put the lines into the order of the values; have the library write those that are new."""
+        new = [labels for labels in values if labels not in self._starts]
+        lines = self._written(self._family.metric(dict.fromkeys(new, 0.0)))
+        written = lines.removeprefix(self._header).split("\n")[:-1]
+        for labels, line in zip(new, written, strict=True):
+            self._starts[labels] = line.removesuffix("0.0")
+        self._starts = {labels: self._starts[labels] for labels in values}
+        self._lines = {labels: self._lines.get(labels, "") for labels in values}
+        self._exemplars = {one: shown for one, shown in self._exemplars.items() if one in values}
+
+    def _write_exemplars(self, exemplars: Exemplars) -> set[Labels]:
+        """Have the library write the exemplars that are new; return the labels of their lines."""
+        before = self._exemplars
+        new = [labels for labels, one in exemplars.items() if one is not before.get(labels)]
+        if new:
+            places: list[Labels] = [(str(number),) for number in range(len(new))]
+            shown = {place: exemplars[labels] for place, labels in zip(places, new, strict=True)}
+            lines = self._written(_EXEMPLARS.metric(dict.fromkeys(places, 0.0), shown)).split("\n")
+            bare = self._written(_EXEMPLARS.metric(dict.fromkeys(places, 0.0))).split("\n")
+            for labels, line, start in zip(new, lines[2:], bare[2:], strict=False):  # HELP, TYPE
+                self._ends[labels] = line.removeprefix(start)
+        self._exemplars = exemplars
+        return set(new)
+
+    def _written(self, metric: Metric) -> str:
+        return self._encode(_Only(metric)).decode().removesuffix(_END)
+
+
+def _written_number(value: float) -> str:
+    return cast("str", floatToGoString(value))  # type: ignore[no-untyped-call]
+
+
+def _encode_labelled(encode: Encoder, instance: str, registry: Collector) -> bytes:
+    return encode(_Labelled(registry, instance))
+
+
+class _Labelled(Collector):
+    """Collects what a registry does, with a label `instance`."""
+
+    def __init__(self, registry: Collector, instance: str) -> None:
+        self._registry = registry
+        self._labels = {"instance": instance}
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield copies of the families."""
+        for metric in self._registry.collect():
+            labelled = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+            labelled.samples = [
+                sample._replace(labels=sample.labels | self._labels) for sample in metric.samples
+            ]
+            yield labelled
+
+
+_EXEMPLARS = Family("exemplars_total", "counter", "", ("place",))
+
+
+class _Only(Collector):
+    """Collects one family."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the family."""
+        yield self._metric

@@ -1,0 +1,149 @@
+"""The hub: commits what requests hold, and counts it once it is durable."""
+
+from typing import Literal
+
+import msgspec
+
+from exporter import VERSION, revision
+from exporter.configuration.settings import Settings
+from exporter.errors import UNROUTED, Reason
+from exporter.ledger.ledger import Count, Ledger
+from exporter.ledger.stores import make_store
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.metrics import CertificateCollector, DatabaseCollector, Metrics
+from exporter.metrics.results import ResultsCollector
+from exporter.records.folder import Folder
+from exporter.records.record import Record
+from exporter.results import Delivery, Series, results_of
+from exporter.runtime.code_matches import CodeMatches
+from exporter.runtime.current import Current
+from exporter.runtime.other_paths import OtherPaths
+from exporter.runtime.snapshot import Snapshot
+from exporter.runtime.submission import Receipt, Submission
+from exporter.runtime.unknown_codes import UnknownCodes
+
+Status = Literal["accepted", "verified"] | Reason
+"""How a request ended: the label `status`."""
+
+
+class Hub:
+    """The half of the exporter that counts; the edge calls `commit`, `finished` and `keep`."""
+
+    def __init__(self, settings: Settings, current: Current) -> None:
+        """Make the ledger, which is not opened yet; ConfigurationError if it cannot be one."""
+        self.metrics = Metrics(VERSION, revision=revision())
+        self.unknown_codes = UnknownCodes(lambda: self.ledger.counts)
+        self.code_matches = CodeMatches()
+        self.other_paths = OtherPaths()
+        self.ledger = Ledger(
+            make_store(settings),
+            dedupe_seconds=settings.dedupe_window_seconds,
+            max_keys=settings.dedupe_max_keys,
+            max_pending=settings.max_pending_results,
+            on_load=self.unknown_codes.restore,
+            on_commit=self.metrics.ledger.commit_seconds.observe,
+            on_error=self.metrics.ledger.commit_errors.inc,
+        )
+        if self.ledger.upkeep:
+            self.metrics.registry.register(DatabaseCollector(self.ledger.upkeep))
+        if current.snapshot.certificates:
+            certificates = CertificateCollector(lambda: current.snapshot.certificates)
+            self.metrics.registry.register(certificates)
+        self._results = ResultsCollector(self.counts, lambda: current.snapshot.classifier)
+        self._records = (
+            Folder(settings.record, settings.record_max_bytes) if settings.record else None
+        )
+        self._sources = self.metrics.webhooks.source
+        self.exposition = Exposition(self.metrics.registry, self._results)
+        self.metrics.ledger.pending.set_function(lambda: self.ledger.pending)
+        self.metrics.ledger.dedupe_reach.set_function(lambda: self.ledger.dedupe_reach_seconds)
+        self.metrics.reload_successful.set_function(lambda: current.problem is None)
+        current.subscribe(self.unknown_codes.update)
+        current.subscribe(self.code_matches.update)
+        current.subscribe(self._expose_gateways)
+
+    async def start(self) -> None:
+        """Open the ledger; ConfigurationError if it cannot be one."""
+        await self.ledger.start()
+
+    async def close(self) -> None:
+        """Commit what is pending and close the ledger."""
+        await self.ledger.close()
+
+    async def commit(self, submission: Submission) -> Receipt:
+        """Count the results of a request, durably, each once.
+
+        Raises RequestError (`overloaded`, `ledger_unavailable`, `conflict`): nothing was counted.
+        """
+        if submission.unknown:
+            self._label_unknown(submission)
+        deliveries = submission.deliveries
+        accepted = await self.ledger.record(deliveries)
+        receipt = Receipt(accepted, results_of(deliveries) - accepted)
+        if submission.exemplars:
+            self._results.remember(submission.exemplars)
+        self._count(submission, receipt)
+        return receipt
+
+    def finished(
+        self, source: str, status: Status, seconds: float, other_path: str | None = None
+    ) -> None:
+        """Count a request by its outcome and the seconds from its headers to its response.
+
+        `other_path` is the path of a request that no webhook has.
+        """
+        if source == UNROUTED:
+            self.metrics.webhooks.unrouted[Reason(status)].inc()
+            if other_path:
+                self.other_paths.note(other_path)
+        else:
+            children = self._sources(source)
+            children.requests[status].inc()
+            children.seconds.observe(seconds)
+
+    def keep(self, record: Record | None) -> None:
+        """Write a redacted record, from any thread; None is one that had to be dropped."""
+        written = record and self._records and self._records.write(record)
+        self.metrics.records[written or "dropped"].inc()
+
+    def _label_unknown(self, submission: Submission) -> None:
+        """Apply the bound on unknown codes; deduplication keys do not depend on the label."""
+        labels = {
+            series: self.unknown_codes.admit(series, message, hint)
+            for (series, hint), message in submission.unknown.items()
+        }
+        moved = {series: label for series, label in labels.items() if series != label}
+        if moved:
+            submission.deliveries = [_relabelled(one, moved) for one in submission.deliveries]
+            submission.exemplars = {
+                moved.get(series, series): shown for series, shown in submission.exemplars.items()
+            }
+
+    def _count(self, submission: Submission, receipt: Receipt) -> None:
+        """Count what the ledger does not."""
+        items = receipt.accepted + receipt.duplicates + len(submission.rejected)
+        self.code_matches.observe(submission.source, items, submission.without_code)
+        if receipt.duplicates or submission.skipped or submission.rejected:
+            children = self._sources(submission.source)
+            children.duplicates.inc(receipt.duplicates)
+            children.skipped.inc(submission.skipped)
+            for rejection in submission.rejected:
+                children.rejected[rejection.reason].inc()
+
+    def _expose_gateways(self, snapshot: Snapshot) -> None:
+        for name in snapshot.gateways:
+            self._sources(name)
+
+    def counts(self) -> dict[Series, Count] | None:
+        """Return the ledger's counts, or None while they are not known."""
+        return self.ledger.counts if self.ledger.loaded else None
+
+
+def _relabelled(delivery: Delivery, labels: dict[Series, Series]) -> Delivery:
+    if labels.keys().isdisjoint(delivery.counts):
+        return delivery
+    counts: dict[Series, int] = {}
+    for series, count in delivery.counts.items():
+        label = labels.get(series, series)
+        counts[label] = counts.get(label, 0) + count
+    return msgspec.structs.replace(delivery, counts=counts)

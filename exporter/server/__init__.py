@@ -1,0 +1,1 @@
+"""The process: start, listen, report readiness, drain, stop; preflight checks, logs, systemd."""

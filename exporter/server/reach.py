@@ -1,0 +1,122 @@
+"""Tries the folders, the database and the ports that the settings name."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from exporter.configuration.settings import Settings
+from exporter.errors import ConfigurationError
+from exporter.ledger.sqlite import APPLICATION_ID, VERSION
+from exporter.ledger.store import StoreError
+from exporter.ledger.stores import ledger_address
+from exporter.server.listeners import bind
+
+_NO_SCHEMA = ("3F000", "42P01")
+"""SQLSTATE of a schema or table that does not exist."""
+
+_PROBE_BYTES = 65536
+_HEADER_BYTES, _VERSION_AT, _APPLICATION_AT = 100, 60, 68
+"""The header of a SQLite file (https://www.sqlite.org/fileformat.html#the_database_header)."""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """An attempt to use a resource."""
+
+    target: str
+    problem: str | None
+    """Why it failed, or None."""
+
+
+def reach(settings: Settings) -> Iterator[Attempt]:
+    """Try each resource; no file is created, and nothing stays behind."""
+    if settings.ledger_url:
+        yield _try(f"LEDGER_URL {_shown(settings)}", partial(_connect, settings))
+    else:
+        file = settings.ledger_path.absolute()
+        yield _try(f"LEDGER_PATH {settings.ledger_path}", partial(_check_ledger, file))
+    if settings.record:
+        yield _try(f"RECORD {settings.record}", partial(_write, settings.record.absolute()))
+    for name, host, port in (
+        ("INGEST_PORT", settings.ingest_host, settings.ingest_port),
+        ("ADMIN_PORT", settings.admin_host, settings.admin_port),
+    ):
+        yield _try(f"{name} {port}", partial(_bind, host, port))
+
+
+def _try(target: str, attempt: Callable[[], str | None]) -> Attempt:
+    try:
+        note = attempt()
+    except (ConfigurationError, StoreError) as error:
+        return Attempt(target, str(error))
+    except OSError as error:
+        return Attempt(target, error.strerror or str(error))
+    return Attempt(f"{target} ({note})" if note else target, None)
+
+
+def _shown(settings: Settings) -> str:
+    return str(settings.model_dump(mode="json")["ledger_url"])
+
+
+def _connect(settings: Settings) -> str | None:
+    """Connect to the database and read the ledger; return a note, if any."""
+    address = ledger_address(settings)
+    from exporter.ledger.administration import Administration  # noqa: PLC0415 - an extra
+    from exporter.ledger.database import StatementError  # noqa: PLC0415
+
+    async def connect() -> str | None:
+        ledger = Administration(address)
+        try:
+            await ledger.connect()
+            await ledger.instances()
+        except StatementError as error:
+            if error.code in _NO_SCHEMA:
+                return "there is no schema yet: the first start creates it, if the role may"
+            raise
+        finally:
+            await ledger.close()
+        return None
+
+    return asyncio.run(connect())
+
+
+def _check_ledger(file: Path) -> None:
+    """Check the header of a ledger, if there is one, and write to its folder.
+
+    The file is not opened with SQLite, which would create files, perhaps of another user.
+    """
+    if file.is_dir():
+        raise StoreError("it is a folder: name a file in it")
+    if file.exists() and (header := _header(file)):
+        application, version = (
+            int.from_bytes(header[at : at + 4], "big") for at in (_APPLICATION_AT, _VERSION_AT)
+        )
+        if not header.startswith(b"SQLite format 3\0") or application != APPLICATION_ID:
+            raise StoreError("it is no ledger: point LEDGER_PATH at another file, or move it away")
+        if version > VERSION:
+            raise StoreError(
+                f"it has version {version}, of a later exporter; this one knows {VERSION}"
+            )
+    _write(file.parent)
+
+
+def _header(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(_HEADER_BYTES)
+
+
+def _write(folder: Path) -> None:
+    """Write to a folder, or to the one in which it would be created."""
+    place = next(one for one in (folder, *folder.parents) if one.exists())
+    with tempfile.TemporaryFile(dir=place) as file:
+        file.write(bytes(_PROBE_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _bind(host: str, port: int) -> None:
+    bind(host, port).close()

@@ -1,0 +1,1 @@
+"""Imitated senders, for `simulate`, `replay`, `demo` and the benchmark."""

@@ -1,0 +1,160 @@
+"""Writes and signs the requests of a described gateway: the inverse of reading them."""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path as File
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+
+from exporter.errors import ConfigurationError
+from exporter.gateways.auth.draft import Draft
+from exporter.gateways.auth.files import credential_files
+from exporter.gateways.auth.scheme import FileScheme, Scheme
+from exporter.gateways.auth.signature import SignatureScheme
+from exporter.gateways.auth.signatures import Rsa
+from exporter.gateways.auth.tokens import NoAuth
+from exporter.gateways.described.description import Description
+from exporter.gateways.described.values import Size, Value
+from exporter.gateways.paths import Mark, Path, put
+from exporter.traffic.outgoing import Outgoing
+
+
+class Writer:
+    """Writes bodies of one result each, which a description can read."""
+
+    def __init__(self, description: Description) -> None:
+        self._description = description
+        auth = description.auth
+        signs_items = isinstance(auth, SignatureScheme) and bool(auth.body_paths)
+        self._is_single = description.content.format == "ndjson" or signs_items
+        self._words = {ours: theirs for theirs, ours in description.map.code.items()}
+
+    def body(self, code: str, message: str, identity: str, target: str) -> bytes:
+        """Write a body, with `target` in place of a token."""
+        description = self._description
+        rules = description.content
+        item = self._item(self._words.get(code, code), message, identity, target)
+        form = _FORMS.get(rules.format)
+        json = msgspec.json.encode(self._wrapped(item, identity))
+        if form is None:
+            return json
+        return form.encode(item if rules.field is None else {rules.field: json.decode()})
+
+    def _item(self, code: str, message: str, identity: str, target: str) -> dict[str, Any]:
+        fields = self._description.fields
+        item: dict[str, Any] = {}
+        for path in fields.dedupe:
+            last = str(path[-1]).lower()
+            put(item, path, int(time.time() * 1000) if "time" in last else target)
+        for path, wanted in self._description.items.only.items():
+            put(item, path, wanted[0])
+        if fields.code:
+            _write(item, fields.code, code)
+        if fields.message:
+            _write(item, fields.message, message)
+        if fields.id:
+            _write(item, fields.id, identity)
+        elif not fields.dedupe:  # an equal body would be a duplicate
+            item["simulated"] = identity
+        if isinstance(fields.count, Size):
+            put(item, fields.count.path, target if fields.count.separator else [target])
+        return item
+
+    def _wrapped(self, item: dict[str, Any], identity: str) -> Any:
+        path = self._description.items.path
+        whole: Any = [item]
+        if path[-1:] == (Mark.VALUES,):
+            whole, path = {identity: item}, path[:-1]
+        elif not path and self._is_single:
+            whole = item
+        for name in reversed(path):
+            whole = {name: whole}
+        return whole
+
+
+class _Form(NamedTuple):
+    """How the fields of a form are written."""
+
+    content_type: str
+    encode: Callable[[Mapping[str, Any]], bytes]
+
+
+_BOUNDARY = "push-result-exporter"
+
+
+def _multipart(fields: Mapping[str, Any]) -> bytes:
+    parts = [
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    return "".join([*parts, f"--{_BOUNDARY}--\r\n"]).encode()
+
+
+_FORMS = {
+    "form": _Form("application/x-www-form-urlencoded", lambda fields: urlencode(fields).encode()),
+    "multipart": _Form(f"multipart/form-data; boundary={_BOUNDARY}", _multipart),
+}
+
+
+def _write(item: dict[str, Any], value: Value, text: str) -> None:
+    """Put a text at the path of a field; of several paths, at the first."""
+    if value.separator is None:
+        for path in value.paths[1:]:
+            _remove(item, path)
+        put(item, value.paths[0], _number(text))
+        return
+    pieces = text.split(value.separator, len(value.paths) - 1) if value.separator else [text]
+    for path in value.paths:
+        _remove(item, path)
+    for path, piece in zip(value.paths, pieces, strict=False):
+        put(item, path, _number(piece))
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else text  # noqa: PLR2004
+
+
+def _remove(item: dict[str, Any], path: Path) -> None:
+    names = [step for step in path if isinstance(step, str)]
+    if names:
+        item.pop(names[0], None)
+
+
+class DescribedSigner:
+    """Signs requests with the first secret of a description, or of one app."""
+
+    def __init__(
+        self,
+        description: Description,
+        file: File,
+        *,
+        apps: Collection[str] = (),
+        app: str | None = None,
+    ) -> None:
+        """Read the secret; ConfigurationError if there is none, or RSA would need a private one."""
+        self._scheme = description.auth or NoAuth()
+        self._query = {name: allowed[0] for name, allowed in description.require.query.items()}
+        self._headers = {name: allowed[0] for name, allowed in description.require.header.items()}
+        if form := _FORMS.get(description.content.format):
+            self._headers["Content-Type"] = form.content_type
+        self._secret = _first_secret(self._scheme, file, apps, app)
+
+    def __call__(self, url: str, body: bytes, identity: str) -> Outgoing:
+        """Return URL, headers and body, signed."""
+        draft = Draft(body, identity, dict(self._query), dict(self._headers), url)
+        self._scheme.sign(draft, self._secret)
+        return Outgoing(draft.url, draft.headers, draft.body)
+
+
+def _first_secret(scheme: Scheme, file: File, apps: Collection[str], app: str | None) -> bytes:
+    if isinstance(scheme, Rsa):
+        raise ConfigurationError(f"{file}: its sender has a private key, which is not here")
+    if not isinstance(scheme, FileScheme):
+        return b""
+    files = credential_files(scheme.secrets, apps, file.parent)
+    for one in files:
+        if app in (None, one.app):
+            return scheme.read(one)[0]
+    raise ConfigurationError(f"{file}: auth.secrets: there is no secret to sign with")

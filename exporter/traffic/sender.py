@@ -1,0 +1,172 @@
+"""Sends requests at a rate, and adds up the responses."""
+
+import asyncio
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import aiohttp
+import msgspec
+
+from exporter.errors import ConfigurationError, RequestError
+
+MAX_CONCURRENT = 64
+"""Requests in flight; with more, a sender would only measure its own queue."""
+
+_REASON = re.compile("[a-z_]{1,40}")
+_JSON = {"Content-Type": "application/json"}
+
+
+class Request(NamedTuple):
+    """A request to a webhook, signed."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str] = _JSON
+
+
+class Summary(NamedTuple):
+    """The outcome of requests: by HTTP status or `no response`, by results, by reason."""
+
+    sent: int
+    responses: Counter[str]
+    seconds: float
+    results: Counter[str]
+    """Results by outcome: accepted, duplicates, rejected."""
+    reasons: Counter[str]
+    """Requests refused, and results of accepted requests rejected, by reason."""
+    failures: Counter[str]
+    """Requests without a response, by cause."""
+
+    @property
+    def all_accepted(self) -> bool:
+        """Whether every request was accepted, with all its results."""
+        return self.responses["200"] == self.sent and not self.reasons
+
+
+Progress = Callable[[Summary], None]
+
+
+async def send(
+    requests: Iterable[Request],
+    *,
+    rate: float,
+    seconds: float | None = None,
+    count: int | None = None,
+    progress: Progress = lambda _summary: None,
+) -> Summary:
+    """Post `rate` requests per second until they, `seconds` or `count` are used up."""
+    tally = _Tally()
+    places = asyncio.Semaphore(MAX_CONCURRENT)
+    problem: ConfigurationError | RequestError | None = None
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
+
+        async def post(request: Request) -> None:
+            try:
+                await _post(session, request, tally)
+            finally:
+                places.release()
+
+        try:
+            for request in requests:
+                if (count is not None and tally.sent >= count) or (
+                    seconds is not None and tally.seconds >= seconds
+                ):
+                    break
+                await asyncio.sleep(max(0.0, tally.sent / rate - tally.seconds))
+                await places.acquire()
+                tasks.create_task(post(request))
+                tally.sent += 1
+                progress(tally.summary())
+        except (ConfigurationError, RequestError) as error:
+            problem = error  # raised in here it would come out wrapped in a group
+    if problem:
+        raise problem
+    return tally.summary()
+
+
+async def _post(session: aiohttp.ClientSession, request: Request, tally: "_Tally") -> None:
+    """Post a request and add up its response; a redirect is not followed."""
+    try:
+        async with session.post(
+            request.url, data=request.body, headers=request.headers, allow_redirects=False
+        ) as response:
+            tally.add(str(response.status), await response.read())
+    except (aiohttp.ClientError, TimeoutError) as error:
+        tally.miss(error)
+
+
+class _Rejection(msgspec.Struct):
+    reason: str
+
+
+class _Response(msgspec.Struct):
+    """The body of an exporter's response; any other server's is ignored."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: list[_Rejection] = []
+    error: str | None = None
+
+
+_RESPONSE = msgspec.json.Decoder(_Response)
+
+
+class _Tally:
+    """Adds up requests and responses."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self.sent = 0
+        self.responses: Counter[str] = Counter()
+        self.results: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def summary(self) -> Summary:
+        return Summary(
+            self.sent, self.responses, self.seconds, self.results, self.reasons, self.failures
+        )
+
+    def miss(self, error: Exception) -> None:
+        self.responses["no response"] += 1
+        self.failures[_cause(error)] += 1
+
+    def add(self, status: str, body: bytes) -> None:
+        self.responses[status] += 1
+        try:
+            response = _RESPONSE.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return
+        rejected = [one.reason for one in response.rejected]
+        given = {
+            "accepted": response.accepted,
+            "duplicates": response.duplicates,
+            "rejected": len(rejected),
+        }
+        self.results.update({name: number for name, number in given.items() if number})
+        for reason in [response.error, *rejected]:
+            if reason is not None:
+                self.reasons[reason if _REASON.fullmatch(reason) else "unknown"] += 1
+
+
+def _cause(error: Exception) -> str:
+    """Return the cause of a missing response, without the address."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "TLS handshake"
+    if isinstance(error, OSError) and error.errno is not None:
+        # A name that is not found has a number of its own, which is negative.
+        return os.strerror(error.errno) if error.errno > 0 else "unknown host"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "invalid URL"
+    closed = isinstance(error, aiohttp.ClientConnectionError)
+    return "connection closed" if closed else "invalid response"

@@ -1,0 +1,324 @@
+"""The command `explain`."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from exporter.classification.tables import load_tables
+from exporter.commands.main import main
+from tests.support.commands import ROOT, Capture, command, printed, refused
+from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign
+from tests.webhooks.test_handler import webhook_headers
+
+MINUS_ONE = [
+    "mps -1 WaitingForVerify",
+    "mipush -1 UnknownError",
+    "oppo -1 Service Currently Unavailable",
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "heads"),
+    [
+        (["-1"], MINUS_ONE),
+        (["oppo", "-2"], ["oppo -2 Service in Flow Control"]),
+        (["XIAOMI", "10027"], ["mipush 10027 AppFrequencyLimit"]),
+        (["-2"], ["oppo -2 Service in Flow Control"]),
+        (["IOS", "2009"], ["apns 2009 BadDeviceToken"]),
+        (["2009"], ["apns 2009 BadDeviceToken", "umeng 2009 AliasOrFileIdMissing"]),
+        (["2", "--channel", "VIVO"], ["vivo 2 Acked"]),
+        (["--", "-1"], MINUS_ONE),
+    ],
+    ids=" ".join,
+)
+def test_explain_a_code(capsys: Capture, words: list[str], heads: list[str]) -> None:
+    """`explain` takes a code, negative too, and a channel by any alias."""
+    parts = printed(capsys, "explain", *words).split("\n\n")
+    assert [part.splitlines()[0] for part in parts] == heads
+
+
+@pytest.mark.parametrize(
+    ("variable", "flag", "link"),
+    [
+        ("", [], "http://127.0.0.1:10988/runbooks/PushThrottled"),
+        ("https://wiki.example/push", [], "https://wiki.example/push/PushThrottled"),
+        ("https://w.example/", ["--runbook-base-url", "http://v/"], "http://v/PushThrottled"),
+    ],
+)
+def test_explain_links_to_the_runbook(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, variable: str, flag: list[str], link: str
+) -> None:
+    """`explain` links to the runbook: the exporter's own page, or below RUNBOOK_BASE_URL."""
+    monkeypatch.setenv("PUSH_EXPORTER_RUNBOOK_BASE_URL", variable)
+    assert f"Alert: PushThrottled, see {link}\n" in printed(
+        capsys, "explain", "vivo", "10072", *flag
+    )
+
+
+def test_explain_a_custom_code(capsys: Capture, custom_table: str) -> None:
+    """`explain` knows the operator's rows."""
+    out = printed(capsys, "explain", "apns", "4242", "--code-table-files", custom_table)
+    assert "The phone is too hot." in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["pigeon", "2"], "'pigeon'"),
+        ([" "], "' '"),
+        ([""], "cannot be a code"),
+        (["apns", ""], "cannot be a code"),
+        ([], "explain takes a code"),
+        (["apns", "2009", "2010"], "explain takes a code"),
+        (["2009", "--payload", "-"], "not both"),
+        (["--payload", "/nowhere/body.json"], "/nowhere/body.json: No such file"),
+        (["--payload", "/"], "/: Is a directory"),
+        (["--payload", "/proc/self/mem"], "/proc/self/mem: Input/output error"),
+    ],
+    ids=" ".join,
+)
+def test_explain_bad_arguments(capsys: Capture, words: list[str], said: str) -> None:
+    """`explain` exits with 2 for bad channels, codes and files, and names the mistake."""
+    assert said in refused(capsys, "explain", *words)
+
+
+def test_explain_lists_the_channels(capsys: Capture) -> None:
+    """An unknown channel is answered with the known ones."""
+    err = refused(capsys, "explain", "pigeon", "2")
+    assert [name for name in load_tables() if name not in err] == []
+
+
+def test_explain_a_payload_file(capsys: Capture, tmp_path: Path) -> None:
+    """`explain --payload FILE` explains each result of a body."""
+    path = tmp_path / "body.json"
+    path.write_text('[{"channel": "vivo", "code": 10072}, {"code": "-2"}, {}]')
+    parts = printed(capsys, "explain", "--payload", str(path)).split("\n\n")
+    assert [part.splitlines()[0].split(",")[0] for part in parts[:2]] == [
+        "Channel vivo",
+        "Channel oppo",
+    ]
+    assert parts[2].startswith("item 2 is rejected: code_missing")
+
+
+def test_explain_a_payload_from_standard_input() -> None:
+    """`explain --payload -` reads standard input, and `--channel` stands for the URL's hint."""
+    body = b'{"statusCode": "10000", "statusDesc": "?"}'
+    done = command("explain", "--payload", "-", "--channel", "VIVO", body=body)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"vivo 10000 PermissionAuthenticationFailed" in done.stdout
+
+
+@pytest.mark.parametrize("body", [b"\xff", b'{"statusCode": '])
+def test_explain_a_malformed_body(body: bytes) -> None:
+    """`explain` of a body that the webhook would refuse exits with 1 and gives the reason."""
+    done = command("explain", "--payload", "-", body=body)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"push-result-exporter: malformed_body: ")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\n",
+        b"[]",
+        b"{}",
+        b"null",
+        b"[" * 100_000,
+        b'{"statusCode":' * 10_000,
+        b"\x1f\x8b\x08\x00",
+        b"\x00" * 1000,
+        b"nonsense\n" * 1000,
+        b"x" * (5 * 1024 * 1024),
+        b'{"record": 1, "time": "", "source": "mps", "reason": "", "size": 1, "body": "{"}',
+    ],
+    ids=lambda body: f"{body[:12]!r} {len(body)}",
+)
+def test_explain_a_body_without_results(capfd: Capture, tmp_path: Path, body: bytes) -> None:
+    """Whatever is no payload gets one line, exit status 1, and no traceback."""
+    path = tmp_path / "body"
+    path.write_bytes(body)
+    assert main(["explain", "--payload", str(path)]) == 1
+    out, err = capfd.readouterr()
+    assert (out + err).count("\n") == 1
+
+
+def signed_payload(tmp_path: Path, keys: KeyPair) -> tuple[list[str], str]:
+    """Write a callback; return the words that explain it with the public key, and its `sign`."""
+    path = tmp_path / "body.json"
+    path.write_bytes(b'{"statusCode": "2009"}')
+    words = ["explain", "--payload", str(path), "--mps-public-key-files", str(keys.public)]
+    return words, url_sign(keys.sign(path.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    "form", ["{}", "https://push.example.com/webhooks/mps?channel=IOS&sign={}", "?sign={}&x=1"]
+)
+def test_explain_verifies_the_sign_of_a_callback(
+    capsys: Capture, tmp_path: Path, keys: KeyPair, form: str
+) -> None:
+    """A `sign` alone, or in a URL or a query, is verified; a line end too many is forgiven."""
+    words, sign = signed_payload(tmp_path, keys)
+    assert "\nSignature: verifies." in printed(capsys, *words, "--sign", form.format(sign))
+    with Path(words[2]).open("ab") as file:
+        file.write(b"\r\n")
+    assert "\nSignature: verifies." in printed(capsys, *words, "--sign", form.format(sign))
+
+
+def test_explain_verifies_a_malformed_body(capsys: Capture, tmp_path: Path, keys: KeyPair) -> None:
+    """The error for a malformed body includes the verdict on its signature."""
+    words, _ = signed_payload(tmp_path, keys)
+    Path(words[2]).write_bytes(b"{")
+    for body, verdict in ((b"{", "verifies"), (b"[", "does not verify")):
+        assert main([*words, "--sign", url_sign(keys.sign(body))]) == 1
+        err = capsys.readouterr().err
+        assert err.startswith("push-result-exporter: malformed_body: ")
+        assert err.endswith(f" The signature {verdict}.\n")
+
+
+@pytest.mark.parametrize("sign", ["", "!", "QUJD", "a b", "\u4e2d", "sign=", "%ff"])
+def test_explain_rejects_a_wrong_sign(
+    capsys: Capture, tmp_path: Path, keys: KeyPair, sign: str
+) -> None:
+    """A `sign` that no key verifies is reported with the exporter's reason, and status 1."""
+    words, _ = signed_payload(tmp_path, keys)
+    status = main([*words, f"--sign=x?sign={sign}", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert status == 1
+    assert told["signature"]["verifies"] is False
+    assert told["signature"]["reason"] in ("bad_signature", "missing_credentials")
+    assert told["meanings"][0]["code"] == "2009"
+
+
+def standard_headers(tmp_path: Path, at: float) -> list[str]:
+    """Write a body, a secret and a token; return the words that explain it with a signature."""
+    body = b'{"code": 2009}'
+    for name, content in (("body", body), ("secret", SECRET.encode()), ("token", TOKEN.encode())):
+        (tmp_path / name).write_bytes(content)
+    words = ["explain", "--payload", str(tmp_path / "body")]
+    words += ["--results-secret-files", str(tmp_path / "secret")]
+    words += ["--results-token-files", str(tmp_path / "token")]
+    for name, value in webhook_headers(body, at).items():
+        words += ["--header", f"{name.title()}: {value}"]
+    return words
+
+
+@pytest.mark.parametrize("age", [0, 400, 10**8])
+def test_explain_verifies_standard_webhooks_headers(
+    capsys: Capture, tmp_path: Path, age: int
+) -> None:
+    """A signature of any age verifies; a stale one is reported as refused by now."""
+    out = printed(capsys, *standard_headers(tmp_path, time.time() - age))
+    assert "\nSignature: verifies" in out
+    assert ("stale_timestamp" in out) == bool(age)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "webhook-signature: v1,QUJD",
+        "webhook-signature:",
+        "webhook-timestamp: soon",
+        "webhook-timestamp: 1e300",
+        "webhook-timestamp: 1",
+        "webhook-id: other",
+    ],
+)
+@pytest.mark.parametrize("age", [0, 10**8])
+def test_explain_rejects_wrong_headers(
+    capsys: Capture, tmp_path: Path, header: str, age: int
+) -> None:
+    """Headers that the webhook would refuse do not verify: status 1."""
+    words = standard_headers(tmp_path, time.time() - age)
+    assert main([*words, "--header", header]) == 1
+    assert "\nSignature: does not verify (" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("header", ["Bearer wrong", "Basic x"])
+def test_explain_rejects_a_wrong_token(capsys: Capture, tmp_path: Path, header: str) -> None:
+    """An unknown token, or credentials of another scheme, do not verify."""
+    words = standard_headers(tmp_path, time.time())[:7]
+    assert main([*words, "--header", f"Authorization: {header}"]) == 1
+    assert "\nSignature: does not verify (" in capsys.readouterr().out
+
+
+def test_explain_compares_a_token(capsys: Capture, tmp_path: Path) -> None:
+    """A bearer token is compared with the configured ones."""
+    words = [*standard_headers(tmp_path, 0)[:7], "--header", f"Authorization: Bearer {TOKEN}"]
+    out = printed(capsys, *words)
+    assert "\nSignature: verifies." in out
+    assert TOKEN not in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["2009", "--sign", "x"], "need a --payload"),
+        (["--payload", "BODY", "--sign", "x"], "MPS_PUBLIC_KEY_FILES"),
+        (["--payload", "BODY", "--header", "webhook-id: x"], "RESULTS_SECRET_FILES"),
+        (["--payload", "BODY", "--header", "authorization: x"], "RESULTS_TOKEN_FILES"),
+        (["--payload", "BODY", "--header", "webhook-id"], "'name: value'"),
+        (["--payload", "BODY", "--sign", "x", "--mps-public-key-files", "/no/key"], "/no/key"),
+        (["--payload", "RECORD", "--sign", "x"], "a record is redacted"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_explain_names_missing_credentials(
+    capsys: Capture, tmp_path: Path, words: list[str], said: str
+) -> None:
+    """A signature that cannot be verified is bad usage, and the missing setting is named."""
+    files = {
+        "BODY": b'{"code": 2}',
+        "RECORD": b'{"record":1,"time":"","source":"mps","reason":"","size":1,"body":"{}"}',
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    given = [str(tmp_path / word) if word in files else word for word in words]
+    assert said in refused(capsys, "explain", *given)
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"), [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)]
+)
+def test_explain_is_coloured_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], *, coloured: bool
+) -> None:
+    """A terminal gets colour unless NO_COLOR is set; a pipe never does (see the other tests)."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal, inside = os.openpty()
+    words = [sys.executable, "-m", "exporter", "explain", "2009"]
+    environment = {**os.environ, **variables}
+    subprocess.run(words, stdout=inside, check=True, cwd=ROOT, env=environment, timeout=60)
+    os.close(inside)
+    assert (b"\x1b[" in os.read(terminal, 65536)) == coloured
+    os.close(terminal)
+
+
+@pytest.mark.parametrize(
+    ("words", "suggested"),
+    [
+        (["mps", "2009"], "push-result-exporter explain apns 2009  (BadDeviceToken)"),
+        (["BadDeviceTokn"], "push-result-exporter explain apns 2009  (BadDeviceToken)"),
+    ],
+    ids=" ".join,
+)
+def test_explain_suggests_codes(capsys: Capture, words: list[str], suggested: str) -> None:
+    """A code that is unknown here has status 1, and the commands that may be meant."""
+    assert main(["explain", *words]) == 1
+    assert f"\n  {suggested}\n" in capsys.readouterr().out
+    assert main(["explain", *words, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["suggestions"][0]["code"] == "2009"
+
+
+def test_explain_links_to_the_external_url(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EXTERNAL_URL gives the address of the runbooks, unless RUNBOOK_BASE_URL does."""
+    monkeypatch.setenv("PUSH_EXPORTER_EXTERNAL_URL", "https://push.example.com/exporter/")
+    link = "https://push.example.com/exporter/runbooks/PushThrottled"
+    assert f"see {link}\n" in printed(capsys, "explain", "vivo", "10072")

@@ -1,0 +1,1 @@
+"""Tests of the authentication schemes; openssl makes every signature."""

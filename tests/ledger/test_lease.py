@@ -1,0 +1,123 @@
+"""The names under which replicas count: given, leased, kept."""
+
+import asyncio
+import socket
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from exporter.errors import RequestError
+from exporter.ledger.address import Address
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.postgres import PostgresStore
+from exporter.ledger.sqlite import SqliteStore
+from exporter.ledger.store import StoreError
+from tests.ledger.conftest import running
+from tests.support.deliveries import delivery
+from tests.support.postgres import Server
+
+WINDOW = 1000.0
+
+
+def store(address: Address, instance: str | None = None) -> PostgresStore:
+    """Make a store that takes a name of its own choice, unless one is given."""
+    return PostgresStore(address, instance, dedupe_seconds=WINDOW)
+
+
+def total(one: Ledger) -> int:
+    """Return what a replica exposes."""
+    return sum(count.total for count in one.counts.values())
+
+
+async def test_replicas_take_the_lowest_free_names(address: Address) -> None:
+    """Names form a small set: one that is free is taken, and its counts are gone on from."""
+    async with AsyncExitStack() as stack:
+        first = Ledger(store(address))
+        assert first.instance is None
+        await first.start()
+        others = [await stack.enter_async_context(running(store(address))) for _ in range(2)]
+        assert [one.instance for one in (first, *others)] == ["replica-0", "replica-1", "replica-2"]
+        assert await first.record([delivery(1, 2)]) == 2
+        await first.close()
+        next_one = await stack.enter_async_context(running(store(address)))
+        assert (next_one.instance, total(next_one)) == ("replica-0", 2)
+        assert await next_one.record([delivery(1, 2, 3)]) == 1
+        last = await stack.enter_async_context(running(store(address)))
+        assert (last.instance, total(last)) == ("replica-3", 0)
+
+
+async def test_replicas_that_start_together(address: Address) -> None:
+    """However many take names at the same moment, each has one of its own, the lowest ones."""
+    first = store(address)
+    await first.open()  # which makes the schema
+    others = [store(address) for _ in range(5)]
+    await asyncio.gather(*(one.open() for one in others))
+    assert sorted(str(one.instance) for one in others) == [f"replica-{n}" for n in range(1, 6)]
+    await asyncio.gather(*(one.close() for one in (first, *others)))
+
+
+async def test_given_names_are_not_leased(address: Address, server: Server) -> None:
+    """A name that somebody gave is left to that process, whether it runs or not."""
+    async with running(store(address, "replica-0")) as given:
+        await given.record([delivery(1)])
+    async with running(store(address)) as one:
+        assert one.instance == "replica-1"
+    server.execute("UPDATE push_result_exporter.instances SET leased = true", "fresh")
+    async with running(store(address)) as one:
+        assert (one.instance, total(one)) == ("replica-0", 1)
+
+
+async def test_host_name_that_has_counted_is_kept(address: Address) -> None:
+    """What counted under its host's name goes on under it; a second one there takes another."""
+    async with running(store(address, socket.gethostname())) as before:
+        await before.record([delivery(1)])
+    async with running(store(address)) as one, running(store(address)) as two:
+        assert (one.instance, total(one)) == (socket.gethostname(), 1)
+        assert two.instance == "replica-0"
+
+
+async def test_leased_name_that_is_lost(address: Address, server: Server) -> None:
+    """A process whose name was taken over takes another one, and exposes the counts of that."""
+    async with running(store(address)) as one:
+        await one.record([delivery(1)])
+        server.execute(
+            "UPDATE push_result_exporter.instances SET epoch = epoch + 1, holder = 'another', "
+            "seen_at = now() + interval '1 hour'",
+            "fresh",
+        )
+        with pytest.raises(RequestError, match="send them again"):
+            await one.record([delivery(2)])
+        while one.problem:
+            assert "taken over" in one.problem
+            await asyncio.sleep(0.01)
+        assert (one.instance, total(one)) == ("replica-1", 0)
+        assert await one.record([delivery(1, 2)]) == 1
+
+
+async def test_name_of_the_process_before_is_preferred(address: Address) -> None:
+    """A process that opens its store again keeps its name, though a lower one is free by then."""
+    first, second = store(address), store(address)
+    await first.open()
+    await second.open()
+    await first.close()
+    await second.open()
+    assert second.instance == "replica-1"
+    await second.close()
+
+
+async def test_given_name_that_is_held(address: Address) -> None:
+    """The refusal names who has it, and what to do."""
+    async with running(store(address, "a")):
+        other = store(address, "a")
+        with pytest.raises(StoreError, match="counts as INSTANCE a; give each replica an INSTANCE"):
+            await other.open()
+        await other.close()
+
+
+async def test_file_has_no_names(tmp_path: Path) -> None:
+    """Over SQLite there is no name."""
+    one = Ledger(SqliteStore(tmp_path / "ledger.sqlite3"))
+    await one.start()
+    assert (one.instance, one.upkeep) == (None, None)
+    await one.close()

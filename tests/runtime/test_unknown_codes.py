@@ -1,0 +1,327 @@
+"""The bound on the labels of codes that no table has, whatever is sent."""
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from exporter.ledger.ledger import Count
+from exporter.metrics.results import UNKNOWN_CODE_SECONDS
+from exporter.results import Series
+from exporter.runtime.snapshot import load_snapshot
+from exporter.runtime.unknown_codes import MAX_HINTS, MAX_OTHERS, UnknownCodes
+from tests.support.exporter import MakeSettings
+
+FIRST = [str(number) for number in range(4000, 4020)]
+"""As many codes as a channel may have of its own."""
+
+
+def admit(
+    unknown: UnknownCodes, code: str, channel: str = "vivo", message: str | None = None
+) -> str:
+    """Admit an unknown code; return the code that it is counted under."""
+    label = unknown.admit(Series(channel, code, ""), message)
+    assert (label.channel, label.table) == (channel, "")
+    return label.code
+
+
+def empty() -> UnknownCodes:
+    """Give a memory beside an empty ledger."""
+    return UnknownCodes(dict)
+
+
+def restored(*codes: str, channel: str = "vivo", age: float = 0) -> UnknownCodes:
+    """Give a memory after a start with a ledger that counted codes so many seconds ago."""
+    counts = {Series(channel, code, ""): Count(1, time.time() - age) for code in codes}
+    unknown = UnknownCodes(lambda: counts)
+    unknown.restore()
+    return unknown
+
+
+@pytest.fixture
+def full() -> UnknownCodes:
+    """Give a memory in which channel `vivo` has reached its bound."""
+    unknown = empty()
+    for code in FIRST:
+        admit(unknown, code, message=f"about {code}")
+    return unknown
+
+
+def test_the_first_twenty_keep_their_label() -> None:
+    """The first 20 unknown codes of a channel are counted under their own code."""
+    unknown = empty()
+    assert [admit(unknown, code) for code in FIRST] == FIRST
+
+
+@pytest.mark.parametrize("code", ["4020", "UNREGISTERED", "-7", "other"])
+def test_the_next_is_other(full: UnknownCodes, code: str) -> None:
+    """From the 21st on, a new code of the channel is counted under `other`."""
+    assert [admit(full, code), admit(full, code)] == ["other", "other"]
+    assert {one.code for one in full.labelled} == set(FIRST)
+
+
+def test_an_admitted_code_stays(full: UnknownCodes) -> None:
+    """A code that had a label before the bound was reached keeps it."""
+    admit(full, "4020")
+    assert [admit(full, code) for code in FIRST] == FIRST
+
+
+def test_the_bound_is_each_channels_own(full: UnknownCodes) -> None:
+    """A full channel takes nothing from another one, not even the same code."""
+    assert admit(full, "4020") == "other"
+    assert [admit(full, code, "oppo") for code in [*FIRST[1:], "4020"]] == [*FIRST[1:], "4020"]
+    assert admit(full, "4021", "oppo") == "other"
+
+
+def test_restored_codes_keep_their_label() -> None:
+    """After a restart the codes counted before it keep their label and use up the bound."""
+    unknown = restored(*FIRST)
+    assert admit(unknown, "4020") == "other"
+    assert [admit(unknown, code) for code in FIRST] == FIRST
+
+
+def test_restored_codes_have_not_been_seen_yet() -> None:
+    """A restored code has no message and no time until it is repeated."""
+    unknown = restored("4000")
+    assert [(one.channel, one.code, one.message, one.seen) for one in unknown.labelled] == [
+        ("vivo", "4000", None, False)
+    ]
+    before = time.time()
+    admit(unknown, "4000", message="too hot")
+    (one,) = unknown.labelled
+    assert one.message == "too hot"
+    assert one.seen
+    assert before <= one.last_used <= time.time()
+
+
+def test_the_restored_remainder_is_no_code() -> None:
+    """The label `other` of the ledger takes no place among the 20."""
+    unknown = restored("other", *FIRST[1:])
+    assert admit(unknown, FIRST[0]) == FIRST[0]
+    assert admit(unknown, "4020") == "other"
+
+
+def test_a_code_that_is_known_by_now_is_dropped(
+    full: UnknownCodes, make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """A code that a reloaded table has, as a code or alias, is dropped, and its place is free."""
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'channel = "vivo"\n[codes.4003]\nname = "New"\naliases = ["4005"]\ndescription = "New."\n'
+        'severity = "error"\ncategory = "auth"\nretry = "no"\naction = "Look."\n'
+    )
+    full.update(load_snapshot(make_settings(code_table_files=[own])))
+    assert {one.code for one in full.labelled} == {*FIRST} - {"4003", "4005"}
+    assert admit(full, "4021") == "4021"
+    assert admit(full, "4020") == "4020"
+    assert admit(full, "4022") == "other"
+
+
+def test_what_is_known_of_a_code() -> None:
+    """The status page gets channel, code, the latest message and when it came, in Unix seconds."""
+    unknown = empty()
+    before = time.time()
+    admit(unknown, "4242", message="cold")
+    admit(unknown, "4242", message="hot")
+    (one,) = unknown.labelled
+    assert (one.channel, one.code, one.message) == ("vivo", "4242", "hot")
+    assert one.seen
+    assert before <= one.last_used <= time.time()
+
+
+@pytest.mark.parametrize(
+    ("length", "kept"), [(0, None), (1, 1), (200, 200), (201, 200), (10**6, 200)]
+)
+def test_a_long_message_is_cut(length: int, kept: int | None) -> None:
+    """At most 200 characters of a message are remembered, and an empty one is none."""
+    unknown = empty()
+    admit(unknown, "4242", message=("word " * length)[:length])
+    (one,) = unknown.labelled
+    assert one.message == (None if kept is None else ("word " * kept)[:kept])
+
+
+def test_a_code_is_logged_once_without_its_message() -> None:
+    """The first sight of a code logs its channel and code, and never what the sender wrote."""
+    unknown = empty()
+    with capture_logs() as logs:
+        for channel in ("vivo", "oppo", "vivo"):
+            admit(unknown, "4242", channel, "token=a-secret")
+    assert logs == [
+        {"event": "unknown code", "log_level": "warning", "channel": channel, "code": "4242"}
+        for channel in ("vivo", "oppo")
+    ]
+
+
+def test_a_restored_code_is_not_logged_again() -> None:
+    """A code that was logged before a restart is not logged after it."""
+    unknown = restored("4242")
+    with capture_logs() as logs:
+        admit(unknown, "4242")
+    assert logs == []
+
+
+def test_codes_past_the_bound_are_remembered(full: UnknownCodes) -> None:
+    """The last codes under `other` are remembered with their messages, and logged once each."""
+    with capture_logs() as logs:
+        for _ in range(3):
+            admit(full, "4020", message="brand new failure")
+            admit(full, "4021")
+    assert [(one.code, one.message) for one in full.others] == [
+        ("4020", "brand new failure"),
+        ("4021", None),
+    ]
+    assert [one["code"] for one in logs] == ["4020", "4021"]
+
+
+def test_a_flood_of_codes_is_bounded_everywhere(full: UnknownCodes) -> None:
+    """Of a flood past the bound the last codes are remembered, and only some are logged."""
+    with capture_logs() as logs:
+        for number in range(1000):
+            admit(full, f"flood-{number}")
+    assert [one.code for one in full.others] == [
+        f"flood-{number}" for number in range(1000 - MAX_OTHERS, 1000)
+    ]
+    assert len(logs) <= 40  # two hours, if one ends meanwhile
+
+
+@pytest.mark.parametrize("age", [UNKNOWN_CODE_SECONDS + 10, UNKNOWN_CODE_SECONDS - 10])
+def test_places_that_nothing_used_for_long_are_free(age: float) -> None:
+    """A code that no result had for 30 days gives its place to a new one, and may come back."""
+    unknown = restored(*FIRST, age=age)
+    free = age > UNKNOWN_CODE_SECONDS
+    assert admit(unknown, "4020") == ("4020" if free else "other")
+    assert admit(unknown, FIRST[0]) == FIRST[0]
+
+
+def test_a_place_becomes_free_while_the_exporter_runs() -> None:
+    """A running exporter frees a place in the same way."""
+    unknown = restored(*FIRST, age=UNKNOWN_CODE_SECONDS - 0.2)
+    assert admit(unknown, "4020") == "other"
+    assert admit(unknown, FIRST[0]) == FIRST[0]
+    time.sleep(0.3)
+    assert admit(unknown, "4020") == "4020"
+    assert {one.code for one in unknown.labelled} == {FIRST[0], "4020"}
+
+
+channels = st.sampled_from(["vivo", "oppo", "other"])
+few_or_many = st.integers(0, 60).map(str) | st.just("other") | st.text(max_size=64)
+
+
+@given(
+    restored=st.sets(st.tuples(channels, st.integers(0, 19).map(str)), max_size=20),
+    sent=st.lists(st.tuples(channels, few_or_many, st.none() | st.text()), max_size=120),
+)
+def test_labels_are_bounded_whatever_is_sent(
+    restored: set[tuple[str, str]], sent: list[tuple[str, str, str | None]]
+) -> None:
+    """A channel never has more than 20 labels and `other`, and a label never changes hands."""
+    counts = {Series(channel, code, ""): Count(1, time.time()) for channel, code in restored}
+    unknown = UnknownCodes(lambda: counts)
+    unknown.restore()
+    labels: dict[str, set[str]] = {}
+    for channel, code in restored:
+        labels.setdefault(channel, set()).add(code)
+    for channel, code, message in sent:
+        label = admit(unknown, code, channel, message)
+        assert label in (code, "other")
+        assert label == code or code not in labels.get(channel, set())
+        labels.setdefault(channel, set()).add(label)
+    assert all(len(found) <= 21 for found in labels.values())
+    assert len(list(unknown.labelled)) <= 20 * len(labels)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "0123456789abcdef" * 4,
+        "CN_" + "a1" * 16,
+        "15513410784181118114099",
+        "dK:APA91b" + "x-_" * 30,
+    ],
+)
+def test_a_token_in_a_message_is_not_kept(token: str) -> None:
+    """What may be a device token is left out of the message that the status page shows."""
+    unknown = empty()
+    admit(unknown, "4242", message=f"device {token} is not registered")
+    (one,) = unknown.labelled
+    assert one.message == "device … is not registered"
+
+
+def note(unknown: UnknownCodes, hint: str | None, code: str = "2", channel: str = "other") -> None:
+    """Admit a result that came with a hint."""
+    unknown.admit(Series(channel, code, ""), None, hint)
+
+
+def test_an_unknown_hint_is_remembered() -> None:
+    """The status page gets the hint, the latest code that came with it, and when."""
+    unknown = empty()
+    before = time.time()
+    for hint, code in (("VIVOPUSH", "1"), (" vivopush ", "2"), ("VIVO PUSH", "3")):
+        note(unknown, hint, code)
+    (one,) = unknown.hints
+    assert (one.hint, one.code) == ("VIVOPUSH", "3")
+    assert before <= one.last_seen <= time.time()
+
+
+@pytest.mark.parametrize(
+    ("hint", "channel"),
+    [(None, "other"), ("", "other"), (" \t", "other"), ("OTHER", "other"), ("vivo", "vivo")],
+)
+def test_what_is_no_unknown_hint(hint: str | None, channel: str) -> None:
+    """No hint, one of spaces, and one that led to a channel are not remembered."""
+    unknown = empty()
+    note(unknown, hint, channel=channel)
+    assert unknown.hints == []
+
+
+def test_an_unknown_hint_is_logged_once_with_its_remedy() -> None:
+    """The first sight of a hint logs it, and the lines that would make it an alias."""
+    unknown = empty()
+    with capture_logs() as logs:
+        for code in ("1", "2"):
+            note(unknown, "VIVOPUSH", code)
+    assert [one for one in logs if one["event"] == "unknown hint"] == [
+        {
+            "event": "unknown hint",
+            "log_level": "warning",
+            "hint": "VIVOPUSH",
+            "toml": 'channel = "?"\naliases = ["VIVOPUSH"]\n',
+        }
+    ]
+
+
+def test_unknown_hints_are_bounded() -> None:
+    """The first hints stay, however many and however long are sent, and the log is bounded too."""
+    unknown = empty()
+    with capture_logs() as logs:
+        for number in range(1000):
+            note(unknown, f"flood-{number} " + "word " * 1000)
+    assert [one.hint.split()[0] for one in unknown.hints] == [
+        f"flood-{n}" for n in range(MAX_HINTS)
+    ]
+    assert max(len(one.hint) for one in unknown.hints) <= 64
+    assert len([one for one in logs if one["event"] == "unknown hint"]) == MAX_HINTS
+
+
+def test_a_token_in_a_hint_is_not_shown() -> None:
+    """What may be a device token is left out of a hint."""
+    unknown = empty()
+    note(unknown, "apns " + "0123456789abcdef" * 4)
+    (one,) = unknown.hints
+    assert one.hint == "apns \u2026"
+
+
+def test_a_hint_that_is_an_alias_by_now_is_dropped(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """A hint that a reloaded table lists is dropped, and others stay."""
+    unknown = empty()
+    note(unknown, "VIVOPUSH")
+    note(unknown, "pigeon")
+    own = tmp_path / "own.toml"
+    own.write_text('channel = "vivo"\naliases = ["VIVOPUSH"]\n')
+    unknown.update(load_snapshot(make_settings(code_table_files=[own])))
+    assert [one.hint for one in unknown.hints] == ["pigeon"]

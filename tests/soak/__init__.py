@@ -1,0 +1,1 @@
+"""A long run of replicas over one ledger, outside CI."""

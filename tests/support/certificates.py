@@ -1,0 +1,39 @@
+"""Certificates made by the openssl program."""
+
+import ssl
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+from exporter.configuration.tls import TlsFiles, load_tls
+
+
+class Certificate(NamedTuple):
+    """The files of a self-signed certificate for localhost."""
+
+    chain: Path
+    key: Path
+
+    def load(self) -> ssl.SSLContext:
+        """Load it as the exporter does."""
+        return load_tls(TlsFiles("TLS", self.chain, self.key)).context
+
+    @property
+    def der(self) -> bytes:
+        """Return the certificate as a peer sees it."""
+        return ssl.PEM_cert_to_DER_cert(self.chain.read_text())
+
+
+def make_certificate(folder: Path, name: str, *options: str) -> Certificate:
+    """Make a certificate with the openssl program."""
+    made = Certificate(folder / f"{name}.crt", folder / f"{name}.key")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+            *("-keyout", str(made.key), "-out", str(made.chain), *(options or ("-nodes",))),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return made

@@ -1,0 +1,202 @@
+"""Load balancers in front of real exporters, configured as in deploy/."""
+
+import hashlib
+import hmac
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.balancers import Balancer, nginx
+from tests.support.certificates import Certificate, make_certificate
+from tests.support.exporter import KeyPair
+from tests.support.postgres import PASSWORD, running_server
+from tests.support.programs import ExporterProcess, Settings, exporter_process, free_port, frozen
+from tests.support.traffic import (
+    Call,
+    Gateway,
+    Totals,
+    add,
+    exposed,
+    mixed_calls,
+    signed_calls,
+)
+
+pytestmark = pytest.mark.load
+
+REPLICAS = 3
+SENDERS = 6
+
+ONE_TRY = ("proxy_next_upstream error timeout;", "proxy_next_upstream off;")
+
+DESCRIPTION = """
+channel = "vivo"
+[auth]
+scheme = "hmac"
+signature = "{header:x-signature}"
+signed = "{url}{body}"
+secrets = ["{secret}"]
+[fields]
+code = "code"
+"""
+
+Balancing = Callable[..., AbstractContextManager[Balancer]]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """Return the certificate of the load balancers."""
+    return make_certificate(tmp_path_factory.mktemp("balancer-tls"), "push.example.com")
+
+
+class Fleet:
+    """Exporters with the same settings and ports of their own, of which any can be restarted."""
+
+    def __init__(self, folder: Path, stack: ExitStack, settings: Settings) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._settings = settings
+        self.ports = [free_port() for _ in range(REPLICAS)]
+        self.exporters = [self._start(number) for number in range(REPLICAS)]
+
+    def restart(self, number: int) -> None:
+        """Stop an exporter and start it again."""
+        self.exporters[number].process.send_signal(signal.SIGTERM)
+        assert self.exporters[number].process.wait(20) == 0
+        self.exporters[number] = self._start(number)
+
+    def counted(self) -> Totals:
+        """Return the sum of what the exporters have counted."""
+        return sum((exposed(one.admin) for one in self.exporters), Totals())
+
+    def _start(self, number: int) -> ExporterProcess:
+        folder = self._folder / f"replica{number}"
+        folder.mkdir(exist_ok=True)
+        own: Settings = {"ingest_port": self.ports[number], "admin_port": free_port()}
+        own |= {"instance": f"replica-{number}"} if "ledger_url" in self._settings else {}
+        return self._stack.enter_context(exporter_process(folder, **(self._settings | own)))
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, settings: Settings) -> Iterator[Fleet]:
+    """Run exporters with a SQLite ledger each."""
+    with ExitStack() as stack:
+        yield Fleet(tmp_path, stack, settings)
+
+
+@pytest.fixture
+def postgresql_fleet(tmp_path: Path, settings: Settings) -> Iterator[Fleet]:
+    """Run exporters over one PostgreSQL ledger."""
+    (password := tmp_path / "password").write_text(PASSWORD)
+    with running_server() as server, ExitStack() as stack:
+        shared: Settings = {"ledger_url": server.url(), "ledger_password_file": password}
+        yield Fleet(tmp_path, stack, settings | shared)
+
+
+def respelled(call: Call) -> Iterator[Call]:
+    """Change what nobody signed: the URL around the signature, its alphabet, the headers."""
+    path, _, sign = call.path.partition("?sign=")
+    standard = sign.replace("-", "%2B").replace("_", "%2F")
+    for query in (
+        f"sign={sign}&x=1",
+        f"channel=&sign={sign}",
+        f"sign={standard}",
+        f"sign={sign}&sign=x",
+    ):
+        yield call._replace(path=f"{path}?{query}")
+    for number in range(5):
+        for name in ("webhook-id", "svix-id", "x-request-id"):
+            yield call._replace(headers={name: f"another-{number}"})
+    yield call._replace(path=f"//webhooks//mps/?sign={sign}")
+
+
+def test_captured_request_is_counted_once(
+    fleet: Fleet, tmp_path: Path, certificate: Certificate, keys: KeyPair
+) -> None:
+    """A signed request stays with its exporter behind nginx, whatever is added to it unsigned."""
+    calls = list(signed_calls(keys, 5))
+    front = nginx(tmp_path, certificate, "push_sqlite", fleet.ports)
+    with front as balancer, closing(balancer.client()) as client:
+        for call in calls:
+            assert client.post(call)[0] == 200
+            for again in respelled(call):
+                status, answer = client.post(again)
+                assert (status, answer["accepted"]) == (200, 0), again
+    assert fleet.counted() == add(calls)
+
+
+def signed_by(family: str, number: int) -> dict[str, str]:
+    """Make the headers of a signature; nobody verifies them here."""
+    return {f"{family}-id": f"m{number}", f"{family}-timestamp": "1", f"{family}-signature": "v1,x"}
+
+
+@pytest.mark.parametrize(
+    ("family", "added"),
+    [
+        ("webhook", {"svix-id": "a"}),
+        ("webhook", {"svix-id": "a", "svix-timestamp": "1", "svix-signature": "v1,a"}),
+        ("svix", {"webhook-id": "a"}),
+        ("svix", {"webhook-id": "a", "webhook-timestamp": "1 v1"}),
+        ("svix", {"webhook-id": "a", "webhook-signature": "1 v1"}),
+    ],
+)
+def test_nginx_chooses_by_the_signed_id(
+    tmp_path: Path, certificate: Certificate, family: str, added: dict[str, str]
+) -> None:
+    """Headers that the signature does not cover do not choose the exporter, nor does the URL."""
+    ports = [free_port() for _ in range(REPLICAS)]
+    numbers = range(20)
+    with nginx(tmp_path, certificate, "push_sqlite", ports, ONE_TRY) as balancer:
+        for number in numbers:
+            for url, more in (("", {}), ("?x=1", added)):
+                headers = signed_by(family, number) | more
+                call = Call(f"/webhooks/results{url}", str(more).encode(), headers, Totals())
+                with closing(balancer.client()) as client:
+                    assert client.post(call)[0] == 502  # nobody listens there
+        lines = (balancer.logs / "push.access.log").read_text().splitlines()
+    chosen = [line.split()[-2] for line in lines]
+    assert len(set(chosen)) == REPLICAS
+    assert chosen[::2] == chosen[1::2]
+
+
+@pytest.mark.parametrize("balancing", [nginx])
+def test_scheme_is_the_balancers(
+    tmp_path: Path, settings: Settings, certificate: Certificate, balancing: Balancing
+) -> None:
+    """A signature over the URL verifies behind TLS, whatever scheme the client claims."""
+    (secret := tmp_path / "secret").write_text("correct-horse-battery-staple")
+    description = tmp_path / "urlsigner.toml"
+    description.write_text(DESCRIPTION.replace("{secret}", secret.name))
+    port = int(str(settings["ingest_port"]))
+    with exporter_process(tmp_path, **(settings | {"gateway_files": description})):
+        group = "push_one" if balancing is nginx else "push_sqlite"
+        front = balancing(tmp_path, certificate, group, [port] * (1 if group == "push_one" else 3))
+        with front as balancer, closing(balancer.client()) as client:
+            body = b'{"code": 10072}'
+            signed = b"https://push.example.com/webhooks/urlsigner" + body
+            signature = hmac.new(secret.read_bytes(), signed, hashlib.sha256).hexdigest()
+            headers = {"x-signature": signature, "Host": "push.example.com"}
+            for claimed in ({}, {"X-Forwarded-Proto": "http"}):
+                call = Call("/webhooks/urlsigner", body, headers | claimed, Totals())
+                assert client.post(call)[0] == 200
+
+
+@pytest.mark.parametrize("balancing", [nginx])
+def test_hung_exporter_keeps_few_requests(
+    postgresql_fleet: Fleet,
+    tmp_path: Path,
+    certificate: Certificate,
+    keys: KeyPair,
+    balancing: Balancing,
+) -> None:
+    """Over one PostgreSQL ledger others go on while one hangs; the sum is exact afterwards."""
+    fleet, signed = postgresql_fleet, signed_calls(keys, 100)
+    with balancing(tmp_path, certificate, "push_postgresql", fleet.ports) as balancer:
+        gateway = Gateway(balancer.url, balancer.trust)
+        with gateway.sending(*(mixed_calls(number, signed) for number in range(SENDERS))):
+            gateway.wait_for_more(100)
+            with frozen(fleet.exporters[0].process):
+                gateway.wait_for_more(600)
+    assert fleet.counted() == add(gateway.acknowledged)
