@@ -23,7 +23,6 @@ from exporter.configuration.settings import Settings
 from exporter.errors import Reason
 from exporter.metrics import metrics
 from exporter.results import Category, Severity
-from tests.support.helm import IMAGE, Release
 from tests.support.programs import program
 from tests.support.promtool import failures
 from tests.support.rules import (
@@ -312,27 +311,6 @@ def test_one_command_links_messages_to_the_exporter(tmp_path: Path) -> None:
     shutil.copy(RULES, changed)
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
     assert failures(WITH_EXTERNAL_URL, changed) == []
-
-
-def test_the_chart_follows_the_settings_of_the_exporter() -> None:
-    """The exporter's address and the settings behind two thresholds go into the chart's rules."""
-    settings = {
-        "EXTERNAL_URL": "https://push.example.com/",
-        "MAX_PENDING_RESULTS": 5_000_000,
-        "DEDUPE_WINDOW_SECONDS": "7200",
-    }
-    release = Release(IMAGE | {"settings": settings, "prometheusRule": {"enabled": True}})
-    (rule,) = release.kinds("PrometheusRule")
-    by_name = {
-        one.get("record") or one["alert"]: one
-        for group in rule["spec"]["groups"]
-        for one in group["rules"]
-    }
-    assert by_name["push:pending_results:threshold"]["expr"] == "vector(4000000)"
-    assert by_name["push:dedupe_window_seconds:threshold"]["expr"] == "vector(7200)"
-    for alert in ALERTS:
-        link = by_name[alert.name]["annotations"]["runbook_url"]
-        assert link.startswith('{{ $exporter := "https://push.example.com" }}')
 
 
 def test_thresholds_are_used_and_known() -> None:

@@ -100,8 +100,8 @@ def watched(folder: Path) -> Iterator[Watched]:
     """Run Prometheus and VictoriaMetrics with the rules, evaluated each second."""
     targets = folder / "targets.yml"
     targets.write_text("[]")
-    for name, rules in (("rules.yml", RULES), ("vmalert.yml", RULES_FOR_VMALERT)):
-        (folder / name).write_text(short_rules(rules))
+    for name, shipped in (("rules.yml", RULES), ("vmalert.yml", RULES_FOR_VMALERT)):
+        (folder / name).write_text(short_rules(shipped))
     scrapes = [
         {
             "job_name": "push-result-exporter",
@@ -154,11 +154,12 @@ def victoria_metrics(folder: Path) -> Iterator[str]:
 @contextmanager
 def sending(exporter: ExporterProcess, traffic: list[tuple[str, int, float]]) -> Iterator[None]:
     """Post results five times a second inside the block."""
+    scaled = [(channel, code, rate * RATE) for channel, code, rate in traffic]
     over = threading.Event()
 
     def post() -> None:
         while not over.wait(0.2):
-            post_results(exporter.ingest, [(*one, rate * RATE) for *one, rate in traffic], 0.2)
+            post_results(exporter.ingest, scaled, 0.2)
 
     with beside(post, over.set):
         yield
