@@ -17,13 +17,8 @@ _UNIT_TESTS = Path(__file__).parents[1] / "rules"
 WITH_EXTERNAL_URL = _UNIT_TESTS / "external_url.yml"
 """Messages of rules that have the address of the exporter."""
 UNIT_TESTS = sorted({*_UNIT_TESTS.glob("*.yml")} - {WITH_EXTERNAL_URL})
-METRICS_TO_COME = {
-    "push_webhook_key_info",
-    "push_exporter_tls_certificate_expiry_timestamp_seconds",
-    "push_ledger_oldest_transaction_seconds",
-    "push_ledger_expiry_seconds_total",
-}
-"""Metrics that an exporter has with public keys, TLS or PostgreSQL only."""
+METRICS_TO_COME = {"push_webhook_key_info"}
+"""Metrics that the exporter has with public keys only."""
 
 
 class Alert(NamedTuple):
