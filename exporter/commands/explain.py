@@ -118,7 +118,7 @@ def _explain_body(
     payloads = [_payload(one, options.channel) for one in _records(body) or [Captured(body)]]
     tables = load_tables(settings.code_table_files, channels_of(known.values()))
     try:
-        return explain_payload(Classifier(tables), known, payloads, signature)
+        return explain_payload(Classifier(tables), known, payloads, signature, settings.apps)
     except RequestError as refusal:
         if signature is None:
             raise
@@ -151,7 +151,14 @@ def _payload(captured: Captured, channel: str | None) -> Payload:
     body, record = captured
     if record is None:
         return Payload(body, channel=channel)
-    return Payload(body, record.source, channel or record.channel, record.content_type)
+    return Payload(
+        body,
+        record.source,
+        channel or record.channel,
+        record.content_type,
+        record.app,
+        record.credential_app,
+    )
 
 
 def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> SignatureCheck | None:

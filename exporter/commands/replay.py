@@ -57,7 +57,7 @@ def replay(options: argparse.Namespace) -> int:
     known = signers(
         private_key=options.private_key, token=options.token_file, secret=options.secret_file
     )
-    known = {**known, **_described_signers(settings.gateway_files)}
+    known = {**known, **_described_signers(settings.gateway_files, options.private_key)}
     captured = read_captured(options.file)
     requests = requests_of(captured, check_url(options.url), formats(settings), known)
     line = ProgressLine()
@@ -65,11 +65,11 @@ def replay(options: argparse.Namespace) -> int:
     return report(line, run(work), as_json=options.json)
 
 
-def _described_signers(files: Iterable[Path]) -> dict[str, Signer]:
-    """Return a signer for each description that names a secret, by the gateway's name."""
+def _described_signers(files: Iterable[Path], private_key: Path | None) -> dict[str, Signer]:
+    """Return a signer for each description that names credentials, by the gateway's name."""
     gateways = [(file, described(file)) for file in files]
     return {
-        gateway.name: DescribedSigner(gateway.description, file)
+        gateway.name: DescribedSigner(gateway.description, file, private_key=private_key)
         for file, gateway in gateways
         if gateway.description.auth and gateway.description.auth.files
     }

@@ -54,7 +54,9 @@ def simulate(options: argparse.Namespace) -> int:
         gateway = described(options.gateway)
         table = load_tables(settings.code_table_files).get(gateway.description.channel or "")
         name, made = gateway.name, receipts(gateway, table, options.seed)
-        signer = DescribedSigner(gateway.description, options.gateway)
+        signer = DescribedSigner(
+            gateway.description, options.gateway, private_key=options.private_key
+        )
     line = ProgressLine()
     work = send_simulated(
         _url(options, name),

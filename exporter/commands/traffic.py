@@ -34,9 +34,12 @@ def add_rate(parser: argparse.ArgumentParser, text: str) -> None:
 
 
 def add_key(parser: argparse.ArgumentParser) -> None:
-    """Add the flag for the key that signs as MPS does."""
+    """Add the flag for the key that signs as MPS does, or as a description with RSA expects."""
     parser.add_argument(
-        "--private-key", type=Path, metavar="FILE", help="RSA key that signs as MPS does (PEM)"
+        "--private-key",
+        type=Path,
+        metavar="FILE",
+        help="RSA key (PEM) that signs as MPS does, or as a description with RSA expects",
     )
 
 

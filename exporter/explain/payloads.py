@@ -29,6 +29,8 @@ class Payload(NamedTuple):
     content_type: str = ""
     app: str | None = None
     """The app in the URL."""
+    credential_app: str | None = None
+    """The app that the credential of the request belongs to."""
 
     def request(self) -> ReceivedRequest:
         """Return the request, as far as it is known."""
@@ -103,9 +105,9 @@ def explain_payload(
                 result,
                 results=items,
                 pushes=pushes,
-                app=app_of(result.app, _credential(signature), apps) if apps else None,
+                app=app_of(result.app, _credential(signature, app), apps) if apps else None,
             )
-            for result, (items, pushes) in _tally(read.groups, by_app=bool(apps)).items()
+            for (result, app), (items, pushes) in _tally(read.groups, by_app=bool(apps)).items()
         ],
         source=first.name,
         rejected=read.rejected,
@@ -115,8 +117,9 @@ def explain_payload(
     )
 
 
-def _credential(signature: SignatureCheck | None) -> Credential | None:
-    return None if signature is None else Credential(0, app=signature.app)
+def _credential(signature: SignatureCheck | None, recorded_app: str | None) -> Credential:
+    """Return the credential whose signature was checked, else the one that a record tells of."""
+    return Credential(0, app=signature.app if signature else recorded_app)
 
 
 def _traced(classifier: Classifier, gateway: Gateway, payload: Payload) -> list[ItemTrace]:
@@ -165,10 +168,14 @@ def _verify_stale(
     return SignatureCheck(True, detail, stale.reason, credential.app)
 
 
+_Group = tuple[ResultGroup, str | None]
+"""A group, and the app of the credential that let its request in."""
+
+
 class _Results:
     """The results and the rejected items of payloads."""
 
-    def __init__(self, groups: list[ResultGroup], rejected: list[RejectedItem]) -> None:
+    def __init__(self, groups: list[_Group], rejected: list[RejectedItem]) -> None:
         self.groups = groups
         self.rejected = rejected
         self.skipped = 0
@@ -188,7 +195,7 @@ class _Results:
             self.rejected.append(RejectedItem(index or 0, refusal.reason, refusal.detail))
         else:
             for decoded in steps:
-                self.groups += decoded.groups
+                self.groups += [(group, payload.credential_app) for group in decoded.groups]
                 self.skipped += decoded.skipped
                 self.rejected += [
                     RejectedItem(one.index if index is None else index, one.reason, one.detail)
@@ -212,11 +219,15 @@ def _gateway(payload: Payload, gateways: Gateways) -> Gateway:
     return named or recognize(payload.body, gateways.values())
 
 
-def _tally(groups: list[ResultGroup], *, by_app: bool) -> Mapping[PushResult, tuple[int, int]]:
+def _tally(
+    groups: list[_Group], *, by_app: bool
+) -> Mapping[tuple[PushResult, str | None], tuple[int, int]]:
     """Count identical results, and the pushes that they stand for."""
-    tally: dict[PushResult, tuple[int, int]] = {}
-    for group in groups:
-        result = group.result if by_app else msgspec.structs.replace(group.result, app=None)
-        items, pushes = tally.get(result, (0, 0))
-        tally[result] = items + group.items, pushes + group.items * group.count
+    tally: dict[tuple[PushResult, str | None], tuple[int, int]] = {}
+    for group, app in groups:
+        key = group.result, app
+        if not by_app:
+            key = msgspec.structs.replace(group.result, app=None), None
+        items, pushes = tally.get(key, (0, 0))
+        tally[key] = items + group.items, pushes + group.items * group.count
     return tally

@@ -87,8 +87,8 @@ class Generic(BuiltIn):
     def load(cls, settings: GatewaySettings, others: Sequence[Gateway] = ()) -> "Generic":
         """Read secrets and tokens; ConfigurationError names an unusable file."""
         schemes = {
-            "RESULTS_SECRET_FILES": (StandardWebhooks(), settings.results_secret_files),
             "RESULTS_TOKEN_FILES": (Bearer(), settings.results_token_files),
+            "RESULTS_SECRET_FILES": (StandardWebhooks(), settings.results_secret_files),
         }
         return cls(load_schemes(NAME, schemes, settings), others, has_apps=bool(settings.apps))
 

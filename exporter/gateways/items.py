@@ -1,5 +1,6 @@
 """From items to results: all of a step at once, or one by one where an item is not as usual."""
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -42,7 +43,7 @@ class ItemResult(msgspec.Struct, frozen=True, gc=False):
     """Whether the code is not the item's, but the description's default."""
 
 
-class ItemFormat(Generic[Item]):
+class ItemFormat(ABC, Generic[Item]):
     """How a gateway writes one item."""
 
     item: type[Item]
@@ -52,17 +53,17 @@ class ItemFormat(Generic[Item]):
     exemplar: Callable[[Item], Identity | None] | None = None
     """The message id to show, where that is not the identity."""
 
+    @abstractmethod
     def lenient(self, text: Text) -> Item:
         """Decode an item of another shape; ItemError if it is no object, or a field is invalid."""
-        raise NotImplementedError
 
+    @abstractmethod
     def result(self, facts: Facts) -> ItemResult | None:
         """Return the result of facts; None for an item to skip, ItemError for an invalid one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def explain_missing_code(self, text: Text) -> ItemError:
         """Return an error that names the expected field, and those of the item."""
-        raise NotImplementedError
 
 
 class ItemReader(Generic[Item]):

@@ -121,7 +121,7 @@ class _FamilyText:
     def render(self, values: Values, exemplars: Exemplars) -> Iterator[str]:
         """Yield the header and a line for each value; write the lines that have changed."""
         if values is not self._values:
-            if values.keys() != self._values.keys():
+            if [*values] != [*self._values]:  # the order counts, too
                 self._arrange(values)
             changed = self._write_exemplars(exemplars) if self._family.has_exemplars else set()
             before, starts, ends = self._values.get, self._starts, self._ends

@@ -1,6 +1,6 @@
 """The names of all metrics, and the metrics of requests, of the ledger and of the process."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -36,6 +36,7 @@ OLDEST_TRANSACTION = "push_ledger_oldest_transaction_seconds"
 EXPIRY_SECONDS = "push_ledger_expiry_seconds_total"
 RECORDS = "push_exporter_records_total"
 BUILD_INFO = "push_exporter_build_info"
+KEY_INFO = "push_webhook_key_info"
 TLS_EXPIRY = "push_exporter_tls_certificate_expiry_timestamp_seconds"
 RELOAD_SUCCESSFUL = "push_exporter_config_last_reload_successful"
 
@@ -223,6 +224,25 @@ class CertificateCollector(Collector):
         )
         for listener, expires_at in self._expiries().items():
             family.add_metric([listener], expires_at)
+        yield family
+
+
+class KeyCollector(Collector):
+    """Shows which public keys a gateway's requests are verified with."""
+
+    def __init__(self, keys: Callable[[], Iterable[tuple[str, str]]]) -> None:
+        """`keys` returns the fingerprints of each gateway's keys, with its name."""
+        self._keys = keys
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the family."""
+        family = GaugeMetricFamily(
+            KEY_INFO,
+            "SHA-256 fingerprints of the public keys of each gateway; the value is always 1.",
+            labels=["source", "fingerprint"],
+        )
+        for labels in dict.fromkeys(self._keys()):
+            family.add_metric(labels, 1)
         yield family
 
 

@@ -43,6 +43,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The names of the query's parameters."""
     channel: str | None = None
     """The hint in the query."""
+    app: str | None = None
+    """The app in the query."""
+    credential_app: str | None = None
+    """The app that the request's credential belongs to: it decides, whatever the request names."""
     size: int
     """Of the body as it was sent, in bytes."""
     encoding: str = "utf-8"
@@ -70,6 +74,8 @@ class Rejected(NamedTuple):
     content_type: str
     query: list[str]
     channel: str | None
+    app: str | None
+    credential_app: str | None
     body: bytes
     rejected: Sequence[int]
     """The positions of the rejected items, if others were accepted."""
@@ -85,6 +91,8 @@ class Rejected(NamedTuple):
             content_type=_fact(self.content_type),
             query=[_fact(name) for name in self.query[:_MAX_FACT_LENGTH]],
             channel=_fact(self.channel) if self.channel else None,
+            app=_fact(self.app) if self.app else None,
+            credential_app=self.credential_app,
             size=len(self.body),
             encoding=encoding,
             body=redact(text),

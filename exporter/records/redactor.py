@@ -30,9 +30,17 @@ class Redactor:
         self._closing = threading.Event()
 
     def submit(
-        self, source: str, reason: str, request: ReceivedRequest, items: Sequence[int] = ()
+        self,
+        source: str,
+        reason: str,
+        request: ReceivedRequest,
+        items: Sequence[int] = (),
+        app: str | None = None,
     ) -> None:
-        """Redact a request soon; never waits, never raises. `items` are the rejected ones."""
+        """Redact a request soon; never waits, never raises.
+
+        `items` are the rejected ones; `app` is the one that the request's credential belongs to.
+        """
         if not self._places.acquire(blocking=False):
             self._keep(None)
             return
@@ -43,6 +51,8 @@ class Redactor:
             request.content_type,
             [*request.query],
             request.query.get("channel"),
+            request.query.get("app"),
+            app,
             request.content,
             items,
         )

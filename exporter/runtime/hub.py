@@ -1,5 +1,6 @@
 """The hub: commits what requests hold, and counts it once it is durable."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -10,20 +11,28 @@ from exporter.errors import UNROUTED, Reason
 from exporter.ledger.ledger import Count, Ledger
 from exporter.ledger.stores import make_store
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.metrics import CertificateCollector, DatabaseCollector, Metrics
+from exporter.metrics.metrics import (
+    CertificateCollector,
+    DatabaseCollector,
+    KeyCollector,
+    Metrics,
+)
 from exporter.metrics.results import ResultsCollector
 from exporter.records.folder import Folder
 from exporter.records.record import Record
+from exporter.redaction import redact_path, redact_text
 from exporter.results import Delivery, Series, results_of
 from exporter.runtime.code_matches import CodeMatches
 from exporter.runtime.current import Current
-from exporter.runtime.other_paths import OtherPaths
+from exporter.runtime.frequent import FrequentNames
 from exporter.runtime.snapshot import Snapshot
 from exporter.runtime.submission import Receipt, Submission
 from exporter.runtime.unknown_codes import UnknownCodes
 
 Status = Literal["accepted", "verified"] | Reason
 """How a request ended: the label `status`."""
+
+_MAX_APP_LENGTH = 100
 
 
 class Hub:
@@ -34,7 +43,10 @@ class Hub:
         self.metrics = Metrics(VERSION, revision=revision())
         self.unknown_codes = UnknownCodes(lambda: self.ledger.counts)
         self.code_matches = CodeMatches()
-        self.other_paths = OtherPaths()
+        self.other_paths = FrequentNames(redact_path)
+        """The paths of requests that no webhook has."""
+        self.undeclared_apps = FrequentNames(_redact_app)
+        """The apps that results name and that APPS does not."""
         self.ledger = Ledger(
             make_store(settings),
             dedupe_seconds=settings.dedupe_window_seconds,
@@ -49,7 +61,10 @@ class Hub:
         if current.snapshot.certificates:
             certificates = CertificateCollector(lambda: current.snapshot.certificates)
             self.metrics.registry.register(certificates)
-        self._results = ResultsCollector(self.counts, lambda: current.snapshot.classifier)
+        self._results = ResultsCollector(
+            self.counts, lambda: current.snapshot.classifier, settings.apps
+        )
+        self.metrics.registry.register(KeyCollector(lambda: _public_keys(current.snapshot)))
         self._records = (
             Folder(settings.record, settings.record_max_bytes) if settings.record else None
         )
@@ -95,7 +110,7 @@ class Hub:
         if source == UNROUTED:
             self.metrics.webhooks.unrouted[Reason(status)].inc()
             if other_path:
-                self.other_paths.note(other_path)
+                self.other_paths.add(other_path)
         else:
             children = self._sources(source)
             children.requests[status].inc()
@@ -123,6 +138,8 @@ class Hub:
         """Count what the ledger does not."""
         items = receipt.accepted + receipt.duplicates + len(submission.rejected)
         self.code_matches.observe(submission.source, items, submission.without_code)
+        for name, count in submission.undeclared_apps.items():
+            self.undeclared_apps.add(name, count)
         if receipt.duplicates or submission.skipped or submission.rejected:
             children = self._sources(submission.source)
             children.duplicates.inc(receipt.duplicates)
@@ -137,6 +154,18 @@ class Hub:
     def counts(self) -> dict[Series, Count] | None:
         """Return the ledger's counts, or None while they are not known."""
         return self.ledger.counts if self.ledger.loaded else None
+
+
+def _redact_app(name: str) -> str:
+    return redact_text(name[:_MAX_APP_LENGTH])
+
+
+def _public_keys(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """Yield the fingerprints of each gateway's public keys, with its name."""
+    for name, gateway in snapshot.gateways.items():
+        for source in gateway.credentials:
+            for key in source.keys:
+                yield name, key.fingerprint
 
 
 def _relabelled(delivery: Delivery, labels: dict[Series, Series]) -> Delivery:

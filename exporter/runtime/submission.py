@@ -24,6 +24,8 @@ class Submission(msgspec.Struct, gc=False):
     """Items that the gateway's description leaves aside."""
     without_code: int = 0
     """Items without a value where the gateway's description expects the code."""
+    undeclared_apps: dict[str, int] = {}
+    """Items that name an app which is not declared, by that name."""
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):

@@ -11,10 +11,12 @@ import msgspec
 from exporter.errors import ConfigurationError
 from exporter.gateways.auth.draft import Draft
 from exporter.gateways.auth.files import credential_files
-from exporter.gateways.auth.scheme import FileScheme, Scheme
+from exporter.gateways.auth.public_keys import load_private_key
+from exporter.gateways.auth.scheme import Scheme
 from exporter.gateways.auth.signature import SignatureScheme
 from exporter.gateways.auth.signatures import Rsa
-from exporter.gateways.auth.tokens import NoAuth
+from exporter.gateways.auth.standard_webhooks import StandardWebhooks
+from exporter.gateways.auth.tokens import NoAuth, SecretScheme
 from exporter.gateways.described.description import Description
 from exporter.gateways.described.values import Size, Value
 from exporter.gateways.paths import Mark, Path, put
@@ -123,7 +125,7 @@ def _remove(item: dict[str, Any], path: Path) -> None:
 
 
 class DescribedSigner:
-    """Signs requests with the first secret of a description, or of one app."""
+    """Signs requests with the first secret of a description, that of an app, or a private key."""
 
     def __init__(
         self,
@@ -132,14 +134,18 @@ class DescribedSigner:
         *,
         apps: Collection[str] = (),
         app: str | None = None,
+        private_key: File | None = None,
     ) -> None:
-        """Read the secret; ConfigurationError if there is none, or RSA would need a private one."""
+        """Read the secret, or for RSA the private key; ConfigurationError if there is none."""
         self._scheme = description.auth or NoAuth()
         self._query = {name: allowed[0] for name, allowed in description.require.query.items()}
         self._headers = {name: allowed[0] for name, allowed in description.require.header.items()}
         if form := _FORMS.get(description.content.format):
             self._headers["Content-Type"] = form.content_type
-        self._secret = _first_secret(self._scheme, file, apps, app)
+        if isinstance(self._scheme, Rsa):
+            self._secret = _private_key(file, private_key)
+        else:
+            self._secret = _first_secret(self._scheme, file, apps, app)
 
     def __call__(self, url: str, body: bytes, identity: str) -> Outgoing:
         """Return URL, headers and body, signed."""
@@ -148,10 +154,17 @@ class DescribedSigner:
         return Outgoing(draft.url, draft.headers, draft.body)
 
 
+def _private_key(file: File, private_key: File | None) -> bytes:
+    if private_key is None:
+        raise ConfigurationError(
+            f"{file}: RSA signs with a private key: name its file by --private-key"
+        )
+    load_private_key(private_key)
+    return private_key.read_bytes()
+
+
 def _first_secret(scheme: Scheme, file: File, apps: Collection[str], app: str | None) -> bytes:
-    if isinstance(scheme, Rsa):
-        raise ConfigurationError(f"{file}: its sender has a private key, which is not here")
-    if not isinstance(scheme, FileScheme):
+    if not isinstance(scheme, (SecretScheme, StandardWebhooks)):
         return b""
     files = credential_files(scheme.secrets, apps, file.parent)
     for one in files:

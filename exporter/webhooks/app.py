@@ -93,7 +93,11 @@ def _record(edge: Edge, state: RequestState, status: Status) -> None:
     received, rejected = state.received, state.rejected
     if received is None or (isinstance(status, Reason) and status.of_exporter):
         return
-    if edge.redactor and (state.proven or edge.current.settings.record_unauthenticated):
+    credential = state.credential
+    proven = credential is not None and credential.proven
+    if edge.redactor and (proven or edge.current.settings.record_unauthenticated):
         reason = rejected[0].reason if rejected else status
         places = [one.index for one in rejected]
-        edge.redactor.submit(state.source, reason, received, places)
+        edge.redactor.submit(
+            state.source, reason, received, places, app=credential and credential.app
+        )

@@ -12,23 +12,40 @@ from exporter.results import (
     Series,
     Severity,
 )
+from exporter.runtime.frequent import MAX_NAMES
 from exporter.runtime.submission import Submission, UnknownCodes
 
 Classified = list[tuple[ResultGroup, ClassifiedResult]]
 """The groups of a body, each with what it means."""
 
 
+class Content:
+    """The content of a body, as far as it has been read."""
+
+    def __init__(self) -> None:
+        self.items = DecodedItems()
+        self.classified: Classified = []
+        self.undeclared_apps: dict[str, int] = {}
+        """Items that name an app which is not declared, by that name."""
+
+    def add_undeclared(self, app: str, items: int) -> None:
+        """Count items that name an app, of no more apps than are shown."""
+        known = self.undeclared_apps
+        if app in known or len(known) < MAX_NAMES:
+            known[app] = known.get(app, 0) + items
+
+
 def make_submission(
     source: str,
-    items: DecodedItems,
-    classified: Classified,
+    content: Content,
     credential: Credential,
     request_key: RequestKey | None,
 ) -> Submission:
     """Gather all that is to be counted of a request."""
+    items = content.items
     exemplars: dict[Series, str] = {}
     unknown: UnknownCodes = {}
-    for group, meaning in classified:
+    for group, meaning in content.classified:
         if meaning.severity is Severity.INFO:
             continue
         if group.exemplar is not None:
@@ -38,12 +55,13 @@ def make_submission(
             unknown[key] = group.result.message or unknown.get(key)
     return Submission(
         source,
-        make_deliveries(classified, credential, request_key),
+        make_deliveries(content.classified, credential, request_key),
         exemplars,
         unknown,
         items.rejected,
         items.skipped,
         items.without_code,
+        content.undeclared_apps,
     )
 
 

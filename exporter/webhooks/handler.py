@@ -11,10 +11,10 @@ from exporter.errors import UNROUTED, Reason, RequestError
 from exporter.gateways.apps import app_of
 from exporter.gateways.compression import unpack_gzip
 from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
-from exporter.results import DecodedItems, Rejection
+from exporter.results import Rejection
 from exporter.runtime.hub import Status
 from exporter.runtime.submission import Receipt
-from exporter.webhooks.deliveries import Classified, make_submission
+from exporter.webhooks.deliveries import Content, make_submission
 from exporter.webhooks.edge import Edge
 from exporter.webhooks.limits import is_compressed
 from exporter.webhooks.responses import Responses, echo
@@ -29,8 +29,8 @@ class RequestState(msgspec.Struct):
     """The gateway's name, once the path is known."""
     received: ReceivedRequest | None = None
     """The request with its body, once that has arrived."""
-    proven: bool = False
-    """Whether a credential has let it in."""
+    credential: Credential | None = None
+    """The credential that let it in, or the one of anyone."""
     rejected: list[Rejection] = []
     """Its invalid items."""
     status: Status = "accepted"
@@ -62,13 +62,14 @@ class Webhooks:
         if request.method != "POST":
             raise _method_not_allowed()
         credential = gateway.authenticate(received)
-        state.proven = credential.proven
-        items, classified = await self._decoded(gateway, received, credential)
-        state.rejected = items.rejected
+        state.credential = credential
+        content = await self._read(gateway, received, credential)
+        state.rejected = content.items.rejected
         key = gateway.request_key(received, credential)
-        submission = make_submission(gateway.name, items, classified, credential, key)
-        receipt = await self._edge.hub.commit(submission)
-        return self._responses.respond(request, gateway, received, receipt, items.rejected)
+        receipt = await self._edge.hub.commit(
+            make_submission(gateway.name, content, credential, key)
+        )
+        return self._responses.respond(request, gateway, received, receipt, state.rejected)
 
     def _check(self, request: web.BaseRequest, state: RequestState) -> Gateway:
         """Return the gateway of the path; raises RequestError for what the headers rule out."""
@@ -109,23 +110,27 @@ class Webhooks:
             method=request.method,
         )
 
-    async def _decoded(
+    async def _read(
         self, gateway: Gateway, received: ReceivedRequest, credential: Credential
-    ) -> tuple[DecodedItems, Classified]:
+    ) -> Content:
         """Decode and classify a body in bounded steps, between which the event loop runs."""
-        items, classified = DecodedItems(), []
+        content = Content()
         classify = self._edge.current.snapshot.classifier.classify
         apps = self._edge.current.settings.apps
         for number, step in enumerate(gateway.decode(received)):
             if number:
                 await asyncio.sleep(0)
-            items.add(step)
+            content.items.add(step)
             for group in step.groups:
                 meaning = classify(group.result)
                 if apps:
-                    meaning = meaning.of_app(app_of(group.result.app, credential, apps).app)
-                classified.append((group, meaning))
-        return items, classified
+                    named = group.result.app
+                    app, rule = app_of(named, credential, apps)
+                    meaning = meaning.of_app(app)
+                    if rule == "undeclared":
+                        content.add_undeclared(str(named), group.items)
+                content.classified.append((group, meaning))
+        return content
 
 
 async def _send_continue(request: web.BaseRequest) -> None:

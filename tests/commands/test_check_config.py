@@ -59,7 +59,7 @@ def test_webhooks_are_shown_with_their_credentials(
     description = tmp_path / "vivo.toml"
     secret = tmp_path / "vivo.secret"
     description.write_text('use = "vivo-receipts"\n[auth]\nsecrets = ["vivo.secret"]\n')
-    secret.write_text("one\ntwo\n")
+    secret.write_text("the-first-secret\nthe-second-secret\n")
     words = ["--mps-public-key-files", str(keys.public), "--results-token-files", str(token)]
     words += ["--gateway-files", str(description), "--ingest-host", "push.example.com"]
     der = ["openssl", "pkey", "-pubin", "-in", str(keys.public), "-outform", "DER"]
@@ -107,7 +107,7 @@ def test_questionable_settings_are_warned_of(
     """Open webhooks, settings without effect and files that others can read are warnings."""
     with tempfile.TemporaryDirectory() as folder:  # unlike pytest's, others may enter it
         readable = Path(folder) / "open"
-        readable.write_text("x")
+        readable.write_text("a-very-secret-token")
         Path(folder).chmod(0o755)
         readable.chmod(0o644)
         files = {"TOKEN": token, "KEY": keys.public, "OPEN": readable}

@@ -7,7 +7,7 @@ import pytest
 from exporter.configuration.groups import GatewaySettings
 from exporter.explain.webhooks import webhooks_of
 from exporter.gateways.registry import load_gateways
-from tests.support.exporter import KeyPair
+from tests.support.exporter import KeyPair, make_key_pair
 
 BASE = "https://push.example.com"
 
@@ -45,13 +45,11 @@ def test_secrets_are_counted_and_not_shown(tmp_path: Path) -> None:
 
 def test_credentials_of_an_app(tmp_path: Path, keys: KeyPair) -> None:
     """A file that is written with a declared app is that app's; else `=` is part of the path."""
-    (tmp_path / "news=key").write_bytes(keys.public.read_bytes())
-    found = senders(
-        apps=["shop"], mps_public_key_files=[f"shop={keys.public}", f"{tmp_path}/news=key"]
-    )
+    news = make_key_pair(tmp_path, "news=key").public
+    found = senders(apps=["shop"], mps_public_key_files=[f"shop={keys.public}", news])
     assert [one.rpartition(" (")[2] for one in found["mps"]] == [
         f"MPS_PUBLIC_KEY_FILES: {keys.public}, app shop)",
-        f"MPS_PUBLIC_KEY_FILES: {tmp_path}/news=key)",
+        f"MPS_PUBLIC_KEY_FILES: {news})",
     ]
 
 

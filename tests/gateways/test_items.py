@@ -5,8 +5,10 @@ from operator import attrgetter
 import msgspec
 import pytest
 
+from exporter.errors import ItemReason
 from exporter.gateways.items import Facts, ItemFormat, ItemReader, ItemResult, Text
 from exporter.gateways.steps import ITEMS_PER_STEP
+from exporter.gateways.values import ItemError
 from exporter.results import DecodedItems, PushResult, ResultGroup
 
 
@@ -27,6 +29,10 @@ class Events(ItemFormat[Item]):
     def lenient(self, text: Text) -> Item:
         """Decode nothing else."""
         return msgspec.json.decode(text, type=Item)
+
+    def explain_missing_code(self, text: Text) -> ItemError:
+        """Name the field."""
+        return ItemError(ItemReason.CODE_MISSING, "There is no event.")
 
     def result(self, facts: Facts) -> ItemResult | None:
         """Skip other events."""

@@ -28,7 +28,9 @@ AT = dt.datetime(2026, 1, 2, 3, 4, 5, 678, dt.UTC)
 
 def record(body: bytes, channel: str | None = None, *query: str) -> Record:
     """Make a record of a malformed callback."""
-    rejected = Rejected(AT, "mps", "malformed_body", "text/plain", [*query], channel, body, ())
+    rejected = Rejected(
+        AT, "mps", "malformed_body", "text/plain", [*query], channel, None, None, body, ()
+    )
     return rejected.redacted()
 
 
@@ -246,7 +248,7 @@ def test_of_a_large_body_an_excerpt_is_kept(
     body: bytes, rejected: tuple[int, ...], kept: bytes
 ) -> None:
     """Of an array whole items are kept, rejected ones first; of lines whole lines."""
-    made = Rejected(AT, "mps", "code_invalid", "", [], None, body, rejected).redacted()
+    made = Rejected(AT, "mps", "code_invalid", "", [], None, None, None, body, rejected).redacted()
     content = made.content()
     assert made.size == len(body)
     assert len(content) <= MAX_KEPT_BYTES

@@ -25,7 +25,7 @@ from exporter.commands.parser import COMMANDS, build_parser
 from exporter.configuration.settings import Settings, load_settings
 from exporter.errors import ItemReason, Reason
 from exporter.ledger.store import Upkeep
-from exporter.metrics.metrics import CertificateCollector, DatabaseCollector
+from exporter.metrics.metrics import CertificateCollector, DatabaseCollector, KeyCollector
 from exporter.server.logs import configure_logs
 from exporter.webhooks.limits import Limits
 from tests.support.chart_values import chart_values
@@ -189,8 +189,10 @@ async def _scraped() -> list[Metric]:
             await exporter.post("/webhooks/results", b'{"channel": "apns", "code": 2009}')
             database = DatabaseCollector(Upkeep())  # of a ledger in PostgreSQL
             certificates = CertificateCollector(lambda: {"ingest": 0.0})  # of a listener with TLS
-            others = [*database.collect(), *certificates.collect()]
-            return [*exporter.hub.exposition.registry.collect(), *others]
+            keys = KeyCollector(lambda: [("mps", "0" * 64)])  # of a gateway with a public key
+            others = [*database.collect(), *certificates.collect(), *keys.collect()]
+            found = [*exporter.hub.exposition.registry.collect(), *others]
+            return list({metric.name: metric for metric in found}.values())
 
 
 def _sample_name(metric: Metric) -> str:

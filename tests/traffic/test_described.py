@@ -11,6 +11,7 @@ from yarl import URL
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.commands.main import main
+from exporter.configuration.groups import GatewaySettings
 from exporter.errors import ConfigurationError
 from exporter.gateways.described.gateway import Described
 from exporter.gateways.gateway import ReceivedRequest
@@ -18,7 +19,7 @@ from exporter.gateways.registry import load_gateways
 from exporter.results import Category
 from exporter.traffic.described import DescribedSigner
 from exporter.traffic.receipts import receipts
-from tests.support.exporter import started
+from tests.support.exporter import KeyPair, started
 from tests.support.gateways import decoded
 from tests.support.senders import NEW, OLD, RECIPES, SENDERS, Sender
 
@@ -80,7 +81,7 @@ def test_receipts_need_codes(tmp_path: Path, seed: int | None) -> None:
 
 
 def test_signing_needs_a_secret(tmp_path: Path) -> None:
-    """A description without secrets, or with public keys, cannot sign."""
+    """A description without secrets, or with public keys alone, cannot sign."""
     for auth, message in (
         ('scheme = "bearer"', "no secret to sign with"),
         ('scheme = "rsa"\nsignature = "{query:s}"', "private key"),
@@ -92,6 +93,21 @@ def test_signing_needs_a_secret(tmp_path: Path) -> None:
         assert isinstance(gateway, Described)
         with pytest.raises(ConfigurationError, match=message):
             DescribedSigner(gateway.description, file)
+
+
+def test_private_key_signs(tmp_path: Path, keys: KeyPair) -> None:
+    """RSA signs with the hash of the description, and the private key that belongs to its own."""
+    file = tmp_path / "acme.toml"
+    file.write_text(
+        f'[auth]\nscheme = "rsa"\nsignature = "{{query:s}}"\nhash = "sha512"\n'
+        f'secrets = ["{keys.public}"]\n[fields]\ncode = "c"\n'
+    )
+    gateway = load_gateways(GatewaySettings(gateway_files=(file,)))["acme"]
+    assert isinstance(gateway, Described)
+    signer = DescribedSigner(gateway.description, file, private_key=keys.private)
+    sent = signer("http://x/", b"{}", "id")
+    request = ReceivedRequest(b"{}", CIMultiDict(sent.headers), URL(sent.url).query)
+    assert gateway.authenticate(request).proven
 
 
 async def test_commands_send_what_a_description_reads(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def first_day_findings(reading: Reading) -> Iterator[Finding]:
 
 
 def _other_paths(reading: Reading) -> Iterator[Finding]:
-    others = {one.path: one.requests for one in reading.view.hub.other_paths.most_requested()}
+    others = {one.name: one.count for one in reading.view.hub.other_paths.most_frequent()}
     if others:
         total = reading.requests.totals.get((UNROUTED, Reason.NOT_FOUND), 0)
         webhooks = [f"/webhooks/{name}" for name in reading.view.current.snapshot.gateways]

@@ -58,8 +58,8 @@ def setup_of(reading: Reading) -> Setup | None:
         [_webhook(reading, gateway) for gateway in gateways.values()],
         sum(count for (source, _), count in requests.items() if source == UNROUTED),
         [
-            OtherPathStatus(one.path, one.requests, one.last_seen)
-            for one in reading.view.hub.other_paths.most_requested()
+            OtherPathStatus(one.name, one.count, one.last_seen)
+            for one in reading.view.hub.other_paths.most_frequent()
         ],
     )
 

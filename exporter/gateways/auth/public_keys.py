@@ -59,9 +59,9 @@ def _verifies(
     return True
 
 
-def sign(key: rsa.RSAPrivateKey, message: bytes) -> bytes:
-    """Return the signature of a message, with SHA-256."""
-    return key.sign(message, _PKCS1, _HASHES["sha256"])
+def sign(key: rsa.RSAPrivateKey, message: bytes, digest: str = "sha256") -> bytes:
+    """Return the signature of a message."""
+    return key.sign(message, _PKCS1, _HASHES[digest])
 
 
 def identity_of(key: rsa.RSAPublicKey) -> bytes:
@@ -85,14 +85,21 @@ def too_small(file: CredentialFile, key: rsa.RSAPublicKey) -> str | None:
 
 def load_private_key(path: Path) -> rsa.RSAPrivateKey:
     """Read an unencrypted RSA private key (PEM); ConfigurationError names an unusable file."""
+    pem = read_bytes("private key", path)
     try:
-        key = serialization.load_pem_private_key(read_bytes("private key", path), password=None)
-    except (ValueError, TypeError) as error:
-        if isinstance(error, ConfigurationError):
-            raise
-        raise ConfigurationError(f"private key {path}: this is no unencrypted PEM key") from None
+        return private_key(pem)
+    except ValueError as error:
+        raise ConfigurationError(f"private key {path}: {error}") from None
+
+
+def private_key(pem: bytes) -> rsa.RSAPrivateKey:
+    """Parse an unencrypted RSA private key; ValueError says what it is instead."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError):
+        raise ValueError("this is no unencrypted PEM key") from None
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise ConfigurationError(f"private key {path}: this key is not RSA")
+        raise ValueError("this key is not RSA")  # noqa: TRY004 - the file is wrong, not the call
     return key
 
 

@@ -5,6 +5,7 @@ A scheme is one class: its keys in a description, how it checks a request, how i
 """
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, NamedTuple
 
@@ -47,18 +48,55 @@ class Scheme(BaseModel):
     """The value of `WWW-Authenticate`."""
 
     @property
+    @abstractmethod
     def expected(self) -> str:
         """What a request must have, in its sender's terms."""
-        raise NotImplementedError
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files of credentials, relative to the description's, each perhaps after an app."""
         return ()
 
+    @abstractmethod
+    def load_all(self, gateway: str, files: Sequence[CredentialFile]) -> list[Known]:
+        """Read the credentials of all files; ConfigurationError names an unusable file."""
+
+    @abstractmethod
+    def authenticate(
+        self,
+        request: ReceivedRequest,
+        known: Sequence[Known],
+        body_values: BodyValues | None = None,
+        *,
+        fresh: bool = True,
+    ) -> Credential:
+        """Return the credential that matches; with `fresh=False`, of a request of any age.
+
+        Raises RequestError (`missing_credentials`, `bad_signature`, `stale_timestamp`).
+        """
+
+    @abstractmethod
+    def sign(self, draft: Draft, secret: bytes) -> None:
+        """Add to a request what authenticates it."""
+
+    def warnings(self) -> list[str]:
+        """Return the weaknesses of the scheme as it is described."""
+        return []
+
+
+class FileScheme(Scheme):
+    """A scheme with credentials in files."""
+
+    secrets: tuple[Text, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of credentials."""
+        return self.secrets
+
+    @abstractmethod
     def load(self, gateway: str, file: CredentialFile) -> list[Known]:
         """Read the credentials of a file; ConfigurationError names an unusable one."""
-        raise NotImplementedError
 
     def load_all(self, gateway: str, files: Sequence[CredentialFile]) -> list[Known]:
         """Read the credentials of all files; ConfigurationError names an unusable file.
@@ -77,43 +115,6 @@ class Scheme(BaseModel):
                     )
                 known.append(one._replace(file=file))
         return known
-
-    def authenticate(
-        self,
-        request: ReceivedRequest,
-        known: Sequence[Known],
-        body_values: BodyValues | None = None,
-        *,
-        fresh: bool = True,
-    ) -> Credential:
-        """Return the credential that matches; with `fresh=False`, of a request of any age.
-
-        Raises RequestError (`missing_credentials`, `bad_signature`, `stale_timestamp`).
-        """
-        raise NotImplementedError
-
-    def sign(self, draft: Draft, secret: bytes) -> None:
-        """Add to a request what authenticates it."""
-        raise NotImplementedError
-
-    def warnings(self) -> list[str]:
-        """Return the weaknesses of the scheme as it is described."""
-        return []
-
-
-class FileScheme(Scheme):
-    """A scheme with credentials in files."""
-
-    secrets: tuple[Text, ...] = ()
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The files of credentials."""
-        return self.secrets
-
-    def read(self, file: CredentialFile) -> list[bytes]:
-        """Read the secrets of a file; ConfigurationError names file and line of a bad one."""
-        raise NotImplementedError
 
 
 def credential_of(gateway: str, secret: bytes, app: str | None = None) -> Credential:

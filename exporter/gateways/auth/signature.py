@@ -2,6 +2,7 @@
 
 import base64
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar, Literal, Self
 
@@ -156,13 +157,13 @@ class SignatureScheme(FileScheme):
             )
         return signatures
 
+    @abstractmethod
     def verifies(self, known: Known, signatures: Sequence[bytes], message: bytes) -> bool:
         """Whether one of some signatures was made over a message with a credential."""
-        raise NotImplementedError
 
+    @abstractmethod
     def make(self, message: bytes, secret: bytes) -> bytes:
         """Return the signature of a message."""
-        raise NotImplementedError
 
     def sign(self, draft: Draft, secret: bytes) -> None:
         """Fill in the time and the signed slots that have no value yet, then the signature."""

@@ -94,3 +94,7 @@ class Rsa(SignatureScheme):
     def verifies(self, known: Known, signatures: Sequence[bytes], message: bytes) -> bool:
         """Verify with the public key."""
         return known.verifies(signatures, message)
+
+    def make(self, message: bytes, secret: bytes) -> bytes:
+        """Return the signature of a message, made with a private key in PEM."""
+        return public_keys.sign(public_keys.private_key(secret), message, self.hash)

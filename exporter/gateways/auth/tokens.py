@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hmac
+from abc import abstractmethod
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Literal
@@ -68,9 +69,9 @@ class SecretScheme(FileScheme):
 class TokenScheme(SecretScheme):
     """A secret somewhere in the request, compared in constant time."""
 
+    @abstractmethod
     def find(self, request: ReceivedRequest) -> str | None:
         """Return the secret in a request, if there is one."""
-        raise NotImplementedError
 
     def authenticate(
         self,
