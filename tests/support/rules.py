@@ -17,8 +17,6 @@ _UNIT_TESTS = Path(__file__).parents[1] / "rules"
 WITH_EXTERNAL_URL = _UNIT_TESTS / "external_url.yml"
 """Messages of rules that have the address of the exporter."""
 UNIT_TESTS = sorted({*_UNIT_TESTS.glob("*.yml")} - {WITH_EXTERNAL_URL})
-METRICS_TO_COME = {"push_webhook_key_info"}
-"""Metrics that the exporter has with public keys only."""
 
 
 class Alert(NamedTuple):
