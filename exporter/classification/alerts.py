@@ -70,6 +70,7 @@ THRESHOLDS = {
     "rejected_items_share": 0.5,
     "error_requests": 3,
     "up_share": 0.7,
+    "restarts": 5,
     "pending_results": 80_000,
     "dedupe_window_seconds": 86_400,
     "certificate_seconds": 604_800,

@@ -97,18 +97,12 @@ def test_vmalert_accepts_the_rules() -> None:
 
 
 SLOW = {
-    "bad_device_token",
+    "apps",
     "bad_device_token_days",
-    "delivery",
-    "exporter",
-    "invalid_token",
-    "labels",
-    "messages",
-    "results_stopped",
+    "low_traffic",
     "results_stopped_days",
-    "throttled",
     "time_to_fire",
-    "unknown_code",
+    "two_weeks",
 }
 """Files whose samples keep promtool busy for ten seconds and more."""
 
