@@ -17,7 +17,7 @@ help: ## list the targets
 demo: $(VENV)/installed ## exporter and simulated signed traffic: open http://127.0.0.1:10988
 	@$(BIN)/push-result-exporter demo $(ARGS)
 
-drill: $(VENV)/developer ## an incident, the shipped rules and routes, and the message at the end: eight minutes
+drill: $(VENV)/developer ## an incident, the shipped rules and routes, and the message at the end: 13 minutes
 	@$(BIN)/python -m tests.drill $(ARGS)
 
 run: $(VENV)/installed ## run the exporter; settings come from the environment

@@ -178,7 +178,7 @@ def test_both_raise_the_same_alerts(tmp_path: Path) -> None:
             post_results(exporter.ingest, [("fcm", 90000401, OLD_REJECTIONS)], 1)
             both.point_at(exporter)
             with sending(exporter, NORMAL):
-                time.sleep(20)
+                time.sleep(10)
                 assert both.firing() == (set(), set())
         with exporter_process(tmp_path, **settings) as exporter:
             both.point_at(exporter)
