@@ -1,6 +1,5 @@
 """The shipped runbooks, rendered from Markdown to safe HTML."""
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
@@ -26,11 +25,6 @@ _ROLES = {
     "td_open": "cell",
 }
 """Explicit roles, which rows keep when CSS makes them cards on a phone."""
-
-_LABELS = ("channel", "app", "source")
-"""Labels of alerts by which queries select."""
-
-_VALUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class Runbook(NamedTuple):
@@ -62,18 +56,6 @@ def parse_runbook(alert: str, text: str) -> Runbook:
         for part in (tokens[start:end], tokens[end:])
     )
     return Runbook(alert, summary, sections)
-
-
-def fill_in(sections: str, labels: Mapping[str, str]) -> str:
-    """Put the labels of an alert into the queries and the silence command of a runbook."""
-    given = {one: labels[one] for one in _LABELS if _VALUE.fullmatch(labels.get(one, ""))}
-    if not given:
-        return sections
-    for name, value in given.items():
-        anything = rf"\b{name}=~&quot;\.[+*]&quot;"
-        sections = re.sub(anything, f"{name}=&quot;{value}&quot;", sections)
-    matchers = "".join(f" {name}={value}" for name, value in given.items())
-    return re.sub(r"(alertname=\w+)( \w+=[\w.-]+)*", rf"\1{matchers}", sections)
 
 
 def _prepare_tables(tokens: _Tokens) -> None:

@@ -13,7 +13,7 @@ from exporter.admin.findings.requests import refusal, watches_request
 from exporter.admin.history import MINUTE, WINDOW
 from exporter.admin.reading import Counted, Reading
 from exporter.admin.rendering import Pages, relocated, root_of
-from exporter.admin.runbook_texts import fill_in, load_runbooks
+from exporter.admin.runbook_texts import load_runbooks
 from exporter.admin.status.codes import guidance
 from exporter.admin.view import View
 from exporter.classification.alerts import ACCEPTED, AlertName
@@ -126,10 +126,7 @@ class RunbookPages:
         return await self._index(request)
 
     async def page(self, request: web.Request) -> web.Response:
-        """Respond with a runbook and live values of its alert; with 404 and the list if unknown.
-
-        The labels of an alert in the query of the URL go into the queries of the runbook.
-        """
+        """Respond with a runbook and live values of its alert; with 404 and the list if unknown."""
         alert = request.match_info["alert"].removesuffix(".md")  # as the files are called
         runbook = (await asyncio.to_thread(load_runbooks)).get(alert)
         if runbook is None:
@@ -141,7 +138,7 @@ class RunbookPages:
             return {
                 "alert": alert,
                 "summary": relocated(runbook.summary, root),
-                "sections": fill_in(relocated(runbook.sections, root), request.query),
+                "sections": relocated(runbook.sections, root),
                 "live": live_values(reading, alert),
                 "now": reading.now,
                 "window": WINDOW,

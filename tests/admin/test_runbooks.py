@@ -1,6 +1,5 @@
 """Runbooks as pages: their text, safe and linked, beside what raises their alert now."""
 
-import html
 import json
 import re
 from typing import Any
@@ -186,36 +185,3 @@ async def test_runbook_base_url(make_settings: MakeSettings, base: str | None, l
                 f'<a class="runbook" href="{link}">PushThrottled</a>'
                 in (await get(exporter, path))[1]
             )
-
-
-@pytest.mark.parametrize(
-    ("alert", "query", "queries", "silence"),
-    [
-        (
-            "PushThrottled",
-            "?app=shop&channel=vivo&job=push&",
-            'channel="vivo", app="shop", category=~"throttled|quota"',
-            "alertname=PushThrottled channel=vivo app=shop",
-        ),
-        (
-            "PushWebhookRejecting",
-            "?source=my-gateway",
-            'source="my-gateway"',
-            "alertname=PushWebhookRejecting source=my-gateway",
-        ),
-        (
-            "PushThrottled",
-            "?channel=%22%7D+or+up%3Cb%3E",
-            'channel=~".+", app=~".*"',
-            "alertname=PushThrottled channel=vivo",
-        ),
-    ],
-)
-async def test_labels_of_an_alert_fill_in_queries(
-    exporter: Exporter, alert: str, query: str, queries: str, silence: str
-) -> None:
-    """The link of a message gives queries and silence that are ready to copy, of names only."""
-    _, page = await get(exporter, f"/runbooks/{alert}{query}")
-    code = html.unescape("".join(re.findall(r"<code>(.*?)</code>", page, re.DOTALL)))
-    assert queries in code
-    assert f"{silence}\n" in code
