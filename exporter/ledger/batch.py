@@ -1,107 +1,45 @@
-"""Requests that commit together: their sums, and the outcome of each."""
+"""Requests that commit together, and their sums."""
 
-import asyncio
 from array import array
-from collections import Counter
 
-import msgspec
-
-from exporter.errors import Reason, RequestError
+from exporter.errors import RequestError
 from exporter.ledger.memory import Memory
+from exporter.ledger.request import Request, conflict, unavailable
 from exporter.ledger.store import Entry, Outcome
-from exporter.ledger.window import Seen
-from exporter.results import Delivery, Series
-
-
-class Request(msgspec.Struct, frozen=True):
-    """A request waiting for its commit."""
-
-    results: int
-    new: int
-    """How many of them this process had not counted before."""
-    accepted: "asyncio.Future[int]"
-    key: int
-    """Of a request that may conflict, its key; else 0."""
-    conflict: bool
-    """Whether this process knows the key with another content."""
-
-    def accept(self, counted_by_others: int) -> None:
-        """Resolve the request now that its batch is durable."""
-        if self.accepted.done():  # it was cancelled, or refused as a conflict
-            return
-        if self.conflict:
-            self.accepted.set_exception(conflict())
-        else:
-            self.accepted.set_result(self.new - counted_by_others)
-
-    def refuse(self, error: RequestError) -> None:
-        """Resolve the request with an error; it counted nothing."""
-        if not self.accepted.done():
-            self.accepted.set_exception(error)
+from exporter.results import Series
 
 
 class Batch:
-    """Requests that commit together, and their sums."""
+    """Requests that commit together."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.results = 0
         self.counts: dict[Series, int] = {}
         self.keys: array[int] = array("Q")
-        self.entries: list[Entry] = []
         self.end = 0
         """Where its keys end in the window."""
 
-    def add(
-        self,
-        deliveries: list[Delivery],
-        results: int,
-        accepted: "asyncio.Future[int]",
-        memory: Memory | None,
-    ) -> None:
-        """Add what is new of a request; without a memory all of it is."""
-        new, key, conflicts = 0, 0, False
-        for delivery in deliveries:
-            times = len(delivery.identities) or 1
-            if delivery.identities and memory:
-                if delivery.content is None:
-                    times = self._add_results(delivery, memory)
-                else:
-                    key, seen = self._add_request(delivery, memory)
-                    times, conflicts = int(seen is Seen.NEW), seen is Seen.CONFLICT
-            if times:
-                new += delivery.results * times
-                for series, count in delivery.counts.items():
-                    self.counts[series] = self.counts.get(series, 0) + count * times
-        self.requests.append(Request(results, new, accepted, key, conflicts))
-        self.results += results
+    @property
+    def entries(self) -> list[Entry]:
+        """The new keys of all requests."""
+        return [entry for request in self.requests for entry in request.entries]
 
-    def _add_results(self, delivery: Delivery, memory: Memory) -> int:
-        """Add the new keys of a delivery; return how many there are."""
-        fresh, earlier = memory.add(delivery)
-        if fresh:
-            self.keys.extend(fresh)
-            self.entries.append(Entry(fresh, 0, delivery, len(self.requests), earlier))
-        return len(fresh)
-
-    def _add_request(self, delivery: Delivery, memory: Memory) -> tuple[int, Seen]:
-        """Add a delivery that may conflict, unless it is known; return its key."""
-        (key, content), earlier, seen = memory.add_request(delivery)
-        if seen is Seen.NEW:
-            self.keys.extend((key, content))
-            others = {key: earlier} if earlier else {}
-            self.entries.append(Entry([key], content, delivery, len(self.requests), others))
-        return key, seen
+    def add(self, request: Request, memory: Memory | None) -> None:
+        """Add what is new of a prepared request; without a memory all of it is."""
+        if memory:
+            self.keys.extend(request.remember(memory))
+            self.end = memory.end
+        for series, count in request.counts.items():
+            if count:
+                self.counts[series] = self.counts.get(series, 0) + count
+        self.requests.append(request)
+        self.results += request.results
 
     def accept(self, outcome: Outcome) -> None:
         """Resolve every request, now that the batch is durable."""
-        others: Counter[int] = Counter()
-        if outcome.known:
-            for entry in self.entries:
-                known = sum(key in outcome.known for key in entry.keys)
-                others[entry.request] += known * entry.delivery.results
-        for number, request in enumerate(self.requests):
-            request.accept(others[number] if others else 0)
+        for request in self.requests:
+            request.accept(outcome.known)
 
     def refuse(self, error: RequestError) -> None:
         """Resolve every request with an error: nothing of the batch was counted."""
@@ -111,25 +49,9 @@ class Batch:
     def refuse_conflicts(self, keys: frozenset[int]) -> None:
         """Refuse the requests whose key another process has counted with another content.
 
-        Of these, the ones with a third content were compared with what was never counted: they
+        Of these, the ones with a third content were compared with one that was never counted: they
         have to be sent again.
         """
         for request in self.requests:
             if request.key in keys:
                 request.refuse(unavailable() if request.conflict else conflict())
-
-
-def conflict() -> RequestError:
-    """Refuse a request whose identity was used with a different content."""
-    return RequestError(
-        Reason.CONFLICT,
-        "This webhook-id was already used with a different body, which was counted; this body was "
-        "not. Send it with an id of its own.",
-    )
-
-
-def unavailable() -> RequestError:
-    """Refuse a request that may be sent again as it is."""
-    return RequestError(
-        Reason.LEDGER_UNAVAILABLE, "The results cannot be stored now; send them again."
-    )

@@ -15,14 +15,19 @@ import msgspec
 import structlog
 
 from exporter.errors import ConfigurationError, Reason, RequestError
-from exporter.ledger.batch import Batch, unavailable
+from exporter.ledger.batch import Batch
 from exporter.ledger.memory import Memory
+from exporter.ledger.request import Request, unavailable
 from exporter.ledger.store import Commit, Outcome, Store, StoreError, Upkeep
 from exporter.ledger.window import CAPACITY
 from exporter.results import Delivery, Series, results_of
 
 MAX_COMMIT_RESULTS = 20_000
 """Results of one commit, so that a full queue does not hold up the event loop."""
+
+_SLICE_DELIVERIES = 32
+"""Deliveries of a request that are hashed in a step of the event loop: a millisecond at most, for
+one delivery of a large body has at most 256 identities."""
 
 _PROBE_EVERY = 1.0  # seconds between attempts to recover
 _START_SECONDS = 1.0
@@ -154,12 +159,32 @@ class Ledger:
             raise RequestError(
                 Reason.OVERLOADED, "Too many results wait for their commit; slow down."
             )
-        # Deduplicate on arrival, and not with the commit: the data is still in the CPU cache.
-        batch = self._open_batch(results)
-        batch.add(deliveries, results, accepted, self._memory)
-        batch.end = self._memory.end if self._memory else 0
         self.pending += results
+        request = Request(accepted, results)
+        if len(deliveries) > _SLICE_DELIVERIES:
+            return self._loop.create_task(self._record_large(request, deliveries))
+        batch = self._open_batch(results)
+        request.prepare(deliveries, self._memory)
+        # Deduplicate on arrival, and not with the commit: the data is still in the CPU cache.
+        batch.add(request, self._memory)
         return accepted
+
+    async def _record_large(self, request: Request, deliveries: list[Delivery]) -> int:
+        """Prepare a request in slices, between which the event loop runs, and record it whole."""
+        memory = self._memory
+        added = False
+        try:
+            for start in range(0, len(deliveries), _SLICE_DELIVERIES):
+                await asyncio.sleep(0)
+                request.prepare(deliveries[start : start + _SLICE_DELIVERIES], memory)
+            added = not (self.problem or self._closing) and memory is self._memory
+        finally:
+            if not added:
+                self.pending -= request.results
+        if not added:
+            raise unavailable()
+        self._open_batch(request.results).add(request, memory)
+        return await request.accepted
 
     def _open_batch(self, results: int) -> Batch:
         """Return the batch that so many results may join."""
@@ -263,6 +288,9 @@ class Ledger:
                 await self._renew_lease()
         except StoreError as error:
             self._rollback(batch, error)
+        except Exception as error:  # a fault of ours: without the writer, all requests would wait
+            log.exception("a commit failed")
+            self._rollback(batch, error)
         else:
             self._finish(batch, commit, outcome)
 
@@ -285,7 +313,7 @@ class Ledger:
         self.pending -= batch.results
         batch.accept(outcome)
 
-    def _rollback(self, batch: Batch, error: StoreError) -> None:
+    def _rollback(self, batch: Batch, error: Exception) -> None:
         """Refuse all that wait: those who came meanwhile may be duplicates of what failed."""
         self._failed(error)
         for waiting in (batch, *self._queue):

@@ -1,7 +1,7 @@
 """What a process remembers of deliveries: the keys of the last ones, by age and by number."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from exporter.ledger.keys import Key, Keyring
 from exporter.ledger.retention import Retention
@@ -54,20 +54,26 @@ class Memory:
             self._durable = self._window.end
             yield read
 
-    def add(self, delivery: Delivery) -> tuple[list[int], dict[int, list[Key]]]:
-        """Remember a delivery; return its new keys, and the earlier keys of these."""
+    def keys_of(self, delivery: Delivery) -> tuple[list[int], dict[int, list[Key]]]:
+        """Return the keys of a delivery that may be new, and the earlier keys of these.
+
+        A key is left out if one of its earlier ones is remembered: no further one is ever added.
+        """
         keys = self._keyring.current.of(delivery)
         earlier = self._keyring.earlier(delivery)
         if not earlier:
-            return self._window.add(keys), _NONE
+            return keys, _NONE
         look_up = self._window.look_up
         others = {
             key: list(same)
             for key, *same in zip(keys, *earlier, strict=True)
             if all(look_up(one.key) is Seen.NEW for one in same)
         }
-        fresh = self._window.add(others)
-        return fresh, {key: others[key] for key in fresh}
+        return list(others), others
+
+    def add(self, keys: Sequence[int]) -> list[int]:
+        """Remember keys; return the new ones."""
+        return self._window.add(keys)
 
     def add_request(self, delivery: Delivery) -> tuple[Key, list[Key], Seen]:
         """Remember a delivery that may conflict; return its key, the earlier ones, and if known."""

@@ -22,10 +22,13 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     content: int
     """The hash of the content of a delivery that may conflict, else 0."""
     delivery: Delivery
-    request: int
-    """The position of its request in the batch."""
     earlier: dict[int, list[Key]] = {}
     """By key, the keys under which a delivery may be known from before an upgrade or a copy."""
+
+    def only(self, keys: list[int]) -> "Entry":
+        """Return the entry of some of its keys."""
+        earlier = self.earlier and {key: self.earlier[key] for key in keys}
+        return Entry(keys, self.content, self.delivery, earlier)
 
 
 class Commit(NamedTuple):

@@ -1,5 +1,6 @@
 """The hub: commits what requests hold, and counts it once it is durable."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Literal
 
@@ -33,6 +34,9 @@ Status = Literal["accepted", "verified"] | Reason
 """How a request ended: the label `status`."""
 
 _MAX_APP_LENGTH = 100
+
+_SLICE = 256
+"""Unknown codes, or deliveries, that are labelled in a step of the event loop: 2 ms at most."""
 
 
 class Hub:
@@ -91,7 +95,7 @@ class Hub:
         Raises RequestError (`overloaded`, `ledger_unavailable`, `conflict`): nothing was counted.
         """
         if submission.unknown:
-            self._label_unknown(submission)
+            await self._label_unknown(submission)
         deliveries = submission.deliveries
         accepted = await self.ledger.record(deliveries)
         receipt = Receipt(accepted, results_of(deliveries) - accepted)
@@ -121,18 +125,24 @@ class Hub:
         written = record and self._records and self._records.write(record)
         self.metrics.records[written or "dropped"].inc()
 
-    def _label_unknown(self, submission: Submission) -> None:
+    async def _label_unknown(self, submission: Submission) -> None:
         """Apply the bound on unknown codes; deduplication keys do not depend on the label."""
-        labels = {
-            series: self.unknown_codes.admit(series, message, hint)
-            for (series, hint), message in submission.unknown.items()
-        }
-        moved = {series: label for series, label in labels.items() if series != label}
-        if moved:
-            submission.deliveries = [_relabelled(one, moved) for one in submission.deliveries]
-            submission.exemplars = {
-                moved.get(series, series): shown for series, shown in submission.exemplars.items()
-            }
+        moved: dict[Series, Series] = {}
+        exemplars = submission.exemplars
+        for number, ((series, hint), message) in enumerate(submission.unknown.items()):
+            if number and not number % _SLICE:
+                await asyncio.sleep(0)
+            label = self.unknown_codes.admit(series, message, hint)
+            if label != series:
+                moved[series] = label
+                if shown := exemplars.pop(series, None):
+                    exemplars[label] = shown
+        deliveries = submission.deliveries
+        for start in range(0, len(deliveries) if moved else 0, _SLICE):
+            if start:
+                await asyncio.sleep(0)
+            for place in range(start, min(start + _SLICE, len(deliveries))):
+                deliveries[place] = _relabelled(deliveries[place], moved)
 
     def _count(self, submission: Submission, receipt: Receipt) -> None:
         """Count what the ledger does not."""

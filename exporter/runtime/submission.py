@@ -13,7 +13,7 @@ class Submission(msgspec.Struct, gc=False):
 
     source: str
     """The gateway's name."""
-    deliveries: list[Delivery]
+    deliveries: list[Delivery] = []
     exemplars: dict[Series, str] = {}
     """The message id to show for each series."""
     unknown: UnknownCodes = {}

@@ -1,5 +1,7 @@
 """Makes the deliveries of a request: what is counted once, and what identifies it."""
 
+from collections.abc import Iterator
+
 from exporter.classification.tables import OTHER
 from exporter.gateways.gateway import Credential, RequestKey
 from exporter.results import (
@@ -13,87 +15,71 @@ from exporter.results import (
     Severity,
 )
 from exporter.runtime.frequent import MAX_NAMES
-from exporter.runtime.submission import Submission, UnknownCodes
-
-Classified = list[tuple[ResultGroup, ClassifiedResult]]
-"""The groups of a body, each with what it means."""
+from exporter.runtime.submission import Submission
 
 
-class Content:
-    """The content of a body, as far as it has been read."""
+class SubmissionBuilder:
+    """Builds the submission of a request, a step of its body at a time."""
 
-    def __init__(self) -> None:
-        self.items = DecodedItems()
-        self.classified: Classified = []
-        self.undeclared_apps: dict[str, int] = {}
-        """Items that name an app which is not declared, by that name."""
+    def __init__(self, source: str, credential: Credential, key: RequestKey | None) -> None:
+        """`key` is that of the whole request; without it each result is a delivery."""
+        self._credential = credential.scope
+        self._key = key
+        self._counts: dict[Series, int] = {}
+        self._results = 0
+        self._submission = Submission(source)
+
+    def add_items(self, items: DecodedItems) -> None:
+        """Add the items of a step that are not counted."""
+        submission = self._submission
+        submission.rejected += items.rejected
+        submission.skipped += items.skipped
+        submission.without_code += items.without_code
+
+    def add(self, group: ResultGroup, meaning: ClassifiedResult) -> None:
+        """Add the results of a group."""
+        if meaning.severity is not Severity.INFO:
+            self._add_failing(group, meaning)
+        if self._key is None:
+            self._submission.deliveries += deliveries_of(group, meaning, self._credential)
+            return
+        items, series = group.items, meaning.series
+        self._results += items
+        self._counts[series] = self._counts.get(series, 0) + group.count * items
+
+    def _add_failing(self, group: ResultGroup, meaning: ClassifiedResult) -> None:
+        submission = self._submission
+        if group.exemplar is not None:
+            submission.exemplars[meaning.series] = group.exemplar
+        if meaning.severity is Severity.UNKNOWN:
+            key = meaning.series, group.result.hint
+            submission.unknown[key] = group.result.message or submission.unknown.get(key)
 
     def add_undeclared(self, app: str, items: int) -> None:
-        """Count items that name an app, of no more apps than are shown."""
-        known = self.undeclared_apps
+        """Count items that name an undeclared app, of no more apps than are shown."""
+        known = self._submission.undeclared_apps
         if app in known or len(known) < MAX_NAMES:
             known[app] = known.get(app, 0) + items
 
-
-def make_submission(
-    source: str,
-    content: Content,
-    credential: Credential,
-    request_key: RequestKey | None,
-) -> Submission:
-    """Gather all that is to be counted of a request."""
-    items = content.items
-    exemplars: dict[Series, str] = {}
-    unknown: UnknownCodes = {}
-    for group, meaning in content.classified:
-        if meaning.severity is Severity.INFO:
-            continue
-        if group.exemplar is not None:
-            exemplars[meaning.series] = group.exemplar
-        if meaning.severity is Severity.UNKNOWN:
-            key = meaning.series, group.result.hint
-            unknown[key] = group.result.message or unknown.get(key)
-    return Submission(
-        source,
-        make_deliveries(content.classified, credential, request_key),
-        exemplars,
-        unknown,
-        items.rejected,
-        items.skipped,
-        items.without_code,
-        content.undeclared_apps,
-    )
+    def build(self) -> Submission:
+        """Return the submission of all that was added."""
+        submission, key = self._submission, self._key
+        if key is not None and self._counts:
+            scope = Scope(self._credential, Identified.REQUEST)
+            whole = Delivery(self._counts, self._results, scope, (key.identity,), key.content)
+            submission.deliveries.append(whole)
+        return submission
 
 
-def make_deliveries(
-    classified: Classified, credential: Credential, request_key: RequestKey | None
-) -> list[Delivery]:
-    """Make one delivery of a request with a key; else one for the results of each group."""
-    if request_key is not None:
-        return _whole(classified, credential.scope, request_key)
-    deliveries = []
-    for group, meaning in classified:
-        series = meaning.series
-        if group.anonymous:
-            pushes = group.count * group.anonymous
-            deliveries.append(Delivery({series: pushes}, group.anonymous))
-        if group.ids:
-            scope = _scope(group, series, credential.scope)
-            deliveries.append(Delivery({series: group.count}, 1, scope, group.ids))
-    return deliveries
-
-
-def _whole(classified: Classified, credential: int, request_key: RequestKey) -> list[Delivery]:
-    counts: dict[Series, int] = {}
-    results = 0
-    for group, meaning in classified:
-        items = group.items
-        results += items
-        counts[meaning.series] = counts.get(meaning.series, 0) + group.count * items
-    if not counts:
-        return []
-    scope = Scope(credential, Identified.REQUEST)
-    return [Delivery(counts, results, scope, (request_key.identity,), request_key.content)]
+def deliveries_of(
+    group: ResultGroup, meaning: ClassifiedResult, credential: int
+) -> Iterator[Delivery]:
+    """Yield a delivery for the results of a group that have an id, and one for the others."""
+    series = meaning.series
+    if group.anonymous:
+        yield Delivery({series: group.count * group.anonymous}, group.anonymous)
+    if group.ids:
+        yield Delivery({series: group.count}, 1, _scope(group, series, credential), group.ids)
 
 
 def _scope(group: ResultGroup, series: Series, credential: int) -> Scope:

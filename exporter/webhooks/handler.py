@@ -13,8 +13,8 @@ from exporter.gateways.compression import unpack_gzip
 from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
 from exporter.results import Rejection
 from exporter.runtime.hub import Status
-from exporter.runtime.submission import Receipt
-from exporter.webhooks.deliveries import Content, make_submission
+from exporter.runtime.submission import Receipt, Submission
+from exporter.webhooks.deliveries import SubmissionBuilder
 from exporter.webhooks.edge import Edge
 from exporter.webhooks.limits import is_compressed
 from exporter.webhooks.responses import Responses, echo
@@ -63,12 +63,9 @@ class Webhooks:
             raise _method_not_allowed()
         credential = gateway.authenticate(received)
         state.credential = credential
-        content = await self._read(gateway, received, credential)
-        state.rejected = content.items.rejected
-        key = gateway.request_key(received, credential)
-        receipt = await self._edge.hub.commit(
-            make_submission(gateway.name, content, credential, key)
-        )
+        submission = await self._read(gateway, received, credential)
+        state.rejected = submission.rejected
+        receipt = await self._edge.hub.commit(submission)
         return self._responses.respond(request, gateway, received, receipt, state.rejected)
 
     def _check(self, request: web.BaseRequest, state: RequestState) -> Gateway:
@@ -112,15 +109,16 @@ class Webhooks:
 
     async def _read(
         self, gateway: Gateway, received: ReceivedRequest, credential: Credential
-    ) -> Content:
+    ) -> Submission:
         """Decode and classify a body in bounded steps, between which the event loop runs."""
-        content = Content()
+        key = gateway.request_key(received, credential)
+        builder = SubmissionBuilder(gateway.name, credential, key)
         classify = self._edge.current.snapshot.classifier.classify
         apps = self._edge.current.settings.apps
         for number, step in enumerate(gateway.decode(received)):
             if number:
                 await asyncio.sleep(0)
-            content.items.add(step)
+            builder.add_items(step)
             for group in step.groups:
                 meaning = classify(group.result)
                 if apps:
@@ -128,9 +126,9 @@ class Webhooks:
                     app, rule = app_of(named, credential, apps)
                     meaning = meaning.of_app(app)
                     if rule == "undeclared":
-                        content.add_undeclared(str(named), group.items)
-                content.classified.append((group, meaning))
-        return content
+                        builder.add_undeclared(str(named), group.items)
+                builder.add(group, meaning)
+        return builder.build()
 
 
 async def _send_continue(request: web.BaseRequest) -> None:

@@ -46,7 +46,7 @@ COMPILER = "typescript@5.9.3"
 
 FIXED = {
     "config", "ingest_host", "ingest_port", "admin_host", "admin_port", "ledger_path", "reuse_port",
-    "ledger_url", "instance", "runbook_base_url",
+    "ledger_url", "instance", "runbook_base_url", "external_url", "apps",
 }  # fmt: skip
 """Settings that the chart has values of its own for, or that are not for a container."""
 
@@ -163,7 +163,7 @@ def test_exporter_accepts_its_environment(name: str, monkeypatch: pytest.MonkeyP
     """The exporter accepts its environment, and the files that it names are mounted."""
     (workload,) = rendered(name, "StatefulSet", "Deployment")
     container = workload["spec"]["template"]["spec"]["containers"][0]
-    environment = {one["name"]: one["value"] for one in container["env"] if "value" in one}
+    environment = environment_of(workload)
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     assert Settings().ingest_host == environment["PUSH_EXPORTER_INGEST_HOST"]
@@ -176,6 +176,12 @@ def test_exporter_accepts_its_environment(name: str, monkeypatch: pytest.MonkeyP
     assert folders <= {one["mountPath"] for one in container.get("volumeMounts", [])}
 
 
+def environment_of(workload: Manifest) -> dict[str, str]:
+    """Return the variables of the exporter that are no reference to a Secret."""
+    container = workload["spec"]["template"]["spec"]["containers"][0]
+    return {one["name"]: one["value"] for one in container["env"] if "value" in one}
+
+
 def test_mistakes_are_refused() -> None:
     """Values that are invalid or contradict each other are refused with what is wrong."""
     rows = yaml.safe_load((FOLDER / "refused.yaml").read_text("utf-8"))
@@ -183,6 +189,15 @@ def test_mistakes_are_refused() -> None:
     for (values, problem), error in zip(rows, results, strict=True):
         assert isinstance(error, str), values
         assert problem in error, values
+
+
+def test_examples_render() -> None:
+    """The chart accepts every example of values in its README."""
+    readme = (CHART / "README.md").read_text("utf-8")
+    examples = re.findall(r"^```yaml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    results = render(*(Request(IMAGE | yaml.safe_load(one)) for one in examples))
+    assert len(results) > 5
+    assert not [one for one in results if isinstance(one, str)]
 
 
 def test_null_removes_a_default_from_a_parent_chart_too(tmp_path: Path) -> None:
@@ -201,11 +216,19 @@ def test_null_removes_a_default_from_a_parent_chart_too(tmp_path: Path) -> None:
 
 
 def test_schema_knows_the_settings() -> None:
-    """Every setting can be given, except those that the chart sets or that belong elsewhere."""
+    """Every setting can be given: by name, as a mounted file, or by a value of its own."""
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     known = set(schema["properties"]["settings"]["properties"])
     files = {name for name in Settings.model_fields if name.endswith(("_file", "_files"))}
     assert known == {name.upper() for name in set(Settings.model_fields) - files - FIXED}
+    variables = {
+        variable
+        for name in SETS
+        for workload in rendered(name, "StatefulSet", "Deployment")
+        for variable in environment_of(workload)
+    }
+    assert not {f"PUSH_EXPORTER_{name.upper()}" for name in files} - variables
+    assert "PUSH_EXPORTER_INSTANCE" not in variables  # which replicas lease from the database
 
 
 def test_every_value_is_documented_and_rendered() -> None:

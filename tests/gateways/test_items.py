@@ -31,8 +31,8 @@ class Events(ItemFormat[Item]):
         return msgspec.json.decode(text, type=Item)
 
     def explain_missing_code(self, text: Text) -> ItemError:
-        """Name the field."""
-        return ItemError(ItemReason.CODE_MISSING, "There is no event.")
+        """Show the item."""
+        return ItemError(ItemReason.CODE_MISSING, f"There is no event: {text!r}")
 
     def result(self, facts: Facts) -> ItemResult | None:
         """Skip other events."""

@@ -602,7 +602,7 @@ async def test_dead_process_is_replaced_and_one_that_wakes_up_is_not_heard(
         assert second.problem
         await until(lambda: second.problem is None)
         await second.record([delivery(1)])
-        late = Commit(1, 5.0, {ACKED: 1}, array("Q", [9]), 1, [Entry([9], 0, delivery(9), 0)])
+        late = Commit(1, 5.0, {ACKED: 1}, array("Q", [9]), 1, [Entry([9], 0, delivery(9))])
         for _ in range(2):
             with pytest.raises(StoreError, match="taken over"):
                 await asleep.commit(late)

@@ -25,7 +25,7 @@ def commit(
 ) -> Commit:
     """Make a commit, whose keys count nothing by themselves."""
     known = list(keys)
-    entries = [Entry(known, 0, Delivery({}, 1), 0)] if known else []
+    entries = [Entry(known, 0, Delivery({}, 1))] if known else []
     return Commit(number, at, counts, array("Q", known), 1, entries)
 
 

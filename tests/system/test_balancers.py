@@ -1,4 +1,4 @@
-"""Load balancers in front of real exporters, configured as in deploy/."""
+"""nginx and HAProxy in front of real exporters, configured as in deploy/."""
 
 import hashlib
 import hmac
@@ -9,11 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.balancers import Balancer, nginx
+from tests.support.balancers import Balancer, haproxy, nginx
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.exporter import KeyPair
 from tests.support.postgres import PASSWORD, running_server
-from tests.support.programs import ExporterProcess, Settings, exporter_process, free_port, frozen
+from tests.support.programs import (
+    PLAIN,
+    ExporterProcess,
+    Settings,
+    answers,
+    exporter_process,
+    exporter_starting,
+    fetch,
+    free_port,
+    frozen,
+    scrapes_and_serves,
+    wait_for,
+)
 from tests.support.traffic import (
     Call,
     Gateway,
@@ -60,12 +72,21 @@ class Fleet:
         self._settings = settings
         self.ports = [free_port() for _ in range(REPLICAS)]
         self.exporters = [self._start(number) for number in range(REPLICAS)]
+        for one in self.exporters:
+            wait_until_ready(one)
 
     def restart(self, number: int) -> None:
         """Stop an exporter and start it again."""
-        self.exporters[number].process.send_signal(signal.SIGTERM)
-        assert self.exporters[number].process.wait(20) == 0
+        self.stop(number)
         self.exporters[number] = self._start(number)
+        wait_until_ready(self.exporters[number])
+
+    def stop(self, *numbers: int) -> None:
+        """Stop exporters at the same time; each is scraped once more, which it waits for."""
+        for number in numbers:
+            self.exporters[number].process.send_signal(signal.SIGTERM)
+        for number in numbers:
+            wait_for(lambda one=self.exporters[number]: has_ended(one), "the exporter has ended")  # type: ignore[misc]
 
     def counted(self) -> Totals:
         """Return the sum of what the exporters have counted."""
@@ -76,14 +97,27 @@ class Fleet:
         folder.mkdir(exist_ok=True)
         own: Settings = {"ingest_port": self.ports[number], "admin_port": free_port()}
         own |= {"instance": f"replica-{number}"} if "ledger_url" in self._settings else {}
-        return self._stack.enter_context(exporter_process(folder, **(self._settings | own)))
+        return self._stack.enter_context(exporter_starting(folder, **(self._settings | own)))
+
+
+def has_ended(exporter: ExporterProcess) -> bool:
+    """Scrape an exporter; return whether it has ended, with success."""
+    answers(f"{exporter.admin}/metrics")
+    return exporter.process.poll() == 0
+
+
+def wait_until_ready(exporter: ExporterProcess) -> None:
+    """Wait for an exporter, which is scraped meanwhile."""
+    wait_for(lambda: scrapes_and_serves(exporter, PLAIN), "the exporter is ready")
 
 
 @pytest.fixture
 def fleet(tmp_path: Path, settings: Settings) -> Iterator[Fleet]:
     """Run exporters with a SQLite ledger each."""
     with ExitStack() as stack:
-        yield Fleet(tmp_path, stack, settings)
+        fleet = Fleet(tmp_path, stack, settings)
+        yield fleet
+        fleet.stop(*range(REPLICAS))
 
 
 @pytest.fixture
@@ -92,7 +126,9 @@ def postgresql_fleet(tmp_path: Path, settings: Settings) -> Iterator[Fleet]:
     (password := tmp_path / "password").write_text(PASSWORD)
     with running_server() as server, ExitStack() as stack:
         shared: Settings = {"ledger_url": server.url(), "ledger_password_file": password}
-        yield Fleet(tmp_path, stack, settings | shared)
+        fleet = Fleet(tmp_path, stack, settings | shared)
+        yield fleet
+        fleet.stop(*range(REPLICAS))
 
 
 def respelled(call: Call) -> Iterator[Call]:
@@ -161,7 +197,7 @@ def test_nginx_chooses_by_the_signed_id(
     assert chosen[::2] == chosen[1::2]
 
 
-@pytest.mark.parametrize("balancing", [nginx])
+@pytest.mark.parametrize("balancing", [nginx, haproxy])
 def test_scheme_is_the_balancers(
     tmp_path: Path, settings: Settings, certificate: Certificate, balancing: Balancing
 ) -> None:
@@ -183,20 +219,54 @@ def test_scheme_is_the_balancers(
                 assert client.post(call)[0] == 200
 
 
-@pytest.mark.parametrize("balancing", [nginx])
 def test_hung_exporter_keeps_few_requests(
-    postgresql_fleet: Fleet,
-    tmp_path: Path,
-    certificate: Certificate,
-    keys: KeyPair,
-    balancing: Balancing,
+    postgresql_fleet: Fleet, tmp_path: Path, certificate: Certificate, keys: KeyPair
 ) -> None:
     """Over one PostgreSQL ledger others go on while one hangs; the sum is exact afterwards."""
+    fleet, signed, acknowledged = postgresql_fleet, signed_calls(keys, 100), []
+    for first, balancing in ((0, nginx), (SENDERS, haproxy)):
+        with balancing(tmp_path, certificate, "push_postgresql", fleet.ports) as balancer:
+            gateway = Gateway(balancer.url, balancer.trust)
+            calls = [mixed_calls(first + number, signed) for number in range(SENDERS)]
+            with gateway.sending(*calls):
+                gateway.wait_for_more(100)
+                with frozen(fleet.exporters[0].process):
+                    gateway.wait_for_more(600)
+        acknowledged += gateway.acknowledged
+    assert fleet.counted() == add(acknowledged)
+
+
+def test_exporters_restart_behind_haproxy(
+    postgresql_fleet: Fleet, tmp_path: Path, certificate: Certificate, keys: KeyPair
+) -> None:
+    """Exporters over one ledger restart in turn: all is acknowledged, and counted once."""
     fleet, signed = postgresql_fleet, signed_calls(keys, 100)
-    with balancing(tmp_path, certificate, "push_postgresql", fleet.ports) as balancer:
+    with haproxy(tmp_path, certificate, "push_postgresql", fleet.ports) as balancer:
         gateway = Gateway(balancer.url, balancer.trust)
         with gateway.sending(*(mixed_calls(number, signed) for number in range(SENDERS))):
-            gateway.wait_for_more(100)
-            with frozen(fleet.exporters[0].process):
-                gateway.wait_for_more(600)
+            for number in range(REPLICAS):
+                gateway.wait_for_more(100)
+                fleet.restart(number)
     assert fleet.counted() == add(gateway.acknowledged)
+
+
+def test_health_is_seen_through_the_balancer(
+    postgresql_fleet: Fleet, tmp_path: Path, certificate: Certificate
+) -> None:
+    """Ready while one exporter is, not when none is left; no check is counted as a request."""
+    fleet = postgresql_fleet
+    with (
+        nginx(tmp_path, certificate, "push_postgresql", fleet.ports) as first,
+        haproxy(tmp_path, certificate, "push_postgresql", fleet.ports) as second,
+    ):
+
+        def ready() -> int:
+            return sum(answers(f"{one.url}/-/ready", trust=one.trust) for one in (first, second))
+
+        wait_for(lambda: ready() == 2, "both are ready")
+        fleet.stop(1, 2)
+        wait_for(lambda: ready() == 2, "both are ready with one exporter")
+        metrics = fetch(f"{fleet.exporters[0].admin}/metrics").decode()
+        assert 'push_webhook_requests_total{source="unknown",status="not_found"} 0.0' in metrics
+        fleet.stop(0)
+        wait_for(lambda: ready() == 0, "no exporter is left")

@@ -103,6 +103,17 @@ async def test_idle_connection_is_closed(make_settings: MakeSettings) -> None:
             writer.close()
 
 
+async def test_each_response_begins_the_idle_time_anew(make_settings: MakeSettings) -> None:
+    """A load balancer's connection that is used within KEEPALIVE_SECONDS is never closed."""
+    async with started(make_settings(keepalive_seconds=1)) as exporter:
+        reader, writer = await exporter.connect()
+        for _ in range(4):
+            writer.write(REQUEST)
+            assert b" 200 " in await reader.readuntil(b"}")
+            await asyncio.sleep(0.4)
+        writer.close()
+
+
 @pytest.mark.parametrize(
     ("sent", "status", "reason"),
     [

@@ -14,6 +14,7 @@
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled are both set: every result would be counted twice; choose one" -}}
 {{- end -}}
+{{- include "exporter.checkTls" . -}}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- fail "autoscaling.minReplicas is greater than autoscaling.maxReplicas" -}}
 {{- end -}}
@@ -39,6 +40,14 @@
 {{- if not (compact $authenticated) -}}
 {{- fail "nothing authenticates senders: name a Secret under credentials or gateways, or set settings.ALLOW_UNSIGNED" -}}
 {{- end -}}
+{{- range $name, $files := $credentials -}}
+{{- range ternary $files.entries (list) (ne $files.secret "") -}}
+{{- $app := regexFind "^[^=]*=" . | trimSuffix "=" -}}
+{{- if and $app (not (has $app $.Values.apps)) -}}
+{{- fail (printf "credentials.%s.entries has %s, and apps has no %s: add it there" $name . $app) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $name := list "gateways" "codeTables" -}}
 {{- $files := index $.Values $name -}}
 {{- if and $files.entries (not (or $files.configMap $files.secret)) -}}
@@ -52,6 +61,16 @@
 {{- fail (printf "no entries of %s are named: list those to use (%s)" ($files.secret | default $files.configMap) $setting) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "exporter.checkTls" -}}
+{{- $tls := .Values.admin.tls -}}
+{{- if and $tls.clientCaSecret (eq (include "exporter.adminScheme" .) "http") -}}
+{{- fail "admin.tls.clientCaSecret needs a certificate of the admin listener: name a Secret in admin.tls.secret or tls.secret" -}}
+{{- end -}}
+{{- if and $tls.clientCaSecret (or .Values.serviceMonitor.enabled .Values.podMonitor.enabled) (not (or $tls.clientSecret .Values.serviceMonitor.tlsConfig)) -}}
+{{- fail "admin.tls.clientCaSecret requires a client certificate of Prometheus: name its Secret in admin.tls.clientSecret, or set serviceMonitor.tlsConfig" -}}
 {{- end -}}
 {{- end -}}
 

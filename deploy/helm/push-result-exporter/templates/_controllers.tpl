@@ -8,7 +8,7 @@ let whoever has captured a request have it counted by every replica.
 {{- $controller := .Values.ingest.ingress.controller -}}
 {{- $bytes := .Values.settings.MAX_BODY_BYTES | default 1048576 | toJson | trimAll "\"" -}}
 {{- $hash := not (include "exporter.postgresql" .) -}}
-{{- $tls := .Values.tls.secret -}}
+{{- $tls := eq (include "exporter.ingestScheme" .) "https" -}}
 {{- if eq $controller "ingress-nginx" }}
 nginx.ingress.kubernetes.io/proxy-body-size: {{ $bytes | quote }}
 {{- if $hash }}
@@ -44,7 +44,7 @@ kubernetes.io/ingress.class: gce
 {{- if and .enabled (eq .controller "gce") }}
 cloud.google.com/neg: {{ dict "ingress" true | toJson | quote }}
 cloud.google.com/backend-config: {{ dict "default" (printf "%s-ingest" (include "exporter.fullname" $)) | toJson | quote }}
-{{- if $.Values.tls.secret }}
+{{- if eq (include "exporter.ingestScheme" $) "https" }}
 cloud.google.com/app-protocols: {{ dict "ingest" "HTTPS" | toJson | quote }}
 {{- end }}
 {{- end }}

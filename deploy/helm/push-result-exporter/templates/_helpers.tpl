@@ -80,8 +80,12 @@ annotations:
 {{- if and (gt (int .Values.replicas) 1) (not (include "exporter.postgresql" .)) -}}true{{- end -}}
 {{- end -}}
 
-{{- define "exporter.scheme" -}}
-{{- ternary "https" "http" (ne .Values.tls.secret "") -}}
+{{/* The scheme of each listener. */}}
+{{- define "exporter.ingestScheme" -}}
+{{- ternary "https" "http" (.Values.ingest.tls.secret | default .Values.tls.secret | ne "") -}}
+{{- end -}}
+{{- define "exporter.adminScheme" -}}
+{{- ternary "https" "http" (.Values.admin.tls.secret | default .Values.tls.secret | ne "") -}}
 {{- end -}}
 
 {{/*
@@ -91,6 +95,8 @@ that name entries of it. A credential's entry may belong to an app: `shop=key.pe
 {{- define "exporter.files" -}}
 {{- $credentials := .Values.credentials -}}
 {{- $postgresql := .Values.ledger.postgresql -}}
+{{- $certificate := list .Values.tls.certificateEntry | toJson -}}
+{{- $key := list .Values.tls.keyEntry | toJson -}}
 - folder: mps-public-keys
   secret: {{ $credentials.mpsPublicKeys.secret | quote }}
   settings: {MPS_PUBLIC_KEY_FILES: {{ $credentials.mpsPublicKeys.entries | toJson }}}
@@ -109,9 +115,16 @@ that name entries of it. A credential's entry may belong to an app: `shop=key.pe
   settings: {CODE_TABLE_FILES: {{ .Values.codeTables.entries | toJson }}}
 - folder: tls
   secret: {{ .Values.tls.secret | quote }}
-  settings:
-    TLS_CERT_FILE: {{ list .Values.tls.certificateEntry | toJson }}
-    TLS_KEY_FILE: {{ list .Values.tls.keyEntry | toJson }}
+  settings: {TLS_CERT_FILE: {{ $certificate }}, TLS_KEY_FILE: {{ $key }}}
+- folder: ingest-tls
+  secret: {{ .Values.ingest.tls.secret | quote }}
+  settings: {INGEST_TLS_CERT_FILE: {{ $certificate }}, INGEST_TLS_KEY_FILE: {{ $key }}}
+- folder: admin-tls
+  secret: {{ .Values.admin.tls.secret | quote }}
+  settings: {ADMIN_TLS_CERT_FILE: {{ $certificate }}, ADMIN_TLS_KEY_FILE: {{ $key }}}
+- folder: admin-client-ca
+  secret: {{ .Values.admin.tls.clientCaSecret | quote }}
+  settings: {ADMIN_TLS_CLIENT_CA_FILE: {{ list .Values.admin.tls.clientCaEntry | toJson }}}
 - folder: admin-auth
   secret: {{ .Values.admin.auth.secret | quote }}
   settings: {ADMIN_PASSWORD_FILE: {{ list .Values.admin.auth.usersEntry | toJson }}}
@@ -132,29 +145,15 @@ that name entries of it. A credential's entry may belong to an app: `shop=key.pe
 {{- join "," $paths -}}
 {{- end -}}
 
-{{/* The health check of the image with arguments; it reads host and port from the environment. */}}
-{{- define "exporter.healthcheck" -}}
-{{- concat (list "/opt/push-result-exporter/bin/python" "-SI" "/opt/push-result-exporter/healthcheck.py") . | toYaml -}}
-{{- end -}}
-
 {{/*
-A probe of the admin listener, for a dictionary of `root`, `path` and `timing`. The kubelet has no
-password, so where one is needed the health check of the image asks from inside the container.
+A probe of the public listener, for a dictionary of `root`, `path` and `timing`. That listener
+requires neither a password nor a client certificate for it.
 */}}
 {{- define "exporter.probe" -}}
-{{- with .root.Values.admin.auth -}}
-{{- if .secret -}}
-{{- $folder := "/etc/push-result-exporter/admin-auth" -}}
-exec:
-  command:
-    {{- include "exporter.healthcheck" (list $.path (printf "%s/%s" $folder .usernameEntry) (printf "%s/%s" $folder .passwordEntry)) | nindent 4 }}
-{{- else -}}
 httpGet:
-  path: {{ $.path }}
-  port: admin
-  scheme: {{ include "exporter.scheme" $.root | upper }}
-{{- end }}
-{{- end }}
+  path: {{ .path }}
+  port: ingest
+  scheme: {{ include "exporter.ingestScheme" .root | upper }}
 {{- with .timing }}
 {{ toYaml . }}
 {{- end }}

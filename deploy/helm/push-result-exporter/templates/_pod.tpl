@@ -122,6 +122,14 @@ spec:
   value: /var/lib/push-result-exporter/ledger.sqlite3
 {{- end }}
 {{- end }}
+{{- with .Values.apps }}
+- name: PUSH_EXPORTER_APPS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.externalUrl }}
+- name: PUSH_EXPORTER_EXTERNAL_URL
+  value: {{ . | quote }}
+{{- end }}
 {{- with .Values.runbookBaseUrl }}
 - name: PUSH_EXPORTER_RUNBOOK_BASE_URL
   value: {{ . | quote }}
@@ -132,6 +140,13 @@ spec:
 - name: PUSH_EXPORTER_{{ $setting }}
   value: {{ include "exporter.paths" (dict "folder" $files.folder "entries" $entries) | quote }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.ingest.ingress }}
+{{- if and .enabled (eq .controller "gce") (not (hasKey $.Values.settings "KEEPALIVE_SECONDS")) }}
+- name: PUSH_EXPORTER_KEEPALIVE_SECONDS
+  # More than the 600 seconds for which Google Cloud keeps idle connections open.
+  value: "620"
 {{- end }}
 {{- end }}
 {{- range $name, $value := .Values.settings }}

@@ -1,0 +1,132 @@
+"""A request's deliveries with their keys, on its way through a batch to its response."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+
+import msgspec
+
+from exporter.errors import Reason, RequestError
+from exporter.ledger.memory import Memory
+from exporter.ledger.store import Entry
+from exporter.ledger.window import Seen
+from exporter.results import Delivery, Series
+
+
+class Request(msgspec.Struct):
+    """A request: prepared, then added to a batch, then resolved.
+
+    Preparing computes the keys, which takes most of the time and changes nothing, so that the
+    event loop may run between the deliveries of a large request. All of them are added at once.
+    """
+
+    accepted: "asyncio.Future[int]"
+    """Resolves to the number of results that are counted."""
+    results: int
+    """Counted or not."""
+    new: int = 0
+    """Results that this process had not counted before."""
+    counts: dict[Series, int] = msgspec.field(default_factory=dict)
+    """What they count."""
+    keys: list[int] = msgspec.field(default_factory=list)
+    """Of all entries."""
+    entries: list[Entry] = msgspec.field(default_factory=list)
+    may_conflict: Delivery | None = None
+    """The delivery of a request that may conflict; there is no other."""
+    key: int = 0
+    """Its key."""
+    conflict: bool = False
+    """Whether this process knows the key with another content."""
+
+    def prepare(self, deliveries: Iterable[Delivery], memory: Memory | None) -> None:
+        """Add deliveries with their keys; without a memory all of them are new."""
+        for delivery in deliveries:
+            times = len(delivery.identities) or 1
+            if delivery.identities and memory:
+                if delivery.content is not None:
+                    self.may_conflict = delivery
+                    continue
+                keys, earlier = memory.keys_of(delivery)
+                times = len(keys)
+                self.keys += keys
+                self.entries.append(Entry(keys, 0, delivery, earlier))
+            self._count(delivery, times)
+
+    def remember(self, memory: Memory) -> Sequence[int]:
+        """Add the new keys to the memory and leave out what is known; return the new keys.
+
+        Of a request that may conflict, they include that of its content.
+        """
+        if self.may_conflict is not None:
+            return self._remember_request(self.may_conflict, memory)
+        if not self.keys:
+            return ()
+        new = memory.add(self.keys)
+        if len(new) < len(self.keys):
+            self._keep(set(new))
+        return new
+
+    def _remember_request(self, delivery: Delivery, memory: Memory) -> Sequence[int]:
+        (self.key, content), earlier, seen = memory.add_request(delivery)
+        self.conflict = seen is Seen.CONFLICT
+        if seen is not Seen.NEW:
+            return ()
+        others = {self.key: earlier} if earlier else {}
+        self.entries.append(Entry([self.key], content, delivery, others))
+        self._count(delivery, 1)
+        return self.key, content
+
+    def _keep(self, new: set[int]) -> None:
+        """Leave out the keys that are not new, and all but the first of equal ones."""
+        entries = self.entries
+        self.entries = []
+        for entry in entries:
+            keys = []
+            for key in entry.keys:
+                if key in new:
+                    new.remove(key)
+                    keys.append(key)
+            known = len(entry.keys) - len(keys)
+            if known:
+                self._count(entry.delivery, -known)
+            if keys:
+                self.entries.append(entry.only(keys) if known else entry)
+
+    def _count(self, delivery: Delivery, times: int) -> None:
+        self.new += delivery.results * times
+        for series, count in delivery.counts.items():
+            self.counts[series] = self.counts.get(series, 0) + count * times
+
+    def accept(self, known: AbstractSet[int]) -> None:
+        """Resolve the request now that it is durable; others had counted the known keys."""
+        if self.accepted.done():  # it was cancelled, or refused as a conflict
+            return
+        if self.conflict:
+            self.accepted.set_exception(conflict())
+            return
+        counted = self.new
+        if known:
+            for entry in self.entries:
+                counted -= entry.delivery.results * sum(key in known for key in entry.keys)
+        self.accepted.set_result(counted)
+
+    def refuse(self, error: RequestError) -> None:
+        """Resolve the request with an error; it counted nothing."""
+        if not self.accepted.done():
+            self.accepted.set_exception(error)
+
+
+def conflict() -> RequestError:
+    """Refuse a request whose identity was used with a different content."""
+    return RequestError(
+        Reason.CONFLICT,
+        "This webhook-id was already used with a different body, which was counted; this body was "
+        "not. Send it with another id.",
+    )
+
+
+def unavailable() -> RequestError:
+    """Refuse a request that may be sent again as it is."""
+    return RequestError(
+        Reason.LEDGER_UNAVAILABLE, "The results cannot be stored now; send them again."
+    )
