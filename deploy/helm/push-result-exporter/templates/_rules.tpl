@@ -67,7 +67,7 @@ replaced.
 {{- end -}}
 {{- $text = replace $labels (printf "%s, %s" $labels (join ", " .)) $text -}}
 {{- end -}}
-{{- with .Values.settings.EXTERNAL_URL -}}
+{{- with .Values.externalUrl -}}
 {{- $text = replace "exporter := \"\"" (printf "exporter := %q" (trimSuffix "/" .)) $text -}}
 {{- end -}}
 {{- $text -}}
