@@ -17,7 +17,7 @@ help: ## list the targets
 demo: $(VENV)/installed ## exporter and simulated signed traffic: open http://127.0.0.1:10988
 	@$(BIN)/push-result-exporter demo $(ARGS)
 
-drill: $(VENV)/developer ## an incident, the shipped rules and routes, and the message at the end: eight minutes
+drill: $(VENV)/developer ## an incident, the shipped rules and routes, and the message at the end: 13 minutes
 	@$(BIN)/python -m tests.drill $(ARGS)
 
 run: $(VENV)/installed ## run the exporter; settings come from the environment
@@ -68,7 +68,7 @@ soak: $(VENV)/developer ## replicas over one PostgreSQL for an hour, measured ev
 docs: $(VENV)/developer ## write the tables of the READMEs that are generated from the code
 	$(BIN)/python -m tests.support.docs
 
-dashboards: $(VENV)/developer ## build deploy/grafana from dashboards/ and rules.yml
+dashboards: $(VENV)/developer ## build deploy/grafana and the rules for an older vmalert from dashboards/ and rules.yml
 	$(BIN)/python -m dashboards
 
 renderings: $(VENV)/developer ## render the chart for the sets of values of its tests, after a change of the chart
