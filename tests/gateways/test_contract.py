@@ -135,6 +135,9 @@ def test_stale_requests(sender: Sender, tmp_path: Path) -> None:
         sent = sender.sign(body_of(sender), OLD, age)
         assert outcome(sender, gateway, sent) == "stale_timestamp"
         assert gateway.authenticate(received(sender, sent), fresh=False).proven
+        assert outcome(sender, gateway, sender.sign(body_of(sender), "x" * 32, age)) == (
+            "bad_signature"
+        )
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,10 @@ def check_timestamp(text: str, name: str, *, unit: Unit = "s", tolerance: float 
     seconds = given / 1000 if unit == "ms" else given
     if abs(time.time() - seconds) <= tolerance:
         return
-    detail = f"{name} is more than {tolerance:g} s off the exporter's clock."
+    detail = (
+        f"{name} is more than {tolerance:g} s off the exporter's clock. Sign the request again, "
+        "and keep its id."
+    )
     looks_like_ms = given >= _SMALLEST_MILLISECONDS
     if looks_like_ms != (unit == "ms"):
         found, expected = ("milliseconds", "seconds")[:: 1 if looks_like_ms else -1]
