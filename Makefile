@@ -68,7 +68,7 @@ soak: $(VENV)/developer ## replicas over one PostgreSQL for an hour, measured ev
 docs: $(VENV)/developer ## write the tables of the READMEs that are generated from the code
 	$(BIN)/python -m tests.support.docs
 
-dashboards: $(VENV)/developer ## build deploy/grafana from dashboards/ and rules.yml
+dashboards: $(VENV)/developer ## build deploy/grafana and the rules for an older vmalert from dashboards/ and rules.yml
 	$(BIN)/python -m dashboards
 
 renderings: $(VENV)/developer ## render the chart for the sets of values of its tests, after a change of the chart

@@ -22,12 +22,20 @@ PANELS = {
     AlertName.VENDOR_OUTAGE: (OVERVIEW, "Vendor outages and connections"),
     AlertName.FAILURE_RATIO_HIGH: (OVERVIEW, "Failures by channel"),
     AlertName.DELIVERY_RATIO_LOW: (OVERVIEW, "Delivered of accepted"),
+    AlertName.ALL_RESULTS_STOPPED: (OVERVIEW, "Results by channel"),
     AlertName.RESULTS_STOPPED: (OVERVIEW, "Results by channel"),
+    AlertName.ALL_CODES_UNKNOWN: (OVERVIEW, "Unknown codes seen"),
     AlertName.UNKNOWN_CODE: (OVERVIEW, "Unknown codes seen"),
+    AlertName.ALL_REQUESTS_REFUSED: (EXPORTER, "Requests refused by webhook"),
     AlertName.WEBHOOK_REJECTING: (EXPORTER, "Requests refused by webhook"),
+    AlertName.ITEMS_REJECTED: (EXPORTER, "Items rejected"),
+    AlertName.EXPORTER_ERRORS: (EXPORTER, "Requests by status"),
     AlertName.EXPORTER_DOWN: (EXPORTER, "Requests by status"),
     AlertName.EXPORTER_OVERLOADED: (EXPORTER, "Waiting"),
     AlertName.LEDGER_FAILING: (EXPORTER, "Ledger errors over time"),
+    AlertName.RELOAD_FAILED: (EXPORTER, "Reloads"),
+    AlertName.DEDUPE_REACH_LOW: (EXPORTER, "Reach of deduplication"),
+    AlertName.CERTIFICATE_EXPIRING: (EXPORTER, "Certificates"),
 }
 """The panel that shows what an alert is about, and on which Grafana marks when it fired."""
 

@@ -5,8 +5,8 @@ from functools import partial
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import health, layout, queries
-from dashboards.panels import Panel, lines, number, rows
-from dashboards.queries import FAILED, NOT_INFO, NOW, TOKEN_INVALID
+from dashboards.panels import Panel, stat, table, timeseries
+from dashboards.queries import FAILED, NOT_INFO, SHARE_WINDOW, TOKEN_INVALID
 from dashboards.style import (
     COUNT,
     PER_SECOND,
@@ -26,29 +26,30 @@ def build() -> Dashboard:
         "One channel in depth: its codes by name, their categories and severities.",
         {
             "Now": _now(),
-            f"Last {NOW}": health.shares(),
+            f"Last {SHARE_WINDOW}": health.shares(),
             "Failing codes": [_failing_codes(), health.severities()],
             "All codes": [_codes(), _categories(), _table()],
             "From accepted to delivered": health.delivery(),
             "Against the day before": [_failures(), _invalid_tokens()],
         },
-        variables=[layout.channel("apns")],
-        alerts=queries.alerts(queries.FIRING, queries.CHANNEL),
+        variables=[layout.apps(), layout.channel("apns")],
+        alerts=queries.alerts(queries.FIRING, queries.CHANNEL, queries.OF_APP),
     )
 
 
 def _now() -> list[Panel]:
     return [
-        number(
+        stat(
             "Last result, age",
             "Time since the channel's last result was counted.",
             SECONDS,
             queries.last_received_age(),
             no_value="No result yet",
         ),
-        number(
+        stat(
             "Critical results",
-            f"Results in the last {NOW} that say the channel is probably dead until someone acts.",
+            f"Results of the last {SHARE_WINDOW} with a critical code. The channel is probably "
+            "dead until someone acts.",
             COUNT,
             queries.critical(),
             steps=ZERO_IS_GOOD,
@@ -60,7 +61,7 @@ def _now() -> list[Panel]:
 
 def _failing_codes() -> Panel:
     named = queries.named_codes(NOT_INFO, labels=("category",))
-    return lines(
+    return timeseries(
         "Failing codes",
         "Results per second that are not info: in all, and by code. The points are exemplars: "
         "messages that had such a result, with their id in msg_id, drawn at 1. Prometheus keeps "
@@ -72,7 +73,7 @@ def _failing_codes() -> Panel:
 
 
 def _codes() -> Panel:
-    return lines(
+    return timeseries(
         "Codes",
         "Results per second by code, those that went well included.",
         PER_SECOND,
@@ -86,18 +87,18 @@ def _categories() -> Panel:
     per_code = queries.total(queries.results(), *queries.CODE)
     per_category = queries.total(queries.joined(per_code, "category"), "category")
     whole = queries.total(queries.results())
-    return lines(
+    return timeseries(
         "Categories",
         "Share of the channel's results by category.",
         SHARE,
-        Line(f"({queries.some(per_category)}) / on () group_left () {whole}", "{{category}}"),
+        Line(f"({queries.nonzero(per_category)}) / on () group_left () {whole}", "{{category}}"),
         stacked=True,
         no_value="No results in this time range",
     )
 
 
 def _table() -> Panel:
-    return rows(
+    return table(
         "Codes of the time range",
         "Every code that came, and its share of the channel's results. What to do: the runbook, or "
         "the code's action in the table behind its name (for your own codes: "
@@ -111,7 +112,7 @@ def _table() -> Panel:
 
 
 def _failures() -> Panel:
-    return health.beside_the_day_before(
+    return health.compare_with_yesterday(
         "Failures",
         "Share of results with severity error or critical, and what it was a day earlier.",
         partial(queries.severity_share, FAILED),
@@ -120,7 +121,7 @@ def _failures() -> Panel:
 
 
 def _invalid_tokens() -> Panel:
-    return health.beside_the_day_before(
+    return health.compare_with_yesterday(
         "Invalid tokens",
         "Share of results that say the token is invalid, and what it was a day earlier. A spike is "
         "far above its own past; a steady share is not one.",

@@ -3,8 +3,8 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import layout, queries, replicas
-from dashboards.panels import Panel, distribution, lines, number
-from dashboards.queries import NOW
+from dashboards.panels import Panel, heatmap, stat, timeseries
+from dashboards.queries import SHARE_WINDOW
 from dashboards.style import (
     COUNT,
     PER_SECOND,
@@ -19,8 +19,8 @@ from dashboards.style import (
 from exporter.classification.alerts import AlertName
 from exporter.metrics import metrics
 
-_REFUSED = 'status!="accepted"'
-_OURS = 'alertname=~".+(Exporter|Ledger|Webhook).+"'
+_REFUSED = 'status!~"accepted|verified"'
+_OURS = 'alertname=~".+(Exporter|Ledger|Webhook|Request|Item|Reload|Dedupe|Certificate).+"'
 _QUIET = "No requests in this time range"
 
 
@@ -35,6 +35,7 @@ def build() -> Dashboard:
             "Gateways": [_gateway()],
             "Items": [_rejections(), _duplicates()],
             "Ledger": replicas.ledger(),
+            "Configuration": replicas.configuration(),
             "Process": replicas.process(),
         },
         variables=[layout.sources()],
@@ -49,7 +50,7 @@ def _now() -> list[Panel]:
 def _replicas_now() -> list[Panel]:
     up = queries.select("up")
     return [
-        number(
+        stat(
             "Replicas up",
             "Replicas that Prometheus reaches.",
             COUNT,
@@ -58,7 +59,7 @@ def _replicas_now() -> list[Panel]:
             link=to_runbook(AlertName.EXPORTER_DOWN),
             no_value="Not scraped",
         ),
-        number(
+        stat(
             "Replicas down",
             "Replicas that Prometheus knows and does not reach.",
             COUNT,
@@ -71,56 +72,57 @@ def _replicas_now() -> list[Panel]:
 
 
 def _calls_now() -> list[Panel]:
-    requests = queries.total(queries.rate(metrics.REQUESTS, window=NOW))
-    refused = queries.total(queries.rate(metrics.REQUESTS, _REFUSED, window=NOW))
+    requests = queries.total(queries.rate(metrics.REQUESTS, window=SHARE_WINDOW))
+    refused = queries.total(queries.rate(metrics.REQUESTS, _REFUSED, window=SHARE_WINDOW))
     return [
-        number(
+        stat(
             "Requests",
-            f"Webhook requests per second, over the last {NOW}.",
+            f"Webhook requests per second, over the last {SHARE_WINDOW}.",
             REQUESTS_PER_SECOND,
             requests,
         ),
-        number(
+        stat(
             "Requests refused",
-            f"Share of requests that were not accepted, over the last {NOW}.",
+            f"Share of requests that were not accepted, over the last {SHARE_WINDOW}.",
             SHARE,
             queries.share(refused, requests),
             steps=up_to("refused_share"),
             link=to_runbook(AlertName.WEBHOOK_REJECTING),
-            no_value=f"No requests in {NOW}",
+            no_value=f"No requests in {SHARE_WINDOW}",
         ),
     ]
 
 
 def _state_now() -> list[Panel]:
     return [
-        number(
+        stat(
             "Ledger errors",
-            f"Failed attempts to write to the ledger in the last {NOW}.",
+            f"Failed attempts to write to the ledger in the last {SHARE_WINDOW}.",
             COUNT,
-            queries.total(queries.increase(metrics.COMMIT_ERRORS, window=NOW)),
+            queries.total(queries.increase(metrics.COMMIT_ERRORS, window=SHARE_WINDOW)),
             steps=ZERO_IS_GOOD,
             link=to_runbook(AlertName.LEDGER_FAILING),
         ),
-        number(
+        stat(
             "Last reload",
             "Whether every replica could read its keys, tokens and code tables the last time.",
             "none",
             f"min({queries.select(metrics.RELOAD_SUCCESSFUL)})",
-            words={"0": ("Failed: the old ones stay", "red"), "1": ("Succeeded", "green")},
+            mappings={"0": ("Failed: the old ones stay", "red"), "1": ("Succeeded", "green")},
         ),
     ]
 
 
 def _requests() -> Panel:
-    accepted = queries.rate(metrics.REQUESTS, 'status="accepted"')
+    accepted = queries.rate(metrics.REQUESTS, 'status=~"accepted|verified"')
     other = queries.total(queries.rate(metrics.REQUESTS, _REFUSED), "source", "status")
-    return lines(
+    return timeseries(
         "Requests by status",
-        "Webhook requests per second: accepted, or the reason of the error.",
+        "Webhook requests per second: accepted, verified (a handshake or probe), or the reason of "
+        "the error.",
         REQUESTS_PER_SECOND,
         Line(queries.total(accepted, "source", "status"), "{{source}} {{status}}"),
-        Line(queries.some(other), "{{source}} {{status}}"),
+        Line(queries.nonzero(other), "{{source}} {{status}}"),
         stacked=True,
         link=to_runbook(AlertName.WEBHOOK_REJECTING),
     )
@@ -129,21 +131,21 @@ def _requests() -> Panel:
 def _refusals() -> Panel:
     whole = queries.total(queries.rate(metrics.REQUESTS), "source")
     part = queries.total(queries.rate(metrics.REQUESTS, _REFUSED), "source")
-    return lines(
+    return timeseries(
         "Requests refused by webhook",
         "Share of each webhook's requests that were not accepted. Source unknown is a path that is "
         "no webhook, or a request that is not HTTP.",
         SHARE,
         Line(queries.share(part, whole), "{{source}}"),
         link=to_runbook(AlertName.WEBHOOK_REJECTING),
-        least_interval="1m",
+        min_interval="1m",
         no_value=_QUIET,
     )
 
 
 def _latency() -> Panel:
     buckets = queries.increase(f"{metrics.REQUEST_SECONDS}_bucket", window=queries.INTERVAL)
-    return distribution(
+    return heatmap(
         "Response time",
         "How many requests took how long, from their headers to the response. It waits for "
         "the disk.",
@@ -153,13 +155,13 @@ def _latency() -> Panel:
 
 
 def _latency_quantiles() -> Panel:
-    return lines(
+    return timeseries(
         "Response time, quantiles",
         "How long the faster half and 99 % of the requests took at most, estimated.",
         SECONDS,
         Line(queries.quantile(0.5, metrics.REQUEST_SECONDS), "median"),
         Line(queries.quantile(0.99, metrics.REQUEST_SECONDS), "99 %"),
-        least_interval="1m",
+        min_interval="1m",
         no_value=_QUIET,
     )
 
@@ -176,12 +178,12 @@ def _gateway() -> Panel:
             (metrics.SKIPPED, "skipped"),
         )
     ]
-    panel = lines(
+    panel = timeseries(
         "Gateway $source",
         "Requests of the gateway per second, by status, and the items in them that were not "
         "counted: rejected, repeated, or of a kind that is not wanted.",
         PER_SECOND,
-        Line(queries.some(requests), "requests {{status}}"),
+        Line(queries.nonzero(requests), "requests {{status}}"),
         *items,
         link=to_runbook(AlertName.WEBHOOK_REJECTING),
         no_value=_QUIET,
@@ -193,18 +195,18 @@ def _gateway() -> Panel:
 
 def _rejections() -> Panel:
     reasons = queries.total(queries.rate(metrics.REJECTED), "source", "reason")
-    return lines(
+    return timeseries(
         "Items rejected",
         "Items per second that were rejected: in all, and by reason.",
         PER_SECOND,
         Line(queries.total(queries.rate(metrics.REJECTED)), "All"),
-        Line(queries.some(reasons), "{{source}} {{reason}}"),
+        Line(queries.nonzero(reasons), "{{source}} {{reason}}"),
         link=to_runbook(AlertName.WEBHOOK_REJECTING),
     )
 
 
 def _duplicates() -> Panel:
-    return lines(
+    return timeseries(
         "Duplicates",
         "Items per second that had been counted before and were not counted again.",
         PER_SECOND,

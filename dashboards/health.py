@@ -3,16 +3,25 @@
 from collections.abc import Callable
 
 from dashboards import layout, queries
-from dashboards.panels import Panel, lines, number
-from dashboards.queries import FAILED, NOT_INFO, NOW, OUTAGE, PAST, THROTTLED, TOKEN_INVALID
+from dashboards.panels import Panel, stat, timeseries
+from dashboards.queries import (
+    COMPARISON_OFFSET,
+    FAILED,
+    NOT_INFO,
+    OUTAGE,
+    SHARE_WINDOW,
+    THROTTLED,
+    TOKEN_INVALID,
+)
 from dashboards.style import (
     CODES,
     COUNT,
+    KEEP_APP,
+    MIN_INTERVAL,
     PER_SECOND,
     RUNBOOK_OF_CELL,
     SEVERITY_COLORS,
     SHARE,
-    SMOOTH,
     ZERO_IS_USUAL,
     Column,
     Line,
@@ -24,7 +33,7 @@ from exporter.classification.alerts import AlertName
 
 CHANNEL_OF_CELL = (
     "Open the channel",
-    to_dashboard(layout.CHANNEL, "var-channel=${__value.raw}", "${__url_time_range}"),
+    to_dashboard(layout.CHANNEL, KEEP_APP, "var-channel=${__value.raw}", "${__url_time_range}"),
 )
 CODE_COLUMNS = [
     Column("channel", "Channel", link=CHANNEL_OF_CELL, width=110),
@@ -52,62 +61,62 @@ CODE_COLUMNS = [
 def shares() -> list[Panel]:
     """Show the results of now and what shares of them went wrong in which way."""
     return [
-        number(
+        stat(
             "Results",
-            f"Results per second, over the last {NOW}.",
+            f"Results per second, over the last {SHARE_WINDOW}.",
             PER_SECOND,
-            queries.total(queries.results(window=NOW)),
+            queries.total(queries.results(window=SHARE_WINDOW)),
         ),
         _share(
             "Failures",
             "Share of results with severity error or critical",
-            queries.severity_share(FAILED, window=NOW),
+            queries.severity_share(FAILED, window=SHARE_WINDOW),
             AlertName.FAILURE_RATIO_HIGH,
             "failure_share",
         ),
         _share(
             "Invalid tokens",
             "Share of results that say the token is invalid",
-            queries.category_share(TOKEN_INVALID, window=NOW),
+            queries.category_share(TOKEN_INVALID, window=SHARE_WINDOW),
             AlertName.INVALID_TOKEN_RATIO_HIGH,
             "token_invalid_share",
         ),
         _share(
             "Throttled",
             "Share of results that a rate limit or quota refused",
-            queries.category_share(THROTTLED, window=NOW),
+            queries.category_share(THROTTLED, window=SHARE_WINDOW),
             AlertName.THROTTLED,
             "throttled_share",
         ),
         _share(
             "Vendor outage",
             "Share of results that failed at the vendor or on the way",
-            queries.category_share(OUTAGE, window=NOW),
+            queries.category_share(OUTAGE, window=SHARE_WINDOW),
             AlertName.VENDOR_OUTAGE,
             "outage_share",
         ),
     ]
 
 
-def beside_the_day_before(
+def compare_with_yesterday(
     title: str,
     description: str,
     share: Callable[..., str],
     runbook: str,
     *,
-    least_interval: str = SMOOTH,
+    min_interval: str = MIN_INTERVAL,
     no_value: str = "No results",
 ) -> Panel:
     """Draw a share and, dashed, what it was a day earlier; `share` takes the offset as `past`."""
-    return lines(
+    return timeseries(
         title,
         description,
         SHARE,
         Line(share(), "Share"),
-        Line(share(past=PAST), "A day earlier"),
+        Line(share(past=COMPARISON_OFFSET), "A day earlier"),
         dashed="/earlier/",
         link=to_runbook(runbook),
-        least_interval=least_interval,
+        min_interval=min_interval,
         no_value=no_value,
     )
 
@@ -131,7 +140,7 @@ def delivery() -> list[Panel]:
 
 
 def _of_accepted(title: str, description: str, outcome: str) -> Panel:
-    return lines(
+    return timeseries(
         title,
         description,
         SHARE,
@@ -143,7 +152,7 @@ def _of_accepted(title: str, description: str, outcome: str) -> Panel:
 
 def unknown_codes() -> Panel:
     """Count the results whose code is in no table."""
-    return number(
+    return stat(
         "Unknown codes",
         "Results in the time range whose code is in no table.",
         COUNT,
@@ -155,7 +164,7 @@ def unknown_codes() -> Panel:
 
 def severities() -> Panel:
     """Draw the results that are not info by severity."""
-    return lines(
+    return timeseries(
         "Results that are not info",
         "Results per second by severity: warning is one recipient or passes by itself, error is "
         "one message, critical is the channel, unknown is a code that no table has.",
@@ -167,12 +176,12 @@ def severities() -> Panel:
 
 
 def _share(title: str, of: str, expression: str, runbook: str, threshold: str) -> Panel:
-    return number(
+    return stat(
         title,
-        f"{of}, over the last {NOW}; of several exporters, that of the worst.",
+        f"{of}, over the last {SHARE_WINDOW}; of several exporters, that of the worst.",
         SHARE,
         expression,
         steps=up_to(threshold),
         link=to_runbook(runbook),
-        no_value=f"No results in {NOW}",
+        no_value=f"No results in {SHARE_WINDOW}",
     )

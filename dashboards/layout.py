@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models.dashboard import (
 from dashboards import panels, queries
 from dashboards.names import TARGET_LABELS
 from dashboards.panels import DATASOURCE, Panel
-from dashboards.style import REPOSITORY, to_dashboard
+from dashboards.style import KEEP_APP, REPOSITORY, to_dashboard
 from exporter.metrics import metrics
 
 SCHEMA_VERSION = 42
@@ -52,16 +52,16 @@ def dashboard(
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .variables([_datasource(), *targets(), *variables])
         .annotation(_annotation(alerts))
-        .links([*(_link(other) for other in TITLES if other != uid), _runbooks()])
+        .links([*(_link(uid, other) for other in TITLES if other != uid), _runbooks()])
     )
-    number = 0
+    panel_id = 0
     for title, row in rows.items():
-        number += 1
-        board.with_row(builders.Row(title).id(number))
+        panel_id += 1
+        board.with_row(builders.Row(title).id(panel_id))
         _spread(row)
         for panel in row:
-            number += 1
-            board.with_panel(panel.id(number))
+            panel_id += 1
+            board.with_panel(panel.id(panel_id))
     built = board.build()
     built.schema_version = SCHEMA_VERSION
     return built
@@ -91,6 +91,12 @@ def channels() -> builders.QueryVariable:
     selector = queries.select(metrics.RESULTS)
     variable = _query_variable("channel", "Channel", selector)
     return variable.multi(True).include_all(True).current(_ALL)
+
+
+def apps() -> builders.QueryVariable:
+    """Let the user choose apps; all at first, also results without the label."""
+    variable = _query_variable("app", "App", queries.select(metrics.LAST_RECEIVED))
+    return variable.multi(True).include_all(True).all_value(".*").current(_ALL)
 
 
 def sources() -> builders.QueryVariable:
@@ -136,14 +142,15 @@ def _annotation(expression: str) -> builders.AnnotationQuery:
         .icon_color("red")
         .target(query)
         .title_format("{{alertname}}")
-        .text_format("{{severity}} {{channel}}")
-        .tag_keys("alertname,channel,severity")
+        .text_format("{{severity}} {{channel}} {{app}}")
+        .tag_keys("alertname,channel,app,severity")
     )
 
 
-def _link(uid: str) -> builders.DashboardLink:
-    link = builders.DashboardLink(TITLES[uid]).type(DashboardLinkType.LINK).icon("dashboard")
-    return link.url(to_dashboard(uid)).keep_time(True)
+def _link(here: str, to: str) -> builders.DashboardLink:
+    kept = () if EXPORTER in (here, to) else (KEEP_APP,)
+    link = builders.DashboardLink(TITLES[to]).type(DashboardLinkType.LINK).icon("dashboard")
+    return link.url(to_dashboard(to, *kept)).keep_time(True)
 
 
 def _runbooks() -> builders.DashboardLink:

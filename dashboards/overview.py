@@ -3,15 +3,16 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import health, layout, queries
-from dashboards.panels import Panel, lines, number, rows
-from dashboards.queries import FAILED, NOT_INFO, NOW, THROTTLED, TOKEN_INVALID
+from dashboards.panels import Panel, stat, table, timeseries
+from dashboards.queries import FAILED, NOT_INFO, SHARE_WINDOW, THROTTLED, TOKEN_INVALID
 from dashboards.style import (
     COUNT,
+    KEEP_APP,
+    MIN_INTERVAL,
     PER_SECOND,
     RUNBOOK_OF_CELL,
     SECONDS,
     SHARE,
-    SMOOTH,
     ZERO_IS_GOOD,
     Column,
     Line,
@@ -20,11 +21,16 @@ from dashboards.style import (
     up_to,
 )
 from exporter.classification.alerts import AlertName
-from exporter.metrics import metrics
 
 _OPEN_CHANNEL = (
     "Open the channel",
-    to_dashboard(layout.CHANNEL, "var-channel=${__field.labels.channel}", "${__url_time_range}"),
+    to_dashboard(
+        layout.CHANNEL, KEEP_APP, "var-channel=${__field.labels.channel}", "${__url_time_range}"
+    ),
+)
+_CHOOSE_APP = (
+    "Show this app",
+    to_dashboard(layout.OVERVIEW, "var-app=${__value.raw}", "${__url_time_range}"),
 )
 
 
@@ -35,7 +41,8 @@ def build() -> Dashboard:
         "Results of mobile push by channel: volume, failures, spikes, throttling, unknown codes.",
         {
             "Now": _now(),
-            f"Last {NOW}": health.shares(),
+            f"Last {SHARE_WINDOW}": health.shares(),
+            "Apps": [_apps()],
             "Channels": [_channels(), _volume(), _failures(), _accepted()],
             "From accepted to delivered": health.delivery(),
             "Codes": [_top_codes(), health.severities(), _unknown_codes()],
@@ -47,35 +54,35 @@ def build() -> Dashboard:
             ],
             "Alerts": [_alerts()],
         },
-        variables=[layout.channels()],
-        alerts=queries.alerts(queries.FIRING),
+        variables=[layout.apps(), layout.channels()],
+        alerts=queries.alerts(queries.FIRING, queries.OF_APP),
     )
 
 
 def _now() -> list[Panel]:
     rejected = queries.total(f"{queries.critical('channel')} > bool 0")
     return [
-        number(
+        stat(
             "Exporter",
             "Whether Prometheus reaches every replica of the exporter.",
             "none",
             f"min({queries.select('up')})",
-            words={"0": ("Replica down", "red"), "1": ("Up", "green")},
+            mappings={"0": ("Replica down", "red"), "1": ("Up", "green")},
             link=("Open the exporter", to_dashboard(layout.EXPORTER, "${__url_time_range}")),
             no_value="Not scraped",
         ),
-        number(
+        stat(
             "Firing alerts",
             "Push alerts that fire in Prometheus. Grafana's own alerts are on its Alerting page.",
             COUNT,
-            queries.firing(),
+            queries.firing(queries.OF_APP),
             steps=ZERO_IS_GOOD,
             no_value="Rules not loaded",
         ),
-        number(
+        stat(
             "Channels rejected",
-            f"Channels with a critical code in the last {NOW}: certificate, key, permission or "
-            "configuration. They are probably dead until someone acts.",
+            f"Channels with a critical code in the last {SHARE_WINDOW}: certificate, key, "
+            "permission or configuration. They are probably dead until someone acts.",
             COUNT,
             rejected,
             steps=ZERO_IS_GOOD,
@@ -85,10 +92,38 @@ def _now() -> list[Panel]:
     ]
 
 
+def _apps() -> Panel:
+    return table(
+        "Apps",
+        f"Each app of APPS that ever had a result, the highest share of failures first. Rates and "
+        f"shares are over the last {SHARE_WINDOW}.",
+        [
+            Column("app", "App", link=_CHOOSE_APP),
+            Column("Value #A", "Last result, age", SECONDS),
+            Column("Value #B", "Results", PER_SECOND),
+            Column("Value #C", "Failures", SHARE, steps=up_to("failure_share")),
+            Column("Value #D", "Invalid tokens", SHARE, steps=up_to("token_invalid_share")),
+            Column("Value #E", "Critical results", COUNT, steps=ZERO_IS_GOOD),
+        ],
+        queries.last_received_age("app", 'app!=""'),
+        *(
+            queries.seen_apps(expression)
+            for expression in (
+                queries.total(queries.results(window=SHARE_WINDOW), "app"),
+                queries.severity_share(FAILED, "app", window=SHARE_WINDOW),
+                queries.category_share(TOKEN_INVALID, "app", window=SHARE_WINDOW),
+                queries.critical("app"),
+            )
+        ),
+        sort_by="Failures",
+        no_value="No apps: the setting APPS declares them",
+    )
+
+
 def _channels() -> Panel:
-    return rows(
+    return table(
         "Channels",
-        f"Each channel that ever had a result. Rates and shares are over the last {NOW}; "
+        f"Each channel that ever had a result. Rates and shares are over the last {SHARE_WINDOW}; "
         "they are empty where no result came.",
         [
             Column("channel", "Channel", link=health.CHANNEL_OF_CELL),
@@ -101,23 +136,29 @@ def _channels() -> Panel:
             Column("Value #G", "Critical results", COUNT, steps=ZERO_IS_GOOD),
         ],
         queries.last_received_age(),
-        queries.in_use(queries.total(queries.results(window=NOW), "channel")),
-        queries.in_use(queries.severity_share(FAILED, "channel", window=NOW)),
-        queries.in_use(queries.category_share(TOKEN_INVALID, "channel", window=NOW)),
-        queries.in_use(queries.category_share(THROTTLED, "channel", window=NOW)),
-        queries.in_use(queries.category_share(queries.OUTAGE, "channel", window=NOW)),
-        queries.in_use(queries.critical("channel")),
+        *(
+            queries.seen_channels(expression)
+            for expression in (
+                queries.total(queries.results(window=SHARE_WINDOW), "channel"),
+                queries.severity_share(FAILED, "channel", window=SHARE_WINDOW),
+                *(
+                    queries.category_share(category, "channel", window=SHARE_WINDOW)
+                    for category in (TOKEN_INVALID, THROTTLED, queries.OUTAGE)
+                ),
+                queries.critical("channel"),
+            )
+        ),
         sort_by="Results",
         no_value="No result yet",
     )
 
 
 def _volume() -> Panel:
-    return lines(
+    return timeseries(
         "Results by channel",
         "Push results per second.",
         PER_SECOND,
-        Line(queries.in_use(queries.total(queries.results(), "channel")), "{{channel}}"),
+        Line(queries.seen_channels(queries.total(queries.results(), "channel")), "{{channel}}"),
         stacked=True,
         link=_OPEN_CHANNEL,
         no_value="No result yet",
@@ -134,32 +175,32 @@ def _failures() -> Panel:
 
 
 def _accepted() -> Panel:
-    return lines(
+    return timeseries(
         "Accepted by channel",
         "Share of each channel's results that say that a push was accepted, delivered or opened. "
         "None for a quarter of an hour: the channel is dead.",
         SHARE,
-        Line(queries.in_use(queries.accepted_share()), "{{channel}}"),
+        Line(queries.seen_channels(queries.accepted_share()), "{{channel}}"),
         link=to_runbook(AlertName.NOTHING_ACCEPTED),
-        least_interval=SMOOTH,
+        min_interval=MIN_INTERVAL,
         no_value="No results",
     )
 
 
 def _share_by_channel(title: str, description: str, share: str, link: tuple[str, str]) -> Panel:
-    return lines(
+    return timeseries(
         title,
         description,
         SHARE,
-        Line(queries.in_use(share), "{{channel}}"),
+        Line(queries.seen_channels(share), "{{channel}}"),
         link=link,
-        least_interval=SMOOTH,
+        min_interval=MIN_INTERVAL,
         no_value="No results",
     )
 
 
 def _top_codes() -> Panel:
-    return rows(
+    return table(
         "Top failing codes",
         "The 20 most frequent codes of the time range that are not info, and their share of the "
         "channel's results. What to do: the runbook, or the code's action in the table behind its "
@@ -174,10 +215,10 @@ def _top_codes() -> Panel:
 
 
 def _unknown_codes() -> Panel:
-    ever = queries.select(metrics.RESULTS, queries.CHANNEL, queries.UNKNOWN)
+    ever = queries.select_results(queries.UNKNOWN)
     seen = f"count by (channel) ({queries.total(ever, 'channel', 'code')} > 0)"
     none = f"0 * {queries.total(ever, 'channel')}"
-    return lines(
+    return timeseries(
         "Unknown codes seen",
         "How many different codes of each channel are in no table, since the ledger began. A step "
         "up is a new code; the exporter's status page shows its message.",
@@ -188,13 +229,13 @@ def _unknown_codes() -> Panel:
 
 
 def _bad_device_tokens() -> Panel:
-    return health.beside_the_day_before(
+    return health.compare_with_yesterday(
         "BadDeviceToken on APNs",
-        f"Share of APNs results that are BadDeviceToken (2009), over {NOW}, and what it was a day "
-        "earlier. A spike is far above its own past; a steady share is not one.",
+        f"Share of APNs results that are BadDeviceToken (2009), over {SHARE_WINDOW}, and what it "
+        "was a day earlier. A spike is far above its own past; a steady share is not one.",
         queries.bad_device_token_share,
         AlertName.BAD_DEVICE_TOKEN_SPIKE,
-        least_interval="",
+        min_interval="",
         no_value="No APNs results",
     )
 
@@ -230,7 +271,7 @@ def _outages() -> Panel:
 def _by_name(title: str, description: str, category: str, runbook: str) -> Panel:
     whole = queries.total(queries.results())
     named = queries.named_codes(labels=("category",), info=(category,))
-    return lines(
+    return timeseries(
         title,
         description,
         PER_SECOND,
@@ -241,17 +282,18 @@ def _by_name(title: str, description: str, category: str, runbook: str) -> Panel
 
 
 def _alerts() -> Panel:
-    labels = "alertname, channel, severity, alertstate"
-    return rows(
+    labels = "alertname, channel, app, severity, alertstate"
+    return table(
         "Alerts",
         "Push alerts that are pending or firing in Prometheus. Grafana's own alerts are on its "
         "Alerting page.",
         [
             Column("alertname", "Alert", link=RUNBOOK_OF_CELL),
             Column("channel", "Channel"),
+            Column("app", "App"),
             Column("severity", "Severity"),
             Column("alertstate", "State"),
         ],
-        f"max by ({labels}) ({queries.alerts()})",
+        f"max by ({labels}) ({queries.alerts(queries.OF_APP)})",
         no_value="No alert is pending or firing",
     )

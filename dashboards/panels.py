@@ -5,7 +5,11 @@ from typing import TypeVar
 
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import dashboard as builders
-from grafana_foundation_sdk.builders import heatmap, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import heatmap as heatmap_builders
+from grafana_foundation_sdk.builders import prometheus
+from grafana_foundation_sdk.builders import stat as stat_builders
+from grafana_foundation_sdk.builders import table as table_builders
+from grafana_foundation_sdk.builders import timeseries as timeseries_builders
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import heatmap as heatmap_models
 from grafana_foundation_sdk.models import prometheus as prometheus_models
@@ -24,11 +28,19 @@ from dashboards.style import COUNT, NEUTRAL, SECONDS, SHARE, Column, Line, Steps
 
 DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-Panel = timeseries.Panel | stat.Panel | table.Panel | heatmap.Panel
-AnyPanel = TypeVar("AnyPanel", timeseries.Panel, stat.Panel, table.Panel, heatmap.Panel)
+Panel = (
+    timeseries_builders.Panel | stat_builders.Panel | table_builders.Panel | heatmap_builders.Panel
+)
+AnyPanel = TypeVar(
+    "AnyPanel",
+    timeseries_builders.Panel,
+    stat_builders.Panel,
+    table_builders.Panel,
+    heatmap_builders.Panel,
+)
 
 
-def lines(
+def timeseries(
     title: str,
     description: str,
     unit: str,
@@ -37,12 +49,12 @@ def lines(
     colors: Mapping[str, str] | None = None,
     dashed: str = "",
     link: tuple[str, str] | None = None,
-    least_interval: str = "",
+    min_interval: str = "",
     no_value: str = "No data",
-) -> timeseries.Panel:
+) -> timeseries_builders.Panel:
     """Draw values over time; series whose name matches `dashed` are drawn so."""
     panel = (
-        _described(timeseries.Panel(), title, description, unit, no_value)
+        _described(timeseries_builders.Panel(), title, description, unit, no_value)
         .min(0)
         .line_width(1)
         .fill_opacity(40 if stacked else 8)
@@ -59,28 +71,28 @@ def lines(
     _distinguish(panel, colors or {}, dashed)
     if link:
         panel.data_links([_data_link(*link)])
-    if least_interval:
-        panel.interval(least_interval)
+    if min_interval:
+        panel.interval(min_interval)
     for ref, line in zip(_refs(), drawn, strict=False):
         target = query(ref, line.expression).range().legend_format(line.legend)
         panel.with_target(target.exemplar(line.exemplar))
     return panel
 
 
-def number(
+def stat(
     title: str,
     description: str,
     unit: str,
     expression: str,
     *,
     steps: Steps = NEUTRAL,
-    words: Mapping[str, tuple[str, str]] | None = None,
+    mappings: Mapping[str, tuple[str, str]] | None = None,
     link: tuple[str, str] | None = None,
     no_value: str = "No data",
-) -> stat.Panel:
-    """Show one value of now; `words` gives values a text and a color."""
+) -> stat_builders.Panel:
+    """Show one value of now; `mappings` gives values a text and a color."""
     panel = (
-        _described(stat.Panel(), title, description, unit, no_value)
+        _described(stat_builders.Panel(), title, description, unit, no_value)
         .thresholds(_thresholds(steps))
         .color_scheme(builders.FieldColor().mode(FieldColorModeId.THRESHOLDS))
         .graph_mode(common.BigValueGraphMode.NONE)
@@ -92,15 +104,15 @@ def number(
     )
     if unit == COUNT:
         panel.decimals(0)
-    if words:
-        panel.mappings([_words(words)])
+    if mappings:
+        panel.mappings([_value_mappings(mappings)])
     if link:
         panel.data_links([_data_link(*link)])
     target = query("A", expression).instant().legend_format(title)
     return panel.with_target(target)
 
 
-def rows(
+def table(
     title: str,
     description: str,
     columns: Sequence[Column],
@@ -109,10 +121,10 @@ def rows(
     limit: int = 0,
     width: int = 24,
     no_value: str = "No data",
-) -> table.Panel:
+) -> table_builders.Panel:
     """Show instant values side by side: queries with the same labels share a row."""
     panel = (
-        _described(table.Panel(), title, description, COUNT, no_value)
+        _described(table_builders.Panel(), title, description, COUNT, no_value)
         .thresholds(_thresholds(NEUTRAL))
         .cell_options(common.TableAutoCellOptions())
         .span(width)
@@ -134,22 +146,26 @@ def rows(
     return panel
 
 
-def distribution(
+def heatmap(
     title: str, description: str, expression: str, *, no_value: str = "No data"
-) -> heatmap.Panel:
+) -> heatmap_builders.Panel:
     """Show the buckets of a histogram of seconds over time."""
     target = query("A", expression).range().legend_format("{{le}}")
-    color = heatmap.HeatmapColorOptions()
+    color = heatmap_builders.HeatmapColorOptions()
     color.mode(heatmap_models.HeatmapColorMode.SCHEME).scheme("Blues").steps(64).exponent(0.5)
     return (
-        _described(heatmap.Panel(), title, description, COUNT, no_value)
+        _described(heatmap_builders.Panel(), title, description, COUNT, no_value)
         .color(color.fill("dark-blue").scale(heatmap_models.HeatmapColorScale.EXPONENTIAL))
-        .y_axis(heatmap.YAxisConfig().unit(SECONDS).axis_placement(common.AxisPlacement.LEFT))
-        .cell_values(heatmap.CellValues().unit(COUNT).decimals(0))
+        .y_axis(
+            heatmap_builders.YAxisConfig().unit(SECONDS).axis_placement(common.AxisPlacement.LEFT)
+        )
+        .cell_values(heatmap_builders.CellValues().unit(COUNT).decimals(0))
         .cell_gap(1)
         .show_legend()
         .tooltip(
-            heatmap.HeatmapTooltip().mode(common.TooltipDisplayMode.SINGLE).show_color_scale(True)
+            heatmap_builders.HeatmapTooltip()
+            .mode(common.TooltipDisplayMode.SINGLE)
+            .show_color_scale(True)
         )
         .with_target(target.format(prometheus_models.PromQueryFormat.HEATMAP))
         .span(12)
@@ -178,7 +194,7 @@ def _refs() -> Iterable[str]:
     return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def _distinguish(panel: timeseries.Panel, colors: Mapping[str, str], dashed: str) -> None:
+def _distinguish(panel: timeseries_builders.Panel, colors: Mapping[str, str], dashed: str) -> None:
     """Give series a color by their name, and dashes where it matches."""
     for name, color in colors.items():
         fixed = {"mode": FieldColorModeId.FIXED, "fixedColor": color}
@@ -214,10 +230,10 @@ def _thresholds(steps: Steps) -> builders.ThresholdsConfig:
     )
 
 
-def _words(words: Mapping[str, tuple[str, str]]) -> ValueMapping:
+def _value_mappings(mappings: Mapping[str, tuple[str, str]]) -> ValueMapping:
     options = {
         value: ValueMappingResult(text=text, color=color, index=index)
-        for index, (value, (text, color)) in enumerate(words.items())
+        for index, (value, (text, color)) in enumerate(mappings.items())
     }
     return ValueMap(options=options)
 

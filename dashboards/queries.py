@@ -18,6 +18,10 @@ def _watched_by(alert: AlertName) -> str:
 
 TARGETS = ", ".join(f'{label}=~"${label}"' for label in TARGET_LABELS)
 CHANNEL = 'channel=~"$channel"'
+APP = 'app=~"$app"'
+"""The chosen apps. Without APPS the label is absent, which All matches."""
+OF_APP = 'app=~"$app|"'
+"""Alerts of the chosen apps, and those that are of no app."""
 APNS = 'channel="apns"'
 BAD_DEVICE_TOKEN = 'code="2009"'  # noqa: S105 - a status code
 
@@ -36,14 +40,14 @@ TOKEN_INVALID = _watched_by(AlertName.INVALID_TOKEN_RATIO_HIGH)
 THROTTLED = _watched_by(AlertName.THROTTLED)
 OUTAGE = _watched_by(AlertName.VENDOR_OUTAGE)
 
-WELL = f'category=~"{"|".join(ACCEPTED)}"'
+SUCCEEDED = f'category=~"{"|".join(ACCEPTED)}"'
 
 INTERVAL = "$__rate_interval"
 RANGE = "$__range"
-NOW = "15m"
-"""What "now" means for a share: long enough for a few results on a quiet channel."""
-PAST = "1d"
-"""The past that a spike is compared with: the same hour of the day before."""
+SHARE_WINDOW = "15m"
+"""The window of the current shares: long enough for a few results on a quiet channel."""
+COMPARISON_OFFSET = "1d"
+"""How far back the share that a panel compares with is taken: the same hour of the day before."""
 
 CODE = ("channel", "code", "severity")
 """The labels by which push_results_total and push_code_info are joined."""
@@ -55,6 +59,11 @@ RUNBOOK = "runbook"
 def select(metric: str, *matchers: str) -> str:
     """Select a metric of the chosen exporters."""
     return f"{metric}{{{', '.join((TARGETS, *matchers))}}}"
+
+
+def select_results(*matchers: str) -> str:
+    """Select the results of the chosen channels and apps."""
+    return select(metrics.RESULTS, CHANNEL, APP, *matchers)
 
 
 def total(expression: str, *labels: str) -> str:
@@ -80,7 +89,7 @@ def quantile(of: float, metric: str) -> str:
 def results(*matchers: str, window: str = INTERVAL, past: str = "") -> str:
     """Give the results a second of each series of `$channel`, now or in the past."""
     offset = f" offset {past}" if past else ""
-    return f"rate({select(metrics.RESULTS, CHANNEL, *matchers)}[{window}]{offset})"
+    return f"rate({select_results(*matchers)}[{window}]{offset})"
 
 
 def joined(
@@ -107,13 +116,13 @@ def joined(
 def named_codes(*matchers: str, labels: tuple[str, ...] = (), info: tuple[str, ...] = ()) -> str:
     """Give the results a second of each code that came, with its name and other labels."""
     per_code = total(results(*matchers), *CODE)
-    return joined(f"({some(per_code)})", "name", *labels, info=info)
+    return joined(f"({nonzero(per_code)})", "name", *labels, info=info)
 
 
 def of_category(category: str, *by: str, window: str = INTERVAL, past: str = "") -> str:
     """Give the results per second whose code is of a category."""
     key = (*TARGET_LABELS, *CODE)
-    per_code = total(results(window=window, past=past), *key)
+    per_code = total(results(window=window, past=past), *key, "app")
     # What a code means is asked of today for the past, too: one meaning on both sides.
     return total(joined(per_code, "category", info=(category,), window=window, key=key), *by)
 
@@ -145,15 +154,15 @@ def category_share(category: str, *by: str, window: str = INTERVAL, past: str = 
 def accepted_share() -> str:
     """Give the share of each channel's results that were accepted; here the lowest is the worst."""
     targets = (*TARGET_LABELS, "channel")
-    accepted = share(of_category(WELL, *targets), total(results(), *targets))
+    accepted = share(of_category(SUCCEEDED, *targets), total(results(), *targets))
     return f"min by (channel) ({accepted})"
 
 
 def bad_device_token_share(past: str = "") -> str:
-    """Give the share of APNs results that are BadDeviceToken, over the window of "now"."""
+    """Give the share of APNs results that are BadDeviceToken, over SHARE_WINDOW."""
+    window = f"[{SHARE_WINDOW}]" + (f" offset {past}" if past else "")
     part, whole = (
-        total(f"rate({select(metrics.RESULTS, APNS, *code)}[{NOW}]{offset})", *TARGET_LABELS)
-        for offset in [f" offset {past}" if past else ""]
+        total(f"rate({select(metrics.RESULTS, APNS, APP, *code)}{window})", *TARGET_LABELS)
         for code in ([BAD_DEVICE_TOKEN], [])
     )
     return worst(share(part, whole))
@@ -170,9 +179,9 @@ def per_code(*matchers: str) -> str:
     A code that no table has starts with its first result, which `increase` does not see: where
     its series was not there before, its total is what came.
     """
-    unknown = select(metrics.RESULTS, CHANNEL, UNKNOWN)
+    unknown = select_results(UNKNOWN)
     before = total(f"last_over_time({unknown}[1h] offset {RANGE})", *CODE)
-    grown = total(increase(metrics.RESULTS, CHANNEL, *matchers), *CODE)
+    grown = total(increase(metrics.RESULTS, CHANNEL, APP, *matchers), *CODE)
     return f"(({total(unknown, *CODE)} unless {before}) or {grown})"
 
 
@@ -184,7 +193,7 @@ def codes_in_range(*matchers: str) -> str:
 
 def codes_share(*matchers: str) -> str:
     """Give what codes_in_range counts as a share of each channel's results."""
-    whole = total(increase(metrics.RESULTS, CHANNEL), "channel")
+    whole = total(increase(metrics.RESULTS, CHANNEL, APP), "channel")
     return f"{codes_in_range(*matchers)} / on (channel) group_left () ({whole} > 0)"
 
 
@@ -203,36 +212,43 @@ def unknown_in_range() -> str:
     return total(per_code(UNKNOWN))
 
 
-def in_use(expression: str) -> str:
+def seen_channels(expression: str) -> str:
     """Keep the channels that ever had a result."""
-    seen = (
-        f"max by (channel) (last_over_time({select(metrics.LAST_RECEIVED, CHANNEL)}[{INTERVAL}]))"
-    )
-    return f"{expression} and on (channel) {seen}"
+    return _seen(expression, "channel")
 
 
-def last_received_age() -> str:
-    """Give the seconds since each channel's last result."""
-    return f"time() - max by (channel) ({select(metrics.LAST_RECEIVED, CHANNEL)})"
+def seen_apps(expression: str) -> str:
+    """Keep the apps that ever had a result; nothing where there are no apps."""
+    return _seen(expression, "app", 'app!=""')
+
+
+def _seen(expression: str, label: str, *matchers: str) -> str:
+    last = select(metrics.LAST_RECEIVED, CHANNEL, APP, *matchers)
+    return f"{expression} and on ({label}) max by ({label}) (last_over_time({last}[{INTERVAL}]))"
+
+
+def last_received_age(label: str = "channel", *matchers: str) -> str:
+    """Give the seconds since the last result of each channel, or app."""
+    return f"time() - max by ({label}) ({select(metrics.LAST_RECEIVED, CHANNEL, APP, *matchers)})"
 
 
 def critical(*by: str) -> str:
     """Count the results of now that say a channel is probably dead."""
     part, whole = (
-        total(increase(metrics.RESULTS, CHANNEL, *severity, window=NOW), *by)
+        total(increase(metrics.RESULTS, CHANNEL, APP, *severity, window=SHARE_WINDOW), *by)
         for severity in ([CRITICAL], [])
     )
     return or_zero(part, whole)
 
 
-def some(expression: str) -> str:
+def nonzero(expression: str) -> str:
     """Drop what is 0, so that only what happened has a line."""
     return f"{expression} > 0"
 
 
-def firing() -> str:
+def firing(*matchers: str) -> str:
     """Count the alerts that fire: 0 if none does, nothing if our rules are not loaded."""
-    return f"count({alerts(FIRING)}) or 0 * max({EVALUATED})"
+    return f"count({alerts(FIRING, *matchers)}) or 0 * max({EVALUATED})"
 
 
 def alerts(*matchers: str) -> str:
@@ -241,8 +257,8 @@ def alerts(*matchers: str) -> str:
 
 
 def recorded(name: str) -> str:
-    """Select a series by channel that deploy/prometheus/rules.yml records."""
-    return f"{name}{{{TARGETS}, {CHANNEL}}}"
+    """Select a series by channel and app that deploy/prometheus/rules.yml records."""
+    return f"{name}{{{TARGETS}, {CHANNEL}, {APP}}}"
 
 
 def of_accepted(outcome: str) -> str:

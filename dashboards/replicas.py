@@ -1,15 +1,32 @@
 """The replicas of the exporter: whether their ledger keeps up, and what their process takes."""
 
 from dashboards import queries
-from dashboards.panels import Panel, lines, rows
+from dashboards.panels import Panel, table, timeseries
 from dashboards.style import BYTES, COUNT, PER_SECOND, SECONDS, SHARE, Column, Line, to_runbook
 from exporter.classification.alerts import AlertName
 from exporter.metrics import metrics
 
+_OLDEST_TRANSACTION = "push_ledger_oldest_transaction_seconds"
+_EXPIRY = "push_ledger_expiry_seconds_total"
+_CERTIFICATE_EXPIRY = "push_exporter_tls_certificate_expiry_timestamp_seconds"
+
 
 def ledger() -> list[Panel]:
     """Return the panels of the ledger."""
-    return [_commits(), _commit_seconds(), _waiting(), _commit_errors(), _dedupe_reach()]
+    return [
+        _commits(),
+        _commit_seconds(),
+        _waiting(),
+        _commit_errors(),
+        _dedupe_reach(),
+        _oldest_transaction(),
+        _expiry(),
+    ]
+
+
+def configuration() -> list[Panel]:
+    """Return the panels of what each replica has loaded."""
+    return [_reloads(), _certificates()]
 
 
 def process() -> list[Panel]:
@@ -19,7 +36,7 @@ def process() -> list[Panel]:
 
 def _commits() -> Panel:
     commits = queries.rate(f"{metrics.COMMIT_SECONDS}_count")
-    return lines(
+    return timeseries(
         "Commits",
         "Commits to the ledger per second. Each holds all that came since the one before.",
         PER_SECOND,
@@ -29,20 +46,20 @@ def _commits() -> Panel:
 
 
 def _commit_seconds() -> Panel:
-    return lines(
+    return timeseries(
         "Time of a commit, quantiles",
         "How long the faster half and 99 % of the commits took at most, estimated.",
         SECONDS,
         Line(queries.quantile(0.5, metrics.COMMIT_SECONDS), "median"),
         Line(queries.quantile(0.99, metrics.COMMIT_SECONDS), "99 %"),
         link=to_runbook(AlertName.LEDGER_FAILING),
-        least_interval="1m",
+        min_interval="1m",
         no_value="No commits in this time range",
     )
 
 
 def _waiting() -> Panel:
-    return lines(
+    return timeseries(
         "Waiting",
         "Requests in flight, and results that wait for their commit.",
         COUNT,
@@ -54,7 +71,7 @@ def _waiting() -> Panel:
 
 def _commit_errors() -> Panel:
     errors = queries.rate(metrics.COMMIT_ERRORS)
-    return lines(
+    return timeseries(
         "Ledger errors over time",
         "Failed attempts to write to the ledger per second. Nothing is acknowledged until one "
         "succeeds.",
@@ -65,18 +82,63 @@ def _commit_errors() -> Panel:
 
 
 def _dedupe_reach() -> Panel:
-    return lines(
+    return timeseries(
         "Reach of deduplication",
         "How far back a repeated result is recognised. Below DEDUPE_WINDOW_SECONDS the bound on "
         "entries is reached, and a retry that is older is counted again.",
         SECONDS,
         Line(queries.select(metrics.DEDUPE_REACH), "{{instance}}"),
+        link=to_runbook(AlertName.DEDUPE_REACH_LOW),
         no_value="No deduplication",
     )
 
 
+def _oldest_transaction() -> Panel:
+    return timeseries(
+        "Oldest transaction of PostgreSQL",
+        "Age of the oldest transaction in the database of the ledger. While one is open, rows that "
+        "expired stay on the disk.",
+        SECONDS,
+        Line(f"max({queries.select(_OLDEST_TRANSACTION)})", "age"),
+        no_value="No ledger in PostgreSQL",
+    )
+
+
+def _expiry() -> Panel:
+    spent = queries.total(queries.rate(_EXPIRY), "instance")
+    return timeseries(
+        "Time spent on expiry in PostgreSQL",
+        "Share of the time that each replica spends on removing expired keys from the database.",
+        SHARE,
+        Line(spent, "{{instance}}"),
+        no_value="No ledger in PostgreSQL",
+    )
+
+
+def _reloads() -> Panel:
+    return timeseries(
+        "Reloads",
+        "Whether each replica could read its keys, tokens and code tables the last time: 1, or 0.",
+        COUNT,
+        Line(queries.select(metrics.RELOAD_SUCCESSFUL), "{{instance}}"),
+        link=to_runbook(AlertName.RELOAD_FAILED),
+    )
+
+
+def _certificates() -> Panel:
+    left = f"{queries.select(_CERTIFICATE_EXPIRY)} - time()"
+    return timeseries(
+        "Certificates",
+        "Time until the TLS certificate of each listener ends.",
+        SECONDS,
+        Line(f"min by (listener, instance) ({left})", "{{instance}} {{listener}}"),
+        link=to_runbook(AlertName.CERTIFICATE_EXPIRING),
+        no_value="No TLS",
+    )
+
+
 def _memory() -> Panel:
-    return lines(
+    return timeseries(
         "Memory",
         "Resident memory of each replica.",
         BYTES,
@@ -86,7 +148,7 @@ def _memory() -> Panel:
 
 def _processor() -> Panel:
     used = queries.total(queries.rate("process_cpu_seconds_total"), "instance")
-    return lines(
+    return timeseries(
         "Processor",
         "Share of one core that each replica uses; a replica uses one at most.",
         SHARE,
@@ -97,7 +159,7 @@ def _processor() -> Panel:
 
 def _files() -> Panel:
     opened, allowed = (queries.select(f"process_{one}_fds") for one in ("open", "max"))
-    return lines(
+    return timeseries(
         "Open files",
         "Share of the open files, connections included, that each replica may have.",
         SHARE,
@@ -108,13 +170,14 @@ def _files() -> Panel:
 
 def _replicas() -> Panel:
     started = f"time() - max by (instance) ({queries.select('process_start_time_seconds')})"
-    version = f"max by (instance, version) ({queries.select(metrics.BUILD_INFO)})"
-    return rows(
+    version = f"max by (instance, version, revision) ({queries.select(metrics.BUILD_INFO)})"
+    return table(
         "Replicas",
-        "Version of each replica that answers, and how long it has been running.",
+        "Version of each replica that is up, and how long it has been running.",
         [
             Column("instance", "Instance"),
             Column("version", "Version"),
+            Column("revision", "Revision"),
             Column("Value #B", "Running for", SECONDS),
         ],
         version,

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 from grafana_foundation_sdk.models import units
 
-from dashboards import rules
 from dashboards.names import TARGET_LABELS
-from exporter.classification.alerts import runbook_url
+from exporter.classification.alerts import THRESHOLDS, runbook_url
 
 REPOSITORY = "https://github.com/push-result-exporter/push-result-exporter"
 CODES = f"{REPOSITORY}/blob/main/codes"
@@ -19,7 +18,7 @@ SECONDS = units.Seconds
 COUNT = units.Short
 BYTES = units.BytesIEC
 
-SMOOTH = "5m"
+MIN_INTERVAL = "5m"
 """The least interval of shares over time: on a quiet channel one failure is soon half of all."""
 
 SEVERITY_COLORS = {
@@ -42,8 +41,8 @@ ZERO_IS_USUAL: Steps = [(None, "green"), (1, "yellow")]
 
 
 def up_to(threshold: str) -> Steps:
-    """Turn orange where the alert of a threshold of rules.yml may fire."""
-    return [(None, "green"), (rules.threshold(threshold), "orange")]
+    """Turn orange where the alert of a threshold may fire."""
+    return [(None, "green"), (THRESHOLDS[threshold], "orange")]
 
 
 class Line(NamedTuple):
@@ -66,11 +65,14 @@ class Column(NamedTuple):
     width: int = 0
 
 
+KEEP_APP = "${app:queryparam}"
+"""Of links between the two dashboards that have the variable."""
+
+
 def to_dashboard(uid: str, *variables: str) -> str:
     """Give the address of a dashboard, with the same data source, exporters and other variables."""
-    kept = "&".join(f"${{{one}:queryparam}}" for one in ("datasource", *TARGET_LABELS))
-    kept = "&".join([kept, *variables])
-    return f"/d/{uid}?{kept}"
+    kept = [f"${{{one}:queryparam}}" for one in ("datasource", *TARGET_LABELS)]
+    return f"/d/{uid}?{'&'.join([*kept, *variables])}"
 
 
 def to_runbook(alert: str) -> tuple[str, str]:

@@ -25,12 +25,20 @@ class AlertName(StrEnum):
     VENDOR_OUTAGE = "PushVendorOutage"
     FAILURE_RATIO_HIGH = "PushFailureRatioHigh"
     DELIVERY_RATIO_LOW = "PushDeliveryRatioLow"
+    ALL_RESULTS_STOPPED = "PushAllResultsStopped"
     RESULTS_STOPPED = "PushResultsStopped"
+    ALL_CODES_UNKNOWN = "PushAllCodesUnknown"
     UNKNOWN_CODE = "PushUnknownCode"
+    ALL_REQUESTS_REFUSED = "PushAllRequestsRefused"
     WEBHOOK_REJECTING = "PushWebhookRejecting"
+    ITEMS_REJECTED = "PushItemsRejected"
+    EXPORTER_ERRORS = "PushExporterErrors"
     EXPORTER_DOWN = "PushExporterDown"
     EXPORTER_OVERLOADED = "PushExporterOverloaded"
     LEDGER_FAILING = "PushLedgerFailing"
+    RELOAD_FAILED = "PushReloadFailed"
+    DEDUPE_REACH_LOW = "PushDedupeReachLow"
+    CERTIFICATE_EXPIRING = "PushCertificateExpiring"
 
 
 THRESHOLDS = {
@@ -43,9 +51,12 @@ THRESHOLDS = {
     "usual_share": 0.04,
     "spike_results": 20,
     "throttled_share": 0.05,
-    "throttled_rate": 1,
+    "throttled_rise_share": 0.005,
+    "throttled_rise_results": 900,
     "rejected_results": 3,
     "nothing_accepted_results": 50,
+    "nothing_accepted_4h_results": 20,
+    "nothing_accepted_1d_results": 10,
     "usually_accepted_share": 0.05,
     "outage_share": 0.1,
     "failure_share": 0.1,
@@ -55,9 +66,15 @@ THRESHOLDS = {
     "unknown_results": 1,
     "refused_share": 0.05,
     "overloaded_share": 0.01,
+    "refused_requests": 4,
+    "rejected_items_share": 0.5,
+    "error_requests": 3,
+    "up_share": 0.7,
     "pending_results": 80_000,
+    "dedupe_window_seconds": 86_400,
+    "certificate_seconds": 604_800,
 }
-"""By the middle of its name, `push:<name>:threshold` in the rules, which say what each means."""
+"""By the middle of its name, `push:<name>:threshold` in the rules, which explain each."""
 
 ACCEPTED = (Category.ACCEPTED, Category.DELIVERED, Category.OPENED)
 """What says that a channel works."""
@@ -101,7 +118,8 @@ DECLARATIONS = {
     AlertName.CHANNEL_REJECTED: Declaration(
         "critical",
         "rejected by {}",
-        "Someone has to act: it does not recover by itself.",
+        "Look up the code, whose page says what to renew or correct. It does not recover by "
+        "itself.",
         Watch("severity", (Severity.CRITICAL,)),
         "rejected_results",
     ),
@@ -116,7 +134,7 @@ DECLARATIONS = {
         "warning",
         "bad device tokens on {}",
         "Compare the environment of the push certificate in the mPaaS console (development or "
-        "production) with the app build that was released last, and delete nothing before they "
+        "production) with the app build that was released last. Delete no tokens before they "
         "agree.",
         Watch("code", ("2009",), channel="apns"),
         "spike_results",
@@ -125,8 +143,8 @@ DECLARATIONS = {
     AlertName.THROTTLED: Declaration(
         "warning",
         "throttled by {}",
-        "Throttled: send more slowly, and retry with growing delays. Quota: stop what can wait "
-        "until the next day, and ask the vendor for more.",
+        "If throttled, send more slowly and retry with growing delays; if a quota is spent, stop "
+        "what can wait until the next day and ask the vendor for more.",
         Watch("category", (Category.THROTTLED, Category.QUOTA)),
         "min_affected",
         "throttled_share",
@@ -135,7 +153,7 @@ DECLARATIONS = {
         "warning",
         "invalid tokens on {}",
         "Look for a new app release, target list or setting that brings tokens of another app, "
-        "environment or region, and delete nothing before that is known.",
+        "environment or region. Delete no tokens before the cause is known.",
         Watch("category", (Category.TOKEN_INVALID,)),
         "spike_results",
         "token_invalid_share",
@@ -143,8 +161,8 @@ DECLARATIONS = {
     AlertName.VENDOR_OUTAGE: Declaration(
         "warning",
         "outage at {}",
-        "Hold back what can wait, let the gateway retry with growing delays, and look at the "
-        "vendor's status page.",
+        "Check the vendor's status page, hold back what can wait, and let the gateway retry with "
+        "growing delays.",
         Watch("category", (Category.VENDOR_OUTAGE, Category.CONNECTION)),
         "min_affected",
         "outage_share",
@@ -152,7 +170,7 @@ DECLARATIONS = {
     AlertName.FAILURE_RATIO_HIGH: Declaration(
         "warning",
         "failures on {}",
-        "Begin with the most frequent code: push-result-exporter explain says what to do about it.",
+        "Look up the most frequent code, whose page says what to do.",
         Watch("severity", (Severity.ERROR, Severity.CRITICAL)),
         "min_affected",
         "failure_share",
@@ -160,15 +178,29 @@ DECLARATIONS = {
     AlertName.DELIVERY_RATIO_LOW: Declaration(
         "warning",
         "few pushes of {} are delivered",
-        "Look at what the receipts say of the others, at the classification of the messages with "
-        "the vendor, and at the last release of the app.",
+        "Read the codes of the receipts, the classification of the messages with the vendor, and "
+        "the last release of the app.",
+    ),
+    AlertName.ALL_RESULTS_STOPPED: Declaration(
+        "critical",
+        "all results have stopped",
+        "Check that the gateway still calls the webhook: the callback switch and its URL, DNS, the "
+        "public certificate, the proxy.",
+        number="steady_results",
     ),
     AlertName.RESULTS_STOPPED: Declaration(
         "critical",
         "results of {} have stopped",
-        "Find out whether pushes are still sent on this channel, and if so, whether the gateway "
+        "Find out whether pushes are still sent on this channel and, if so, whether the gateway "
         "still calls the webhook.",
         number="steady_results",
+    ),
+    AlertName.ALL_CODES_UNKNOWN: Declaration(
+        "warning",
+        "only unknown codes on {}",
+        "Read the messages of these codes on the exporter's status page, and check that the sender "
+        "names the right channel and the right field as the code.",
+        number="min_affected",
     ),
     AlertName.UNKNOWN_CODE: Declaration(
         "info",
@@ -177,23 +209,45 @@ DECLARATIONS = {
         Watch("severity", (Severity.UNKNOWN,)),
         "unknown_results",
     ),
+    AlertName.ALL_REQUESTS_REFUSED: Declaration(
+        "critical",
+        "all requests to /webhooks/{} are refused",
+        "If these are the requests of your gateway, compare its key, token or format with what the "
+        "exporter has; if not, block the sender.",
+        number="refused_requests",
+    ),
     AlertName.WEBHOOK_REJECTING: Declaration(
         "warning",
         "requests to /webhooks/{} are refused",
-        "If they come from your gateway, its key, token or format differs from what the exporter "
-        "expects; if not, block the sender.",
+        "If these are the requests of your gateway, compare its key, token or format with what the "
+        "exporter has; if not, block the sender.",
         number="min_affected",
         share="refused_share",
+    ),
+    AlertName.ITEMS_REJECTED: Declaration(
+        "warning",
+        "items of requests to /webhooks/{} are rejected",
+        "Set RECORD, and run push-result-exporter explain --payload on a record, which names what "
+        "each item lacks.",
+        number="min_affected",
+        share="rejected_items_share",
+    ),
+    AlertName.EXPORTER_ERRORS: Declaration(
+        "warning",
+        "requests to /webhooks/{} fail in the exporter",
+        "Read the traceback in the exporter's log, and go back to the previous version if a new "
+        "one began it.",
+        number="error_requests",
     ),
     AlertName.EXPORTER_DOWN: Declaration(
         "critical",
         "exporter {} is down",
-        "Start it, repair the way from Prometheus to its admin port, or take a target that was "
-        "retired out of the list.",
+        "Start it, restore the connection from Prometheus to its admin port, or remove a retired "
+        "target from the list.",
     ),
     AlertName.EXPORTER_OVERLOADED: Declaration(
         "warning",
-        "requests to /webhooks/{} are too many for the disk",
+        "requests to /webhooks/{} come faster than they can be stored",
         "Give it a faster disk or add a replica.",
         number="min_affected",
         share="overloaded_share",
@@ -201,8 +255,25 @@ DECLARATIONS = {
     AlertName.LEDGER_FAILING: Declaration(
         "critical",
         "the ledger cannot be used",
-        "Look for a full disk, a read-only file system or a second exporter on the same file; its "
-        "log says which. It recovers by itself once the cause is gone.",
+        "Look for a full disk, a read-only file system, an unreachable database or a second "
+        "exporter on the same file; its log names the cause. It recovers by itself once the cause "
+        "is gone.",
+    ),
+    AlertName.RELOAD_FAILED: Declaration(
+        "warning",
+        "the last reload failed",
+        "Read the reason in its log or on its status page, fix the file and reload. A restart "
+        "would fail, too.",
+    ),
+    AlertName.DEDUPE_REACH_LOW: Declaration(
+        "warning",
+        "duplicates are recognized for too short a time",
+        "Raise DEDUPE_MAX_KEYS, have senders put one webhook-id on a batch, or add a replica.",
+    ),
+    AlertName.CERTIFICATE_EXPIRING: Declaration(
+        "warning",
+        "the certificate of the {} listener ends soon",
+        "Renew the certificate, and reload the exporter.",
     ),
 }
 """Every alert, in the order of AlertName."""

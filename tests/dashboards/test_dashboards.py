@@ -20,7 +20,7 @@ from exporter.classification.tables import load_tables
 from exporter.metrics import metrics
 from exporter.results import Category, Severity
 from tests.support.programs import program, unavailable
-from tests.support.rules import RECORDED
+from tests.support.rules import METRICS_TO_COME, RECORDED
 
 PROVISIONING = build.GRAFANA / "provisioning"
 BOARDS: dict[str, dict[str, Any]] = {
@@ -29,7 +29,11 @@ BOARDS: dict[str, dict[str, Any]] = {
 }
 HISTOGRAMS = {metrics.REQUEST_SECONDS, metrics.COMMIT_SECONDS}
 FAMILIES = {value for name, value in vars(metrics).items() if name.isupper() and name[0] != "_"}
-OURS = FAMILIES - HISTOGRAMS | {f"{name}_{of}" for name in HISTOGRAMS for of in ("bucket", "count")}
+OURS = (
+    METRICS_TO_COME
+    | FAMILIES - HISTOGRAMS
+    | {f"{name}_{of}" for name in HISTOGRAMS for of in ("bucket", "count")}
+)
 GRAFANA_SCHEMA = "12.4.11"
 SCHEMA_GENERATOR = "2.10.0"
 
@@ -74,6 +78,7 @@ def substituted(
         "$__rate_interval": interval,
         "$__range": time_range,
         "$channel": channel,
+        "$app": ".*",
         "$source": "mps",
         **{f"${label}": ".*" for label in names.TARGET_LABELS},
     }
@@ -144,13 +149,22 @@ def test_query_is_of_the_chosen_exporters(query: Query) -> None:
         assert all(f'{label}=~"${label}"' in selected for label in names.TARGET_LABELS)
 
 
+def test_results_are_of_the_chosen_apps() -> None:
+    """Whatever a dashboard with the variable shows of results follows it; All needs no label."""
+    by_app = re.compile(rf"({metrics.RESULTS}|{metrics.LAST_RECEIVED}|channel:\w+:\w+|ALERTS)\{{")
+    for query in all_queries():
+        if query.board != layout.EXPORTER:
+            for selected in re.findall(r"[\w:]+\{[^}]*\}", query.target["expr"]):
+                assert bool(by_app.match(selected)) == ('app=~"$app' in selected), query.name
+
+
 def test_windows_follow_the_time_range() -> None:
     """Rates over time use `$__rate_interval`; only "now" and the past have a fixed length."""
     for query in all_queries():
         expression = query.target["expr"]
         recorded = re.sub(r"\w+:\w+:\w+\{[^}]*\}\[1d\]", "", expression)  # has a share: ever
         windows = set(re.findall(r"\[([^]]+)\]", recorded))
-        assert windows <= {"$__rate_interval", "$__range", queries.NOW, "1h"}, query.name
+        assert windows <= {"$__rate_interval", "$__range", queries.SHARE_WINDOW, "1h"}, query.name
         assert ("[1h]" in expression) == ("[1h] offset $__range" in expression)
 
 
@@ -237,8 +251,9 @@ def test_dashboard_has_variables_and_annotations(uid: str) -> None:
     board = BOARDS[uid]
     assert board["schemaVersion"] == 42
     variables = [variable["name"] for variable in board["templating"]["list"]]
-    assert variables[:-1] == ["datasource", *names.TARGET_LABELS]
-    assert variables[-1] == ("source" if uid == layout.EXPORTER else "channel")
+    of_results = ["app", "channel"]
+    own = ["source"] if uid == layout.EXPORTER else of_results
+    assert variables == ["datasource", *names.TARGET_LABELS, *own]
     for variable in board["templating"]["list"][1:]:
         query = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
         assert query
@@ -276,7 +291,7 @@ def test_a_label_that_nobody_has_hides_nothing() -> None:
     """All stands for every value of a target's label, also for none."""
     for board in BOARDS.values():
         for variable in board["templating"]["list"]:
-            if variable["name"] in names.TARGET_LABELS:
+            if variable["name"] in (*names.TARGET_LABELS, "app"):
                 assert (variable["allValue"], variable["includeAll"]) == (".*", True)
 
 
@@ -464,13 +479,6 @@ def test_annotations_say_what_to_do_without_a_query() -> None:
         assert texts["description"].endswith(DECLARATIONS[rule["title"]].advice)
         for action in re.findall(r"\{\{.*?\}\}", " ".join(texts.values())):
             assert not re.search(r"\b(query|first|value|strvalue)\b|\$value\b", action)
-
-
-def test_thresholds_are_those_of_the_rules() -> None:
-    """Colors change where alerts may fire; a threshold that is none is an error."""
-    assert rules.threshold("failure_share") > 0
-    with pytest.raises(KeyError, match="no_such"):
-        rules.threshold("no_such")
 
 
 def test_datasource_is_the_one_that_alerts_use() -> None:

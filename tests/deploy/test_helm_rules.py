@@ -91,6 +91,22 @@ def test_rules_name_jobs_and_replicas_once(values: dict[str, Any], old: str, new
     assert spec_of(prometheusRule=values | {"enabled": True}) == yaml.safe_load(changed)
 
 
+def test_rules_follow_the_settings_of_the_exporter() -> None:
+    """The exporter's address and the settings behind two thresholds go into the rules."""
+    settings = {
+        "EXTERNAL_URL": "https://push.example.com/",
+        "MAX_PENDING_RESULTS": 5_000_000,
+        "DEDUPE_WINDOW_SECONDS": "7200",
+    }
+    rules = rules_of(spec_of(settings=settings, prometheusRule={"enabled": True}))
+    assert rules["push:pending_results:threshold"]["expr"] == "vector(4000000)"
+    assert rules["push:dedupe_window_seconds:threshold"]["expr"] == "vector(7200)"
+    links = [rule["annotations"]["runbook_url"] for rule in rules.values() if "alert" in rule]
+    prefix = '{{ $exporter := "https://push.example.com" }}'
+    assert links
+    assert [one for one in links if not one.startswith(prefix)] == []
+
+
 @pytest.mark.parametrize("name", ["monitored", "operator"])
 def test_prometheus_operator_calls_the_job_as_the_rules_do(name: str) -> None:
     """The monitor gives targets the job by which the rules select."""

@@ -1,11 +1,12 @@
 """Rules, Alertmanager configuration and runbooks: sound, tested, and in agreement."""
 
 import json
-import os
 import re
+import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -23,16 +24,21 @@ from exporter.errors import Reason
 from exporter.metrics import metrics
 from exporter.results import Category, Severity
 from tests.support.programs import program
+from tests.support.promtool import failures
 from tests.support.rules import (
     ALERTMANAGER,
     ALERTS,
     DEPLOY,
     EXPRESSIONS,
+    GROUPS,
+    METRICS_TO_COME,
     PROMETHEUS,
     RECORDED,
     RULES,
+    RULES_FOR_VMALERT,
     RUNBOOKS,
     UNIT_TESTS,
+    WITH_EXTERNAL_URL,
     Alert,
     code_blocks,
     read,
@@ -46,7 +52,7 @@ REPLICA_LABELS = next(
 TARGET_LABELS = ["cluster", "environment", "namespace", "job"]
 """Of those that targets bring, what dashboards and Alertmanager know by name."""
 CONSTANTS = {name for name in RECORDED if name.endswith(":threshold")}
-METRICS = {
+METRICS = METRICS_TO_COME | {
     value
     for value in vars(metrics).values()
     if isinstance(value, str) and value.startswith("push_")
@@ -57,11 +63,10 @@ each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.na
 each_runbook = pytest.mark.parametrize("name", sorted(RUNBOOKS))
 
 
-def run(name: str, package: str, *arguments: str | Path, **environment: str) -> str:
-    """Run a program that must succeed; return what it prints."""
+def run(name: str, package: str, *arguments: str | Path) -> str:
+    """Run a program that must succeed; return its output."""
     done = subprocess.run(
         [program(name, package), *map(str, arguments)],
-        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -70,24 +75,26 @@ def run(name: str, package: str, *arguments: str | Path, **environment: str) -> 
     return done.stdout
 
 
-def promtool(*arguments: str | Path) -> str:
-    """Run promtool."""
-    return run("promtool", "prometheus", *arguments, GOGC="400")  # memory is cheaper than time
-
-
 def amtool(*arguments: str | Path) -> str:
     """Run amtool."""
     return run("amtool", "prometheus-alertmanager", *arguments)
 
 
-def test_prometheus_takes_the_rules() -> None:
-    """Promtool finds nothing wrong with the rules, duplicates included."""
-    assert f"{len(EXPRESSIONS)} rules found" in promtool("check", "rules", "--lint-fatal", RULES)
+def test_prometheus_accepts_the_rules() -> None:
+    """Promtool reports no error in the rules, duplicates included."""
+    checked = run("promtool", "prometheus", "check", "rules", "--lint-fatal", RULES)
+    assert f"{len(EXPRESSIONS)} rules found" in checked
 
 
-def test_prometheus_takes_the_configuration() -> None:
-    """Promtool finds nothing wrong with the configuration, which loads the rules."""
-    assert "rules.yml" in promtool("check", "config", PROMETHEUS)
+def test_prometheus_accepts_the_configuration() -> None:
+    """Promtool reports no error in the configuration, which loads the rules."""
+    assert "rules.yml" in run("promtool", "prometheus", "check", "config", PROMETHEUS)
+
+
+def test_vmalert_accepts_the_rules() -> None:
+    """A vmalert that does not know keep_firing_for loads the file that is built without it."""
+    arguments = ["-dryRun", f"-rule={RULES_FOR_VMALERT}", "-loggerLevel=ERROR"]
+    run("vmalert", "victoria-metrics", *arguments)
 
 
 SLOW = {
@@ -115,8 +122,8 @@ SLOW = {
     ],
 )
 def test_alerts_fire_when_they_should(file: Path) -> None:
-    """Each unit test of the rules passes."""
-    promtool("test", "rules", file)
+    """Each unit test of the rules passes, with values of other groups that are an interval old."""
+    assert failures(file) == []
 
 
 def firing(samples: list[dict[str, str]]) -> set[str]:
@@ -163,20 +170,58 @@ def numbers(expression: str) -> set[str]:
     return set(re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", bare))
 
 
-def test_thresholds_stand_in_one_place() -> None:
-    """A threshold is a constant at the head; no other rule has a figure to tune."""
+def test_groups_fit_the_limit_of_mimir() -> None:
+    """No group has more than 20 rules, and each has an interval of its own."""
+    assert {name: len(rules) for name, rules in GROUPS.items() if len(rules) > 20} == {}
+    assert all(group["interval"] for group in read(RULES)["groups"])
+
+
+BASE = "push-results"
+"""The only group that rules of other groups read, constants aside."""
+
+
+def test_rules_read_their_own_group_and_one_other() -> None:
+    """A rule reads earlier rules of its group, constants, and the base group, which reads itself.
+
+    A rule may read its own past, and the past of a later one.
+    """
+    place = {
+        rule["record"]: (name, number)
+        for name, rules in GROUPS.items()
+        for number, rule in enumerate(rules)
+        if "record" in rule
+    }
+    for name, rules in GROUPS.items():
+        for number, rule in enumerate(rules):
+            now = re.sub(r"[\w:]+\[[^]]*\]( offset \w+)?|[\w:]+ offset \w+", "", rule["expr"])
+            for read_now in {*re.findall(r"\w+:\w+:\w+", rule["expr"])} - CONSTANTS:
+                group, position = place[read_now]
+                assert group in {name, BASE}, rule
+                if group == name and read_now in now:
+                    assert position < number, (rule, read_now)
+
+
+def test_thresholds_are_constants() -> None:
+    """Thresholds are the constants of the first two groups; no other rule has a figure to tune."""
+    heads = [rule["record"] for rules in list(GROUPS.values())[:2] for rule in rules]
+    assert set(heads) == CONSTANTS
     assert all(re.fullmatch(r"vector\([\d.]+\)", RECORDED[name]) for name in CONSTANTS)
     structural = {
         "0",  # nothing
         "1",  # true
-        "2",  # what is said now weighs more than what was said; twice, half
-        "0.5",  # the median
+        "2",  # a current meaning weighs more than a past one; twice, half
+        "3",  # steps of 5 minutes in 15
+        "0.5",  # the median; half a result
         "0.2",  # four fifths of the half hour
+        "0.05",  # ten minutes of three hours
+        "24",  # steps of 5 minutes in two hours
+        "8",  # steps of 15 minutes in two hours
         "120",
         "300",
         "900",
+        "30",  # minutes, as points
+        "3600",
         "7200",  # seconds in a window
-        "5",  # the codes that a message names
     }
     for name in EXPRESSIONS.keys() - CONSTANTS:
         assert numbers(EXPRESSIONS[name]) <= structural, name
@@ -194,7 +239,7 @@ def test_rules_are_what_is_declared() -> None:
 
 @each_alert
 def test_alert_reads_what_is_declared(alert: Alert) -> None:
-    """An alert reads its declared thresholds and watches its declared codes; its advice ends it."""
+    """An alert reads its declared thresholds and codes; its message gives the declared advice."""
     declared = DECLARATIONS[AlertName(alert.name)]
     for name in {declared.number, declared.share} - {None}:
         assert f"push:{name}:threshold" in selected_by(alert.name)
@@ -202,14 +247,19 @@ def test_alert_reads_what_is_declared(alert: Alert) -> None:
         label, values, _ = declared.watch
         one = f'{label}="{values[0]}"' if len(values) == 1 else f'{label}=~"{"|".join(values)}"'
         assert one in selected_by(alert.name)
-    assert " ".join(alert.annotations["description"].split()).endswith(declared.advice)
+    assert f" First: {declared.advice}" in " ".join(alert.annotations["description"].split())
 
 
 def selected_by(name: str) -> str:
-    """Return a rule's expression and those of the rules that it reads."""
-    expression = EXPRESSIONS[name]
-    read = set(re.findall(r"\b\w+:\w+:\w+\b", expression)) & EXPRESSIONS.keys() - {name}
-    return "\n".join([expression, *map(selected_by, sorted(read))])
+    """Return a rule's expression and those of the rules that it reads, directly or not."""
+    found: dict[str, str] = {}
+    to_read = {name}
+    while to_read:
+        rule = to_read.pop()
+        found[rule] = EXPRESSIONS[rule]
+        series = set(re.findall(r"\b\w+:\w+:\w+\b", found[rule]))
+        to_read |= series & EXPRESSIONS.keys() - found.keys()
+    return "\n".join(found.values())
 
 
 def test_what_says_nothing_of_a_channel_is_declared() -> None:
@@ -238,7 +288,7 @@ def test_labels_of_replicas_are_one_text() -> None:
             assert REPLICA_LABELS in expression, name
 
 
-def test_name_of_the_job_stands_in_one_place() -> None:
+def test_job_is_named_in_one_rule() -> None:
     """Only the rule that finds exporters that were never scraped selects by the job."""
     named = [name for name, expression in EXPRESSIONS.items() if re.search(r"\bjob=", expression)]
     assert named == ["instance:push_exporter:up"]
@@ -249,11 +299,18 @@ def test_name_of_the_job_stands_in_one_place() -> None:
 
 
 def test_runbooks_have_one_address() -> None:
-    """The address of the runbooks is the text that the head of the file names."""
-    assert HEAD.count(RUNBOOK_ADDRESS) == 1
-    assert {one.annotations["runbook_url"] for one in ALERTS} == {
-        f"{RUNBOOK_ADDRESS}{one.name}.md" for one in ALERTS
-    }
+    """Without the exporter's address, messages link to the runbooks of the repository."""
+    for alert in ALERTS:
+        assert f"{RUNBOOK_ADDRESS}{alert.name}.md{{{{ end }}}}" in alert.annotations["runbook_url"]
+
+
+def test_one_command_links_messages_to_the_exporter(tmp_path: Path) -> None:
+    """The command at the head of the file links runbooks and codes to the exporter's pages."""
+    (command,) = re.findall(r"sed -i 's#exporter.*", HEAD)
+    changed = tmp_path / "rules.yml"
+    shutil.copy(RULES, changed)
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+    assert failures(WITH_EXTERNAL_URL, changed) == []
 
 
 def test_thresholds_are_used_and_known() -> None:
@@ -283,9 +340,9 @@ def test_rule_reads_what_exists(name: str) -> None:
 def test_recorded_series_are_named_by_convention(name: str) -> None:
     """The name is level:metric:operation, and the level is not aggregated away."""
     level, _, operation = name.split(":")
-    labels = set(re.findall(r"channel|code|severity|source|instance", level))
-    assert re.fullmatch(r"push|push_exporter|(channel|code|severity|source|instance|_)+", level)
-    wanted = r"threshold|info|bool|up|usual|ratio|(rate|increase|ratio|median)\d+[mhd]"
+    labels = set(re.findall(r"app|channel|code|source|instance", level))
+    assert re.fullmatch(r"push|push_exporter|exporter|(app|channel|code|source|instance|_)+", level)
+    wanted = r"threshold|info|bool|up|usual|ratio|seconds|(rate|increase|ratio|median)\d+[mhds]"
     assert re.fullmatch(wanted, operation)
     if aggregated := re.match(r"\s*(?:sum|group) without \(([^)]*)\)", RECORDED[name]):
         assert labels.isdisjoint(aggregated[1].split(", ")) or "label_replace" in RECORDED[name]
@@ -297,7 +354,7 @@ def test_refused_requests_are_those_refused_for_what_they_are() -> None:
     excluded = re.search(r'status!~"([^"]*)"', expression)
     assert excluded
     ours = {reason for reason in Reason if reason.of_exporter}
-    assert set(excluded[1].split("|")) == {"accepted"} | ours
+    assert set(excluded[1].split("|")) == {"accepted", "verified"} | ours
 
 
 @each_alert
@@ -305,7 +362,7 @@ def test_alert_says_what_to_do(alert: Alert) -> None:
     """An alert has a severity, a summary, a description, its runbook and a dashboard."""
     assert alert.severity in {"info", "warning", "critical"}
     assert alert.annotations.keys() == {"summary", "description", "runbook_url", "dashboard_url"}
-    assert len(alert.annotations["summary"]) < 120
+    assert len(alert.annotations["summary"]) < 150
     dashboards = (DEPLOY / "grafana" / "dashboards").glob("*.json")
     uids = {json.loads(path.read_text("utf-8"))["uid"] for path in dashboards}
     path = re.fullmatch(r"/d/([\w-]+)\?(.*)", alert.annotations["dashboard_url"])
@@ -322,13 +379,13 @@ def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
 
 @each_alert
 def test_runbook_is_complete(alert: Alert) -> None:
-    """A runbook has its sections, the severity of its alert, three queries and a silence."""
+    """A runbook begins with three things to do first, and has three queries and a silence."""
     text = RUNBOOKS[alert.name]
     assert text.startswith(f"# {alert.name}\n\n**Severity {alert.severity}.** ")
-    wanted = ["What it means", "What users feel", "Three queries", "Likely causes, in order"]
-    headings = re.findall(r"^## (.*)", text, re.MULTILINE)
-    assert headings[:4] == wanted
-    assert headings[-1] == "Silence it"
+    wanted = ["Do first", "Meaning", "Impact", "Diagnosis", "Mitigation", "Silence"]
+    assert re.findall(r"^## (.*)", text, re.MULTILINE) == wanted
+    first = text.partition("## Do first\n\n")[2].partition("\n\n## Meaning")[0]
+    assert [line[:3] for line in first.splitlines()] == ["1. ", "2. ", "3. "]
     assert len(code_blocks(alert.name, "promql")) == 3
     (silence,) = code_blocks(alert.name, "sh")
     assert re.search(rf"amtool silence add .* alertname={alert.name}\b", silence, re.DOTALL)
@@ -370,7 +427,7 @@ def test_categories_severities_and_channels_exist(text: str) -> None:
     known: dict[str, set[str]] = {
         "category": set(Category),
         "severity": set(Severity),
-        "channel": {*TABLES, "%s"},
+        "channel": {*TABLES, "%s", ".+"},
         "code": {code for table in TABLES.values() for code in table.codes},
     }
     for label, values in re.findall(
@@ -396,11 +453,13 @@ def test_alertmanager_takes_the_configuration() -> None:
         (["severity=warning", "channel=apns"], "ios-chat"),
         (["severity=critical", "channel=apns"], "on-call,ios-chat"),
         (["severity=warning", "channel=vivo"], "android-chat"),
+        (["severity=warning", "channel=vivo", "app=shop"], "android-chat"),
         (["severity=critical", "channel=huawei"], "on-call,android-chat"),
         (["severity=warning", "channel=mps"], "platform-chat"),
         (["severity=warning", "channel=other"], "platform-chat"),
         (["severity=critical", "alertname=PushExporterDown"], "on-call,platform-chat"),
         (["severity=warning", "source=mps"], "platform-chat"),
+        (["severity=critical", "app=shop"], "on-call,platform-chat"),
         (["severity=info", "channel=apns"], "daily-mail"),
         (["severity=info"], "daily-mail"),
         (["severity=warning", "channel=acme"], "platform-chat"),
@@ -420,40 +479,68 @@ CHATS = [
 ]
 
 
-def said(folder: Path, chat: dict[str, str], status: str, *names: str) -> tuple[str, str]:
-    """Render title and text of the message about alerts of one channel."""
-    common = {"channel": "vivo", "severity": "warning", "cluster": "eu", "job": "push"}
+def rendered(folder: Path, chat: dict[str, str], status: str, *names: str) -> tuple[str, str]:
+    """Render title and text of the message about alerts of a channel of an app."""
+    common = {
+        "channel": "vivo",
+        "app": "shop",
+        "severity": "warning",
+        "cluster": "eu",
+        "job": "push",
+    }
     alerts = [
         {
             "status": status,
-            "labels": common | {"alertname": alert.name},
-            "annotations": alert.annotations | {"dashboard_url": "/d/push-channel"},
+            "labels": common | {"alertname": name},
+            "annotations": {
+                "summary": f"summary of {name}",
+                "description": f"description of {name}",
+                "runbook_url": f"https://push.example.com/runbooks/{name}?app=shop",
+                "dashboard_url": "/d/push-channel",
+            },
+            "startsAt": "2026-11-29T20:17:08Z",
+            "endsAt": "2026-11-29T21:02:40Z",
         }
-        for alert in ALERTS
-        if alert.name in names
+        for name in names
     ]
     if len(names) == 1:
         common["alertname"] = names[0]
-    data = folder / "data.json"
-    data.write_text(json.dumps({"status": status, "commonLabels": common, "alerts": alerts}))
-    render = ("template", "render", f"--template.glob={folder}/*.tmpl", f"--template.data={data}")
+    data = {
+        "status": status,
+        "commonLabels": common,
+        "alerts": alerts,
+        "externalURL": "https://alerts.example.com",
+    }
+    file = folder / "data.json"
+    file.write_text(json.dumps(data))
+    render = ("template", "render", f"--template.glob={folder}/*.tmpl", f"--template.data={file}")
     title, text = (amtool(*render, f"--template.text={chat[part]}") for part in ("title", "text"))
     return title, text
 
 
 @pytest.mark.parametrize("chat", CHATS, ids=lambda chat: chat["channel"])
 def test_messages_of_alertmanager_can_be_read(chat: dict[str, str], tmp_path: Path) -> None:
-    """A message names channel and alert, and links to runbook and dashboard; an end is one line."""
-    summaries = {alert.name: alert.annotations["summary"] for alert in ALERTS}
-    title, text = said(tmp_path, chat, "firing", "PushThrottled")
-    assert title == "FIRING vivo PushThrottled cluster=eu job=push"
-    assert summaries["PushThrottled"] in text
-    assert re.search(r"<https://\S+/PushThrottled.md\|Runbook>", text)
+    """A message names channel, app and alert, and links to runbook, dashboard and silence."""
+    title, text = rendered(tmp_path, chat, "firing", "PushThrottled")
+    assert title == "FIRING vivo of shop PushThrottled cluster=eu job=push"
+    assert text.startswith("*summary of PushThrottled*\ndescription of PushThrottled\n")
+    assert "<https://push.example.com/runbooks/PushThrottled?app=shop|Runbook>" in text
     assert "<https://grafana.example.com/d/push-channel|Dashboard>" in text
+    silence = re.search(r"<https://alerts.example.com/#/silences/new\?filter=(.*)\|Silence>", text)
+    assert silence
+    assert unquote(silence[1]) == (
+        '{alertname="PushThrottled",app="shop",channel="vivo",cluster="eu",job="push",'
+        'severity="warning"}'
+    )
+
+
+@pytest.mark.parametrize("chat", CHATS, ids=lambda chat: chat["channel"])
+def test_an_end_is_a_line_with_its_times(chat: dict[str, str], tmp_path: Path) -> None:
+    """A resolved alert is named with its times, and without the figures of its summary."""
     both = ("PushThrottled", "PushFailureRatioHigh")
-    title, text = said(tmp_path, chat, "resolved", *both)
-    assert title == "RESOLVED vivo 2 alerts cluster=eu job=push"
-    assert text.splitlines() == [f"Over: {name}, {summaries[name]}" for name in both]
+    title, text = rendered(tmp_path, chat, "resolved", *both)
+    assert title == "RESOLVED vivo of shop 2 alerts cluster=eu job=push"
+    assert text.splitlines() == [f"Over: {name} vivo of shop, 20:17 to 21:02 UTC" for name in both]
 
 
 def test_every_channel_has_a_route() -> None:
@@ -465,7 +552,7 @@ def test_every_channel_has_a_route() -> None:
 
 
 def test_inhibitions_name_alerts_that_exist() -> None:
-    """Alerts that mute or are muted exist; a channel of a target mutes only itself."""
+    """Alerts that mute or are muted exist; a channel of an app of a target mutes only itself."""
     names = {alert.name for alert in ALERTS}
     muted: dict[str, set[str]] = {}
     for rule in read(ALERTMANAGER)["inhibit_rules"]:
@@ -476,13 +563,15 @@ def test_inhibitions_name_alerts_that_exist() -> None:
         assert sources | targets <= names
         for source in sources:
             muted.setdefault(source, set()).update(targets)
-        channel = [] if "PushLedgerFailing" in sources else ["channel"]
-        assert rule["equal"] == [*TARGET_LABELS, *channel]
+        of_requests = {"PushWebhookRejecting", "PushItemsRejected"} & targets
+        of_results = [] if "PushAllResultsStopped" in targets else ["app", "channel"]
+        assert rule["equal"] == [*TARGET_LABELS, *(["source"] if of_requests else of_results)]
     assert "PushExporterDown" not in muted  # one that was retired would mute for good
-    assert "PushResultsStopped" in muted["PushLedgerFailing"]
+    assert muted["PushLedgerFailing"] == {"PushResultsStopped", "PushAllResultsStopped"}
+    assert muted["PushAllRequestsRefused"] > muted["PushLedgerFailing"]
     shares = {
         alert.name for alert in ALERTS if re.search(r"channel:\w+:ratio15m", alert.expression)
     }
     assert muted["PushChannelRejected"] == {*shares, "PushNothingAccepted"}
     assert muted["PushNothingAccepted"] == shares
-    assert read(ALERTMANAGER)["route"]["group_by"] == [*TARGET_LABELS, "channel"]
+    assert read(ALERTMANAGER)["route"]["group_by"] == [*TARGET_LABELS, "app", "channel"]

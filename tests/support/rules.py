@@ -9,10 +9,21 @@ import yaml
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "rules.yml"
+RULES_FOR_VMALERT = DEPLOY / "prometheus" / "rules-vmalert.yml"
 PROMETHEUS = DEPLOY / "prometheus" / "prometheus.yml"
 ALERTMANAGER = DEPLOY / "alertmanager" / "alertmanager.yml"
 RUNBOOKS = {path.stem: path.read_text("utf-8") for path in (DEPLOY / "runbooks").glob("*.md")}
-UNIT_TESTS = sorted(Path(__file__).parents[1].joinpath("rules").glob("*.yml"))
+_UNIT_TESTS = Path(__file__).parents[1] / "rules"
+WITH_EXTERNAL_URL = _UNIT_TESTS / "external_url.yml"
+"""Messages of rules that have the address of the exporter."""
+UNIT_TESTS = sorted({*_UNIT_TESTS.glob("*.yml")} - {WITH_EXTERNAL_URL})
+METRICS_TO_COME = {
+    "push_webhook_key_info",
+    "push_exporter_tls_certificate_expiry_timestamp_seconds",
+    "push_ledger_oldest_transaction_seconds",
+    "push_ledger_expiry_seconds_total",
+}
+"""Metrics that an exporter has with public keys, TLS or PostgreSQL only."""
 
 
 class Alert(NamedTuple):
@@ -29,7 +40,12 @@ def read(path: Path) -> Any:
     return yaml.safe_load(path.read_text("utf-8"))
 
 
-_RULES = [rule for group in read(RULES)["groups"] for rule in group["rules"]]
+GROUPS: dict[str, list[dict[str, Any]]] = {
+    group["name"]: group["rules"] for group in read(RULES)["groups"]
+}
+"""The rules of each group, in their order."""
+
+_RULES = [rule for rules in GROUPS.values() for rule in rules]
 
 RECORDED: dict[str, str] = {rule["record"]: rule["expr"] for rule in _RULES if "record" in rule}
 """The expression of each recording rule."""
@@ -61,6 +77,6 @@ def code_blocks(runbook: str, language: str) -> list[str]:
 def template_queries(text: str) -> list[str]:
     """Return the queries in the templates of an annotation, for a channel."""
     return [
-        query.replace("%s", "channel='vivo',")
+        re.sub(r"%(\[1\])?s", "channel='vivo',", query).replace("%[2]f", "0.5")
         for query in re.findall(r'printf "([^"]{9,})" [^|]*\| query', text)
     ]

@@ -90,7 +90,7 @@ def test_bad_device_tokens_reach_the_ios_team(running: Chain) -> None:
     alert = sent(running, "ios-chat", "PushBadDeviceTokenSpike", "apns")
     assert alert["labels"]["severity"] == "warning"
     assert "2009 BadDeviceToken" in alert["annotations"]["description"]
-    assert re.match(r"\d+(\.\d+)?% of APNs results", alert["annotations"]["summary"])
+    assert re.match(r"\d+(\.\d+)?% of the results of APNs", alert["annotations"]["summary"])
     assert alert["annotations"]["dashboard_url"] == (
         "/d/push-channel?var-channel=apns&var-job=push-result-exporter"
     )
@@ -123,7 +123,7 @@ def test_an_outage_mutes_its_failure_share(running: Chain) -> None:
 def muted(path: Chain, alert: str, channel: str) -> None:
     """Wait until Alertmanager has an alert and holds it back for another."""
     wait_for(
-        lambda: (alert, channel) in inhibited(path.alertmanager),
+        lambda: (alert, channel, "", "") in inhibited(path.alertmanager),
         f"{alert} of {channel} is held back",
     )
 
@@ -131,8 +131,8 @@ def muted(path: Chain, alert: str, channel: str) -> None:
 def test_no_rule_fails(running: Chain) -> None:
     """Prometheus reports every rule as healthy."""
     answer = json.loads(fetch(f"{running.prometheus}/api/v1/rules"))
-    (group,) = answer["data"]["groups"]
-    assert {rule["health"] for rule in group["rules"]} == {"ok"}
+    groups = answer["data"]["groups"]
+    assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
 
 
 def test_queries_of_annotations_run(running: Chain) -> None:
@@ -177,11 +177,17 @@ LATER = {
     "PushNothingAccepted",
     "PushLedgerFailing",
     "PushResultsStopped",
+    "PushAllRequestsRefused",
+    "PushReloadFailed",
     "PushExporterDown",
 }
 """Alerts whose trouble comes in a test of its own, below."""
-BY_PROMTOOL = re.compile(r"Delivery|delivered|opened|push_channel:info")
-"""What needs receipts, and hours of them: tests/rules/delivery.yml proves these rules."""
+BY_PROMTOOL = re.compile(
+    r"Delivery|delivered|opened|push_channel:info"  # receipts, and hours of them
+    r"|quiet|moved|(app|exporter):push_results_stopped|AllResults"  # days, and total silence
+    r"|AllCodes|ItemsRejected|ExporterErrors|failed:|Dedupe|Certificate"
+)
+"""What tests/rules/ proves, and no traffic here brings about."""
 
 
 @pytest.mark.parametrize(
@@ -214,15 +220,17 @@ def test_a_channel_that_accepts_nothing_wakes_somebody(running: Chain) -> None:
 
 
 @contextmanager
-def results(path: Chain, result: dict[str, Any], at_once: int) -> Iterator[None]:
+def results(
+    path: Chain, result: dict[str, Any], at_once: int, token: str = TOKEN
+) -> Iterator[None]:
     """Post so many of a result, ten times per second, inside the block."""
     body = json.dumps([result | {"count": at_once}]).encode()
     over = threading.Event()
 
     def send() -> None:
         while not over.wait(0.1):
-            with suppress(OSError):  # too many may wait for their commit
-                headers = {"Authorization": f"Bearer {TOKEN}"}
+            with suppress(OSError):  # too many may wait for their commit, or the token is wrong
+                headers = {"Authorization": f"Bearer {token}"}
                 fetch(f"{path.exporter.ingest}/webhooks/results", body, headers)
 
     with beside(send, over.set):
@@ -248,6 +256,32 @@ def test_results_that_stop_wake_somebody(running: Chain) -> None:
     check_runbook(running, "PushResultsStopped")
 
 
+def test_a_wrong_key_wakes_somebody(running: Chain) -> None:
+    """A gateway whose requests are all refused reaches the one on call."""
+    with results(running, {"channel": "quiet", "code": 2}, at_once=1):
+        accepted = 'source:push_webhook_requests_accepted:increase15m{source="results"} > 0'
+        wait_for(lambda: query(running, accepted), "requests are accepted")
+    with results(running, {"channel": "quiet", "code": 2}, at_once=1, token="of nobody"):
+        alert = sent(running, "on-call", "PushAllRequestsRefused")
+        assert "bad_signature" in alert["annotations"]["description"]
+        check_runbook(running, "PushAllRequestsRefused")
+
+
+def test_a_failed_reload_reaches_the_platform_team(running: Chain) -> None:
+    """A file that cannot be read, and a reload, reach the platform team."""
+    table = running.folder / "quiet.toml"
+    good = table.read_text()
+    try:
+        table.write_text("channel =")
+        with suppress(OSError):  # the response is 500
+            fetch(f"{running.exporter.admin}/-/reload", b"")
+        sent(running, "platform-chat", "PushReloadFailed")
+        check_runbook(running, "PushReloadFailed")
+    finally:
+        table.write_text(good)
+        fetch(f"{running.exporter.admin}/-/reload", b"")
+
+
 def test_an_exporter_that_is_down_wakes_somebody(running: Chain) -> None:
     """An exporter that does not answer reaches the one on call, by its name."""
     with frozen(running.exporter.process):
@@ -264,58 +298,87 @@ def test_every_rule_has_had_data(running: Chain, name: str) -> None:
     assert query(running, f"last_over_time({series}[10m])")
 
 
-TARGETS = {"PushInvalidTokenRatioHigh", "PushThrottled", "PushFailureRatioHigh",
-           "PushResultsStopped", "PushUnknownCode", "PushWebhookRejecting"}  # fmt: skip
-SHARES = {
-    ("PushInvalidTokenRatioHigh", "apns"),
-    ("PushThrottled", "apns"),
-    ("PushFailureRatioHigh", "apns"),
+Identity = tuple[str, str, str, str]
+"""An alert by its name, channel, app and source."""
+
+OF_RESULTS = {
+    (name, channel, app, "")
+    for name in ("PushInvalidTokenRatioHigh", "PushThrottled", "PushFailureRatioHigh",
+                 "PushResultsStopped", "PushUnknownCode")
+    for channel in ("apns", "vivo")
+    for app in ("shop", "blog", "")
+}  # fmt: skip
+OF_REQUESTS = {
+    (name, "", "", source)
+    for name in ("PushWebhookRejecting", "PushExporterErrors", "PushItemsRejected")
+    for source in ("mps", "results")
 }
-MUTES = {
-    "PushLedgerFailing": {("PushResultsStopped", "apns"), ("PushResultsStopped", "vivo")},
-    "PushChannelRejected": SHARES,
-    "PushNothingAccepted": SHARES,
-    "PushVendorOutage": {("PushFailureRatioHigh", "apns")},
-    "PushBadDeviceTokenSpike": {("PushInvalidTokenRatioHigh", "apns")},
+ALWAYS = {one for one in OF_RESULTS if one[0] == "PushFailureRatioHigh"} | {
+    one for one in OF_REQUESTS if one[0] == "PushItemsRejected"
 }
-"""What an alert, of APNs where it has a channel, holds back of TARGETS on APNs and vivo."""
+"""Held back by PushThrottled and PushWebhookRejecting, which are among them."""
+SHARES = {"PushInvalidTokenRatioHigh", "PushThrottled", "PushFailureRatioHigh"}
+STOPPED = {one for one in OF_RESULTS if one[0] == "PushResultsStopped"}
 
 
-ALWAYS = {("PushFailureRatioHigh", channel) for channel in ("apns", "vivo")}
-"""Held back by PushThrottled, which is among TARGETS."""
+def of_shop(*names: str) -> set[Identity]:
+    """Return alerts of APNs of the shop."""
+    return {(name, "apns", "shop", "") for name in names}
+
+
+MUTES: list[tuple[Identity, set[Identity]]] = [
+    (("PushLedgerFailing", "", "", ""), STOPPED),
+    (("PushChannelRejected", "apns", "shop", ""), of_shop(*SHARES)),
+    (("PushNothingAccepted", "apns", "shop", ""), of_shop(*SHARES)),
+    (("PushVendorOutage", "apns", "shop", ""), of_shop("PushFailureRatioHigh")),
+    (("PushBadDeviceTokenSpike", "apns", "shop", ""), of_shop("PushInvalidTokenRatioHigh")),
+    (("PushAllCodesUnknown", "apns", "shop", ""), of_shop("PushUnknownCode")),
+    (
+        ("PushAllRequestsRefused", "", "", "mps"),
+        STOPPED | {one for one in OF_REQUESTS if one[3] == "mps"},
+    ),
+]
+"""What an alert holds back of those above."""
 
 
 def test_alerts_mute_what_follows_from_them(tmp_path: Path) -> None:
-    """Alertmanager holds back what another alert explains, and on no other channel."""
-    targets = [(alert, channel) for alert in TARGETS for channel in ("apns", "vivo")]
+    """Alertmanager holds back what another alert explains, and on no other channel or app."""
+    targets = OF_RESULTS | OF_REQUESTS
     with receiver() as told, alertmanager(tmp_path, told) as url:
-        for source, expected in MUTES.items():
-            of = "apns" if "Exporter" not in source and "Ledger" not in source else ""
-            post(url, [(source, of), *targets], ends_in=60)
-            wait_for(partial(holds_back, url, expected | ALWAYS), f"what {source} mutes")
-            post(url, [(source, of), *targets], ends_in=-1)
+        for source, expected in MUTES:
+            post(url, {source} | targets, ends_in=60)
+            wait_for(partial(holds_back, url, expected | ALWAYS), f"what {source[0]} mutes")
+            post(url, {source} | targets, ends_in=-1)
 
 
-def post(url: str, alerts: list[tuple[str, str]], ends_in: float) -> None:
-    """Tell Alertmanager of alerts, by name and channel, as Prometheus does."""
+def post(url: str, alerts: set[Identity], ends_in: float) -> None:
+    """Tell Alertmanager of alerts, as Prometheus does."""
     ends = datetime.now(UTC) + timedelta(seconds=ends_in)
     body = [
-        {"labels": {"alertname": alert, "channel": channel}, "endsAt": ends.isoformat()}
-        for alert, channel in alerts
+        {
+            "labels": dict(zip(("alertname", "channel", "app", "source"), alert, strict=True)),
+            "endsAt": ends.isoformat(),
+        }
+        for alert in alerts
     ]
     headers = {"Content-Type": "application/json"}
     fetch(f"{url}/api/v2/alerts", json.dumps(body).encode(), headers)
 
 
-def holds_back(url: str, expected: set[tuple[str, str]]) -> bool:
+def holds_back(url: str, expected: set[Identity]) -> bool:
     """Whether Alertmanager holds back these alerts and no others."""
     return inhibited(url) == expected
 
 
-def inhibited(url: str) -> set[tuple[str, str]]:
-    """Name the alerts that Alertmanager holds back for another."""
+def inhibited(url: str) -> set[Identity]:
+    """Return the alerts that Alertmanager holds back for another."""
     return {
-        (alert["labels"]["alertname"], alert["labels"].get("channel", ""))
+        (
+            alert["labels"]["alertname"],
+            alert["labels"].get("channel", ""),
+            alert["labels"].get("app", ""),
+            alert["labels"].get("source", ""),
+        )
         for alert in json.loads(fetch(f"{url}/api/v2/alerts"))
         if alert["status"]["inhibitedBy"]
     }

@@ -1,10 +1,12 @@
 {{/*
 The rules of files/rules.yml, with the values of prometheusRule: thresholds are the recording rules
-that are a constant, by their names between `push:` and `:threshold`.
+that are a constant, by their names between `push:` and `:threshold`. Those that follow a setting of
+the exporter take it from `settings`.
 */}}
 {{- define "exporter.rules" -}}
 {{- $values := .Values.prometheusRule -}}
 {{- $spec := include "exporter.rulesText" . | fromYaml -}}
+{{- $given := include "exporter.thresholds" . | fromYaml -}}
 {{- $thresholds := list -}}
 {{- $alerts := list -}}
 {{- range $group := $spec.groups -}}
@@ -18,8 +20,8 @@ that are a constant, by their names between `push:` and `:threshold`.
 {{- else if regexMatch "^vector\\([-+.0-9e]+\\)$" (trim $rule.expr) -}}
 {{- $name := $rule.record | trimPrefix "push:" | trimSuffix ":threshold" -}}
 {{- $thresholds = append $thresholds $name -}}
-{{- if hasKey $values.thresholds $name -}}
-{{- $_ := set $rule "expr" (printf "vector(%s)" (index $values.thresholds $name | toJson)) -}}
+{{- if hasKey $given $name -}}
+{{- $_ := set $rule "expr" (printf "vector(%s)" (index $given $name | toJson)) -}}
 {{- end -}}
 {{- end -}}
 {{- if ne (toString $change.enabled) "false" -}}
@@ -33,7 +35,22 @@ that are a constant, by their names between `push:` and `:threshold`.
 {{- toYaml $spec -}}
 {{- end -}}
 
-{{/* The file with its two texts that stand for the names of jobs and for the labels of replicas. */}}
+{{/* The thresholds to change: those of the values, and those that follow a setting. */}}
+{{- define "exporter.thresholds" -}}
+{{- $thresholds := dict -}}
+{{- with .Values.settings.MAX_PENDING_RESULTS -}}
+{{- $_ := set $thresholds "pending_results" (div (mul (int64 .) 4) 5) -}}
+{{- end -}}
+{{- with .Values.settings.DEDUPE_WINDOW_SECONDS -}}
+{{- $_ := set $thresholds "dedupe_window_seconds" (int64 .) -}}
+{{- end -}}
+{{- merge (dict) .Values.prometheusRule.thresholds $thresholds | toYaml -}}
+{{- end -}}
+
+{{/*
+The file, with its texts for the names of jobs, the labels of replicas and the address of the exporter
+replaced.
+*/}}
 {{- define "exporter.rulesText" -}}
 {{- $text := .Files.Get "files/rules.yml" -}}
 {{- with .Values.prometheusRule.job -}}
@@ -50,10 +67,13 @@ that are a constant, by their names between `push:` and `:threshold`.
 {{- end -}}
 {{- $text = replace $labels (printf "%s, %s" $labels (join ", " .)) $text -}}
 {{- end -}}
+{{- with .Values.settings.EXTERNAL_URL -}}
+{{- $text = replace "exporter := \"\"" (printf "exporter := %q" (trimSuffix "/" .)) $text -}}
+{{- end -}}
 {{- $text -}}
 {{- end -}}
 
-{{/* Changes an alert as the values say. */}}
+{{/* Changes an alert according to the values. */}}
 {{- define "exporter.changeAlert" -}}
 {{- $rule := .rule -}}
 {{- with .change.for -}}
@@ -63,7 +83,7 @@ that are a constant, by their names between `push:` and `:threshold`.
 {{- $_ := set $rule "annotations" (merge (dict) (.change.annotations | default dict) ($rule.annotations | default dict)) -}}
 {{- with .root.Values.runbookBaseUrl -}}
 {{- if not (hasKey ($.change.annotations | default dict) "runbook_url") -}}
-{{- $_ := set $rule.annotations "runbook_url" (printf "%s/%s" (trimSuffix "/" .) (base $rule.annotations.runbook_url | trimSuffix ".md")) -}}
+{{- $_ := set $rule.annotations "runbook_url" (printf "%s/%s" (trimSuffix "/" .) $rule.alert) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
