@@ -21,6 +21,9 @@ MINUTES = 60
 HOURS = 24
 """Steps of the last day."""
 
+FEW_HOURS = 4
+"""Steps of the last hours, in which few results are judged."""
+
 WINDOW = 15
 """Minutes that findings are based on, as most alerts are."""
 
@@ -172,7 +175,7 @@ class History(NamedTuple):
         requests = hub.metrics.webhooks.requests
         return cls(
             Increases(results, step=MINUTE, sums=(WINDOW, MINUTES)),
-            Increases(results, step=hour, steps=HOURS, sums=(HOURS,)),
+            Increases(results, step=hour, steps=HOURS, sums=(FEW_HOURS, HOURS)),
             Increases(requests, step=MINUTE),
             Increases(requests, step=hour, steps=HOURS),
             Increases(hub.metrics.webhooks.rejections, step=MINUTE),

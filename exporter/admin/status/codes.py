@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from exporter.admin.reading import Counted, Reading
 from exporter.classification.alerts import Alert, alerts_for
@@ -25,6 +26,12 @@ _URGENCY = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 2}
 """Sort key of the severities, the worst first."""
 
 
+def row_id(series: Series) -> str:
+    """Return the part of a table row's id that identifies a series."""
+    app = f"-{series.app}" if series.app else ""
+    return f"{series.channel}-{series.code}-{series.table}{app}"
+
+
 class CodeStatus(msgspec.Struct, frozen=True):
     """A failing code: its numbers, meaning and action."""
 
@@ -44,15 +51,22 @@ class CodeStatus(msgspec.Struct, frozen=True):
     description: str
     action: str
     alerts: list[Alert]
+    app: str | UnsetType = UNSET
+    """The app; absent for results without one."""
+
+    @property
+    def series(self) -> Series:
+        """What is counted by this code."""
+        return Series(self.channel, self.code, self.table, self.app or "")
 
 
 class _Sums:
-    """The numbers of a code; one that got a row by a reload has two series."""
+    """The numbers of a code and app; one that got a row by a reload has two series."""
 
-    __slots__ = ("hour", "last_at", "meaning", "total")
+    __slots__ = ("app", "hour", "last_at", "meaning", "total")
 
-    def __init__(self, meaning: ClassifiedResult) -> None:
-        self.meaning = meaning
+    def __init__(self, meaning: ClassifiedResult, app: str) -> None:
+        self.meaning, self.app = meaning, app
         self.total = self.hour = 0
         self.last_at = 0.0
 
@@ -65,12 +79,13 @@ class _Sums:
 
 def failing_codes(reading: Reading) -> tuple[list[CodeStatus], list[CodeStatus]]:
     """Return the most frequent failing codes of all time, and the worst of the last hour."""
-    sums: dict[Series, _Sums] = {}
+    sums: dict[tuple[Series, str], _Sums] = {}
     for one in reading.counted:
         if one.meaning.severity in _URGENCY:
-            row = sums.get(one.meaning.series)
+            key = one.meaning.series, one.series.app
+            row = sums.get(key)
             if row is None:
-                row = sums[one.meaning.series] = _Sums(one.meaning)
+                row = sums[key] = _Sums(one.meaning, one.series.app)
             row.add(one)
     of_hour = [one for one in sums.values() if one.hour]
     return (
@@ -106,6 +121,7 @@ def _status(reading: Reading, one: _Sums) -> CodeStatus:
         description=description,
         action=action,
         alerts=alerts_for(meaning),
+        app=one.app or UNSET,
     )
 
 

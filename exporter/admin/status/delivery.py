@@ -28,7 +28,7 @@ def deliveries_of(reading: Reading) -> list[DeliveryStatus]:
     tables = reading.view.tables
     rows: dict[str, DeliveryStatus] = {}
     for one in reading.all:  # receipts have channels of their own
-        if not one.hour:
+        if not one.hour or not reading.selection.shows(None, one.series.app):
             continue
         table = tables.get(one.series.channel)
         sending = (table.receipts_of if table else "") or one.series.channel

@@ -4,16 +4,18 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
 from exporter import VERSION
 from exporter.admin.findings.finding import Health
-from exporter.admin.findings.health import health_of
+from exporter.admin.findings.health import findings_of, health_of
 from exporter.admin.history import MINUTE, MINUTES
 from exporter.admin.reading import Reading, Selection
 from exporter.admin.rendering import Pages
 from exporter.admin.responses import Content, json_content
+from exporter.admin.status.apps import AppStatus, UndeclaredApp, apps_of, undeclared_apps
 from exporter.admin.status.channels import ChannelStatus, channels_of, channels_with_results
-from exporter.admin.status.codes import CodeStatus, failing_codes
+from exporter.admin.status.codes import CodeStatus, failing_codes, row_id
 from exporter.admin.status.delivery import DeliveryStatus, deliveries_of
 from exporter.admin.status.gateways import (
     GatewayStatus,
@@ -101,6 +103,10 @@ class Status(msgspec.Struct, frozen=True):
     refused: list[Refused]
     settings: dict[str, Any]
     """The effective settings by name; secrets are paths of files."""
+    apps: list[AppStatus] | UnsetType = UNSET
+    """Each app, the most urgent first; absent where there are no apps."""
+    undeclared_apps: list[UndeclaredApp] | UnsetType = UNSET
+    """Names of apps that APPS does not declare, the most frequent first; absent without APPS."""
 
 
 def status_of(reading: Reading, newest: int | None = None) -> Status:
@@ -109,8 +115,9 @@ def status_of(reading: Reading, newest: int | None = None) -> Status:
     problem = view.service.not_ready()
     of_all_time, of_last_hour = failing_codes(reading)
     gateways = gateways_of(reading)
+    findings = findings_of(reading)
     return Status(
-        health=health_of(reading),
+        health=health_of(reading, findings),
         ready=problem is None,
         problem=problem,
         now=reading.now,
@@ -136,7 +143,25 @@ def status_of(reading: Reading, newest: int | None = None) -> Status:
         unknown_hints=unknown_hints(reading),
         refused=refused_of(reading),
         settings=view.settings,
+        apps=apps_of(reading, findings) or UNSET,
+        undeclared_apps=undeclared_apps(reading) if view.current.settings.apps else UNSET,
     )
+
+
+def _page_values(reading: Reading) -> dict[str, object]:
+    selection = reading.selection
+    return {
+        "status": status_of(reading, None if selection.channel else MAX_UNKNOWN_CODES),
+        "selection": selection,
+        "selectable": channels_with_results(reading),
+        "selectable_apps": reading.apps,
+        "unknown_by_channel": unknown_by_channel(reading),
+        "number_other": number_of_other(reading),
+        "max_labels": MAX_PER_CHANNEL,
+        "unused_days": UNKNOWN_CODE_SECONDS // 86400,
+        "hour": MINUTES * MINUTE,
+        "row_id": row_id,
+    }
 
 
 class StatusPages:
@@ -150,17 +175,7 @@ class StatusPages:
         selection = Selection.of(request.query)
 
         def values() -> dict[str, object]:
-            reading = Reading(self._view, selection)
-            return {
-                "status": status_of(reading, None if selection.channel else MAX_UNKNOWN_CODES),
-                "selection": selection,
-                "selectable": channels_with_results(reading),
-                "unknown_by_channel": unknown_by_channel(reading),
-                "number_other": number_of_other(reading),
-                "max_labels": MAX_PER_CHANNEL,
-                "unused_days": UNKNOWN_CODE_SECONDS // 86400,
-                "hour": MINUTES * MINUTE,
-            }
+            return _page_values(Reading(self._view, selection))
 
         return await self._pages.respond(request, "status.html", values, selection)
 
