@@ -4,8 +4,8 @@ import time
 from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
-from urllib.parse import quote, urlencode
 
+from exporter.admin.formats import query_string
 from exporter.admin.history import FEW_HOURS, HOURS, MINUTES, WINDOW, Recent
 from exporter.admin.minutes import ChannelMinutes
 from exporter.admin.view import View
@@ -45,12 +45,10 @@ class Selection(NamedTuple):
 
     def link(self, *, channel: str | None = None, app: str | None = None) -> str:
         """Return the query of this filter with other values, empty if it matches everything."""
-        changed = {"app": app, "channel": channel}
-        fields = {
-            name: getattr(self, name) if value is None else value for name, value in changed.items()
-        }
-        given = {name: value for name, value in fields.items() if value}
-        return f"?{urlencode(given, quote_via=quote)}" if given else ""
+        return query_string(
+            app=self.app if app is None else app,
+            channel=self.channel if channel is None else channel,
+        )
 
 
 class AppChannel(NamedTuple):

@@ -73,7 +73,11 @@ class Pages:
     async def content(self, template: str, root: str, values: Mapping[str, object]) -> Content:
         """Render a template with values, and those common to all pages."""
         pieces = self._templates.get_template(template).generate(
-            values, root=root, runbooks=self.runbooks(root), name=self._view.environment
+            values,
+            root=root,
+            runbooks=self.runbooks(root),
+            own_runbooks=not self._view.current.settings.runbook_base_url,
+            name=self._view.environment,
         )
         text = "".join(await self.pace.pieces(pieces))
         return await asyncio.to_thread(Content.of, text.encode(), "text/html")

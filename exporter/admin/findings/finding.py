@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from exporter.admin.formats import query_string
 from exporter.admin.history import WINDOW
 from exporter.classification.alerts import DECLARATIONS, THRESHOLDS, Alert, AlertName
 
@@ -48,6 +49,11 @@ class Finding(msgspec.Struct, frozen=True):
     """Unix time at which this exporter first detected it."""
     app: str | UnsetType = UNSET
     """The affected app; absent for several or none."""
+
+    @property
+    def query(self) -> str:
+        """The query of a runbook about what is affected."""
+        return query_string(app=self.app, channel=self.channel, source=self.gateway)
 
 
 class Health(msgspec.Struct, frozen=True):

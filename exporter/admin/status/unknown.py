@@ -113,7 +113,7 @@ def _labelled(reading: Reading) -> list[UnknownCode]:
 
 
 def _others(reading: Reading) -> list[UnknownCode]:
-    """Return the selected codes under `other`; those of an app are of the channels it had any on."""
+    """Return the selected codes under `other`; of an app, those of channels on which it had any."""
     selected = _selected(reading, reading.view.hub.unknown_codes.others)
     if not reading.selection.app:
         return selected
