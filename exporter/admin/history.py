@@ -162,7 +162,7 @@ class History(NamedTuple):
     """Rejected items by minute, source and reason."""
 
     @classmethod
-    def of(cls, hub: Hub) -> Self:
+    def of(cls, hub: Hub, clock: Callable[[], float] = time.monotonic) -> Self:
         """Begin recording; results begin once the ledger is loaded."""
 
         def results() -> dict[Series, int] | None:
@@ -174,11 +174,11 @@ class History(NamedTuple):
         hour = MINUTES * MINUTE
         requests = hub.metrics.webhooks.requests
         return cls(
-            Increases(results, step=MINUTE, sums=(WINDOW, MINUTES)),
-            Increases(results, step=hour, steps=HOURS, sums=(FEW_HOURS, HOURS)),
-            Increases(requests, step=MINUTE),
-            Increases(requests, step=hour, steps=HOURS),
-            Increases(hub.metrics.webhooks.rejections, step=MINUTE),
+            Increases(results, step=MINUTE, sums=(WINDOW, MINUTES), clock=clock),
+            Increases(results, step=hour, steps=HOURS, sums=(FEW_HOURS, HOURS), clock=clock),
+            Increases(requests, step=MINUTE, clock=clock),
+            Increases(requests, step=hour, steps=HOURS, clock=clock),
+            Increases(hub.metrics.webhooks.rejections, step=MINUTE, clock=clock),
         )
 
     def begin(self) -> None:
