@@ -1,11 +1,11 @@
 """Findings about the exporter itself: its ledger, configuration, certificates and shutdown."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from exporter.admin.findings.exporter import ledger_hint
+from tests.support.certificates import make_certificate
 from tests.support.exporter import TOKEN, MakeSettings, started
 from tests.support.watched import Watched, accepted
 
@@ -67,15 +67,6 @@ async def test_a_short_reach_of_deduplication(make_settings: MakeSettings) -> No
         assert "DEDUPE_WINDOW_SECONDS is 86,400 (1 d)" in finding.detail
 
 
-def make_certificate(folder: Path, days: int) -> tuple[Path, Path]:
-    """Make a certificate and its key."""
-    certificate, key = folder / "tls.crt", folder / "tls.key"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=push"]
-    files = ["-keyout", str(key), "-out", str(certificate), "-days", str(days)]
-    subprocess.run([*command, *files], check=True, capture_output=True)
-    return certificate, key
-
-
 @pytest.mark.parametrize(
     ("days", "text"), [(6, "It ends in 5 d"), (8, None)], ids=["six days", "eight days"]
 )
@@ -83,8 +74,8 @@ async def test_a_certificate_that_ends_soon(
     make_settings: MakeSettings, tmp_path: Path, days: int, text: str | None
 ) -> None:
     """A certificate within seven days of its end is a finding, for each listener."""
-    certificate, key = make_certificate(tmp_path, days)
-    settings = make_settings(ingest_tls_cert_file=certificate, ingest_tls_key_file=key)
+    made = make_certificate(tmp_path, "push", "-nodes", "-days", str(days))
+    settings = make_settings(ingest_tls_cert_file=made.chain, ingest_tls_key_file=made.key)
     async with started(settings) as exporter:
         findings = Watched(exporter).health().findings
     assert [one.title for one in findings] == (

@@ -126,7 +126,7 @@ async def test_faults_of_the_exporter(watched: Watched) -> None:
 
 async def test_rejected_items(watched: Watched) -> None:
     """A finding where most items of accepted requests are rejected."""
-    bad = [{"code": []}] * 10
+    bad: list[object] = [{"code": []}] * 10
     await watched.exporter.results(json.dumps([*bad, {"code": 2, "count": 11}]).encode())
     assert watched.titles() == []
     await watched.exporter.results(json.dumps([*bad, {"code": 2}]).encode())

@@ -110,3 +110,13 @@ async def test_name_of_the_exporter(make_settings: MakeSettings) -> None:
         assert "· staging &lt;1&gt; · push-result-exporter</title>" in page
         assert "<span>staging &lt;1&gt;</span>" in page
         assert (await status_json(exporter))["name"] == "staging <1>"
+
+
+async def test_name_of_the_environment(make_settings: MakeSettings) -> None:
+    """The host of EXTERNAL_URL names the environment in head and title."""
+    settings = make_settings(instance="replica-0", external_url="https://push.staging.example/x/")
+    async with started(settings) as exporter:
+        _, page = await get(exporter, "/")
+        assert "· push.staging.example · push-result-exporter</title>" in page
+        assert "<span>push.staging.example</span>" in page
+        assert "<dt>Name</dt><dd>replica-0</dd>" in page
