@@ -102,15 +102,21 @@ class Reading:
     @cached_property
     def counted(self) -> list[Counted]:
         """The selected series."""
+        if self.selection == Selection():
+            return self.all
         return [one for one in self.all if self.selection.has(one.series)]
 
     @cached_property
     def groups(self) -> dict[AppChannel, list[Counted]]:
         """All series by channel and app."""
-        groups: dict[AppChannel, list[Counted]] = {}
+        groups: dict[tuple[str, str], list[Counted]] = {}
         for one in self.all:
-            groups.setdefault(AppChannel(one.series.channel, one.series.app), []).append(one)
-        return groups
+            key = one.series.channel, one.series.app
+            if key in groups:
+                groups[key].append(one)
+            else:
+                groups[key] = [one]
+        return {AppChannel(*key): counted for key, counted in groups.items()}
 
     @cached_property
     def apps(self) -> list[str]:

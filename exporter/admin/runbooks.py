@@ -1,7 +1,7 @@
 """`GET /runbooks` and `GET /runbooks/<alert>`: the runbooks, with live values of their alerts."""
 
 import asyncio
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from operator import attrgetter
 
 import msgspec
@@ -11,6 +11,7 @@ from exporter.admin.findings.finding import Finding
 from exporter.admin.findings.health import findings_of
 from exporter.admin.findings.requests import refusal, watches_request
 from exporter.admin.history import MINUTE, WINDOW
+from exporter.admin.pace import Steps
 from exporter.admin.reading import MAX_SELECTED, Counted, Reading, Selection
 from exporter.admin.rendering import Pages, relocated, root_of
 from exporter.admin.runbook_texts import filled_in, load_runbooks
@@ -157,8 +158,9 @@ class RunbookPages:
         source = request.query.get("source", "").strip()[:MAX_SELECTED]
         labels = selection._asdict() | {"source": source}
 
-        def values() -> dict[str, object]:
+        def values() -> Steps[Mapping[str, object]]:
             reading = Reading(self._view, selection)
+            yield
             return {
                 "alert": alert,
                 "summary": relocated(runbook.summary, root),
@@ -177,9 +179,11 @@ class RunbookPages:
         runbooks = await asyncio.to_thread(load_runbooks)
         root = root_of(request)
 
-        def values() -> dict[str, object]:
+        def values() -> Steps[Mapping[str, object]]:
             found: dict[str, list[Finding]] = {}
-            for one in findings_of(Reading(self._view)):
+            reading = Reading(self._view)
+            yield
+            for one in findings_of(reading):
                 if one.alert:
                     found.setdefault(one.alert.name, []).append(one)
             rows = [

@@ -52,15 +52,17 @@ def apps_of(reading: Reading, findings: Sequence[Finding]) -> list[AppStatus]:
         return []
     declared = reading.view.current.settings.apps
     rows = {app: AppStatus(app, app in declared, "quiet") for app in reading.apps}
-    for one in reading.all:
-        app = one.series.app
-        row = rows.get(app) or rows.setdefault(app, AppStatus(None, False, "quiet"))
-        row.results += one.total
-        row.results_last_hour += one.hour
-        row.last_received = max(one.last_at, row.last_received or 0)
-        if one.meaning.severity is not Severity.INFO:
-            row.failing_last_hour += one.hour
-        if one.window:
+    for group, counted in reading.groups.items():
+        row = rows.get(group.app)
+        if row is None:
+            row = rows[group.app] = AppStatus(None, False, "quiet")
+        row.results += sum([one.total for one in counted])
+        row.results_last_hour += sum([one.hour for one in counted])
+        row.failing_last_hour += sum(
+            [one.hour for one in counted if one.meaning.severity is not Severity.INFO]
+        )
+        row.last_received = max(row.last_received or 0, *[one.last_at for one in counted])
+        if row.state == "quiet" and any(one.window for one in counted):
             row.state = "ok"
     for finding in reversed(findings):  # the most urgent last
         if finding.level is not Level.NOTE and finding.app and finding.app in rows:

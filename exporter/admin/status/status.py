@@ -1,5 +1,6 @@
 """`GET /` and `GET /api/v1/status`: the state of the exporter, without secrets."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from exporter import VERSION
 from exporter.admin.findings.finding import Health
 from exporter.admin.findings.health import findings_of, health_of
 from exporter.admin.history import MINUTE, MINUTES
+from exporter.admin.pace import Steps
 from exporter.admin.reading import Reading, Selection
 from exporter.admin.rendering import Pages
 from exporter.admin.responses import Content, json_content
@@ -109,13 +111,19 @@ class Status(msgspec.Struct, frozen=True):
     """Names of apps that APPS does not declare, the most frequent first; absent without APPS."""
 
 
-def status_of(reading: Reading, newest: int | None = None) -> Status:
+def status_of(reading: Reading, newest: int | None = None) -> Steps[Status]:
     """Summarize the state, with the newest (or all) unknown codes."""
     view = reading.view
     problem = view.service.not_ready()
-    of_all_time, of_last_hour = failing_codes(reading)
-    gateways = gateways_of(reading)
+    yield
     findings = findings_of(reading)
+    yield
+    of_all_time, of_last_hour = failing_codes(reading)
+    yield
+    channels = channels_of(reading)
+    yield
+    apps = apps_of(reading, findings)
+    gateways = gateways_of(reading)
     return Status(
         health=health_of(reading, findings),
         ready=problem is None,
@@ -133,7 +141,7 @@ def status_of(reading: Reading, newest: int | None = None) -> Status:
         setup=setup_of(reading),
         requests_last_hour=requests_of(gateways),
         gateways=gateways,
-        channels=channels_of(reading),
+        channels=channels,
         deliveries_last_hour=deliveries_of(reading),
         failing_codes=of_all_time,
         failing_codes_last_hour=of_last_hour,
@@ -143,15 +151,17 @@ def status_of(reading: Reading, newest: int | None = None) -> Status:
         unknown_hints=unknown_hints(reading),
         refused=refused_of(reading),
         settings=view.settings,
-        apps=apps_of(reading, findings) or UNSET,
+        apps=apps or UNSET,
         undeclared_apps=undeclared_apps(reading) if view.current.settings.apps else UNSET,
     )
 
 
-def _page_values(reading: Reading) -> dict[str, object]:
+def _page_values(reading: Reading) -> Steps[Mapping[str, object]]:
     selection = reading.selection
+    status = yield from status_of(reading, None if selection.channel else MAX_UNKNOWN_CODES)
+    yield
     return {
-        "status": status_of(reading, None if selection.channel else MAX_UNKNOWN_CODES),
+        "status": status,
         "selection": selection,
         "selectable": channels_with_results(reading),
         "selectable_apps": reading.apps,
@@ -174,8 +184,9 @@ class StatusPages:
         """Respond with the page."""
         selection = Selection.of(request.query)
 
-        def values() -> dict[str, object]:
-            return _page_values(Reading(self._view, selection))
+        def values() -> Steps[Mapping[str, object]]:
+            reading = Reading(self._view, selection)
+            return (yield from _page_values(reading))
 
         return await self._pages.respond(request, "status.html", values, selection)
 
@@ -183,9 +194,13 @@ class StatusPages:
         """Respond with the JSON."""
         selection = Selection.of(request.query)
 
+        def steps() -> Steps[Content]:
+            status = yield from status_of(Reading(self._view, selection))
+            yield
+            return json_content(status)
+
         async def make() -> Content:
-            with self._pages.pace.slice():
-                return json_content(status_of(Reading(self._view, selection)))
+            return await self._pages.pace.finish(steps())
 
         content = await self._pages.pace.share(("status.json", selection), make)
         return content.response(request)
