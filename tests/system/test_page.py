@@ -168,7 +168,7 @@ def test_page_shows_the_rest(browser: Browser, exporter: ExporterProcess) -> Non
         assert "RESULTS_TOKEN_FILES" in settings
         assert TOKEN not in page.content()
         link = page.locator(".findings a").first
-        assert link.get_attribute("href") == "./runbooks/PushChannelRejected"
+        assert link.get_attribute("href") == "./runbooks/PushChannelRejected?channel=apns"
 
 
 def test_runbook_from_the_alert(browser: Browser, exporter: ExporterProcess) -> None:
