@@ -96,7 +96,7 @@ class Reading:
         """By source and status."""
         self.rejections = view.history.rejections.read()
         """Rejected items by source and reason."""
-        self.all = _counted(view, self.results)
+        self.all = self._counted()
         """All series, whatever the selection."""
 
     @cached_property
@@ -131,6 +131,11 @@ class Reading:
         return {AppChannel(*key): one for key, one in minutes.items()}
 
     @cached_property
+    def hour(self) -> dict[Series, int]:
+        """Results of the last hour."""
+        return self.results.counts(MINUTES)
+
+    @cached_property
     def few_hours(self) -> dict[Series, int]:
         """Results of the last hours."""
         return self._by_hour.counts(FEW_HOURS)
@@ -149,18 +154,17 @@ class Reading:
     def _by_hour(self) -> Recent[Series]:
         return self.view.history.results_by_hour.read()
 
-
-def _counted(view: View, results: Recent[Series]) -> list[Counted]:
-    meanings = view.meanings
-    hour, window = results.counts(MINUTES).get, results.counts(WINDOW).get
-    return [
-        Counted(
-            series,
-            *meanings[series],
-            count.total,
-            count.last_at,
-            hour(series, 0),
-            window(series, 0),
-        )
-        for series, count in view.hub.ledger.counts.items()
-    ]
+    def _counted(self) -> list[Counted]:
+        meanings = self.view.meanings
+        hour, window = self.hour.get, self.results.counts(WINDOW).get
+        return [
+            Counted(
+                series,
+                *meanings[series],
+                count.total,
+                count.last_at,
+                hour(series, 0),
+                window(series, 0),
+            )
+            for series, count in self.view.hub.ledger.counts.items()
+        ]

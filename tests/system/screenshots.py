@@ -69,7 +69,7 @@ def main() -> None:
                 with traffic(exporter, keys, folder, "certificate-expired", app="shop", rate=100):
                     time.sleep(12 * MINUTE)
                     send_unknown(exporter)
-                    with opened(browser, exporter.admin, (1060, 760)) as page:
+                    with opened(browser, exporter.admin, (1060, 850)) as page:
                         shot(page, "readme", whole=False)
                     take(browser, exporter, "trouble")
             time.sleep(16 * MINUTE)

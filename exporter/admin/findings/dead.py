@@ -26,15 +26,15 @@ class Period(NamedTuple):
 
     name: str
     without_accepted: float
-    """Seconds since the last accepted push; half an hour more than the period, so that the end of
-    a campaign does not count without what was accepted just before it."""
+    """Seconds since the last accepted push: half an hour more than several hours, so that the end
+    of a campaign does not count without what was accepted just before it."""
     results: Callable[[Reading], Mapping[Series, int]]
     doubtful: int
     """Number of doubtful results that is enough; 0 if the period is not judged by them."""
 
 
 PERIODS = (
-    Period("hour", _HOUR, lambda reading: reading.results.counts(), 0),
+    Period("hour", _HOUR, lambda reading: reading.hour, 0),
     Period(
         "4 hours",
         4.5 * _HOUR,
@@ -111,7 +111,7 @@ def _results(counted: list[Counted], counts: Mapping[Series, int]) -> Results:
 
 
 def _text(period: Period) -> str:
-    return f" That is of the last {period.name}, and nothing was accepted since."
+    return f" These are results of the last {period.name}, in which nothing was accepted."
 
 
 def _doubtful(results: Results) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from exporter.admin.findings.finding import Finding, Level, declared, describe, reaches
-from exporter.admin.findings.outcomes import Outcomes
+from exporter.admin.findings.outcomes import LAST_HOURS, Outcomes
 from exporter.admin.history import WINDOW
 from exporter.admin.reading import Reading
 from exporter.classification.alerts import THRESHOLDS, Alert, AlertName
@@ -97,7 +97,7 @@ def _refused(outcomes: Outcomes) -> Iterator[Finding]:
     alert = AlertName.ALL_REQUESTS_REFUSED
     lost = outcomes.all_lost(lambda status: watches_request(AlertName.ALL_REQUESTS_REFUSED, status))
     if lost and outcomes.had_accepted:
-        more = f" That is of the last {lost.period}. {_keys(outcomes)}".rstrip()
+        more = f" These are requests of the last {lost.period}. {_keys(outcomes)}".rstrip()
         yield _of(outcomes, alert, lost.statuses, lost.total, more)
         return
     alert = AlertName.WEBHOOK_REJECTING
@@ -107,7 +107,7 @@ def _refused(outcomes: Outcomes) -> Iterator[Finding]:
         return
     refused = _watched(alert, outcomes.hours)
     if outcomes.none_accepted and sum(refused.values()) >= THRESHOLDS["min_affected"]:
-        period = " That is of the last 6 hours, in which none was accepted."
+        period = f" These are requests of the last {LAST_HOURS} hours, in which none was accepted."
         yield _of(outcomes, alert, refused, sum(outcomes.hours.values()), period)
 
 

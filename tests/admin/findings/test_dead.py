@@ -88,7 +88,7 @@ async def test_a_small_channel_dies(watched: Watched, few: Few) -> None:
         await watched.count({"channel": "apns", "code": few.code})
     [finding] = watched.health().findings
     assert (finding.title, finding.channel) == (few.title, "apns")
-    assert f"of the last {few.period}, and nothing was accepted since." in finding.detail
+    assert f"of the last {few.period}, in which nothing was accepted." in finding.detail
 
 
 FEW_ALIVE = {

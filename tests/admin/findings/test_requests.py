@@ -48,7 +48,10 @@ async def test_all_requests_are_refused(watched: Watched) -> None:
     await watched.refuse(2)
     [finding] = watched.health().findings
     assert (finding.level, finding.title) == ("trouble", ALL_REFUSED)
-    assert finding.detail == "All 4 requests: bad_signature (4). That is of the last 3 minutes."
+    assert (
+        finding.detail
+        == "All 4 requests: bad_signature (4). These are requests of the last 3 minutes."
+    )
     await watched.count(accepted("vivo", 1))
     assert watched.titles() == []
 
