@@ -89,12 +89,12 @@ def traffic(
 
 
 def send_unknown(exporter: ExporterProcess) -> None:
-    """Send unknown codes, and requests that are refused."""
+    """Send requests that are refused, and an accepted one with unknown codes."""
     url = f"{exporter.ingest}/webhooks/results"
-    fetch(url, json.dumps(UNKNOWN).encode(), {"Authorization": f"Bearer {TOKEN}"})
     for _ in range(30):
         with suppress(OSError):
             fetch(url, b"{}", {"Authorization": "Bearer of a rotated token"})
+    fetch(url, json.dumps(UNKNOWN).encode(), {"Authorization": f"Bearer {TOKEN}"})
 
 
 def take(browser: Browser, exporter: ExporterProcess, name: str) -> None:
