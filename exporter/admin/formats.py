@@ -1,6 +1,7 @@
 """Template filters: numbers, times and bars."""
 
 from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
 
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"))  # seconds, unit
 _LEAST_WIDTH = 2.0  # of a part of a bar, in hundredths: a rare severity stays visible
@@ -85,6 +86,12 @@ def parts(severities: dict[str, int]) -> list[tuple[str, float, float]]:
 def sentence(text: str) -> str:
     """Capitalize the first letter only."""
     return text[:1].upper() + text[1:]
+
+
+def query_string(**parameters: object) -> str:
+    """Return the query of a URL with the parameters that have a value, empty if none has."""
+    given = {name: value for name, value in parameters.items() if value}
+    return f"?{urlencode(given, quote_via=quote)}" if given else ""
 
 
 FILTERS = {

@@ -21,6 +21,9 @@ MINUTES = 60
 HOURS = 24
 """Steps of the last day."""
 
+FEW_HOURS = 4
+"""Steps of the last hours, in which few results are judged."""
+
 WINDOW = 15
 """Minutes that findings are based on, as most alerts are."""
 
@@ -159,7 +162,7 @@ class History(NamedTuple):
     """Rejected items by minute, source and reason."""
 
     @classmethod
-    def of(cls, hub: Hub) -> Self:
+    def of(cls, hub: Hub, clock: Callable[[], float] = time.monotonic) -> Self:
         """Begin recording; results begin once the ledger is loaded."""
 
         def results() -> dict[Series, int] | None:
@@ -171,11 +174,11 @@ class History(NamedTuple):
         hour = MINUTES * MINUTE
         requests = hub.metrics.webhooks.requests
         return cls(
-            Increases(results, step=MINUTE, sums=(WINDOW, MINUTES)),
-            Increases(results, step=hour, steps=HOURS, sums=(HOURS,)),
-            Increases(requests, step=MINUTE),
-            Increases(requests, step=hour, steps=HOURS),
-            Increases(hub.metrics.webhooks.rejections, step=MINUTE),
+            Increases(results, step=MINUTE, sums=(WINDOW, MINUTES), clock=clock),
+            Increases(results, step=hour, steps=HOURS, sums=(FEW_HOURS, HOURS), clock=clock),
+            Increases(requests, step=MINUTE, clock=clock),
+            Increases(requests, step=hour, steps=HOURS, clock=clock),
+            Increases(hub.metrics.webhooks.rejections, step=MINUTE, clock=clock),
         )
 
     def begin(self) -> None:

@@ -1,6 +1,6 @@
-"""Results per minute of each channel over the last hour, for sparklines."""
+"""Results per minute of each channel and app over the last hour, for sparklines."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.admin.history import MINUTES, Increases
@@ -17,8 +17,11 @@ class ChannelMinutes(NamedTuple):
     failing: list[int]
 
 
-_Sums = dict[str, tuple[int, int]]
-"""Results and failing results of one minute by channel."""
+_Key = tuple[str, str]
+"""A channel and an app, which is empty for results without one."""
+
+_Sums = dict[_Key, tuple[int, int]]
+"""Results and failing results of one minute."""
 
 
 class MinutesByChannel:
@@ -28,24 +31,24 @@ class MinutesByChannel:
         self._increases, self._is_failing = increases, is_failing
         self._minutes: dict[int, _Sums] = {}
         """By sequence number."""
-        self._columns: dict[str, ChannelMinutes] = {}
-        """By channel, without the minute in progress."""
+        self._columns: dict[_Key, ChannelMinutes] = {}
+        """Without the minute in progress."""
 
     def clear(self) -> None:
         """Discard the aggregates, since the tables may have changed."""
         self._minutes.clear()
 
-    def read(self, in_progress: Mapping[Series, int]) -> dict[str, ChannelMinutes]:
-        """Return the minutes of each channel with results in the last hour."""
+    def read(self, in_progress: Mapping[Series, int]) -> dict[_Key, ChannelMinutes]:
+        """Return the minutes of each channel and app with results in the last hour."""
         self._sum_ended()
         now = self._sum(in_progress)
         return {
-            channel: ChannelMinutes(
-                [*ended.results, now.get(channel, (0, 0))[0]],
-                [*ended.failing, now.get(channel, (0, 0))[1]],
+            key: ChannelMinutes(
+                [*ended.results, now.get(key, (0, 0))[0]],
+                [*ended.failing, now.get(key, (0, 0))[1]],
             )
-            for channel in self._columns.keys() | now.keys()
-            for ended in [self._columns.get(channel, _NONE_ENDED)]
+            for key in self._columns.keys() | now.keys()
+            for ended in [self._columns.get(key, _NONE_ENDED)]
         }
 
     def _sum_ended(self) -> None:
@@ -57,22 +60,33 @@ class MinutesByChannel:
             for number, counts in ended.items()
         }
         minutes: list[_Sums] = [{}] * (MINUTES - 1 - len(ended)) + list(self._minutes.values())
-        channels = {channel for minute in minutes for channel in minute}
+        keys = {key for minute in minutes for key in minute}
         self._columns = {
-            channel: ChannelMinutes(
-                [minute.get(channel, (0, 0))[0] for minute in minutes],
-                [minute.get(channel, (0, 0))[1] for minute in minutes],
+            key: ChannelMinutes(
+                [minute.get(key, (0, 0))[0] for minute in minutes],
+                [minute.get(key, (0, 0))[1] for minute in minutes],
             )
-            for channel in channels
+            for key in keys
         }
 
     def _sum(self, counts: Mapping[Series, int]) -> _Sums:
         sums: _Sums = {}
         for series, count in counts.items():
-            results, failing = sums.get(series.channel, (0, 0))
+            key = series.channel, series.app
+            results, failing = sums.get(key, (0, 0))
             more = count if self._is_failing(series) else 0
-            sums[series.channel] = results + count, failing + more
+            sums[key] = results + count, failing + more
         return sums
+
+
+def add_minutes(all_minutes: Sequence[ChannelMinutes]) -> ChannelMinutes:
+    """Add up the minutes of several apps."""
+    if len(all_minutes) == 1:
+        return all_minutes[0]
+    return ChannelMinutes(
+        [sum(column) for column in zip(*(one.results for one in all_minutes), strict=True)],
+        [sum(column) for column in zip(*(one.failing for one in all_minutes), strict=True)],
+    )
 
 
 _NONE_ENDED = ChannelMinutes(NONE[1:], NONE[1:])

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from exporter.admin.responses import Content
 
@@ -20,6 +21,11 @@ MAX_WAIT_SECONDS = 1.0
 
 REQUEST_SECONDS = 0.0005
 """Time that a request takes besides rendering: parsing, routing, sending."""
+
+Made = TypeVar("Made")
+
+Steps = Generator[None, None, Made]
+"""A computation that yields between its steps, and returns its result."""
 
 
 class Pace:
@@ -55,6 +61,17 @@ class Pace:
             yield
         finally:
             self._debt += time.perf_counter() - started
+
+    async def finish(self, steps: Steps[Made]) -> Made:
+        """Run a computation to its end, yielding to the event loop between its steps."""
+        while True:
+            with self.slice():
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    made: Made = end.value
+                    return made
+            await asyncio.sleep(0)
 
     async def pieces(self, pieces: Iterable[str]) -> list[str]:
         """Collect pieces of text, yielding to the event loop in between."""

@@ -1,13 +1,16 @@
-"""A consistent reading of an exporter's counts, for all channels or one."""
+"""A consistent reading of an exporter's counts, for all apps and channels or for some."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from exporter.admin.history import HOURS, MINUTES, WINDOW, Recent
+from exporter.admin.formats import query_string
+from exporter.admin.history import FEW_HOURS, HOURS, MINUTES, WINDOW, Recent
 from exporter.admin.minutes import ChannelMinutes
 from exporter.admin.view import View
+from exporter.classification.tables import OTHER
+from exporter.configuration.fields import OTHER_APP
 from exporter.results import ClassifiedResult, Series
 
 Totals = Mapping[tuple[str, ...], int]
@@ -21,19 +24,50 @@ class Selection(NamedTuple):
     """A filter on results; an empty field matches everything."""
 
     channel: str = ""
+    app: str = ""
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Selection":
         """Read the filter from query parameters."""
-        return cls(query.get("channel", "").strip()[:MAX_SELECTED])
+        return cls(*(query.get(name, "").strip()[:MAX_SELECTED] for name in cls._fields))
 
     def has(self, series: Series) -> bool:
         """Whether a series matches."""
-        return self.channel in ("", series.channel)
+        return self.channel in ("", series.channel) and self.app in ("", series.app)
 
-    def shows(self, channel: str | None) -> bool:
-        """Whether a channel matches; None, for several or none, always does."""
-        return channel is None or self.channel in ("", channel)
+    def shows(self, channel: str | None, app: str | None = None) -> bool:
+        """Whether a channel and an app match; None, for several or none, always does."""
+        return self._has(self.channel, channel) and self._has(self.app, app)
+
+    @staticmethod
+    def _has(selected: str, value: str | None) -> bool:
+        return value is None or selected in ("", value)
+
+    def link(self, *, channel: str | None = None, app: str | None = None) -> str:
+        """Return the query of this filter with other values, empty if it matches everything."""
+        return query_string(
+            app=self.app if app is None else app,
+            channel=self.channel if channel is None else channel,
+        )
+
+
+class AppChannel(NamedTuple):
+    """A channel of an app; of all results where there are no apps."""
+
+    channel: str
+    app: str = ""
+
+    @property
+    def subject(self) -> str:
+        """The name of the channel, and of the app if there is one."""
+        return of_app("no known channel" if self.channel == OTHER else self.channel, self.app)
+
+
+def of_app(subject: str, app: str) -> str:
+    """Add the app to a subject, if there is one."""
+    if not app:
+        return subject
+    return f"{subject} of {'undeclared apps' if app == OTHER_APP else app}"
 
 
 class Counted(NamedTuple):
@@ -62,44 +96,75 @@ class Reading:
         """By source and status."""
         self.rejections = view.history.rejections.read()
         """Rejected items by source and reason."""
-        self.all = _counted(view, self.results)
+        self.all = self._counted()
         """All series, whatever the selection."""
 
     @cached_property
     def counted(self) -> list[Counted]:
         """The selected series."""
+        if self.selection == Selection():
+            return self.all
         return [one for one in self.all if self.selection.has(one.series)]
 
     @cached_property
-    def minutes(self) -> dict[str, ChannelMinutes]:
-        """Results of the last hour by channel and minute."""
-        return self.view.minutes.read(self.results.in_progress)
+    def groups(self) -> dict[AppChannel, list[Counted]]:
+        """All series by channel and app."""
+        groups: dict[tuple[str, str], list[Counted]] = {}
+        for one in self.all:
+            key = one.series.channel, one.series.app
+            if key in groups:
+                groups[key].append(one)
+            else:
+                groups[key] = [one]
+        return {AppChannel(*key): counted for key, counted in groups.items()}
+
+    @cached_property
+    def apps(self) -> list[str]:
+        """The declared apps, then others with results; empty where there are no apps."""
+        counted = {group.app for group in self.groups if group.app}
+        return list(dict.fromkeys([*self.view.current.settings.apps, *sorted(counted)]))
+
+    @cached_property
+    def minutes(self) -> dict[AppChannel, ChannelMinutes]:
+        """Results of the last hour by minute."""
+        minutes = self.view.minutes.read(self.results.in_progress)
+        return {AppChannel(*key): one for key, one in minutes.items()}
+
+    @cached_property
+    def hour(self) -> dict[Series, int]:
+        """Results of the last hour."""
+        return self.results.counts(MINUTES)
+
+    @cached_property
+    def few_hours(self) -> dict[Series, int]:
+        """Results of the last hours."""
+        return self._by_hour.counts(FEW_HOURS)
 
     @cached_property
     def day(self) -> dict[Series, int]:
         """Results of the last day."""
-        return self.view.history.results_by_hour.read().counts(HOURS)
+        return self._by_hour.counts(HOURS)
 
+    @cached_property
+    def requests_by_hour(self) -> Recent[tuple[str, ...]]:
+        """By source and status."""
+        return self.view.history.requests_by_hour.read()
 
-def _counted(view: View, results: Recent[Series]) -> list[Counted]:
-    meanings = view.meanings
-    hour, window = results.counts(MINUTES).get, results.counts(WINDOW).get
-    return [
-        Counted(
-            series,
-            *meanings[series],
-            count.total,
-            count.last_at,
-            hour(series, 0),
-            window(series, 0),
-        )
-        for series, count in view.hub.ledger.counts.items()
-    ]
+    @cached_property
+    def _by_hour(self) -> Recent[Series]:
+        return self.view.history.results_by_hour.read()
 
-
-def by_channel(counted: Iterable[Counted]) -> dict[str, list[Counted]]:
-    """Group series by their channels."""
-    channels: dict[str, list[Counted]] = {}
-    for one in counted:
-        channels.setdefault(one.series.channel, []).append(one)
-    return channels
+    def _counted(self) -> list[Counted]:
+        meanings = self.view.meanings
+        hour, window = self.hour.get, self.results.counts(WINDOW).get
+        return [
+            Counted(
+                series,
+                *meanings[series],
+                count.total,
+                count.last_at,
+                hour(series, 0),
+                window(series, 0),
+            )
+            for series, count in self.view.hub.ledger.counts.items()
+        ]

@@ -36,6 +36,8 @@ async def _record(view: View) -> None:
         await asyncio.sleep(MINUTE)
         history.sample(minute)
         try:
-            findings_of(Reading(view))  # which notes since when they hold
+            reading = Reading(view)
+            await asyncio.sleep(0)
+            findings_of(reading)  # which notes since when they hold
         except Exception:
             log.exception("findings could not be determined")

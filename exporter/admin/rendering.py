@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exporter.admin.formats import FILTERS
-from exporter.admin.pace import Pace
+from exporter.admin.pace import Pace, Steps
 from exporter.admin.responses import Content
 from exporter.admin.view import View
 
@@ -49,22 +49,20 @@ class Pages:
         self,
         request: web.Request,
         template: str,
-        values: Callable[[], Mapping[str, object]],
+        values: Callable[[], Steps[Mapping[str, object]]],
         key: Hashable = None,
         *,
         status: int = 200,
         cacheable: bool = False,
     ) -> web.Response:
-        """Respond with a page rendered from `values()`; `key` distinguishes pages of a template.
+        """Respond with a page rendered from `values`; `key` distinguishes pages of a template.
 
         With `cacheable` a browser may store it, and has to revalidate it.
         """
         root = root_of(request)
 
         async def make() -> Content:
-            with self.pace.slice():
-                given = values()
-            await asyncio.sleep(0)
+            given = await self.pace.finish(values())
             return await self.content(template, root, given)
 
         content = await self.pace.share((template, root, key), make)
@@ -73,7 +71,11 @@ class Pages:
     async def content(self, template: str, root: str, values: Mapping[str, object]) -> Content:
         """Render a template with values, and those common to all pages."""
         pieces = self._templates.get_template(template).generate(
-            values, root=root, runbooks=self.runbooks(root), name=self._view.name
+            values,
+            root=root,
+            runbooks=self.runbooks(root),
+            own_runbooks=not self._view.current.settings.runbook_base_url,
+            name=self._view.environment,
         )
         text = "".join(await self.pace.pieces(pieces))
         return await asyncio.to_thread(Content.of, text.encode(), "text/html")
@@ -96,9 +98,12 @@ class Pages:
             path = request.path[:MAX_PATH]
             if "text/html" not in request.headers.get(hdrs.ACCEPT, "") or path != request.path:
                 raise
-            return await self.respond(
-                request, "missing.html", lambda: {"path": path}, path, status=404
-            )
+
+            def values() -> Steps[Mapping[str, object]]:
+                yield
+                return {"path": path}
+
+            return await self.respond(request, "missing.html", values, path, status=404)
 
     async def asset(self, request: web.Request) -> web.Response:
         """Respond with an asset."""

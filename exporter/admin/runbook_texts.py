@@ -1,5 +1,6 @@
 """The shipped runbooks, rendered from Markdown to safe HTML."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
@@ -25,6 +26,15 @@ _ROLES = {
     "td_open": "cell",
 }
 """Explicit roles, which rows keep when CSS makes them cards on a phone."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+
+_ANYTHING = (escape('".+"'), escape('".*"'))
+"""The placeholders in queries: any value of a label."""
+
+_SILENCED = re.compile(r"(alertname=\w+)(?: \w+=[\w.-]+)*")
+"""The matchers of a silence, with an example of labels."""
 
 
 class Runbook(NamedTuple):
@@ -56,6 +66,21 @@ def parse_runbook(alert: str, text: str) -> Runbook:
         for part in (tokens[start:end], tokens[end:])
     )
     return Runbook(alert, summary, sections)
+
+
+def filled_in(html: str, labels: Mapping[str, str]) -> str:
+    """Put the values of labels into queries and into the command for a silence.
+
+    What cannot be the name of a channel, an app or a gateway is not put in.
+    """
+    names = {label: value for label, value in labels.items() if _NAME.fullmatch(value)}
+    if not names:
+        return html
+    for label, value in names.items():
+        for anything in _ANYTHING:
+            html = html.replace(f"{label}=~{anything}", f"{label}=&quot;{value}&quot;")
+    matchers = "".join(f" {label}={value}" for label, value in names.items())
+    return _SILENCED.sub(rf"\1{matchers}", html)
 
 
 def _prepare_tables(tokens: _Tokens) -> None:

@@ -1,7 +1,7 @@
 """`GET /runbooks` and `GET /runbooks/<alert>`: the runbooks, with live values of their alerts."""
 
 import asyncio
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from operator import attrgetter
 
 import msgspec
@@ -11,15 +11,16 @@ from exporter.admin.findings.finding import Finding
 from exporter.admin.findings.health import findings_of
 from exporter.admin.findings.requests import refusal, watches_request
 from exporter.admin.history import MINUTE, WINDOW
-from exporter.admin.reading import Counted, Reading
+from exporter.admin.pace import Steps
+from exporter.admin.reading import MAX_SELECTED, Counted, Reading, Selection
 from exporter.admin.rendering import Pages, relocated, root_of
-from exporter.admin.runbook_texts import load_runbooks
-from exporter.admin.status.codes import guidance
+from exporter.admin.runbook_texts import filled_in, load_runbooks
+from exporter.admin.status.codes import guidance, row_id
 from exporter.admin.view import View
 from exporter.classification.alerts import ACCEPTED, AlertName
 from exporter.classification.classifier import Classifier
 from exporter.errors import UNROUTED
-from exporter.results import ClassifiedResult
+from exporter.results import ClassifiedResult, Series
 
 MAX_CODES = 20
 
@@ -34,11 +35,18 @@ class WatchedCode(msgspec.Struct, frozen=True):
     code: str
     table: str
     """The channel of the table that has the row; empty if none has."""
+    app: str
+    """Empty for results without one."""
     name: str
     severity: str
     results: int
     description: str
     action: str
+
+    @property
+    def series(self) -> Series:
+        """What is counted by this code."""
+        return Series(self.channel, self.code, self.table, self.app)
 
 
 class WatchedReason(msgspec.Struct, frozen=True):
@@ -62,35 +70,46 @@ class Live(msgspec.Struct, frozen=True):
     """Unix time of the start, if less than WINDOW minutes ago."""
 
 
-def live_values(reading: Reading, alert: str) -> Live:
-    """Collect the live values of an alert."""
-    findings = [one for one in findings_of(reading) if one.alert and one.alert.name == alert]
-    dead = {one.channel for one in findings if one.channel}
+def live_values(reading: Reading, alert: str, source: str = "") -> Live:
+    """Collect the live values of an alert, of the selection and of a gateway or all."""
+    findings = [
+        one
+        for one in findings_of(reading)
+        if one.alert
+        and one.alert.name == alert
+        and reading.selection.shows(one.channel, one.app or None)
+        and source in ("", one.gateway or source)
+    ]
+    dead = {(one.channel, one.app or "") for one in findings if one.channel}
     codes = sorted(_codes(reading, alert, dead), key=attrgetter("results"), reverse=True)
     observed = reading.view.history.results.seconds
     return Live(
         findings,
         codes[:MAX_CODES],
         max(0, len(codes) - MAX_CODES),
-        sorted(_reasons(reading, alert), key=attrgetter("requests"), reverse=True),
+        sorted(_reasons(reading, alert, source), key=attrgetter("requests"), reverse=True),
         reading.now - observed if observed < WINDOW * MINUTE else None,
     )
 
 
-def _codes(reading: Reading, alert: str, found: Container[str]) -> Iterator[WatchedCode]:
-    """Yield the codes that an alert counts; `found` are the channels of its findings."""
+def _codes(
+    reading: Reading, alert: str, found: Container[tuple[str, str]]
+) -> Iterator[WatchedCode]:
+    """Yield the codes that an alert counts; `found` are the channels and apps of its findings."""
     classifier = reading.view.classifier
-    counts: dict[ClassifiedResult, int] = {}
-    for one in reading.all:
+    counts: dict[tuple[ClassifiedResult, str], int] = {}
+    for one in reading.counted:
         # A code that a reload gave a row was counted under two series.
         if one.window and _counts(classifier, alert, one, found):
-            counts[one.meaning] = counts.get(one.meaning, 0) + one.window
-    for meaning, count in counts.items():
+            key = one.meaning, one.series.app
+            counts[key] = counts.get(key, 0) + one.window
+    for (meaning, app), count in counts.items():
         description, action = guidance(classifier, meaning)
         yield WatchedCode(
             channel=meaning.series.channel,
             code=meaning.series.code,
             table=meaning.series.table,
+            app=app,
             name=meaning.name,
             severity=meaning.severity,
             results=count,
@@ -99,19 +118,22 @@ def _codes(reading: Reading, alert: str, found: Container[str]) -> Iterator[Watc
         )
 
 
-def _counts(classifier: Classifier, alert: str, one: Counted, found: Container[str]) -> bool:
+def _counts(
+    classifier: Classifier, alert: str, one: Counted, found: Container[tuple[str, str]]
+) -> bool:
     """Whether an alert counts the results of a series."""
-    if alert == AlertName.NOTHING_ACCEPTED:  # any code of a dead channel
-        return one.series.channel in found
+    if alert in (AlertName.NOTHING_ACCEPTED, AlertName.ALL_CODES_UNKNOWN):  # any code of a channel
+        return (one.series.channel, one.series.app) in found
     if alert == AlertName.DELIVERY_RATIO_LOW:  # receipts of pushes that did not arrive
         return one.meaning.category not in ACCEPTED and classifier.has_receipts(one.series.channel)
     return alert in one.alerts
 
 
-def _reasons(reading: Reading, alert: str) -> Iterator[WatchedReason]:
+def _reasons(reading: Reading, alert: str, source: str) -> Iterator[WatchedReason]:
     for (gateway, status), count in reading.requests.counts(WINDOW).items():
         reason = refusal(status)
-        if reason and gateway != UNROUTED and watches_request(alert, status):
+        is_asked = gateway != UNROUTED and source in ("", gateway)
+        if reason and is_asked and watches_request(alert, status):
             yield WatchedReason(gateway, status, count, reason.meaning)
 
 
@@ -132,27 +154,36 @@ class RunbookPages:
         if runbook is None:
             return await self._index(request, alert[:MAX_NAME])
         root = root_of(request)
+        selection = Selection.of(request.query)
+        source = request.query.get("source", "").strip()[:MAX_SELECTED]
+        labels = selection._asdict() | {"source": source}
 
-        def values() -> dict[str, object]:
-            reading = Reading(self._view)
+        def values() -> Steps[Mapping[str, object]]:
+            reading = Reading(self._view, selection)
+            yield
             return {
                 "alert": alert,
                 "summary": relocated(runbook.summary, root),
-                "sections": relocated(runbook.sections, root),
-                "live": live_values(reading, alert),
+                "sections": filled_in(relocated(runbook.sections, root), labels),
+                "live": live_values(reading, alert, source),
+                "labels": {label: value for label, value in labels.items() if value},
                 "now": reading.now,
                 "window": WINDOW,
+                "row_id": row_id,
             }
 
-        return await self._pages.respond(request, "runbook.html", values, alert, cacheable=True)
+        key = alert, selection, source
+        return await self._pages.respond(request, "runbook.html", values, key, cacheable=True)
 
     async def _index(self, request: web.Request, missing: str = "") -> web.Response:
         runbooks = await asyncio.to_thread(load_runbooks)
         root = root_of(request)
 
-        def values() -> dict[str, object]:
+        def values() -> Steps[Mapping[str, object]]:
             found: dict[str, list[Finding]] = {}
-            for one in findings_of(Reading(self._view)):
+            reading = Reading(self._view)
+            yield
+            for one in findings_of(reading):
                 if one.alert:
                     found.setdefault(one.alert.name, []).append(one)
             rows = [

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from exporter.admin.findings.first_seen import FirstSeen
 from exporter.admin.history import History
@@ -43,6 +44,12 @@ class View:
         return {name.upper(): value for name, value in values.items()}
 
     @property
+    def environment(self) -> str:
+        """The host of EXTERNAL_URL, which tells environments apart, or else the name."""
+        external = self.current.settings.external_url
+        return (external and urlsplit(external).hostname) or self.name
+
+    @property
     def name(self) -> str:
         """The name under which this exporter counts, by default the host name."""
         return self.hub.ledger.instance or self.current.settings.instance or self.service.host
@@ -73,6 +80,9 @@ class Meanings(dict[Series, Meaning]):
 
     def __missing__(self, series: Series) -> Meaning:
         """Look a series up."""
+        if series.app:  # an app has no codes of its own
+            meaning = self[series] = self[series._replace(app="")]
+            return meaning
         result = self._classify(series)
         meaning = self[series] = Meaning(result, tuple(one.name for one in alerts_for(result)))
         return meaning

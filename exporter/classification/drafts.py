@@ -35,6 +35,14 @@ def draft_alias(hint: str) -> str:
     return f'channel = "?"\naliases = [{_quoted(hint)}]\n'
 
 
+def draft_app(name: str) -> str:
+    """Draft the lines of a gateway description that make an app of a name.
+
+    They do not load before the operator has filled in the app.
+    """
+    return f'[map.app]\n{_quoted(name)} = "?"\n'
+
+
 def _quoted(text: str) -> str:
     """Write text as a TOML string without invisible characters."""
     return '"' + "".join(map(_escaped, text)) + '"'

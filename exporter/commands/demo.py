@@ -3,11 +3,12 @@
 import argparse
 import asyncio
 import contextlib
+import json
 import secrets
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -55,7 +56,8 @@ class Senders(NamedTuple):
 
     result: Callable[[str, bytes], Request]
     """Of an app."""
-    receipt: Callable[[bytes], Request]
+    receipt: Callable[[str, bytes], Request]
+    """Of an app."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,12 +123,12 @@ async def demo(
     with tempfile.TemporaryDirectory(prefix="push-result-exporter-") as name:
         folder = Folder.at(Path(name))
         sign_result = signer(_make_key(folder.public_key))
-        sign_receipt = _describe(folder.description)
+        sign_receipts = _describe(folder.description)
         async with running(load(folder)) as exporter:
             _introduce(announce, exporter.admin_url, story)
             gateway = described(folder.description)
             table = exporter.current.snapshot.tables.get(gateway.description.channel or "")
-            senders = _senders(f"{exporter.ingest_url}/webhooks", sign_result, sign_receipt)
+            senders = _senders(f"{exporter.ingest_url}/webhooks", sign_result, sign_receipts)
             start = time.monotonic()
             told = tell(story, lambda: time.monotonic() - start, announce)
             requests = requests_of(told, receipts(gateway, table), senders)
@@ -156,20 +158,24 @@ def _make_key(public: Path) -> rsa.RSAPrivateKey:
     return key
 
 
-def _describe(file: Path) -> DescribedSigner:
-    """Write the description of the receipts' gateway, and a secret beside it."""
-    secret = file.with_suffix(".secret")
-    secret.write_text(secrets.token_urlsafe(32))
-    file.write_text(f'use = "{RECEIPTS}"\n[auth]\nsecrets = ["{secret.name}"]\n')
-    return DescribedSigner(described(file).description, file)
+def _describe(file: Path) -> dict[str, DescribedSigner]:
+    """Write the description of the receipts' gateway, with a secret of each app beside it."""
+    named = []
+    for app in APPS:
+        secret = file.with_suffix(f".{app}")
+        secret.write_text(secrets.token_urlsafe(32))
+        named.append(f"{app}={secret.name}")
+    file.write_text(f'use = "{RECEIPTS}"\n[auth]\nsecrets = {json.dumps(named)}\n')
+    description = described(file).description
+    return {app: DescribedSigner(description, file, apps=APPS, app=app) for app in APPS}
 
 
-def _senders(webhooks: str, sign_result: Signer, sign_receipt: Signer) -> Senders:
+def _senders(webhooks: str, sign_result: Signer, sign_receipts: Mapping[str, Signer]) -> Senders:
     def result(app: str, body: bytes) -> Request:
         return signed_request(sign_result, f"{webhooks}/{GATEWAY}?app={quote(app)}", body)
 
-    def receipt(body: bytes) -> Request:
-        return signed_request(sign_receipt, f"{webhooks}/{RECEIPTS}", body)
+    def receipt(app: str, body: bytes) -> Request:
+        return signed_request(sign_receipts[app], f"{webhooks}/{RECEIPTS}", body)
 
     return Senders(result, receipt)
 
@@ -183,7 +189,7 @@ def requests_of(
         yield senders.result(app, result.body)
         is_accepted = (result.kind.channel, result.kind.code) == (RECEIPTS_OF, ACKNOWLEDGED)
         if is_accepted and result is not previous.get(app):  # a repeated result is one push
-            yield senders.receipt(next(receipt_bodies))
+            yield senders.receipt(app, next(receipt_bodies))
         previous[app] = result
 
 

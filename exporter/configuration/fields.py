@@ -10,6 +10,9 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 T = TypeVar("T")
 
+OTHER_APP = "other"
+"""The app of results of no declared app."""
+
 _APP = re.compile("[a-z0-9][a-z0-9_.-]{0,62}")
 
 
@@ -26,13 +29,18 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+def is_app_name(name: str) -> bool:
+    """Whether APPS can declare a name."""
+    return bool(_APP.fullmatch(name)) and name != OTHER_APP
+
+
 def _check_app(name: str) -> str:
     if not _APP.fullmatch(name):
         raise ValueError(
             f"{name!r} cannot be an app: write up to 63 lower-case letters, digits, _ . and -, and "
             "begin with a letter or digit"
         )
-    if name == "other":
+    if name == OTHER_APP:
         raise ValueError("'other' is reserved for results of no declared app")
     return name
 

@@ -3,10 +3,8 @@
 from collections.abc import Collection
 from typing import Literal, NamedTuple
 
+from exporter.configuration.fields import OTHER_APP
 from exporter.gateways.gateway import Credential
-
-OTHER_APP = "other"
-"""The app of results that name no declared one."""
 
 AppRule = Literal["credential", "request", "undeclared", "none"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from exporter.admin import pace
-from exporter.admin.pace import Pace
+from exporter.admin.pace import Pace, Steps
 from exporter.admin.responses import Content
 
 
@@ -114,3 +114,24 @@ async def test_pages_that_are_asked_for_too_often_wait(monkeypatch: pytest.Monke
     await subject.admit()
     assert slept[0] == 0
     assert slept[1:] == [0.05, 0.05, 0.05]
+
+
+async def test_a_computation_runs_in_steps() -> None:
+    """Between the steps of a computation other tasks run, and its result is returned."""
+    order: list[str] = []
+
+    async def other() -> None:
+        for _ in range(3):
+            order.append("other")
+            await asyncio.sleep(0)
+
+    def steps() -> Steps[str]:
+        for _ in range(3):
+            order.append("step")
+            yield
+        return "result"
+
+    task = asyncio.create_task(other())
+    assert await Pace().finish(steps()) == "result"
+    await task
+    assert order == ["step", "other"] * 3

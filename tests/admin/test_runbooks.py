@@ -2,7 +2,9 @@
 
 import json
 import re
+from html import unescape
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -168,20 +170,56 @@ async def test_a_code_that_got_a_row_is_one_row(make_settings: MakeSettings, tmp
         assert rows((await get(exporter, "/runbooks/PushUnknownCode"))[1], "code") == {}
 
 
+def code_blocks(page: str) -> list[str]:
+    """Return the queries and commands of a page as text."""
+    return [
+        unescape(code) for code in re.findall(r"<pre [^>]*><code>(.*?)</code>", page, re.DOTALL)
+    ]
+
+
+async def test_queries_are_filled_in(make_settings: MakeSettings) -> None:
+    """With labels in the URL the page is about them, and its queries can be copied."""
+    async with started(make_settings(apps=["shop", "news"])) as exporter:
+        dead = {"channel": "apns", "code": 2014, "count": 9}
+        await post(exporter, *({**dead, "app": app} for app in ("shop", "news")))
+        _, page = await get(exporter, "/runbooks/PushChannelRejected?channel=apns&app=shop")
+        assert list(rows(page, "code")) == ["apns-2014-apns-shop"]
+        assert "Rejected by apns of shop" in page
+        assert "of news" not in page
+        *queries, silence = [code for code in code_blocks(page) if "=" in code]
+        assert all('channel="apns", app="shop"' in query for query in queries)
+        assert "alertname=PushChannelRejected app=shop channel=apns\n" in silence.replace(
+            "channel=apns app=shop", "app=shop channel=apns"
+        )
+        _, page = await get(exporter, "/runbooks/PushWebhookRejecting?source=mps")
+        assert any('source="mps"' in code for code in code_blocks(page))
+        _, page = await get(exporter, "/runbooks/PushChannelRejected")
+        assert len(rows(page, "code")) == 2
+        assert any('channel=~".+", app=~".*"' in code for code in code_blocks(page))
+
+
+@pytest.mark.parametrize("value", ['"} or vector(1)', "<script>", "$(reboot)", "a b", "é"])
+async def test_what_is_no_name_is_not_filled_in(exporter: Exporter, value: str) -> None:
+    """A value that cannot be a name leaves queries and commands as they are."""
+    plain = code_blocks((await get(exporter, "/runbooks/PushChannelRejected"))[1])
+    query = f"?channel={quote(value)}&app={quote(value)}"
+    _, page = await get(exporter, f"/runbooks/PushChannelRejected{query}")
+    assert code_blocks(page) == plain
+    assert "<script>" not in page
+
+
 @pytest.mark.parametrize(
     ("base", "link"),
     [
-        (None, "./runbooks/PushThrottled"),
-        ("https://wiki.example/push", "https://wiki.example/push/PushThrottled"),
-        ("https://wiki.example/push/", "https://wiki.example/push/PushThrottled"),
+        (None, r"\./runbooks/PushThrottled(\?channel=vivo)?"),
+        ("https://wiki.example/push", r"https://wiki\.example/push/PushThrottled"),
+        ("https://wiki.example/push/", r"https://wiki\.example/push/PushThrottled"),
     ],
 )
 async def test_runbook_base_url(make_settings: MakeSettings, base: str | None, link: str) -> None:
-    """Links lead to the exporter's own pages, or below RUNBOOK_BASE_URL."""
+    """Links lead to the exporter's own pages, or below RUNBOOK_BASE_URL, without a query."""
     async with started(make_settings(runbook_base_url=base)) as exporter:
         await post(exporter, {"channel": "vivo", "code": 10072, "count": 50})
         for path in ("/", "/codes"):
-            assert (
-                f'<a class="runbook" href="{link}">PushThrottled</a>'
-                in (await get(exporter, path))[1]
-            )
+            page = (await get(exporter, path))[1]
+            assert re.search(f'<a class="runbook" href="{link}">PushThrottled</a>', page)

@@ -11,7 +11,8 @@ from exporter.traffic.simulator import SCENARIOS
 from exporter.traffic.story import tell
 
 SENDERS = Senders(
-    lambda app, body: Request(f"results?app={app}", body), lambda body: Request("receipts", body)
+    lambda app, body: Request(f"results?app={app}", body),
+    lambda app, body: Request(f"receipts?app={app}", body),
 )
 
 
@@ -20,15 +21,20 @@ def test_each_accepted_push_has_one_receipt(scenario: str) -> None:
     """A receipt follows each accepted push of its channel, and no repeated one."""
     told = tell(story_of(scenario), lambda: 0, lambda _text: None, seed=1)
     sent = list(islice(requests_of(told, repeat(b"receipt"), SENDERS), 5000))
-    while sent[-1].url != "receipts":  # the next request may be the receipt of the last one
+    while not sent[-1].url.startswith(
+        "receipts"
+    ):  # the next request may be the receipt of the last one
         sent.pop()
     accepted = [
         one.body for one in sent if b'"MIUI"' in one.body and b'"pushSuccess":true' in one.body
     ]
-    receipts = [number for number, one in enumerate(sent) if one.url == "receipts"]
+    receipts = [number for number, one in enumerate(sent) if one.url.startswith("receipts")]
     assert len(set(accepted)) == len(receipts) > 100
     assert len(accepted) > len(receipts)
-    assert all(sent[number - 1].body in accepted for number in receipts)
+    for number in receipts:
+        push, receipt = sent[number - 1], sent[number]
+        assert push.body in accepted
+        assert push.url.partition("?")[2] == receipt.url.partition("?")[2]  # the app
 
 
 def test_results_name_their_app() -> None:

@@ -21,6 +21,9 @@ _TYPES = {
     Any: "any",
 }
 
+_NOTHING = (types.NoneType, msgspec.UnsetType)
+"""Null, and a field that is absent."""
+
 
 def words(annotation: Any) -> str:
     """Say a type in the words of someone who writes TOML or JSON."""
@@ -28,7 +31,7 @@ def words(annotation: Any) -> str:
     if origin is typing.Annotated:
         said = words(arguments[0])
     elif origin in (typing.Union, types.UnionType):
-        said = " or ".join(words(one) for one in arguments if one is not types.NoneType)
+        said = " or ".join(words(one) for one in arguments if one not in _NOTHING)
     elif origin in (list, tuple):
         said = f"list of {words(arguments[0])}s" if arguments[0] in _TYPES else "list"
     elif origin is dict:
@@ -49,15 +52,21 @@ def fields(
     says = docstrings(struct)
     for field in msgspec.structs.fields(struct):
         inner = next((one for one in _parts(field.type) if _is_struct(one)), None)
-        path = prefix + field.name + ("[]" if typing.get_origin(field.type) is list else "")
+        is_list = any(typing.get_origin(one) is list for one in (field.type, *_options(field.type)))
+        path = prefix + field.name + ("[]" if is_list else "")
         meaning = says.get(field.name) or (_summary(inner) if inner else "")
         if inner in seen:
             meaning += f" Fields as of `{seen[inner]}`."
-        optional = " or null" if types.NoneType in typing.get_args(field.type) else ""
+        optional = " or null" if types.NoneType in _options(field.type) else ""
         yield f"`{path}`", words(field.type) + optional, meaning.strip()
         if inner and inner not in seen:
             seen[inner] = path
             yield from fields(inner, f"{path}.", seen)
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    is_union = typing.get_origin(kind) in (typing.Union, types.UnionType)
+    return typing.get_args(kind) if is_union else ()
 
 
 def _is_struct(kind: Any) -> bool:

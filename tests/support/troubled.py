@@ -44,6 +44,22 @@ def troubled(folder: Path, keys: KeyPair) -> Iterator[ExporterProcess]:
 
 
 @contextmanager
+def with_apps(folder: Path) -> Iterator[ExporterProcess]:
+    """Run an exporter with a bad app beside a good one, and names that are not declared."""
+    (folder / "token").write_text(TOKEN)
+    settings = {"results_token_files": folder / "token", "apps": "news,shop,games"}
+    with exporter_process(folder, **settings) as exporter:
+        dead = {"channel": "apns", "code": 2014, "count": 9, "app": "shop"}
+        good = [
+            {"channel": channel, "code": 2, "count": 50, "app": app}
+            for channel in ("vivo", "fcm")
+            for app in ("shop", "news", "kiosk", HOSTILE[0], "W" * 90)
+        ]
+        post(exporter, [dead, *good, {"channel": "vivo", "code": "NEW", "app": "news"}])
+        yield exporter
+
+
+@contextmanager
 def stressed(folder: Path, keys: KeyPair) -> Iterator[ExporterProcess]:
     """Run an exporter with whatever is long, wide, odd or much."""
     (folder / "token").write_text(TOKEN)

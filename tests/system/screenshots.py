@@ -21,17 +21,25 @@ MINUTE = 0.5
 OTHERS = {
     "codes": "/codes?q=apns+token",
     "runbooks": "/runbooks",
-    "runbook": "/runbooks/PushChannelRejected",
+    "runbook": "/runbooks/PushChannelRejected?channel=apns&app=shop",
+    "app": "/?app=shop",
 }
 """The pages beside the status page, as they are in trouble."""
 
 UNKNOWN = [
-    {"channel": "fcm", "code": "SENDER_ID_MISMATCH", "message": "sender id mismatch", "count": 14},
+    {
+        "channel": "fcm",
+        "code": "SENDER_ID_MISMATCH",
+        "message": "sender id mismatch",
+        "count": 14,
+        "app": "news",
+    },
     {
         "channel": "vivo",
         "code": 10099,
         "message": "The message type has reached its limit",
         "count": 3,
+        "app": "shop",
     },
 ]
 
@@ -45,16 +53,23 @@ def main() -> None:
         keys = make_key_pair(folder, "gateway")
         token = folder / "token"
         token.write_text(TOKEN)
-        settings = {"mps_public_key_files": keys.public, "results_token_files": token}
+        settings = {
+            "mps_public_key_files": keys.public,
+            "results_token_files": token,
+            "apps": "shop,news",
+        }
         with exporter_process(folder, short_minutes(MINUTE), **settings) as exporter:
             take(browser, exporter, "quiet")
-            with traffic(exporter, keys, folder, "healthy", 200):
+            with (
+                traffic(exporter, keys, folder, "healthy", app="news", rate=200),
+                traffic(exporter, keys, folder, "healthy", app="shop", rate=100),
+            ):
                 time.sleep(60 * MINUTE)
                 take(browser, exporter, "healthy")
-                with traffic(exporter, keys, folder, "certificate-expired", 100):
+                with traffic(exporter, keys, folder, "certificate-expired", app="shop", rate=100):
                     time.sleep(12 * MINUTE)
                     send_unknown(exporter)
-                    with opened(browser, exporter.admin, (1060, 760)) as page:
+                    with opened(browser, exporter.admin, (1060, 850)) as page:
                         shot(page, "readme", whole=False)
                     take(browser, exporter, "trouble")
             time.sleep(16 * MINUTE)
@@ -64,21 +79,22 @@ def main() -> None:
 
 
 def traffic(
-    exporter: ExporterProcess, keys: KeyPair, folder: Path, scenario: str, rate: int
+    exporter: ExporterProcess, keys: KeyPair, folder: Path, scenario: str, *, app: str, rate: int
 ) -> AbstractContextManager[object]:
-    """Send results of a scenario inside the block."""
+    """Send results of a scenario and an app inside the block."""
     command = [sys.executable, "-m", "exporter", "simulate", "--scenario", scenario]
     to = ["--url", f"{exporter.ingest}/webhooks/mps", "--private-key", str(keys.private)]
-    return started([*command, *to, "--rate", str(rate)], folder / f"{scenario}.log")
+    how = ["--app", app, "--rate", str(rate)]
+    return started([*command, *to, *how], folder / f"{scenario}-{app}.log")
 
 
 def send_unknown(exporter: ExporterProcess) -> None:
-    """Send unknown codes, and requests that are refused."""
+    """Send requests that are refused, and an accepted one with unknown codes."""
     url = f"{exporter.ingest}/webhooks/results"
-    fetch(url, json.dumps(UNKNOWN).encode(), {"Authorization": f"Bearer {TOKEN}"})
     for _ in range(30):
         with suppress(OSError):
             fetch(url, b"{}", {"Authorization": "Bearer of a rotated token"})
+    fetch(url, json.dumps(UNKNOWN).encode(), {"Authorization": f"Bearer {TOKEN}"})
 
 
 def take(browser: Browser, exporter: ExporterProcess, name: str) -> None:

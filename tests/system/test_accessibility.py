@@ -21,7 +21,7 @@ from tests.support.browser import (
 )
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import ExporterProcess, exporter_process, fetch
-from tests.support.troubled import post, stressed, troubled
+from tests.support.troubled import post, stressed, troubled, with_apps
 
 WIDTHS = (320, 360, 640, 768, 1280, 1920)
 """320 and 640 are 400% and 200% zoom of 1280."""
@@ -52,6 +52,13 @@ def exporter(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterato
 def stress(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[ExporterProcess]:
     """Run an exporter with whatever is long, wide, odd or much."""
     with stressed(tmp_path_factory.mktemp("stress"), keys) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExporterProcess]:
+    """Run an exporter with several apps."""
+    with with_apps(tmp_path_factory.mktemp("apps")) as one:
         yield one
 
 
@@ -114,6 +121,19 @@ def test_each_state(
             page.evaluate("refresh()")
             expect(page.get_by_role("alert")).to_contain_text("Not reachable since")
             check(page, axe)
+
+
+APP_PATHS = ("/", "/?app=shop", "/?app=none", "/runbooks/PushChannelRejected?app=shop&channel=apns")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+@pytest.mark.parametrize("path", APP_PATHS)
+def test_apps(
+    browser: Browser, apps: ExporterProcess, axe: str, path: str, size: tuple[int, int]
+) -> None:
+    """Pages with apps, one, all and an undeclared one, break no rule."""
+    with opened(browser, apps.admin + path, size, dark=size == PHONE) as page:
+        check(page, axe)
 
 
 @pytest.mark.parametrize("alert", load_runbooks())

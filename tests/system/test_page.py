@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from exporter.admin.status.codes import row_id
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.results import ClassifiedResult, PushResult
@@ -77,7 +78,7 @@ def test_page_shows_what_was_sent(
             for meaning, count in meanings.items():
                 channels[meaning.series.channel] += count
                 if meaning.severity != "info":
-                    failing["-".join(meaning.series)] = (meaning, count)
+                    failing[row_id(meaning.series)] = (meaning, count)
             for channel, count in channels.items():
                 assert cell(page, f"channel-{channel}", "Last hour") == f"{count:,}"
                 assert cell(page, f"channel-{channel}", "All time") == f"{count:,}"
@@ -167,7 +168,7 @@ def test_page_shows_the_rest(browser: Browser, exporter: ExporterProcess) -> Non
         assert "RESULTS_TOKEN_FILES" in settings
         assert TOKEN not in page.content()
         link = page.locator(".findings a").first
-        assert link.get_attribute("href") == "./runbooks/PushChannelRejected"
+        assert link.get_attribute("href") == "./runbooks/PushChannelRejected?channel=apns"
 
 
 def test_runbook_from_the_alert(browser: Browser, exporter: ExporterProcess) -> None:

@@ -13,7 +13,7 @@ from exporter.classification.tables import load_tables
 from tests.support.browser import opened
 from tests.support.exporter import KeyPair
 from tests.support.programs import ExporterProcess, exporter_process, free_port
-from tests.support.troubled import HOSTILE, post, troubled
+from tests.support.troubled import HOSTILE, post, troubled, with_apps
 
 CODES = sum(len(table.codes) for table in load_tables().values())
 
@@ -22,6 +22,13 @@ CODES = sum(len(table.codes) for table in load_tables().values())
 def exporter(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[ExporterProcess]:
     """Run an exporter with trouble of all kinds."""
     with troubled(tmp_path_factory.mktemp("page"), keys) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExporterProcess]:
+    """Run an exporter with several apps."""
+    with with_apps(tmp_path_factory.mktemp("apps")) as one:
         yield one
 
 
@@ -160,6 +167,25 @@ def test_one_channel(browser: Browser, exporter: ExporterProcess) -> None:
         expect(page.locator("h1")).to_contain_text("Trouble: rejected by apns")
         page.locator("#channel-vivo a").click()
         expect(page.locator("#unknown-vivo-H7")).to_be_visible()
+
+
+def test_one_app(browser: Browser, apps: ExporterProcess) -> None:
+    """An app can be chosen, then one of its channels; a finding leads to a filled-in runbook."""
+    with opened(browser, apps.admin) as page:
+        expect(page.locator("h1")).to_contain_text("Trouble: rejected by apns of shop")
+        states = page.locator(".apps .state").all_inner_texts()
+        assert [state.strip() for state in states] == ["trouble", "ok", "ok", "quiet"]
+        page.locator("#app-news a").click()
+        expect(page.locator("h1")).to_contain_text("All is well for news")
+        page.get_by_role("link", name="Elsewhere").click()
+        page.get_by_label("App", exact=True).select_option("shop")
+        page.get_by_role("button", name="Show", exact=True).click()
+        expect(page.locator(".channels tbody tr")).to_have_count(3)
+        page.locator("#channel-apns a").click()
+        assert page.url.endswith("/?app=shop&channel=apns")
+        expect(page.locator(".channels tbody tr")).to_have_count(1)
+        page.locator(".findings a.runbook").click()
+        expect(page.locator(".prose pre").first).to_contain_text('channel="apns", app="shop"')
 
 
 def test_unused_channels_are_folded(browser: Browser, exporter: ExporterProcess) -> None:

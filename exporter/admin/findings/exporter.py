@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from exporter.admin.findings.finding import Finding, Level, declared
+from exporter.admin.formats import age, clock
 from exporter.admin.view import View
-from exporter.classification.alerts import AlertName
+from exporter.classification.alerts import THRESHOLDS, AlertName
 from exporter.runtime.code_matches import FIRST_ITEMS
 
 _LEDGER_HINTS = {
@@ -23,11 +24,13 @@ _LEDGER_HINTS = {
 _NO_RESTART = "Results are accepted again by themselves; until then every request gets a 503."
 
 
-def exporter_findings(view: View) -> Iterator[Finding]:
+def exporter_findings(view: View, now: float) -> Iterator[Finding]:
     """Yield the findings about the exporter."""
     yield from _ledger(view)
     yield from _shutdown(view)
     yield from _reload(view)
+    yield from _dedupe_reach(view)
+    yield from _certificates(view, now)
     yield from _descriptions(view)
 
 
@@ -60,12 +63,34 @@ def _shutdown(view: View) -> Iterator[Finding]:
 
 def _reload(view: View) -> Iterator[Finding]:
     if problem := view.current.problem:
-        yield Finding(
-            Level.ATTENTION,
-            "the last reload failed",
+        yield declared(
+            AlertName.RELOAD_FAILED,
+            "",
             f"{problem}. The configuration of before stays effective.",
             "Fix the file and reload; a restart reads the same file and would fail.",
         )
+
+
+def _dedupe_reach(view: View) -> Iterator[Finding]:
+    """Yield a finding if keys are evicted before the end of the deduplication window."""
+    window = view.current.settings.dedupe_window_seconds
+    reach = view.hub.ledger.dedupe_reach_seconds
+    if 0 < reach < window:
+        yield declared(
+            AlertName.DEDUPE_REACH_LOW,
+            "",
+            f"A request that is repeated after {age(reach)} is counted again; "
+            f"DEDUPE_WINDOW_SECONDS is {window:,.0f} ({age(window)}).",
+        )
+
+
+def _certificates(view: View, now: float) -> Iterator[Finding]:
+    """Yield a finding for each certificate that ends soon, or has ended."""
+    for listener, expiry in view.current.snapshot.certificates.items():
+        left = expiry - now
+        if left < THRESHOLDS["certificate_seconds"]:
+            when = f"It ends in {age(left)}" if left > 0 else "It has ended"
+            yield declared(AlertName.CERTIFICATE_EXPIRING, listener, f"{when}: {clock(expiry)}.")
 
 
 def _descriptions(view: View) -> Iterator[Finding]:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from exporter.admin.formats import query_string
 from exporter.admin.history import WINDOW
 from exporter.classification.alerts import DECLARATIONS, THRESHOLDS, Alert, AlertName
 
@@ -45,6 +47,13 @@ class Finding(msgspec.Struct, frozen=True):
     """The affected gateway; null for none."""
     since: float | None = None
     """Unix time at which this exporter first detected it."""
+    app: str | UnsetType = UNSET
+    """The affected app; absent for several or none."""
+
+    @property
+    def query(self) -> str:
+        """The query of a runbook about what is affected."""
+        return query_string(app=self.app, channel=self.channel, source=self.gateway)
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -72,6 +81,7 @@ def declared(
     *,
     channel: str | None = None,
     gateway: str | None = None,
+    app: str | None = None,
 ) -> Finding:
     """Make the finding of an alert; `action` replaces the alert's advice."""
     one = DECLARATIONS[alert]
@@ -83,6 +93,7 @@ def declared(
         Alert.named(alert),
         channel,
         gateway,
+        app=app or UNSET,
     )
 
 

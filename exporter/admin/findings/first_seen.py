@@ -4,13 +4,15 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
+from msgspec import UnsetType
 
 from exporter.admin.findings.finding import Finding
 
 FORGET_SECONDS = 300.0
 """Absence after which a finding counts as new: figures near a threshold flap."""
 
-_Key = tuple[str, str | None, str | None]
+_Key = tuple[str, str | None, str | None, str | UnsetType]
+"""Alert or title, channel, gateway, app."""
 
 
 class _Seen(NamedTuple):
@@ -28,7 +30,7 @@ class FirstSeen:
         """Return the findings at a Unix time, each with the time of its first detection."""
         noted = []
         for one in findings:
-            key = one.alert.name if one.alert else one.title, one.channel, one.gateway
+            key = one.alert.name if one.alert else one.title, one.channel, one.gateway, one.app
             seen = self._seen.get(key)
             first = seen.first if seen and now - seen.last <= FORGET_SECONDS else now
             self._seen[key] = _Seen(first, now)

@@ -15,12 +15,13 @@ from exporter.admin.reading import Reading
 _LEVELS = list(Level)
 
 
-def health_of(reading: Reading) -> Health:
+def health_of(reading: Reading, findings: list[Finding] | None = None) -> Health:
     """Return the overall state, by the findings of the selection."""
     shown: list[Finding] = []
     hidden: list[Finding] = []
-    for one in findings_of(reading):
-        (shown if reading.selection.shows(one.channel) else hidden).append(one)
+    for one in findings_of(reading) if findings is None else findings:
+        selected = reading.selection.shows(one.channel, one.app or None)
+        (shown if selected else hidden).append(one)
     observed = min(reading.view.history.results.seconds, WINDOW * MINUTE)
     state, headline = _state(reading, shown)
     return Health(
@@ -39,7 +40,7 @@ def findings_of(reading: Reading) -> list[Finding]:
 
 
 def _findings(reading: Reading) -> Iterator[Finding]:
-    yield from exporter_findings(reading.view)
+    yield from exporter_findings(reading.view, reading.now)
     yield from request_findings(reading) if reading.all else first_day_findings(reading)
     yield from result_findings(reading)
 
@@ -50,7 +51,8 @@ def _state(reading: Reading, findings: list[Finding]) -> tuple[str, str]:
         more = f", and {len(urgent) - 1} more" if len(urgent) > 1 else ""
         return level, f"{level.capitalize()}: {urgent[0].title}{more}"
     last = max((one.last_at for one in reading.counted), default=None)
-    on = f" on {reading.selection.channel}" if reading.selection.channel else ""
+    channel, app = reading.selection
+    on = (f" on {channel}" if channel else "") + (f" for {app}" if app else "")
     if last is None:
         return "quiet", f"Ready: no result has come yet{on}"
     if last < reading.now - WINDOW * 60:

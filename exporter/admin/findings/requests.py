@@ -3,24 +3,32 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from exporter.admin.findings.finding import Finding, Level, declared, describe, reaches
+from exporter.admin.findings.outcomes import LAST_HOURS, Outcomes
 from exporter.admin.history import WINDOW
-from exporter.admin.reading import Reading, Totals
-from exporter.classification.alerts import Alert, AlertName
-from exporter.errors import UNROUTED, Reason
-
-ACCEPTED = "accepted"
+from exporter.admin.reading import Reading
+from exporter.classification.alerts import THRESHOLDS, Alert, AlertName
+from exporter.errors import SUCCEEDED, UNROUTED, Reason
 
 _REASONS = frozenset(Reason)
 
 WATCHED_REASONS: Mapping[str, Callable[[Reason], bool]] = {
     AlertName.WEBHOOK_REJECTING: lambda reason: not reason.of_exporter,
+    AlertName.ALL_REQUESTS_REFUSED: (
+        lambda reason: not reason.of_exporter or reason is Reason.INTERNAL_ERROR
+    ),
+    AlertName.EXPORTER_ERRORS: lambda reason: reason is Reason.INTERNAL_ERROR,
     AlertName.EXPORTER_OVERLOADED: lambda reason: reason is Reason.OVERLOADED,
     AlertName.LEDGER_FAILING: lambda reason: reason is Reason.LEDGER_UNAVAILABLE,
 }
 """Alerts about requests, with the reasons that each counts."""
 
-JUDGED = (AlertName.WEBHOOK_REJECTING, AlertName.EXPORTER_OVERLOADED)
-"""Alerts with thresholds on requests, in the order of the page."""
+_OF_REASON = (
+    AlertName.WEBHOOK_REJECTING,
+    AlertName.EXPORTER_ERRORS,
+    AlertName.EXPORTER_OVERLOADED,
+    AlertName.LEDGER_FAILING,
+)
+"""The alerts that a reason leads to."""
 
 
 def refusal(status: str) -> Reason | None:
@@ -36,38 +44,23 @@ def watches_request(alert: str, status: str) -> bool:
 
 def alert_of(reason: str) -> Alert | None:
     """Return the alert that watches a reason."""
-    return next((Alert.named(one) for one in WATCHED_REASONS if watches_request(one, reason)), None)
+    return next((Alert.named(one) for one in _OF_REASON if watches_request(one, reason)), None)
 
 
 def request_findings(reading: Reading) -> Iterator[Finding]:
     """Yield the findings about the requests of the window."""
-    requests = reading.requests.counts(WINDOW)
-    for gateway in sorted({source for source, _ in requests} - {UNROUTED}):
-        statuses = _statuses(requests, gateway)
-        total = sum(statuses.values())
-        for alert in JUDGED:
-            affected = {
-                status: count
-                for status, count in statuses.items()
-                if watches_request(alert, status)
-            }
-            if reaches(alert, sum(affected.values()), total):
-                detail = describe(affected, total, "requests")
-                yield declared(alert, gateway, detail, gateway=gateway)
+    for gateway in _gateways(reading):
+        outcomes = Outcomes(reading, gateway)
+        yield from _refused(outcomes)
+        yield from _failed(outcomes)
+        yield from _rejected_items(reading, outcomes)
 
 
 def first_day_findings(reading: Reading) -> Iterator[Finding]:
     """Yield the findings before the first result: refused requests, requests to other paths."""
-    if reading.all:
-        return
-    requests = reading.requests.totals
-    for gateway in sorted({source for source, _ in requests} - {UNROUTED}):
-        statuses = {one: count for one, count in _statuses(requests, gateway).items() if count}
-        refused = {
-            status: count
-            for status, count in statuses.items()
-            if watches_request(AlertName.WEBHOOK_REJECTING, status)
-        }
+    for gateway in _gateways(reading):
+        statuses = Outcomes(reading, gateway).since_start
+        refused = _watched(AlertName.WEBHOOK_REJECTING, statuses)
         if refused:
             most = Reason(max(refused, key=lambda status: refused[status]))
             detail = describe(refused, sum(statuses.values()), "requests")
@@ -78,6 +71,80 @@ def first_day_findings(reading: Reading) -> Iterator[Finding]:
                 gateway=gateway,
             )
     yield from _other_paths(reading)
+
+
+def refused_now(reading: Reading) -> str:
+    """Describe the requests of the window that were refused; empty if there are none."""
+    refused = {
+        f"{source} {status}": count
+        for (source, status), count in sorted(reading.requests.counts(WINDOW).items())
+        if source != UNROUTED and status not in SUCCEEDED
+    }
+    named = ", ".join(f"{name} ({count:,})" for name, count in refused.items())
+    return f" Requests are refused meanwhile: {named}." if refused else ""
+
+
+def _gateways(reading: Reading) -> list[str]:
+    return sorted({source for source, _ in reading.requests.totals} - {UNROUTED})
+
+
+def _watched(alert: AlertName, statuses: Mapping[str, int]) -> dict[str, int]:
+    return {one: count for one, count in statuses.items() if watches_request(alert, one)}
+
+
+def _refused(outcomes: Outcomes) -> Iterator[Finding]:
+    """Yield the finding about refused requests: of a gateway that had some accepted, trouble."""
+    alert = AlertName.ALL_REQUESTS_REFUSED
+    lost = outcomes.all_lost(lambda status: watches_request(AlertName.ALL_REQUESTS_REFUSED, status))
+    if lost and outcomes.had_accepted:
+        more = f" These are requests of the last {lost.period}. {_keys(outcomes)}".rstrip()
+        yield _of(outcomes, alert, lost.statuses, lost.total, more)
+        return
+    alert = AlertName.WEBHOOK_REJECTING
+    refused, total = _watched(alert, outcomes.window), sum(outcomes.window.values())
+    if reaches(alert, sum(refused.values()), total):
+        yield _of(outcomes, alert, refused, total)
+        return
+    refused = _watched(alert, outcomes.hours)
+    if outcomes.none_accepted and sum(refused.values()) >= THRESHOLDS["min_affected"]:
+        period = f" These are requests of the last {LAST_HOURS} hours, in which none was accepted."
+        yield _of(outcomes, alert, refused, sum(outcomes.hours.values()), period)
+
+
+def _keys(outcomes: Outcomes) -> str:
+    fingerprints = ", ".join(outcomes.fingerprints)
+    return f"The exporter verifies with the public key {fingerprints}." if fingerprints else ""
+
+
+def _failed(outcomes: Outcomes) -> Iterator[Finding]:
+    """Yield the findings about requests that the exporter could not handle."""
+    total = sum(outcomes.window.values())
+    for alert in (AlertName.EXPORTER_ERRORS, AlertName.EXPORTER_OVERLOADED):
+        affected = _watched(alert, outcomes.window)
+        if affected and reaches(alert, sum(affected.values()), total):
+            yield _of(outcomes, alert, affected, total)
+
+
+def _rejected_items(reading: Reading, outcomes: Outcomes) -> Iterator[Finding]:
+    """Yield the finding about rejected items; their share is of all items.
+
+    A counted result does not tell by which gateway it came.
+    """
+    alert = AlertName.ITEMS_REJECTED
+    counts = reading.rejections.counts(WINDOW)
+    reasons = {one: count for (source, one), count in counts.items() if source == outcomes.gateway}
+    items = sum(counts.values()) + sum(one.window for one in reading.all)
+    if reasons and reaches(alert, sum(reasons.values()), items):
+        yield declared(
+            alert, outcomes.gateway, describe(reasons, items, "items"), gateway=outcomes.gateway
+        )
+
+
+def _of(
+    outcomes: Outcomes, alert: AlertName, affected: Mapping[str, int], total: int, more: str = ""
+) -> Finding:
+    detail = describe(affected, total, "requests") + more
+    return declared(alert, outcomes.gateway, detail, gateway=outcomes.gateway)
 
 
 def _other_paths(reading: Reading) -> Iterator[Finding]:
@@ -92,7 +159,3 @@ def _other_paths(reading: Reading) -> Iterator[Finding]:
             "Correct the URL at the sender, or in the proxy that changes it. Webhooks are: "
             f"{', '.join(webhooks)}.",
         )
-
-
-def _statuses(requests: Totals, gateway: str) -> dict[str, int]:
-    return {status: count for (source, status), count in requests.items() if source == gateway}

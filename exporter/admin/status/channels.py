@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from exporter.admin.minutes import NONE
+from exporter.admin.minutes import NONE, ChannelMinutes, add_minutes
 from exporter.admin.reading import Reading
 from exporter.classification.tables import OTHER
 from exporter.results import Severity
@@ -52,22 +52,33 @@ def channels_of(reading: Reading) -> list[ChannelStatus]:
         row.severities[severity] += one.total
         row.last_hour.results += one.hour
         row.last_hour.severities[severity] += one.hour
-    for channel, minutes in reading.minutes.items():
+    for channel, minutes in _minutes(reading).items():
         if channel in rows:
             rows[channel].last_hour.per_minute = minutes.results
             rows[channel].last_hour.failing_per_minute = minutes.failing
     return list(rows.values())
 
 
+def _minutes(reading: Reading) -> dict[str, ChannelMinutes]:
+    """Return the minutes of each channel, of the selected apps."""
+    minutes: dict[str, list[ChannelMinutes]] = {}
+    for group, one in reading.minutes.items():
+        if reading.selection.shows(None, group.app):
+            minutes.setdefault(group.channel, []).append(one)
+    return {channel: add_minutes(of_apps) for channel, of_apps in minutes.items()}
+
+
 def channels_with_results(reading: Reading) -> list[str]:
-    """Return the channels with results, whatever the selection, in the tables' order."""
-    counted = {one.series.channel for one in reading.all}
+    """Return the channels with results of the selected apps, in the tables' order."""
+    counted = {
+        group.channel for group in reading.groups if reading.selection.shows(None, group.app)
+    }
     return [channel for channel in _channels(reading) if channel in counted]
 
 
 def _channels(reading: Reading) -> Iterable[str]:
     """Return the channels of the tables, then those whose table a reload has removed."""
-    counted = sorted({one.series.channel for one in reading.all})
+    counted = sorted({group.channel for group in reading.groups})
     return dict.fromkeys([*reading.view.classifier.channels(), *counted])
 
 

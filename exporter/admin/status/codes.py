@@ -1,8 +1,10 @@
 """Failing codes: known codes of another severity than info."""
 
-from collections.abc import Callable, Iterable
+from heapq import nlargest, nsmallest
+from operator import attrgetter
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from exporter.admin.reading import Counted, Reading
 from exporter.classification.alerts import Alert, alerts_for
@@ -25,6 +27,12 @@ _URGENCY = {Severity.CRITICAL: 0, Severity.ERROR: 1, Severity.WARNING: 2}
 """Sort key of the severities, the worst first."""
 
 
+def row_id(series: Series) -> str:
+    """Return the part of a table row's id that identifies a series."""
+    app = f"-{series.app}" if series.app else ""
+    return f"{series.channel}-{series.code}-{series.table}{app}"
+
+
 class CodeStatus(msgspec.Struct, frozen=True):
     """A failing code: its numbers, meaning and action."""
 
@@ -44,52 +52,49 @@ class CodeStatus(msgspec.Struct, frozen=True):
     description: str
     action: str
     alerts: list[Alert]
+    app: str | UnsetType = UNSET
+    """The app; absent for results without one."""
 
-
-class _Sums:
-    """The numbers of a code; one that got a row by a reload has two series."""
-
-    __slots__ = ("hour", "last_at", "meaning", "total")
-
-    def __init__(self, meaning: ClassifiedResult) -> None:
-        self.meaning = meaning
-        self.total = self.hour = 0
-        self.last_at = 0.0
-
-    def add(self, one: Counted) -> None:
-        """Add a series."""
-        self.total += one.total
-        self.hour += one.hour
-        self.last_at = max(self.last_at, one.last_at)
+    @property
+    def series(self) -> Series:
+        """What is counted by this code."""
+        return Series(self.channel, self.code, self.table, self.app or "")
 
 
 def failing_codes(reading: Reading) -> tuple[list[CodeStatus], list[CodeStatus]]:
     """Return the most frequent failing codes of all time, and the worst of the last hour."""
-    sums: dict[Series, _Sums] = {}
+    codes: dict[tuple[int, str], Counted] = {}
     for one in reading.counted:
         if one.meaning.severity in _URGENCY:
-            row = sums.get(one.meaning.series)
-            if row is None:
-                row = sums[one.meaning.series] = _Sums(one.meaning)
-            row.add(one)
-    of_hour = [one for one in sums.values() if one.hour]
+            key = id(one.meaning), one.series.app  # a meaning is one object, and quick to find
+            known = codes.get(key)
+            codes[key] = _added(known, one) if known else one
+    failing = codes.values()
+    of_hour = [one for one in failing if one.hour]
     return (
-        _first(reading, sums.values(), key=lambda one: (-one.total,)),
-        _first(reading, of_hour, key=_by_severity),
+        [_status(reading, one) for one in nlargest(MAX_FAILING_CODES, failing, _by_total)],
+        [_status(reading, one) for one in nsmallest(MAX_FAILING_CODES, of_hour, _by_severity)],
     )
 
 
-def _by_severity(one: _Sums) -> tuple[int, ...]:
+def _added(one: Counted, other: Counted) -> Counted:
+    """Add up a code that got a row by a reload: it has two series."""
+    return one._replace(
+        total=one.total + other.total,
+        hour=one.hour + other.hour,
+        window=one.window + other.window,
+        last_at=max(one.last_at, other.last_at),
+    )
+
+
+_by_total = attrgetter("total")
+
+
+def _by_severity(one: Counted) -> tuple[int, int]:
     return _URGENCY[one.meaning.severity], -one.hour
 
 
-def _first(
-    reading: Reading, sums: Iterable[_Sums], key: Callable[[_Sums], tuple[int, ...]]
-) -> list[CodeStatus]:
-    return [_status(reading, one) for one in sorted(sums, key=key)[:MAX_FAILING_CODES]]
-
-
-def _status(reading: Reading, one: _Sums) -> CodeStatus:
+def _status(reading: Reading, one: Counted) -> CodeStatus:
     meaning = one.meaning
     description, action = guidance(reading.view.classifier, meaning)
     return CodeStatus(
@@ -106,6 +111,7 @@ def _status(reading: Reading, one: _Sums) -> CodeStatus:
         description=description,
         action=action,
         alerts=alerts_for(meaning),
+        app=one.series.app or UNSET,
     )
 
 

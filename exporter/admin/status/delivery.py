@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from exporter.admin.reading import Reading
+from exporter.classification.alerts import ACCEPTED
 from exporter.results import Category
 
 
@@ -28,7 +29,9 @@ def deliveries_of(reading: Reading) -> list[DeliveryStatus]:
     tables = reading.view.tables
     rows: dict[str, DeliveryStatus] = {}
     for one in reading.all:  # receipts have channels of their own
-        if not one.hour:
+        if not one.hour or one.meaning.category not in ACCEPTED:
+            continue
+        if not reading.selection.shows(None, one.series.app):
             continue
         table = tables.get(one.series.channel)
         sending = (table.receipts_of if table else "") or one.series.channel

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from exporter.admin.findings.requests import ACCEPTED, alert_of, refusal
+from exporter.admin.findings.requests import alert_of, refusal
 from exporter.admin.reading import Reading, Totals
 from exporter.classification.alerts import Alert
-from exporter.errors import UNROUTED, ItemReason
+from exporter.errors import ACCEPTED, UNROUTED, ItemReason
 
 _WITHOUT_CODE = tuple(reason for reason in ItemReason if reason.startswith("code_"))
 

@@ -1,5 +1,7 @@
 """Help until the first result: webhooks, their credentials, requests to other paths."""
 
+from shlex import quote
+
 import msgspec
 
 from exporter.admin.findings.requests import refusal
@@ -20,8 +22,12 @@ class WebhookSetup(msgspec.Struct, frozen=True):
     """The settings that would give it a credential; null if it has one."""
     accepts_anyone: bool
     """Whether it needs no credential: ALLOW_UNSIGNED, or a scheme of `none`."""
+    credentials: list[str]
+    """What it accepts: the fingerprint of each public key, the number of tokens and secrets, and
+    the file of each."""
     curl: str
-    """A command that tries the URL from the exporter's machine, and counts nothing."""
+    """A command that tries the URL from the exporter's machine, and counts nothing; with the
+    credential where that is a token in a file."""
     requests: int
     """Since the start."""
     refused: dict[str, int]
@@ -79,7 +85,15 @@ def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
         path=path,
         missing_settings=None if gateway.credentials else " or ".join(gateway.settings),
         accepts_anyone=gateway.accepts_anyone,
-        curl=f"curl -i -d '[]' {ingest}{path}",
+        credentials=[str(one) for one in gateway.credentials],
+        curl=f"curl -i {_authorization(gateway)}-d '[]' {ingest}{path}",
         requests=sum(statuses.values()),
         refused={status: count for status, count in statuses.items() if refusal(status)},
     )
+
+
+def _authorization(gateway: Gateway) -> str:
+    """Return the option that reads a bearer token from its file; empty if there is none."""
+    files = (one.file for one in gateway.credentials if one.scheme == "bearer")
+    file = next(files, None)
+    return f'-H "Authorization: Bearer $(head -n1 {quote(file)})" ' if file else ""

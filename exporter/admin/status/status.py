@@ -1,19 +1,23 @@
 """`GET /` and `GET /api/v1/status`: the state of the exporter, without secrets."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
 from exporter import VERSION
 from exporter.admin.findings.finding import Health
-from exporter.admin.findings.health import health_of
+from exporter.admin.findings.health import findings_of, health_of
 from exporter.admin.history import MINUTE, MINUTES
+from exporter.admin.pace import Steps
 from exporter.admin.reading import Reading, Selection
 from exporter.admin.rendering import Pages
 from exporter.admin.responses import Content, json_content
+from exporter.admin.status.apps import AppStatus, UndeclaredApp, apps_of, undeclared_apps
 from exporter.admin.status.channels import ChannelStatus, channels_of, channels_with_results
-from exporter.admin.status.codes import CodeStatus, failing_codes
+from exporter.admin.status.codes import CodeStatus, failing_codes, row_id
 from exporter.admin.status.delivery import DeliveryStatus, deliveries_of
 from exporter.admin.status.gateways import (
     GatewayStatus,
@@ -101,16 +105,27 @@ class Status(msgspec.Struct, frozen=True):
     refused: list[Refused]
     settings: dict[str, Any]
     """The effective settings by name; secrets are paths of files."""
+    apps: list[AppStatus] | UnsetType = UNSET
+    """Each app, the most urgent first; absent where there are no apps."""
+    undeclared_apps: list[UndeclaredApp] | UnsetType = UNSET
+    """Names of apps that APPS does not declare, the most frequent first; absent without APPS."""
 
 
-def status_of(reading: Reading, newest: int | None = None) -> Status:
+def status_of(reading: Reading, newest: int | None = None) -> Steps[Status]:
     """Summarize the state, with the newest (or all) unknown codes."""
     view = reading.view
     problem = view.service.not_ready()
+    yield
+    findings = findings_of(reading)
+    yield
     of_all_time, of_last_hour = failing_codes(reading)
+    yield
+    channels = channels_of(reading)
+    yield
+    apps = apps_of(reading, findings)
     gateways = gateways_of(reading)
     return Status(
-        health=health_of(reading),
+        health=health_of(reading, findings),
         ready=problem is None,
         problem=problem,
         now=reading.now,
@@ -126,7 +141,7 @@ def status_of(reading: Reading, newest: int | None = None) -> Status:
         setup=setup_of(reading),
         requests_last_hour=requests_of(gateways),
         gateways=gateways,
-        channels=channels_of(reading),
+        channels=channels,
         deliveries_last_hour=deliveries_of(reading),
         failing_codes=of_all_time,
         failing_codes_last_hour=of_last_hour,
@@ -136,7 +151,27 @@ def status_of(reading: Reading, newest: int | None = None) -> Status:
         unknown_hints=unknown_hints(reading),
         refused=refused_of(reading),
         settings=view.settings,
+        apps=apps or UNSET,
+        undeclared_apps=undeclared_apps(reading) if view.current.settings.apps else UNSET,
     )
+
+
+def _page_values(reading: Reading) -> Steps[Mapping[str, object]]:
+    selection = reading.selection
+    status = yield from status_of(reading, None if selection.channel else MAX_UNKNOWN_CODES)
+    yield
+    return {
+        "status": status,
+        "selection": selection,
+        "selectable": channels_with_results(reading),
+        "selectable_apps": reading.apps,
+        "unknown_by_channel": unknown_by_channel(reading),
+        "number_other": number_of_other(reading),
+        "max_labels": MAX_PER_CHANNEL,
+        "unused_days": UNKNOWN_CODE_SECONDS // 86400,
+        "hour": MINUTES * MINUTE,
+        "row_id": row_id,
+    }
 
 
 class StatusPages:
@@ -149,18 +184,9 @@ class StatusPages:
         """Respond with the page."""
         selection = Selection.of(request.query)
 
-        def values() -> dict[str, object]:
+        def values() -> Steps[Mapping[str, object]]:
             reading = Reading(self._view, selection)
-            return {
-                "status": status_of(reading, None if selection.channel else MAX_UNKNOWN_CODES),
-                "selection": selection,
-                "selectable": channels_with_results(reading),
-                "unknown_by_channel": unknown_by_channel(reading),
-                "number_other": number_of_other(reading),
-                "max_labels": MAX_PER_CHANNEL,
-                "unused_days": UNKNOWN_CODE_SECONDS // 86400,
-                "hour": MINUTES * MINUTE,
-            }
+            return (yield from _page_values(reading))
 
         return await self._pages.respond(request, "status.html", values, selection)
 
@@ -168,9 +194,13 @@ class StatusPages:
         """Respond with the JSON."""
         selection = Selection.of(request.query)
 
+        def steps() -> Steps[Content]:
+            status = yield from status_of(Reading(self._view, selection))
+            yield
+            return json_content(status)
+
         async def make() -> Content:
-            with self._pages.pace.slice():
-                return json_content(status_of(Reading(self._view, selection)))
+            return await self._pages.pace.finish(steps())
 
         content = await self._pages.pace.share(("status.json", selection), make)
         return content.response(request)

@@ -1,5 +1,7 @@
 """Since when findings hold, by a clock that the test turns."""
 
+import msgspec
+
 from exporter.admin.findings.finding import Finding, Level
 from exporter.admin.findings.first_seen import FORGET_SECONDS, FirstSeen
 
@@ -30,4 +32,11 @@ def test_a_finding_that_comes_and_goes() -> None:
     since(seen, 2 * FORGET_SECONDS)
     later = 2 * FORGET_SECONDS + 1
     assert since(seen, later, finding("a")) == [later]
-    assert len(seen._seen) == 1
+
+
+def test_the_same_finding_of_two_apps() -> None:
+    """Each app has its own beginning."""
+    seen = FirstSeen()
+    shop, news = (msgspec.structs.replace(finding("a"), app=app) for app in ("shop", "news"))
+    assert since(seen, 100, shop) == [100]
+    assert since(seen, 160, shop, news) == [100, 160]

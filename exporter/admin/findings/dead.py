@@ -1,0 +1,141 @@
+"""Findings about channels that are dead: rejected by the vendor, or without an accepted push.
+
+Few results are enough, so periods of up to a day are judged, too.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from exporter.admin.findings.codes import (
+    Results,
+    finding_of_codes,
+    number_of,
+    recent,
+    watched_by,
+)
+from exporter.admin.findings.finding import Finding
+from exporter.admin.reading import AppChannel, Counted, Reading
+from exporter.classification.alerts import ACCEPTED, NOT_THE_CHANNEL, THRESHOLDS, AlertName
+from exporter.results import Series
+
+_HOUR = 3600.0
+
+
+class Period(NamedTuple):
+    """A period longer than the window, in which nothing was accepted."""
+
+    name: str
+    without_accepted: float
+    """Seconds since the last accepted push: half an hour more than several hours, so that the end
+    of a campaign does not count without what was accepted just before it."""
+    results: Callable[[Reading], Mapping[Series, int]]
+    doubtful: int
+    """Number of doubtful results that is enough; 0 if the period is not judged by them."""
+
+
+PERIODS = (
+    Period("hour", _HOUR, lambda reading: reading.hour, 0),
+    Period(
+        "4 hours",
+        4.5 * _HOUR,
+        lambda reading: reading.few_hours,
+        int(THRESHOLDS["nothing_accepted_4h_results"]),
+    ),
+    Period(
+        "24 hours",
+        24.5 * _HOUR,
+        lambda reading: reading.day,
+        int(THRESHOLDS["nothing_accepted_1d_results"]),
+    ),
+)
+"""The shortest first."""
+
+
+def dead_finding(reading: Reading, group: AppChannel, counted: list[Counted]) -> Finding | None:
+    """Return the finding about a channel that is dead; the figures are of the shortest period."""
+    return _rejected(reading, group, counted) or _nothing_accepted(reading, group, counted)
+
+
+def _rejected(reading: Reading, group: AppChannel, counted: list[Counted]) -> Finding | None:
+    """Find results of severity critical."""
+    alert = AlertName.CHANNEL_REJECTED
+    enough = THRESHOLDS["rejected_results"]
+    now = recent(counted)
+    affected = watched_by(alert, now)
+    if number_of(affected) >= enough:
+        return finding_of_codes(reading, alert, group, affected, number_of(now))
+    if not any(alert in one.alerts for one in counted):
+        return None
+    for period in _periods(reading, counted):
+        results = _results(counted, period.results(reading))
+        affected = watched_by(alert, results)
+        if number_of(affected) >= enough:
+            total = number_of(results)
+            return finding_of_codes(reading, alert, group, affected, total, period=_text(period))
+    return None
+
+
+def _nothing_accepted(
+    reading: Reading, group: AppChannel, counted: list[Counted]
+) -> Finding | None:
+    """Find a channel that usually accepts pushes, and accepted none of enough results."""
+    alert = AlertName.NOTHING_ACCEPTED
+    if reading.view.classifier.has_receipts(group.channel):  # of accepted pushes
+        return None
+    now = recent(counted)
+    enough = THRESHOLDS["nothing_accepted_results"]
+    if _doubtful(now) >= enough and not _accepted(now) and _usually_accepts(counted):
+        return finding_of_codes(reading, alert, group, now, number_of(now))
+    for period in _periods(reading, counted):
+        results = _results(counted, period.results(reading))
+        if (
+            period.doubtful
+            and _doubtful(results) >= period.doubtful
+            and _usually_accepts(counted)
+            and _one_was_expected(reading, counted)
+        ):
+            total = number_of(results)
+            return finding_of_codes(reading, alert, group, results, total, period=_text(period))
+    return None
+
+
+def _periods(reading: Reading, counted: list[Counted]) -> list[Period]:
+    """Return the periods in which nothing was accepted."""
+    accepted = [one.last_at for one in counted if one.meaning.category in ACCEPTED]
+    silent = reading.now - max(accepted, default=0.0)
+    return [period for period in PERIODS if silent > period.without_accepted]
+
+
+def _results(counted: list[Counted], counts: Mapping[Series, int]) -> Results:
+    return [(one, counts[one.series]) for one in counted if one.series in counts]
+
+
+def _text(period: Period) -> str:
+    return f" These are results of the last {period.name}, in which nothing was accepted."
+
+
+def _doubtful(results: Results) -> int:
+    """Count the results that may speak against the channel."""
+    innocent = (*NOT_THE_CHANNEL, *ACCEPTED)
+    return sum(count for one, count in results if one.meaning.category not in innocent)
+
+
+def _accepted(results: Results) -> bool:
+    return any(one.meaning.category in ACCEPTED for one, _ in results)
+
+
+def _accepted_share(counted: list[Counted]) -> float:
+    """Return the share of accepted results of all time."""
+    total = sum(one.total for one in counted)
+    return sum(one.total for one in counted if one.meaning.category in ACCEPTED) / (total or 1)
+
+
+def _usually_accepts(counted: list[Counted]) -> bool:
+    return _accepted_share(counted) >= THRESHOLDS["usually_accepted_share"]
+
+
+def _one_was_expected(reading: Reading, counted: list[Counted]) -> bool:
+    """Whether the day had so many results that one would have been accepted as usual."""
+    day = _results(counted, reading.day)
+    expected = THRESHOLDS["nothing_accepted_results"] * THRESHOLDS["usually_accepted_share"]
+    return _doubtful(day) * _accepted_share(counted) >= expected

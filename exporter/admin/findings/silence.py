@@ -1,0 +1,82 @@
+"""Findings about results that stop."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from exporter.admin.findings.finding import Finding, declared
+from exporter.admin.findings.requests import refused_now
+from exporter.admin.history import MINUTES, WINDOW
+from exporter.admin.reading import AppChannel, Reading, of_app
+from exporter.classification.alerts import THRESHOLDS, AlertName
+
+STEADY_RESULTS = THRESHOLDS["steady_results"]
+"""Results in each of two quarters of an hour after which silence is a finding."""
+
+_Silent = Mapping[AppChannel, int]
+"""The results of the last hour of the channels that are silent now."""
+
+
+def silence_findings(reading: Reading) -> Iterator[Finding]:
+    """Yield findings about channels with steady results before, and none in the window.
+
+    A single campaign is not steady, and receipts arrive whenever phones are switched on.
+    """
+    silent = {
+        group: sum(quarters)
+        for group, minutes in sorted(reading.minutes.items())
+        if not any(minutes.results[MINUTES - WINDOW :]) and not _has_receipts(reading, group)
+        for quarters in [_quarters(minutes.results)]
+        if sum(results >= STEADY_RESULTS for results in quarters) > 1
+    }
+    heard = [group for group in reading.groups if _is_heard(reading, group)]
+    if len(silent) > 1 and not heard:
+        yield _all_stopped(reading, silent, "")
+        return
+    for app in dict.fromkeys(group.app for group in silent):
+        of_this = {group: count for group, count in silent.items() if group.app == app}
+        if app and len(of_this) > 1 and app not in {group.app for group in heard}:
+            yield _all_stopped(reading, of_this, app)
+        else:
+            yield _stopped(reading, of_this, app)
+
+
+def _has_receipts(reading: Reading, group: AppChannel) -> bool:
+    return reading.view.classifier.has_receipts(group.channel)
+
+
+def _is_heard(reading: Reading, group: AppChannel) -> bool:
+    """Whether a channel had a result in the window; receipts may be of earlier pushes."""
+    has_one = any(one.window for one in reading.groups[group])
+    return has_one and not _has_receipts(reading, group)
+
+
+def _all_stopped(reading: Reading, silent: _Silent, app: str) -> Finding:
+    alert = AlertName.ALL_RESULTS_STOPPED
+    found = declared(alert, "", _detail(reading, silent), app=app)
+    return msgspec.structs.replace(found, title=f"{of_app('all results', app)} have stopped")
+
+
+def _stopped(reading: Reading, silent: _Silent, app: str) -> Finding:
+    only = next(iter(silent)) if len(silent) == 1 else None
+    return declared(
+        AlertName.RESULTS_STOPPED,
+        only.subject if only else of_app(f"{len(silent)} channels", app),
+        _detail(reading, silent),
+        channel=only and only.channel,
+        app=app,
+    )
+
+
+def _detail(reading: Reading, silent: _Silent) -> str:
+    had = ", ".join(f"{group.subject} ({count:,})" for group, count in silent.items())
+    return (
+        f"None in the last {WINDOW} minutes, though there were in the time before: {had}."
+        f"{refused_now(reading)}"
+    )
+
+
+def _quarters(minutes: list[int]) -> list[int]:
+    """Sum the minutes before the window by quarters of an hour."""
+    before = minutes[: MINUTES - WINDOW]
+    return [sum(before[start : start + WINDOW]) for start in range(0, len(before), WINDOW)]

@@ -1,0 +1,61 @@
+"""Findings about unknown codes."""
+
+from collections.abc import Iterator, Mapping
+
+from exporter.admin.findings.codes import finding_of_codes, number_of, recent
+from exporter.admin.findings.finding import Finding, declared, describe
+from exporter.admin.reading import AppChannel, Counted, Reading, of_app
+from exporter.classification.alerts import DECLARATIONS, THRESHOLDS, AlertName
+from exporter.classification.tables import OTHER
+from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
+
+_PAST_BOUND = (
+    f" Past the first {MAX_PER_CHANNEL} codes of a channel the label is other; the last of these "
+    "codes are on the status page, too."
+)
+
+_Unknown = Mapping[AppChannel, list[Counted]]
+"""Unknown codes with results in the window."""
+
+
+def unknown_findings(reading: Reading) -> Iterator[Finding]:
+    """Yield a finding for each channel without any known code, and one note about the others."""
+    unknown = {
+        group: found
+        for group, counted in reading.groups.items()
+        if (found := [one for one in counted if one.window and not one.meaning.known])
+    }
+    for group, found in list(unknown.items()):
+        results = recent(found)
+        total = number_of(results)
+        is_alone = not any(one.meaning.known for one in reading.groups[group])
+        if is_alone and total >= THRESHOLDS["min_affected"]:
+            yield finding_of_codes(reading, AlertName.ALL_CODES_UNKNOWN, group, results, total)
+            del unknown[group]
+    if unknown:
+        yield _note(reading, unknown)
+
+
+def _note(reading: Reading, unknown: _Unknown) -> Finding:
+    """Make one note about the unknown codes of all channels."""
+    channels = {group.channel for group in unknown}
+    apps = {group.app for group in unknown}
+    several = len(channels) > 1
+    codes: dict[str, int] = {}
+    for found in unknown.values():
+        for one in found:
+            name = f"{one.series.channel} {one.series.code}" if several else one.series.code
+            codes[name] = codes.get(name, 0) + one.window
+    total = sum(one.window for group in unknown for one in reading.groups[group])
+    advice = DECLARATIONS[AlertName.UNKNOWN_CODE].advice
+    past_bound = any(one.series.code == OTHER for found in unknown.values() for one in found)
+    app = apps.pop() if len(apps) == 1 else ""
+    only = None if several else channels.pop()
+    return declared(
+        AlertName.UNKNOWN_CODE,
+        AppChannel(only, app).subject if only else of_app(f"{len(channels)} channels", app),
+        describe(codes, total, "results"),
+        advice + (_PAST_BOUND if past_bound else ""),
+        channel=only,
+        app=app,
+    )

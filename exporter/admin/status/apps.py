@@ -1,0 +1,87 @@
+"""Apps: how each is doing, and names of apps that are not declared."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from exporter.admin.findings.finding import Finding, Level
+from exporter.admin.reading import Reading
+from exporter.classification.drafts import draft_app
+from exporter.configuration.fields import is_app_name
+from exporter.results import Severity
+
+_STATES = (*Level, "ok", "quiet")
+"""The most urgent first."""
+
+
+class AppStatus(msgspec.Struct):
+    """An app of all time and in the last hour; `failing` is every severity but info."""
+
+    app: str | None
+    """Null for results that were counted without an app."""
+    declared: bool
+    """Whether APPS has it; `other` stands for results of apps that are not declared."""
+    state: str
+    """`trouble`, `attention`, `ok`, or `quiet` without a result in the last minutes."""
+    results: int = 0
+    """Of all time."""
+    results_last_hour: int = 0
+    failing_last_hour: int = 0
+    failing_share_last_hour: float | None = None
+    """From 0 to 1; null without results."""
+    last_received: float | None = None
+    """Unix time."""
+
+
+class UndeclaredApp(msgspec.Struct, frozen=True):
+    """A name of an app that senders give and APPS does not declare."""
+
+    name: str
+    """Redacted."""
+    results: int
+    """Since the start; they are counted under the app `other`."""
+    last_seen: float
+    """Unix time."""
+    declaration: str
+    """The setting that declares it, or lines for a gateway description."""
+
+
+def apps_of(reading: Reading, findings: Sequence[Finding]) -> list[AppStatus]:
+    """Summarize each app, the most urgent first; empty where there are no apps."""
+    if not reading.apps:
+        return []
+    declared = reading.view.current.settings.apps
+    rows = {app: AppStatus(app, app in declared, "quiet") for app in reading.apps}
+    for group, counted in reading.groups.items():
+        row = rows.get(group.app)
+        if row is None:
+            row = rows[group.app] = AppStatus(None, False, "quiet")
+        row.results += sum([one.total for one in counted])
+        row.results_last_hour += sum([one.hour for one in counted])
+        row.failing_last_hour += sum(
+            [one.hour for one in counted if one.meaning.severity is not Severity.INFO]
+        )
+        row.last_received = max(row.last_received or 0, *[one.last_at for one in counted])
+        if row.state == "quiet" and any(one.window for one in counted):
+            row.state = "ok"
+    for finding in reversed(findings):  # the most urgent last
+        if finding.level is not Level.NOTE and finding.app and finding.app in rows:
+            rows[finding.app].state = finding.level
+    for row in rows.values():
+        if row.results_last_hour:
+            row.failing_share_last_hour = row.failing_last_hour / row.results_last_hour
+    return sorted(rows.values(), key=lambda row: _STATES.index(row.state))
+
+
+def undeclared_apps(reading: Reading) -> list[UndeclaredApp]:
+    """Return the undeclared names, the most frequent first."""
+    apps = reading.view.current.settings.apps
+    return [
+        UndeclaredApp(one.name, one.count, one.last_seen, _declaration(one.name, apps))
+        for one in reading.view.hub.undeclared_apps.most_frequent()
+    ]
+
+
+def _declaration(name: str, apps: Sequence[str]) -> str:
+    """Return the line that declares a name, or makes an app of one that cannot be an app's."""
+    return f"APPS={','.join([*apps, name])}" if is_app_name(name) else draft_app(name)
