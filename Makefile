@@ -75,7 +75,7 @@ renderings: $(VENV)/developer ## render the chart for the sets of values of its 
 	$(BIN)/python -m tests.support.helm
 
 screenshots: $(VENV)/developer ## pictures of the pages, two of them for README; needs chromium; takes a minute
-	$(BIN)/python -m tests.system.screenshots
+	$(BIN)/python -m tests.system.browser.screenshots
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --upgrade \
 	--custom-compile-command 'make lock'

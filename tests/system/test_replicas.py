@@ -36,7 +36,7 @@ from tests.support.traffic import (
     mixed_calls,
     signed_calls,
 )
-from tests.system.test_prometheus import QUERY, ask
+from tests.system.prometheus.test_prometheus import QUERY, ask
 
 pytestmark = pytest.mark.load
 

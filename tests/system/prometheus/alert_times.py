@@ -1,4 +1,4 @@
-"""How long an alert takes to its message, in real time: `python -m tests.system.alert_times`.
+"""The time from an alert to its message: `python -m tests.system.prometheus.alert_times`.
 
 The shipped Prometheus and Alertmanager files as they are, but for addresses. Ten minutes: after
 some of normal traffic one channel dies, one is rejected, and a fifth of the tokens of one are bad.

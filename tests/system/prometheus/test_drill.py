@@ -17,7 +17,7 @@ from tests.support.rules import ALERTMANAGER, ALERTS, read
 
 pytestmark = pytest.mark.load
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", ["wrong-certificate", "huawei-outage"])
