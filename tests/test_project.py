@@ -1,5 +1,6 @@
-"""The habits of the project: tools that are locked, and a release that is what it says."""
+"""The habits of the project: imports of tests, locked tools, and the steps of a release."""
 
+import ast
 import os
 import re
 import subprocess
@@ -36,8 +37,7 @@ CHANGELOG = """\
 
 - Before.
 """
-
-
+TESTS = ROOT / "tests"
 OLD_WORDS = (
     "mend the cause",
     "let it hurry",
@@ -73,6 +73,33 @@ def test_dialect_is_kept_out(text: str, old: bool) -> None:
         command, input=text, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (spelled.returncode != 0 or re.search(hooks["phrases"], text) is not None) == old
+
+
+SHARED = ("tests.bench", "tests.drill", "tests.soak", "tests.support")
+"""What may be imported from tests/: the programs, and what tests share."""
+NOT_YET_SHARED = ("tests.deploy.test_deploy", "tests.dashboards.test_dashboards")
+
+
+def imported_names(file: Path) -> set[str]:
+    """Return the modules, and the names of modules, that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{'.' * node.level}{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_tests_import_no_tests() -> None:
+    """A test module imports no other test module: what tests share is in tests/support/."""
+    imported = {
+        (str(file.relative_to(TESTS)), name)
+        for file in TESTS.rglob("*.py")
+        for name in imported_names(file)
+        if name.startswith((".", "tests.")) and not name.startswith((*SHARED, *NOT_YET_SHARED))
+    }
+    assert imported == set()
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=str)

@@ -18,9 +18,8 @@ import pytest
 
 from exporter.commands.main import main
 from tests.support.certificates import Certificate, make_certificate
-from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign
+from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign, webhook_headers
 from tests.support.programs import ExporterProcess, Launch, exporter_process
-from tests.webhooks.test_handler import webhook_headers
 
 PASSWORD = "correct-password-of-the-admin"
 BASIC = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()

@@ -12,8 +12,7 @@ import pytest
 from exporter.classification.tables import load_tables
 from exporter.commands.main import main
 from tests.support.commands import ROOT, Capture, command, printed, refused
-from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign
-from tests.webhooks.test_handler import webhook_headers
+from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign, webhook_headers
 
 MINUS_ONE = [
     "mps -1 WaitingForVerify",

@@ -15,8 +15,8 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as classic_families
 
 from exporter.errors import ConfigurationError
-from tests.fuzz.running import PROFILE, Fuzzed, fuzzed
 from tests.support.exporter import KeyPair
+from tests.support.fuzzing import PROFILE, Fuzzed, fuzzed
 from tests.support.programs import program
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}

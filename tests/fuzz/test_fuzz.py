@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.fuzz.running import PROFILE, Fuzzed, fuzzed
 from tests.support.exporter import TOKEN, KeyPair
+from tests.support.fuzzing import PROFILE, Fuzzed, fuzzed
 
 MPS_BODIES = [
     b'{"extInfo": {"adToken": "t", "osType": "ios"}, "msgId": "console_1", "statusCode": "2"}',

@@ -14,9 +14,8 @@ from exporter.gateways.described.gateway import Described
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.paths import Mark
 from exporter.gateways.registry import load_gateways
-from tests.gateways.test_contract import PAYLOADS
 from tests.support.gateways import decoded
-from tests.support.senders import SENDERS, Sender, Sent
+from tests.support.senders import PAYLOADS, SENDERS, Sender, Sent
 
 ABSENT = object()
 SPELLINGS = {"null": None, "empty": "", "blank": " \t", "wide blank": "\u3000"}

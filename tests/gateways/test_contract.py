@@ -17,14 +17,13 @@ from tests.support.senders import (
     BASE64_SENDERS,
     NEW,
     OLD,
+    PAYLOADS,
     RECIPES,
     SENDERS,
     Sender,
     Sent,
     mps,
 )
-
-PAYLOADS = Path(__file__).parent.parent / "payloads"
 
 
 class Case(NamedTuple):

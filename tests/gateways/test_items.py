@@ -30,7 +30,7 @@ class Events(ItemFormat[Item]):
         """Decode nothing else."""
         return msgspec.json.decode(text, type=Item)
 
-    def explain_missing_code(self, text: Text) -> ItemError:
+    def explain_missing_code(self, _text: Text) -> ItemError:
         """Name the field."""
         return ItemError(ItemReason.CODE_MISSING, "There is no event.")
 

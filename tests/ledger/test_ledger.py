@@ -4,7 +4,7 @@ import asyncio
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from exporter.ledger.store import StoreError
 from exporter.results import Delivery, Identity, Series
 from tests.support.deliveries import ACKED, BAD_TOKEN, SCOPE
 from tests.support.deliveries import delivery as made
+from tests.support.programs import until
 
 
 @pytest.fixture
@@ -58,13 +59,6 @@ def locked(path: Path) -> Iterator[None]:
         intruder.execute("BEGIN IMMEDIATE")
         yield
         intruder.execute("ROLLBACK")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that must come; a ledger that hangs fails the test."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - the ledger has no event for it
-            await asyncio.sleep(0.01)
 
 
 def delivery(key: int | None, results: int = 1, series: Series = ACKED) -> Delivery:

@@ -4,7 +4,7 @@ import asyncio
 import random
 from array import array
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,8 +14,9 @@ from exporter.errors import RequestError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import Commit, Entry, Store, StoreError
 from exporter.results import Delivery, Identity, Series
-from tests.ledger.conftest import StoreKind
 from tests.support.deliveries import ACKED, BAD_TOKEN, delivery
+from tests.support.programs import until
+from tests.support.stores import StoreKind
 
 LAST_KEY = 2**64 - 1
 
@@ -50,13 +51,6 @@ async def started(kind: StoreKind, **given: Any) -> AsyncIterator[Ledger]:
             yield one
     finally:
         await one.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that must come."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - the ledger has no event for it
-            await asyncio.sleep(0.01)
 
 
 async def stored(kind: StoreKind) -> dict[Series, tuple[int, float]]:

@@ -21,7 +21,6 @@ from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.sqlite import SqliteStore
 from exporter.ledger.store import Store, StoreError
 from exporter.results import Delivery, Identity
-from tests.ledger.conftest import running
 from tests.support.deliveries import ACKED, delivery
 from tests.support.old_ledgers import (
     CHANGED,
@@ -33,6 +32,7 @@ from tests.support.old_ledgers import (
     old_schema,
 )
 from tests.support.postgres import Server
+from tests.support.stores import running
 
 WINDOW = 1000.0
 

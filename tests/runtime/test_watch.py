@@ -15,6 +15,7 @@ from exporter.errors import ConfigurationError
 from exporter.runtime.snapshot import load_snapshot
 from exporter.runtime.watch import watching
 from tests.support.certificates import make_certificate
+from tests.support.programs import until
 
 DESCRIPTION = '[auth]\nscheme = "bearer"\nsecrets = ["{secret}"]\n[fields]\ncode = "code"\n'
 
@@ -45,13 +46,6 @@ async def watched(settings: Settings) -> AsyncIterator[Current]:
     async with watching(current, interval=0.01, settle=0.01):
         await asyncio.sleep(0.05)
         yield current
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what changes is elsewhere
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

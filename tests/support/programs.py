@@ -1,5 +1,6 @@
-"""Real programs for the tests: found, started on free ports, ended by process id."""
+"""Real programs for the tests: found, started on free ports, awaited, ended by process id."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -53,13 +54,20 @@ def reachable(port: int) -> bool:
 
 
 def wait_for(condition: Callable[[], Found | None], what: str) -> Found:
-    """Ask again until there is an answer that is not empty."""
+    """Wait until a condition holds; return its value."""
     end = time.monotonic() + DEADLINE
     while time.monotonic() < end:
         if found := condition():
             return found
         time.sleep(0.1)
-    pytest.fail(f"waited {DEADLINE} s in vain: {what}")
+    pytest.fail(f"timeout after {DEADLINE} s: {what}")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds, without blocking the event loop."""
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110 - polls what signals no event
+            await asyncio.sleep(0.01)
 
 
 def fetch(

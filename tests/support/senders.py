@@ -15,6 +15,7 @@ from exporter.configuration.settings import Settings, load_settings
 from tests.support.exporter import KeyPair, url_sign
 
 RECIPES = Path(__file__).parents[2] / "deploy/gateways"
+PAYLOADS = Path(__file__).parents[1] / "payloads"
 
 OLD, NEW = "the-old-secret-0123456789", "bmV3LXNlY3JldC1vZi10aGlydHktdHdvLWJ5dGVz"
 """Two secrets, of which the second is Base64, too: a rotation."""

@@ -26,6 +26,7 @@ from tests.support.programs import (
     prometheus,
     wait_for,
 )
+from tests.support.promql import QUERY, ask
 from tests.support.traffic import (
     Call,
     Client,
@@ -36,7 +37,6 @@ from tests.support.traffic import (
     mixed_calls,
     signed_calls,
 )
-from tests.system.prometheus.test_prometheus import QUERY, ask
 
 pytestmark = pytest.mark.load
 

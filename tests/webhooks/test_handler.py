@@ -5,7 +5,6 @@ import base64
 import hmac
 import json
 import sqlite3
-import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
@@ -20,13 +19,13 @@ from exporter.classification.tables import COMMON_CHANNEL, load_tables
 from exporter.errors import Reason
 from exporter.webhooks.responses import LISTED_REJECTIONS, MAX_LISTED_REJECTIONS
 from tests.support.exporter import (
-    SECRET,
     TOKEN,
     Exporter,
     KeyPair,
     MakeSettings,
     started,
     url_sign,
+    webhook_headers,
 )
 
 MPS = "/webhooks/mps"
@@ -404,19 +403,6 @@ async def test_duplicates_survive_a_restart(make_settings: MakeSettings, keys: K
         _, answer = await call(exporter, keys, body)
         assert answer["duplicates"] == 1
         assert await exporter.counted() == {("mps", "2", "info"): 1}
-
-
-def webhook_headers(body: bytes, at: float, identity: str = "msg_1") -> dict[str, str]:
-    """Sign a call as Standard Webhooks says, with openssl."""
-    signed = f"{identity}.{int(at)}.".encode() + body
-    key = base64.b64decode(SECRET.removeprefix("whsec_")).hex()
-    command = ["openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", f"hexkey:{key}", "-binary"]
-    mac = subprocess.run(command, input=signed, capture_output=True, check=True).stdout
-    return {
-        "webhook-id": identity,
-        "webhook-timestamp": str(int(at)),
-        "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
-    }
 
 
 async def test_standard_webhooks(exporter: Exporter) -> None:

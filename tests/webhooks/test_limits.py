@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import fields
 from functools import partial
@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from exporter.errors import Reason, RequestError
 from exporter.webhooks.limits import ArrivingBytes, Bodies, Limits
 from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
+from tests.support.programs import until
 
 HEADERS = f"POST /webhooks/results HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
 REQUEST = f'{HEADERS}Content-Length: 11\r\n\r\n{{"code": 2}}'.encode()
@@ -41,13 +42,6 @@ async def closed(reader: asyncio.StreamReader) -> bool:
         return await asyncio.wait_for(reader.read(1), 5) == b""
     except ConnectionResetError:
         return True
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until something holds, five seconds at most."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - as a client would look
-            await asyncio.sleep(0.01)
 
 
 def in_flight(exporter: Exporter, number: int) -> bool:

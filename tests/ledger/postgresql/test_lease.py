@@ -13,9 +13,9 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.sqlite import SqliteStore
 from exporter.ledger.store import StoreError
-from tests.ledger.conftest import running
 from tests.support.deliveries import delivery
 from tests.support.postgres import Server
+from tests.support.stores import running
 
 WINDOW = 1000.0
 

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from exporter.ledger.maintenance import SLOTS_PER_WINDOW, Maintenance
 from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.store import Commit, Entry, StoreError
 from exporter.results import Delivery
-from tests.ledger.conftest import running
 from tests.support.deliveries import ACKED, delivery
 from tests.support.postgres import PASSWORD, Server
+from tests.support.programs import until
 from tests.support.proxy import Cut, Proxy, proxy_to
+from tests.support.stores import running
 
 WINDOW = 1000.0
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'push-result-exporter'"
@@ -54,13 +55,6 @@ def keys(server: Server) -> int:
 def total(one: Ledger) -> int:
     """Return what a replica exposes."""
     return sum(count.total for count in one.counts.values())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that must come."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - the ledger has no event for it
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "serializable"])

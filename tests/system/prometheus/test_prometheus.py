@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.classification.tables import COMMON_CHANNEL, load_tables
 from tests.support.exporter import KeyPair, url_sign
 from tests.support.programs import ExporterProcess, exporter_process, fetch, prometheus, wait_for
+from tests.support.promql import QUERY, Series, ask
 
 pytestmark = pytest.mark.load
 
@@ -23,21 +24,6 @@ scrape_configs:
   - job_name: push-result-exporter
     static_configs: [{{targets: ["{target}"]}}]
 """
-QUERY = "sum by (channel, code, severity) (push_results_total)"
-
-Series = tuple[str, str, str]
-
-
-def ask(url: str, query: str) -> dict[Series, float]:
-    """Evaluate a query by channel, code and severity, without what is 0."""
-    answer = json.loads(fetch(f"{url}/api/v1/query?query={quote(query)}"))
-    found = {}
-    for sample in answer["data"]["result"]:
-        labels = sample["metric"]
-        value = float(sample["value"][1])
-        if value:
-            found[labels["channel"], labels["code"], labels["severity"]] = value
-    return found
 
 
 def post(exporter: ExporterProcess, keys: KeyPair, body: bytes) -> int:
