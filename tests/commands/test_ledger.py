@@ -25,6 +25,7 @@ from exporter.ledger.store import Commit
 from exporter.results import Delivery
 from tests.support.deliveries import ACKED, BAD_TOKEN, delivery
 from tests.support.postgres import PASSWORD, Server, running_server
+from tests.support.programs import until
 
 
 @pytest.fixture(scope="module")
@@ -184,11 +185,8 @@ def test_copy_into_a_running_instance_that_has_no_counts(
         ledger = Ledger(PostgresStore(address, "new", dedupe_seconds=1000))
         await ledger.start()
         assert await asyncio.to_thread(main, ["ledger", "copy"]) == 0
-        async with asyncio.timeout(30):
-            while not ledger.counts:  # noqa: ASYNC110 - the ledger has no event for it
-                await asyncio.sleep(0.05)
-            while ledger.problem:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await until(lambda: ledger.counts)
+        await until(lambda: not ledger.problem)
         assert await ledger.record([delivery(0, 5)]) == 1
         assert ledger.counts[ACKED].total == 4
         await ledger.close()

@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,12 +169,22 @@ def test_lock_file_follows_no_link(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sync", "level"), [("full", 2), ("normal", 1), ("off", 0)])
-def test_sync_is_what_was_asked_for(path: Path, sync: Sync, level: int) -> None:
+def test_sync_is_what_was_asked_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch, sync: Sync, level: int
+) -> None:
     """LEDGER_SYNC is SQLite's own `synchronous`, on a write-ahead log."""
-    with opened(path, sync) as (file, _):
-        assert file._database
-        assert file._database.execute("PRAGMA synchronous").fetchone() == (level,)
-        assert file._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connect = sqlite3.connect
+    connections: list[sqlite3.Connection] = []
+
+    def remembered(*given: Any, **more: Any) -> sqlite3.Connection:
+        connections.append(connect(*given, **more))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", remembered)
+    with opened(path, sync):
+        [connection] = connections
+        assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_probe_changes_no_count(path: Path) -> None:

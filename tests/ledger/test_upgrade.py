@@ -32,6 +32,7 @@ from tests.support.old_ledgers import (
     old_schema,
 )
 from tests.support.postgres import Server
+from tests.support.programs import until
 from tests.support.stores import running
 
 WINDOW = 1000.0
@@ -200,9 +201,7 @@ async def test_role_that_may_not_upgrade(address: Address, server: Server, tmp_p
             assert "has version 1: run `push-result-exporter ledger init`" in str(one.problem)
             await owner.connect(upgrades=True)
             await owner.initialize("guest")
-            async with asyncio.timeout(30):
-                while one.problem:  # noqa: ASYNC110 - the ledger has no event for it
-                    await asyncio.sleep(0.01)
+            await until(lambda: not one.problem)
             assert [await one.record([each]) for each in REPEATED] == [0] * 7
     finally:
         await owner.close()

@@ -27,6 +27,7 @@ from tests.support.exporter import (
     url_sign,
     webhook_headers,
 )
+from tests.support.programs import until
 
 MPS = "/webhooks/mps"
 RESULTS = "/webhooks/results"
@@ -506,8 +507,7 @@ async def test_locked_ledger_acknowledges_nothing(
             async with exporter.client.get(exporter.admin + "/-/healthy") as answer:
                 assert answer.status == 200
             lock.execute("ROLLBACK")
-        while exporter.hub.ledger.problem:  # noqa: ASYNC110 - as a load balancer would look
-            await asyncio.sleep(0.05)
+        await until(lambda: not exporter.hub.ledger.problem)
         assert (await call(exporter, keys, body))[1]["accepted"] == 1
         assert await exporter.counted() == {("mps", "2", "info"): 1}
 

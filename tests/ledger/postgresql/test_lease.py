@@ -15,6 +15,7 @@ from exporter.ledger.sqlite import SqliteStore
 from exporter.ledger.store import StoreError
 from tests.support.deliveries import delivery
 from tests.support.postgres import Server
+from tests.support.programs import until
 from tests.support.stores import running
 
 WINDOW = 1000.0
@@ -88,9 +89,8 @@ async def test_leased_name_that_is_lost(address: Address, server: Server) -> Non
         )
         with pytest.raises(RequestError, match="send them again"):
             await one.record([delivery(2)])
-        while one.problem:
-            assert "taken over" in one.problem
-            await asyncio.sleep(0.01)
+        assert "taken over" in str(one.problem)
+        await until(lambda: not one.problem)
         assert (one.instance, total(one)) == ("replica-1", 0)
         assert await one.record([delivery(1, 2)]) == 1
 

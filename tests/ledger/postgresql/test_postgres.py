@@ -794,6 +794,16 @@ async def test_schema_is_made_by_somebody_else(
     server.execute("DROP ROLE guest", "postgres")
 
 
+NOTE_COMMIT_SETTING = """
+CREATE TABLE noted (setting text);
+GRANT INSERT ON noted TO exporter;
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN INSERT INTO noted VALUES (current_setting('synchronous_commit')); RETURN NULL; END$$;
+CREATE TRIGGER note AFTER INSERT OR UPDATE ON push_result_exporter.counts EXECUTE FUNCTION note();
+"""
+"""Notes the setting under which each transaction writes counts."""
+
+
 async def test_asynchronous_commit_is_made_synchronous(address: Address, server: Server) -> None:
     """A server that would acknowledge before its disk has it is asked not to, unless told to."""
     with setting(
@@ -801,12 +811,14 @@ async def test_asynchronous_commit_is_made_synchronous(address: Address, server:
         "ALTER DATABASE fresh SET synchronous_commit = off",
         "ALTER DATABASE fresh RESET synchronous_commit",
     ):
-        for durable, expected in ((True, "on"), (False, "off")):
-            one = PostgresStore(address, "a", dedupe_seconds=WINDOW, durable=durable)
-            await one.open()
-            [(found,)] = await one._database.run("SELECT current_setting('synchronous_commit')")
-            assert found == expected
-            await one.close()
+        for durable in (True, False):
+            given = PostgresStore(address, "a", dedupe_seconds=WINDOW, durable=durable)
+            async with running(given) as ledger:
+                if durable:
+                    server.execute(NOTE_COMMIT_SETTING, "fresh")
+                await ledger.record([delivery(int(durable))])
+    noted = server.execute("SELECT setting FROM noted", "fresh")
+    assert [*dict.fromkeys(noted)] == [("on",), ("off",)]
 
 
 async def test_table_that_is_locked(address: Address, server: Server) -> None:
