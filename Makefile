@@ -71,8 +71,9 @@ docs: $(VENV)/developer ## write the tables of the READMEs that are generated fr
 dashboards: $(VENV)/developer ## build deploy/grafana from dashboards/ and rules.yml
 	$(BIN)/python -m dashboards
 
-renderings: $(VENV)/developer ## render the chart for the sets of values of its tests, after a change of the chart
+renderings: $(VENV)/developer ## write the golden texts of tests: the rendered chart, explanations
 	$(BIN)/python -m tests.support.helm
+	$(BIN)/python -m tests.support.explanations
 
 screenshots: $(VENV)/developer ## pictures of the pages, two of them for README; needs chromium; takes a minute
 	$(BIN)/python -m tests.system.browser.screenshots
