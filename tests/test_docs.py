@@ -115,7 +115,7 @@ async def test_status_is_documented(exporter: Exporter) -> None:
     for name in ("status", "codes"):
         async with exporter.client.get(f"{exporter.admin}/api/v1/{name}") as response:
             names = {*fields(await response.json())} - {*map(str.upper, Settings.model_fields)}
-        missing = [one for one in names if not re.search(rf"`([\w\[\].]+\.)?{one}(\[\])?`", API)]
+        missing = [name for name in names if not re.search(rf"`([\w\[\].]+\.)?{name}(\[\])?`", API)]
         assert missing == []
 
 

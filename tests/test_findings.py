@@ -32,4 +32,4 @@ def test_finding_has_its_form(script: Path) -> None:
 def test_readme_lists_every_finding() -> None:
     """The README has a line for each finding, and none for another."""
     text = (ROOT / "findings" / "README.md").read_text("utf-8")
-    assert sorted(re.findall(r"\]\(([\w-]+\.sh)\)", text)) == [one.name for one in FINDINGS]
+    assert sorted(re.findall(r"\]\(([\w-]+\.sh)\)", text)) == [finding.name for finding in FINDINGS]

@@ -19,7 +19,7 @@ from tests.support.markdown import ROOT
 GROUPS: dict[str, list[Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))[
     "dependency-groups"
 ]
-TOOLS = [Requirement(one) for group in GROUPS.values() for one in group if isinstance(one, str)]
+TOOLS = [Requirement(tool) for group in GROUPS.values() for tool in group if isinstance(tool, str)]
 CHANGELOG = """\
 # Changelog
 

@@ -67,8 +67,8 @@ def beneath_secrets(value: Any) -> Iterator[Any]:
 def test_no_secret_survives_in_json(value: Any) -> None:
     """Whatever JSON: under a secret name nothing is left, and nowhere a long word."""
     redacted = redact(json.dumps(value))
-    left = {one for one in beneath_secrets(json.loads(redacted)) if not isinstance(one, bool)}
-    marks = {one for one in left if isinstance(one, str) and one.startswith("…")}
+    left = {text for text in beneath_secrets(json.loads(redacted)) if not isinstance(text, bool)}
+    marks = {text for text in left if isinstance(text, str) and text.startswith("…")}
     assert left - marks <= {None, "", 0}
     assert all(mark[1:].isdigit() or mark == "…" for mark in marks)  # names that were alike
     assert LONG_WORD.search(redacted) is None
@@ -78,12 +78,12 @@ def test_no_secret_survives_in_json(value: Any) -> None:
 def test_json_keeps_its_shape(value: Any) -> None:
     """What is redacted is still JSON of the same types, so that it is rejected for the same."""
 
-    def shape(one: Any) -> Any:
-        if isinstance(one, dict):
-            return [shape(inner) for inner in one.values()]
-        if isinstance(one, list):
-            return [shape(item) for item in one]
-        return "number" if type(one) in (int, float) else type(one).__name__
+    def shape(part: Any) -> Any:
+        if isinstance(part, dict):
+            return [shape(inner) for inner in part.values()]
+        if isinstance(part, list):
+            return [shape(item) for item in part]
+        return "number" if type(part) in (int, float) else type(part).__name__
 
     assert shape(json.loads(redact(json.dumps(value)))) == shape(value)
 

@@ -249,7 +249,7 @@ def test_running_exporter_tells_no_secret(
         record=tmp_path / "records",
         record_unauthenticated=True,
     ) as exporter:
-        answers = [raw(exporter, secrets.trust, one) for one in calls(keys)]
+        answers = [raw(exporter, secrets.trust, call) for call in calls(keys)]
         statuses = {int(answer.split()[1]) for answer in answers if answer}
         assert statuses == {200, 400, 401, 404, 405, 408, 413, 415}
         for setting, contents in BAD_FILES.items():
@@ -265,7 +265,7 @@ def test_running_exporter_tells_no_secret(
         assert status == 200
         shown = "\n".join([*answers, *looks(exporter, secrets.trust)])
         log = exporter.log.read_text()
-    records = [one.read_text() for one in (tmp_path / "records").iterdir()]
+    records = [path.read_text() for path in (tmp_path / "records").iterdir()]
     reasons = {json.loads(record)["reason"] for record in records}
     assert reasons >= {"missing_credentials", "bad_signature", "malformed_body", "code_missing"}
     assert secrets.found_in("\n".join(records)) == []

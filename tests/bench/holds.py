@@ -54,14 +54,16 @@ def holds(bench: Bench, args: argparse.Namespace) -> None:
             settings = settings.model_copy(update={"mps_public_key_files": [public]})
         gateway = load_gateways(settings)[form.gateway]
         after += [_decoded(gateway, name, form, body) for body in bodies(form)]
-        before += [_authenticated(gateway, name, sender, *one) for one in _unsigned(sender, form)]
+        before += [
+            _authenticated(gateway, name, sender, *signed) for signed in _unsigned(sender, form)
+        ]
     _print("Before authentication, with gzip", before)
     _print("A step after authentication", after)
 
 
 def _sender(name: str) -> Sender:
     nobody = Sender(name, lambda body, _secret, _age: Sent(body, {}, "sign=" + "A" * 342))
-    found = (one for one in SENDERS if one.name == name)
+    found = (sender for sender in SENDERS if sender.name == name)
     return next(found, nobody)
 
 
@@ -112,9 +114,10 @@ def _best(once: Callable[[], float]) -> float:
 
 def _print(title: str, found: list[Hold]) -> None:
     print(f"\n### {title}\n\n| ms | gateway | body | bytes sent | steps |\n|---|---|---|---|---|")
-    for one in sorted(found, reverse=True)[:SHOWN]:
+    for hold in sorted(found, reverse=True)[:SHOWN]:
         print(
-            f"| {one.milliseconds:.1f} | {one.format} | {one.body} | {one.sent:,} | {one.steps} |",
+            f"| {hold.milliseconds:.1f} | {hold.format} | {hold.body} "
+            f"| {hold.sent:,} | {hold.steps} |",
             flush=True,
         )
 

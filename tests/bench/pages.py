@@ -35,7 +35,7 @@ def pages(bench: Bench, args: argparse.Namespace) -> None:
     )
     print("|---|---|---|---|---|---|")
     for path, each in runs.items():
-        ratios = [run.p99 / one.p99 for run, one in zip(each, runs[""], strict=True)]
+        ratios = [run.p99 / without.p99 for run, without in zip(each, runs[""], strict=True)]
         middle = Run(*(statistics.median(column) for column in zip(*each, strict=True)))
         times = loads.get(path, [])
         took = f"{statistics.median(times) * 1e3:.1f}" if times else ""

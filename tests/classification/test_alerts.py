@@ -20,8 +20,8 @@ CLASSIFIER = Classifier(load_tables())
 def test_every_alert_is_declared() -> None:
     """Each name has one declaration, in the order of precedence, with thresholds that exist."""
     assert list(DECLARATIONS) == list(AlertName)
-    named = {one.number for one in DECLARATIONS.values()}
-    named |= {one.share for one in DECLARATIONS.values()}
+    named = {declaration.number for declaration in DECLARATIONS.values()}
+    named |= {declaration.share for declaration in DECLARATIONS.values()}
     assert named - {None} <= THRESHOLDS.keys()
 
 

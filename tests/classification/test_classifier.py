@@ -379,7 +379,7 @@ def test_a_row_of_the_operators_goes_before_the_message_of_an_http_status(tmp_pa
         PushResult("418", hint="apns", message="TooManyRequests"),
         PushResult("418", message="TooManyRequests"),
     ]
-    assert {tuple(classifier.classify(one).series)[:3] for one in results} == {
+    assert {tuple(classifier.classify(result).series)[:3] for result in results} == {
         ("apns", "418", "apns")
     }
 
@@ -597,7 +597,7 @@ def test_codes_stay_unambiguous_without_a_hint() -> None:
     assert ambiguous == {"10000", "Success", "ConnectionError", "Unexplained"}
 
 
-@pytest.mark.parametrize("channel", [one for one in TABLES if TABLES[one].hint_only])
+@pytest.mark.parametrize("channel", [channel for channel in TABLES if TABLES[channel].hint_only])
 def test_a_table_may_need_the_hint(channel: str) -> None:
     """The codes of HarmonyOS, Honor and all receipts are not looked up without a hint."""
     assert channel not in HINTLESS

@@ -581,7 +581,7 @@ def test_one_situation_has_one_treatment(situation: Situation, channel: str, cod
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name)
 def test_exceptions_are_of_their_situation(situation: Situation) -> None:
     """Each exception is one of the situation's codes."""
-    codes = {f"{channel}/{code}" for one, channel, code in CASES if one is situation}
+    codes = {f"{channel}/{code}" for case, channel, code in CASES if case is situation}
     assert situation.exceptions.keys() <= codes
 
 
@@ -595,7 +595,7 @@ GUARD = re.compile(r"If (?:many|all) fail at once(?:, [^:]*)?, delete nothing: |
 def test_no_action_begins_with_deleting() -> None:
     """What to do if many fail at once comes first; nobody stops reading at "delete"."""
     begins = re.compile(r"(?:Delete(?! nothing)|Remove|Drop|Prune|Purge|Clear)\b")
-    assert [one for one in ROWS if begins.match(one[2].action)] == []
+    assert [row for row in ROWS if begins.match(row[2].action)] == []
 
 
 def test_an_action_that_deletes_says_first_when_not_to() -> None:

@@ -50,7 +50,9 @@ action = "Wait."
 
 def rows(tables: Tables) -> list[tuple[str, str, CodeRow]]:
     """List the rows of all tables with their channel and code."""
-    return [(one.channel, code, row) for one in tables.values() for code, row in one.codes.items()]
+    return [
+        (table.channel, code, row) for table in tables.values() for code, row in table.codes.items()
+    ]
 
 
 def load(folder: Path, *texts: str | bytes) -> Tables:
@@ -204,8 +206,8 @@ def test_an_operator_overrides_one_field(tmp_path: Path) -> None:
     assert ours.severity is not Severity.CRITICAL
     assert mine.severity is Severity.CRITICAL
     assert mine.model_dump(include=kept) == ours.model_dump(include=kept)
-    unchanged = {one for one in rows(tables) if one[:2] != ("apns", "2009")}
-    assert unchanged == {one for one in rows(TABLES) if one[:2] != ("apns", "2009")}
+    unchanged = {row for row in rows(tables) if row[:2] != ("apns", "2009")}
+    assert unchanged == {row for row in rows(TABLES) if row[:2] != ("apns", "2009")}
 
 
 @pytest.mark.parametrize("channel", list(TABLES))
@@ -235,7 +237,7 @@ def test_an_operator_adds_a_channel(tmp_path: Path) -> None:
         classifier = Classifier(load(tmp_path, f"{text}{more}[codes.5]\n{ROW}"))
         assert classifier.channels() == [*TABLES, "acme-cn", "other"]
         found = [classifier.classify(PushResult(code, "roadrunner")) for code in ("5", "2", "6")]
-        assert [tuple(one.series)[:3] for one in found] == [
+        assert [tuple(row.series)[:3] for row in found] == [
             ("acme-cn", "5", "acme-cn"),
             ("acme-cn", "2", table),
             ("acme-cn", "6", ""),
@@ -282,7 +284,7 @@ def test_descriptions_name_channels() -> None:
     assert list(tables) == [*TABLES, "acme"]
     classifier = Classifier(tables)
     found = [classifier.classify(PushResult(code, "ACME")) for code in ("2", "NEW")]
-    assert [tuple(one.series)[:3] for one in found] == [("acme", "2", ""), ("acme", "NEW", "")]
+    assert [tuple(row.series)[:3] for row in found] == [("acme", "2", ""), ("acme", "NEW", "")]
 
 
 @pytest.mark.parametrize("channel", ["Acme", "a b", "", "5", "x" * 33])
@@ -301,15 +303,18 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
 
 def test_an_override_does_not_change_which_row_counts(tmp_path: Path) -> None:
     """With a severity of the operator's, OPPO's -1 still goes before MPS's, and MiPush's not."""
-    own = [f'channel = "{one}"\n[codes.-1]\nseverity = "critical"\n' for one in ("oppo", "mipush")]
+    own = [
+        f'channel = "{channel}"\n[codes.-1]\nseverity = "critical"\n'
+        for channel in ("oppo", "mipush")
+    ]
     classifier = Classifier(load(tmp_path, *own))
-    found = [classifier.classify(PushResult("-1", one)) for one in ("oppo", "mipush")]
-    assert [one.series.table for one in found] == ["oppo", "mps"]
+    found = [classifier.classify(PushResult("-1", channel)) for channel in ("oppo", "mipush")]
+    assert [row.series.table for row in found] == ["oppo", "mps"]
 
 
 def test_only_rows_of_the_status_page_override_the_common_ones() -> None:
     """Of the rows that share a common code, those that the status page lists go before it."""
-    overriding = {(one, code) for one, code, row in rows(TABLES) if row.overrides_common}
+    overriding = {(channel, code) for channel, code, row in rows(TABLES) if row.overrides_common}
     assert overriding == {
         (channel, code)
         for channel, code, row in rows(TABLES)

@@ -64,8 +64,8 @@ def test_webhooks_are_shown_with_their_credentials(
     words += ["--gateway-files", str(description), "--ingest-host", "push.example.com"]
     der = ["openssl", "pkey", "-pubin", "-in", str(keys.public), "-outform", "DER"]
     key = subprocess.run(der, capture_output=True, check=True).stdout
-    webhooks = {one["gateway"]: one for one in report(capsys, *words)["webhooks"]}
-    assert {name: one["url"] for name, one in webhooks.items()} == {
+    webhooks = {webhook["gateway"]: webhook for webhook in report(capsys, *words)["webhooks"]}
+    assert {name: webhook["url"] for name, webhook in webhooks.items()} == {
         name: f"http://push.example.com:10987/webhooks/{name}"
         for name in ("mps", "vivo", "results")
     }
@@ -115,7 +115,7 @@ def test_questionable_settings_are_warned_of(
         words += ["--ledger-path", str(tmp_path / "ledger.sqlite3")]
         found = report(capsys, *words)["warnings"]
     assert len(found) == len(warned)
-    expected = [one.replace("OPEN can", f"{readable} can") for one in warned]
+    expected = [warning.replace("OPEN can", f"{readable} can") for warning in warned]
     assert all(text in warning for text, warning in zip(expected, found, strict=True))
 
 

@@ -61,9 +61,9 @@ shells = pytest.mark.parametrize("shell", ["bash", "fish"])
 def test_shell_completes(shell: str, line: str, offered: list[str], tmp_path: Path) -> None:
     """Commands, flags, choices, channels and codes are completed."""
     found = completions(shell, line, tmp_path)
-    assert [one for one in offered if one not in found] == []
+    assert [word for word in offered if word not in found] == []
     typed = line.rpartition(" ")[2]
-    assert [one for one in found if not one.startswith(typed)] == []
+    assert [word for word in found if not word.startswith(typed)] == []
 
 
 @shells

@@ -23,9 +23,11 @@ def test_each_accepted_push_has_one_receipt(scenario: str) -> None:
     while sent[-1].url != "receipts":  # the next request may be the receipt of the last one
         sent.pop()
     accepted = [
-        one.body for one in sent if b'"MIUI"' in one.body and b'"pushSuccess":true' in one.body
+        request.body
+        for request in sent
+        if b'"MIUI"' in request.body and b'"pushSuccess":true' in request.body
     ]
-    receipts = [number for number, one in enumerate(sent) if one.url == "receipts"]
+    receipts = [number for number, request in enumerate(sent) if request.url == "receipts"]
     assert len(set(accepted)) == len(receipts) > 100
     assert len(accepted) > len(receipts)
     assert all(sent[number - 1].body in accepted for number in receipts)
@@ -35,5 +37,5 @@ def test_results_name_their_app() -> None:
     """Both apps send, by the parameter `app` of the URL."""
     told = tell(story_of("healthy"), lambda: 0, lambda _text: None, seed=1)
     sent = islice(requests_of(told, repeat(b"receipt"), SENDERS), 200)
-    apps = {app for one in sent for app in parse_qs(urlsplit(one.url).query).get("app", [])}
+    apps = {app for request in sent for app in parse_qs(urlsplit(request.url).query).get("app", [])}
     assert apps == {"shop", "news"}

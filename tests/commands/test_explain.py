@@ -51,7 +51,9 @@ def results(explanation: Any) -> list[str]:
 def test_explain_a_code(capsys: Capture, words: list[str], names: list[str]) -> None:
     """`explain` takes a code, negative too, and a channel by any alias."""
     meanings = explained(capsys, *words)["meanings"]
-    assert [f"{one['channel']} {one['code']} {one['name']}" for one in meanings] == names
+    assert [
+        f"{meaning['channel']} {meaning['code']} {meaning['name']}" for meaning in meanings
+    ] == names
 
 
 def test_explain_prints_text(capsys: Capture) -> None:
@@ -116,7 +118,7 @@ def test_explain_a_payload_file(capsys: Capture, tmp_path: Path) -> None:
     path.write_text('[{"channel": "vivo", "code": 10072}, {"code": "-2"}, {}]')
     explanation = explained(capsys, "--payload", str(path))
     assert results(explanation) == ["vivo 10072", "oppo -2"]
-    assert [(one["index"], one["reason"]) for one in explanation["rejected"]] == [
+    assert [(item["index"], item["reason"]) for item in explanation["rejected"]] == [
         (2, "code_missing")
     ]
 

@@ -31,8 +31,8 @@ from tests.support.programs import until
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """Run a PostgreSQL for the tests of this module."""
-    with running_server() as one:
-        yield one
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture

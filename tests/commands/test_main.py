@@ -185,12 +185,14 @@ def test_flag_of_another_exporter_gets_ours(
 ) -> None:
     """A flag of Prometheus' exporters is refused with the one to use."""
     err = refused(capsys, *before, *flag)
-    assert [one for one in ours if one not in err] == []
+    assert [flag for flag in ours if flag not in err] == []
 
 
 def test_suggested_flags_exist() -> None:
     """The flags that errors name are flags of `serve`."""
-    suggested = {one for text in OTHER_EXPORTERS.values() for one in re.findall(r"--[a-z-]+", text)}
+    suggested = {
+        flag for text in OTHER_EXPORTERS.values() for flag in re.findall(r"--[a-z-]+", text)
+    }
     known = {f"--{name.replace('_', '-')}" for name in Settings.model_fields}
     assert suggested <= known
 

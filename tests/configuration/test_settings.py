@@ -196,9 +196,9 @@ def test_every_setting_has_the_contracts_default() -> None:
 def test_defaults_hold_where_nothing_is_given() -> None:
     """With nothing but permission to start unsigned, every other setting has its default."""
     found = load(allow_unsigned=True).model_dump()
-    assert {name.upper(): one for name, one in found.items()} == {"CONFIG": None} | DEFAULTS | {
-        "ALLOW_UNSIGNED": True
-    }
+    assert {name.upper(): setting for name, setting in found.items()} == {
+        "CONFIG": None
+    } | DEFAULTS | {"ALLOW_UNSIGNED": True}
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -519,7 +519,7 @@ def test_client_ca_is_of_the_admin_listener_with_tls() -> None:
     """A client CA is the admin listener's alone, which needs a certificate."""
     settings = load("--admin-tls-client-ca-file", "ca", allow_unsigned=True, **BOTH)
     files = settings.ingest_tls, settings.admin_tls
-    assert [one and one.client_ca for one in files] == [None, Path("ca")]
+    assert [file and file.client_ca for file in files] == [None, Path("ca")]
     with pytest.raises(ConfigurationError, match="ADMIN_TLS_CLIENT_CA_FILE needs a certificate"):
         load("--admin-tls-client-ca-file", "ca", allow_unsigned=True, **INGEST)
 
@@ -529,7 +529,11 @@ def test_contradictions_are_named_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         load("--tls-cert-file", "c", "--ingest-port", "5", "--admin-port", "5")
     problems = str(caught.value).split("; ")
-    assert [one.split()[0] for one in problems] == ["TLS_CERT_FILE", "INGEST_PORT", "nothing"]
+    assert [problem.split()[0] for problem in problems] == [
+        "TLS_CERT_FILE",
+        "INGEST_PORT",
+        "nothing",
+    ]
 
 
 @pytest.mark.parametrize("hosts", [(), ("--ingest-host", "127.0.0.1"), ("--admin-host", "::")])
@@ -548,7 +552,7 @@ def test_an_empty_variable_counts_as_absent(monkeypatch: pytest.MonkeyPatch, nam
     env(monkeypatch, **{name: ""})
     settings = load("--results-token-files", "token")
     given = {"RESULTS_TOKEN_FILES": (Path("token"),)}
-    found = {key.upper(): one for key, one in settings.model_dump().items()}
+    found = {key.upper(): setting for key, setting in settings.model_dump().items()}
     assert found == {"CONFIG": None} | DEFAULTS | given
 
 

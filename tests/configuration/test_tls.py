@@ -212,9 +212,9 @@ async def test_client_has_to_show_a_certificate_of_the_ca(tmp_path: Path, old: C
     current = contexts[:1]
     async with echoing(reloadable_context(contexts[0], lambda: current[-1])) as port:
         shown = (None, *clients)
-        assert [await greeting(port, old, one) for one in shown] == [b"", b"hello\n", b""]
+        assert [await greeting(port, old, pair) for pair in shown] == [b"", b"hello\n", b""]
         current.append(contexts[1])
-        assert [await greeting(port, old, one) for one in shown] == [b"", b"", b"hello\n"]
+        assert [await greeting(port, old, pair) for pair in shown] == [b"", b"", b"hello\n"]
 
 
 @pytest.mark.parametrize("content", [b"", b"milk", b"\xff", b"-----BEGIN CERTIFICATE-----\nx"])

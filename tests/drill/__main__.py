@@ -85,9 +85,9 @@ def drill(incident: Incident, pace: Pace, *, as_json: bool) -> tuple[list[Event]
 def parse() -> argparse.Namespace:
     """Read the flags."""
     listed = "\n".join(
-        f"  {name:<18} {one.title}; about {one.minutes} minutes"
-        + ("; root mounts that disk" if one.full_disk else "")
-        for name, one in INCIDENTS.items()
+        f"  {name:<18} {incident.title}; about {incident.minutes} minutes"
+        + ("; root mounts that disk" if incident.full_disk else "")
+        for name, incident in INCIDENTS.items()
     )
     parser = argparse.ArgumentParser(
         prog="python -m tests.drill",
@@ -114,7 +114,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     if options.json:
-        timeline = [one.as_json(events[0].at) for one in events]
+        timeline = [event.as_json(events[0].at) for event in events]
         say(json.dumps({"incident": options.incident, "timeline": timeline}, indent=1))
     return int(bool(missing))
 

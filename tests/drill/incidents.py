@@ -25,7 +25,7 @@ class Incident(NamedTuple):
 
     def traffic(self) -> Results:
         """Return all results while the incident lasts."""
-        return [one for one in NORMAL if one[0] != self.channel] + [*self.results]
+        return [batch for batch in NORMAL if batch[0] != self.channel] + [*self.results]
 
 
 INCIDENTS = {

@@ -153,7 +153,7 @@ def test_explanation_has_every_field(channel: str | None) -> None:
     }
 
 
-@pytest.mark.parametrize("channel", [one for one in TABLES if TABLES[one].common_codes])
+@pytest.mark.parametrize("channel", [channel for channel in TABLES if TABLES[channel].common_codes])
 @pytest.mark.parametrize("code", ["0", "2", "99999999"])
 def test_common_code_has_the_common_table(channel: str, code: str) -> None:
     """On a vendor's channel a common code is distinguished from the vendor's own."""
@@ -368,15 +368,15 @@ def test_json_has_all_that_the_text_has() -> None:
     }
     rest = json.loads(render_json(explanation))
     assert (rest["source"], rest["code"], rest["signature"]) == ("results", None, None)
-    assert [one["reason"] for one in rest["rejected"]] == ["code_missing"]
+    assert [item["reason"] for item in rest["rejected"]] == ["code_missing"]
 
 
 def test_json_over_several_lines_is_one_payload() -> None:
     """What is wrong with it is that of the whole, not of its first line."""
-    one = find_gateway("huawei-receipts", {}, load_settings(allow_unsigned=True))
+    gateway = find_gateway("huawei-receipts", {}, load_settings(allow_unsigned=True))
     text = json.dumps({"nothing": "of it"}, indent=2).encode()
     with pytest.raises(RequestError, match="'statuses'"):
-        explain_payload(CLASSIFIER, {one.name: one}, [Payload(text)])
+        explain_payload(CLASSIFIER, {gateway.name: gateway}, [Payload(text)])
 
 
 def test_captured_lines_are_explained_together() -> None:
@@ -384,11 +384,13 @@ def test_captured_lines_are_explained_together() -> None:
     callback, result = body({"statusCode": "2009"}), body({"code": 10072})
     lines = [callback, callback, b'{"statusCode": ', b"", result, body({"code": True})]
     explanation = explained(b"\n".join(lines))
-    assert [(one.channel, one.why and one.why.results) for one in explanation.meanings] == [
+    assert [
+        (meaning.channel, meaning.why and meaning.why.results) for meaning in explanation.meanings
+    ] == [
         ("apns", 2),
         ("vivo", 1),
     ]
-    assert [(one.index, one.reason) for one in explanation.rejected] == [
+    assert [(item.index, item.reason) for item in explanation.rejected] == [
         (2, "malformed_body"),
         (4, "code_invalid"),
     ]

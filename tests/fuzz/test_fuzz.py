@@ -173,7 +173,7 @@ def test_odd_results(target: Fuzzed) -> None:
     )
 
     @PROFILE
-    @given(st.lists(result | ODD.filter(lambda one: not isinstance(one, dict)), min_size=1))
+    @given(st.lists(result | ODD.filter(lambda value: not isinstance(value, dict)), min_size=1))
     def try_it(items: list[Any]) -> None:
         reply = target.results(json.dumps(items).encode())
         assert reply.adds_up_to(len(items))

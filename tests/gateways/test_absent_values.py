@@ -67,8 +67,8 @@ def outcome(gateway: Gateway, docs: list[Any]) -> object:
         found = decoded(gateway, ReceivedRequest(body))
     except RequestError as error:
         return error.reason
-    groups = [(one.result, one.count, one.anonymous, one.ids) for one in found.groups]
-    reasons = [(one.index, one.reason.replace("null", "missing")) for one in found.rejected]
+    groups = [(group.result, group.count, group.anonymous, group.ids) for group in found.groups]
+    reasons = [(item.index, item.reason.replace("null", "missing")) for item in found.rejected]
     return sorted(map(repr, groups)), reasons, found.skipped, found.defaulted
 
 
@@ -88,7 +88,9 @@ def test_empty_field_is_an_absent_field(file: Path, tmp_path: Path) -> None:
                 )
                 for name, to in (SPELLINGS | {"absent": ABSENT}).items()
             }
-            assert {repr(one) for one in variants.values()} == {repr(variants["absent"])}, path
+            assert {repr(variant) for variant in variants.values()} == {repr(variants["absent"])}, (
+                path
+            )
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,9 @@ def test_undeclared_app_of_a_map_is_warned_of(tmp_path: Path) -> None:
     """A map to an app that nothing declares is a mistake, where apps are declared."""
     text = ACME.replace('= "shop"\n', '= "chat"\n')
     [warning] = [
-        one for one in loaded(tmp_path, description=text)["acme"].warnings if "chat" in one
+        warning
+        for warning in loaded(tmp_path, description=text)["acme"].warnings
+        if "chat" in warning
     ]
     assert "APPS" in warning
 

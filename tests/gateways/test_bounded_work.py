@@ -67,9 +67,9 @@ def test_unauthenticated_request_is_little_work(
         *(signed._replace(body=body.content) for body in bodies(form)),
         *(signed._replace(body=body.content) for body in with_more_inside(signed.body)),
     ]
-    for one in sent:
-        url = URL(sender.path(one))
-        request = ReceivedRequest(one.body, CIMultiDict(one.headers), url.query)
+    for request_sent in sent:
+        url = URL(sender.path(request_sent))
+        request = ReceivedRequest(request_sent.body, CIMultiDict(request_sent.headers), url.query)
         with counting_calls() as calls:
             cost = authentication(gateway, request, calls)
-        assert cost <= CALLS_BEFORE_AUTHENTICATION, one.body[:200]
+        assert cost <= CALLS_BEFORE_AUTHENTICATION, request_sent.body[:200]

@@ -125,7 +125,7 @@ def test_credentials_in_base64(sender: Sender, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "sender", [one for one in SENDERS if one.dated], ids=lambda sender: sender.name
+    "sender", [sender for sender in SENDERS if sender.dated], ids=lambda sender: sender.name
 )
 def test_stale_requests(sender: Sender, tmp_path: Path) -> None:
     """A signature of five minutes ago, or from a clock ahead, is stale and not forged."""
@@ -137,7 +137,7 @@ def test_stale_requests(sender: Sender, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "sender", [one for one in SENDERS if one.covers_body], ids=lambda sender: sender.name
+    "sender", [sender for sender in SENDERS if sender.covers_body], ids=lambda sender: sender.name
 )
 def test_signatures_cover_the_body(sender: Sender, tmp_path: Path) -> None:
     """Where the body is signed, another body with the same signature is forged."""

@@ -61,7 +61,8 @@ SCHEMES: dict[str, tuple[str, Signed]] = {
         ),
         lambda keys: {
             "X-Signature": ",".join(
-                f"v1={base64.b64encode(one).decode()}" for one in (bytes(256), keys.sign(BODY))
+                f"v1={base64.b64encode(signature).decode()}"
+                for signature in (bytes(256), keys.sign(BODY))
             )
         },
     ),
@@ -110,7 +111,7 @@ def test_signature_of_a_description(
 
     assert reason(BODY + b" ", headers) == "bad_signature"
     for name in headers:
-        without = {one: value for one, value in headers.items() if one != name}
+        without = {other: value for other, value in headers.items() if other != name}
         assert reason(BODY, without) == "missing_credentials"
 
 

@@ -72,7 +72,7 @@ MISTAKES = {
     "too-many-paths": (f"[fields]\ncode = {['x'] * (MAX_PATHS + 1)}", "1 to 8 paths"),
     "too-many-paths-in-all": (
         "[fields]\n"
-        + "\n".join(f"{one} = {['x'] * 7}" for one in ("code", "id", "message", "channel")),
+        + "\n".join(f"{name} = {['x'] * 7}" for name in ("code", "id", "message", "channel")),
         "fields: 28 paths",
     ),
     "unknown-slot": (
@@ -222,10 +222,10 @@ def test_fields(
     """Fields are read alike in a batch and in a single item."""
     gateway = load(tmp_path, f"[fields]\n{text}\n")
     batch = decode(gateway, items)
-    found = [(one.result.code, one.result.hint, one.count) for one in batch.groups]
+    found = [(group.result.code, group.result.hint, group.count) for group in batch.groups]
     assert sorted(map(repr, found)) == sorted(map(repr, results))
-    assert [one.reason.value for one in batch.rejected] == rejected
-    for item in [one for one in items if isinstance(one, dict)]:
+    assert [item.reason.value for item in batch.rejected] == rejected
+    for item in [item for item in items if isinstance(item, dict)]:
         assert decode(gateway, item).rejected == decode(gateway, [item]).rejected
 
 
@@ -235,7 +235,7 @@ def test_items_that_are_not_wanted_are_skipped(tmp_path: Path) -> None:
     gateway = load(tmp_path, only + CODE)
     kinds = ["push", 2, True, "mail", None, [], "2"]
     batch = decode(gateway, {"x": {"y": [{"code": 1, "kind": kind} for kind in kinds]}})
-    assert (sum(one.items for one in batch.groups), batch.skipped) == (4, 3)
+    assert (sum(group.items for group in batch.groups), batch.skipped) == (4, 3)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_several_values_identify_an_item(tmp_path: Path) -> None:
     [group] = batch.groups
     assert len(set(group.ids)) == len(values) - 1
     assert group.anonymous == 1  # nothing to tell it by
-    assert all(isinstance(one, bytes) for one in group.ids)
+    assert all(isinstance(key, bytes) for key in group.ids)
     assert group.exemplar == "m"
     assert decode(gateway, [{"c": 1, "t": value} for value in values]).groups[0].exemplar is None
 
@@ -276,7 +276,8 @@ def test_items_without_the_value_have_no_identity(path: str, tmp_path: Path) -> 
     """Wherever the only value of `dedupe` stands: items that have it differ, others do not."""
     gateway = load(tmp_path, f'[fields]\ncode = "c"\ndedupe = ["{path}"]\n')
     with_value = [
-        {"c": 1, "t": one, "n": {"t": one}, "l": [one, {"t": one}]} for one in ("a", 1, True)
+        {"c": 1, "t": value, "n": {"t": value}, "l": [value, {"t": value}]}
+        for value in ("a", 1, True)
     ]
     [group] = decode(gateway, [*with_value, {"c": 1}, {"c": 1, "l": []}]).groups
     assert len(set(group.ids)) == len(with_value)
@@ -384,7 +385,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }"
     return json.dumps(value)
 
 
@@ -416,7 +417,7 @@ def test_any_body_by_any_description(  # noqa: PLR0917 - one strategy each
     """A description that loads reads any body or refuses it, and can explain it."""
     import tempfile  # noqa: PLC0415 - hypothesis and tmp_path do not go together
 
-    lines = "\n".join(f"{name} = {_toml(one)}" for name, one in fields.items())
+    lines = "\n".join(f"{name} = {_toml(given)}" for name, given in fields.items())
     text = f"[items]\n{items}\n[content]\n{content}\n[default]\n{default}\n[fields]\n{lines}\n"
     with tempfile.TemporaryDirectory() as folder:
         gateway = load(Path(folder), text)
@@ -426,8 +427,8 @@ def test_any_body_by_any_description(  # noqa: PLR0917 - one strategy each
     request = ReceivedRequest(body)
     with suppress(RequestError):
         batch = decoded(gateway, request)
-        for one in batch.rejected:
-            assert one.reason in ItemReason
+        for item in batch.rejected:
+            assert item.reason in ItemReason
         for group in batch.groups:
             assert group.items >= 1
             assert 1 <= group.count <= 10**9
@@ -500,7 +501,7 @@ def test_one_bad_value_of_a_map(tmp_path: Path) -> None:
     gateway = load(tmp_path, f'[items]\npath = "*"\n{CODE}id = "@key"\n')
     batch = decode(gateway, {"a": {"code": 1}, "b": 5, "c": {"code": 1}, "d": {}})
     assert [group.ids for group in batch.groups] == [["a", "c"]]
-    assert [(one.index, one.reason.value) for one in batch.rejected] == [
+    assert [(item.index, item.reason.value) for item in batch.rejected] == [
         (1, "not_an_object"),
         (3, "code_missing"),
     ]
@@ -522,7 +523,7 @@ def test_numbers_as_words(tmp_path: Path) -> None:
     """A float that is an integer, and one that is not, are words as JSON writes them."""
     gateway = load(tmp_path, f"{CODE}message = 'm'\n")
     batch = decode(gateway, [{"code": 1, "m": 2.0}, {"code": 1, "m": 2.5}])
-    assert [one.result.message for one in batch.groups] == ["2", "2.5"]
+    assert [group.result.message for group in batch.groups] == ["2", "2.5"]
 
 
 def test_gzip_without_a_header(tmp_path: Path) -> None:
@@ -564,8 +565,12 @@ def test_request_keys(tmp_path: Path) -> None:
     gateway = load(tmp_path, CODE)
     signed = Credential(7, request_id="a")
     first, other, changed = (
-        gateway.request_key(ReceivedRequest(body, {"webhook-id": "unsigned"}), one)
-        for body, one in ((b"1", signed), (b"1", signed._replace(request_id="b")), (b"2", signed))
+        gateway.request_key(ReceivedRequest(body, {"webhook-id": "unsigned"}), request)
+        for body, request in (
+            (b"1", signed),
+            (b"1", signed._replace(request_id="b")),
+            (b"2", signed),
+        )
     )
     assert first
     assert other

@@ -52,7 +52,7 @@ def test_any_item_is_a_result_or_a_rejection(items: list[Any], envelope: bool) -
     if batch:
         held = sum(group.items for group in batch.groups)
         assert held + len(batch.rejected) == len(items)
-        assert all(0 <= one.index < len(items) for one in batch.rejected)
+        assert all(0 <= item.index < len(items) for item in batch.rejected)
 
 
 def check(gateway: str, body: bytes, content_type: str = "") -> DecodedItems | None:
@@ -145,11 +145,11 @@ def test_items_without_ids_are_read_as_those_with_ids(items: list[Any], shape: s
     array = f"[{', '.join(texts)}]"
     body = {"array": array, "envelope": f'{{"results": {array}}}', "lines": "\n".join(texts)}[shape]
     batch = decode("results", body.encode(), content_type=LINES if shape == "lines" else "")
-    assert [(one.index, one.reason) for one in batch.rejected] == [
-        (one.index, one.reason) for one in expected.rejected
+    assert [(item.index, item.reason) for item in batch.rejected] == [
+        (item.index, item.reason) for item in expected.rejected
     ]
-    assert {(one.result, one.count): one.items for one in batch.groups} == {
-        (one.result, one.count): one.items for one in expected.groups
+    assert {(group.result, group.count): group.items for group in batch.groups} == {
+        (group.result, group.count): group.items for group in expected.groups
     }
 
 
@@ -190,7 +190,7 @@ def test_lines_under_any_name(name: str, mark: bytes) -> None:
     """Two lines are two results, under any media type, with a byte order mark or without."""
     body = mark + b'{"code": 2}\r\n\n' + mark + b'{"code": 2009}\n'
     batch = decode("results", body, content_type=f"application/{name}; charset=utf-8")
-    assert [one.result.code for one in batch.groups] == ["2", "2009"]
+    assert [group.result.code for group in batch.groups] == ["2", "2009"]
     assert not batch.rejected
 
 
@@ -256,8 +256,8 @@ def test_reason_of_a_bad_item_is_found_by_its_value(name: str, value: str, reaso
     others = "" if name == "code" else '"code": 2, '
     bad = f"{{{others}{json.dumps(name)}: {value}}}"
     batch = decode("results", f'[{{"code": 2, "id": 1}}, {bad}, {{"code": 2}}]'.encode())
-    assert [(one.index, one.reason) for one in batch.rejected] == [(1, reason)]
-    assert sum(one.items for one in batch.groups) == 2
+    assert [(item.index, item.reason) for item in batch.rejected] == [(1, reason)]
+    assert sum(group.items for group in batch.groups) == 2
 
 
 @pytest.mark.parametrize("bad", ["1", '{"code": " "}'])

@@ -30,7 +30,7 @@ async def test_callback_is_counted_once(exporter: Exporter, keys: KeyPair) -> No
     spellings = [sign, sign.replace("-", "%2B"), sign.rstrip("%3D").rstrip("="), f"{sign}&x=1"]
     accepted = 0
     for body, headers in packings(CALLBACK):
-        for query in (*(f"sign={one}" for one in spellings), f"channel=vivo&sign={sign}"):
+        for query in (*(f"sign={spelling}" for spelling in spellings), f"channel=vivo&sign={sign}"):
             status, answer = await exporter.post(f"/webhooks/mps?{query}", body, headers)
             assert status == 200, answer
             accepted += answer["accepted"]

@@ -19,8 +19,8 @@ from tests.support.stores import StoreKind
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """Run a PostgreSQL for the tests of a module."""
-    with running_server() as one:
-        yield one
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def stored(path: Path) -> Stored:
 def stored_keys(path: Path) -> list[tuple[int, float, "array[int]"]]:
     """Read number, time and keys of the commits of a ledger that nobody holds."""
     with opened(path) as (file, _):
-        return [(one.first, one.at, one.keys) for one in read_all_keys(file)]
+        return [(stored.first, stored.at, stored.keys) for stored in read_all_keys(file)]
 
 
 def totals(path: Path) -> dict[Series, int]:
@@ -137,7 +137,7 @@ def test_keys_are_read_in_parts(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         for number in range(1, 40):
             keys = range(number * 10, number * 10 + number % 5)
             file.commit(commit(number, keys=keys, at=number * 0.4))
-        assert sum(len(one.keys) for one in file.read_keys(0)) < 20
+        assert sum(len(stored.keys) for stored in file.read_keys(0)) < 20
     read = [key for _, _, keys in stored_keys(path) for key in keys]
     assert read == [number * 10 + n for number in range(1, 40) for n in range(number % 5)]
 

@@ -44,13 +44,13 @@ async def opened(kind: StoreKind) -> AsyncIterator[Store]:
 @asynccontextmanager
 async def started(kind: StoreKind, **given: Any) -> AsyncIterator[Ledger]:
     """Run a ledger inside the block; one that leaves requests waiting for ever fails the test."""
-    one = Ledger(kind.make(), **given)
+    ledger = Ledger(kind.make(), **given)
     try:
         async with asyncio.timeout(60):
-            await one.start()
-            yield one
+            await ledger.start()
+            yield ledger
     finally:
-        await one.close()
+        await ledger.close()
 
 
 async def stored(kind: StoreKind) -> dict[Series, tuple[int, float]]:
@@ -67,9 +67,9 @@ async def totals(kind: StoreKind) -> dict[Series, int]:
     return {series: total for series, (total, _) in (await stored(kind)).items()}
 
 
-def in_memory(one: Ledger) -> dict[Series, int]:
+def in_memory(ledger: Ledger) -> dict[Series, int]:
     """Return the totals that are exposed."""
-    return {series: count.total for series, count in one.counts.items()}
+    return {series: count.total for series, count in ledger.counts.items()}
 
 
 async def reason(accepted: "asyncio.Future[int]") -> str:
@@ -155,18 +155,18 @@ async def test_closed_store_takes_nothing(kind: StoreKind) -> None:
 async def test_blocked_commit_fails_whole(kind: StoreKind) -> None:
     """What could not be written is refused, counts nothing, and counts once when sent again."""
     errors: list[None] = []
-    async with started(kind, on_error=lambda: errors.append(None)) as one:
-        await one.record([delivery(1)])
+    async with started(kind, on_error=lambda: errors.append(None)) as ledger:
+        await ledger.record([delivery(1)])
         with kind.blocked():
-            waiting = [one.record([delivery(1, 2)]), one.record([delivery(2)])]
+            waiting = [ledger.record([delivery(1, 2)]), ledger.record([delivery(2)])]
             assert [await reason(each) for each in waiting] == ["ledger_unavailable"] * 2
-            assert one.problem
+            assert ledger.problem
             assert errors
-            assert in_memory(one) == {ACKED: 1}
-            assert one.pending == 0
-        await until(lambda: one.problem is None)
-        assert await one.record([delivery(1, 2, 3)]) == 2
-        assert in_memory(one) == {ACKED: 3}
+            assert in_memory(ledger) == {ACKED: 1}
+            assert ledger.pending == 0
+        await until(lambda: ledger.problem is None)
+        assert await ledger.record([delivery(1, 2, 3)]) == 2
+        assert in_memory(ledger) == {ACKED: 3}
     assert await totals(kind) == {ACKED: 3}
 
 
@@ -174,14 +174,14 @@ async def test_blocked_commit_fails_whole(kind: StoreKind) -> None:
 async def test_repeated_deliveries_are_duplicates(kind: StoreKind, restarts: int) -> None:
     """A key counts once, before and after restarts; what has no key always counts."""
     keyed = [delivery(0, LAST_KEY, 1 << 63, 7, series=BAD_TOKEN)]
-    async with started(kind) as one:
-        assert await one.record([*keyed, delivery(results=2)]) == 6
-        assert await one.record(keyed) == 0
+    async with started(kind) as ledger:
+        assert await ledger.record([*keyed, delivery(results=2)]) == 6
+        assert await ledger.record(keyed) == 0
     for restart in range(restarts):
-        async with started(kind) as one:
-            assert await one.record([*keyed, delivery(results=2)]) == 2
-            assert await one.record([*keyed, delivery(7, 100 + restart, results=5)]) == 5
-            assert await one.record([delivery(100 + restart)]) == 0
+        async with started(kind) as ledger:
+            assert await ledger.record([*keyed, delivery(results=2)]) == 2
+            assert await ledger.record([*keyed, delivery(7, 100 + restart, results=5)]) == 5
+            assert await ledger.record([delivery(100 + restart)]) == 0
     assert await totals(kind) == {ACKED: 2 + 7 * restarts, BAD_TOKEN: 4}
 
 
@@ -189,17 +189,17 @@ async def test_repeated_deliveries_are_duplicates(kind: StoreKind, restarts: int
 async def test_conflicts(kind: StoreKind, restart: bool) -> None:
     """The same key with another content is refused and counts nothing, also after a restart."""
     first, other = [delivery(1, results=2, content=7)], [delivery(1, results=2, content=8)]
-    async with started(kind) as one:
-        assert await one.record(first) == 2
+    async with started(kind) as ledger:
+        assert await ledger.record(first) == 2
         if not restart:
-            assert await reason(one.record(other)) == "conflict"
-    async with started(kind) as one:
-        waiting = [one.record(each) for each in (other, first, other, first)]
+            assert await reason(ledger.record(other)) == "conflict"
+    async with started(kind) as ledger:
+        waiting = [ledger.record(each) for each in (other, first, other, first)]
         outcome = await asyncio.gather(*waiting, return_exceptions=True)
         assert [getattr(each, "reason", each) for each in outcome[::2]] == ["conflict"] * 2
-        assert await one.record(first) == 0
-        assert await reason(one.record(other)) == "conflict"
-        assert one.pending == 0
+        assert await ledger.record(first) == 0
+        assert await reason(ledger.record(other)) == "conflict"
+        assert ledger.pending == 0
     assert await totals(kind) == {ACKED: 2}
 
 
@@ -209,16 +209,16 @@ async def test_any_history_counts_each_delivery_once(kind: StoreKind) -> None:
     expected: Counter[Series] = Counter()
     seen: set[Identity] = set()
     for _ in range(4):
-        async with started(kind) as one:
+        async with started(kind) as ledger:
             for _ in range(10):
                 requests = [
                     [delivery(*rng.choices(range(200), k=rng.randint(1, 6)))]
                     for _ in range(rng.randint(1, 12))
                 ]
                 keys = {key for request in requests for key in request[0].identities}
-                new = sum(await asyncio.gather(*map(one.record, requests)))
+                new = sum(await asyncio.gather(*map(ledger.record, requests)))
                 assert new == len(keys - seen)
                 seen |= keys
                 expected[ACKED] = len(seen)
-                assert in_memory(one) == expected
+                assert in_memory(ledger) == expected
     assert await totals(kind) == expected

@@ -23,9 +23,9 @@ async def test_store_follows_the_settings(tmp_path: Path) -> None:
         "ledger_password_file": password,
     }
     url = "postgresql://u@127.0.0.1:1/d"
-    one = make_store(load_settings(**given))
-    assert one.name == str(path)
-    await one.close()
+    store = make_store(load_settings(**given))
+    assert store.name == str(path)
+    await store.close()
     with pytest.raises(ConfigurationError, match=r"password: No such file"):
         make_store(load_settings(**given, ledger_url=url))
     password.write_text("secret")

@@ -91,22 +91,22 @@ def void(_: object) -> None:
 @asynccontextmanager
 async def opened(old: OldLedger) -> AsyncIterator[Ledger]:
     """Run an exporter's ledger inside the block."""
-    async with running(old.store(), dedupe_seconds=WINDOW) as one:
-        yield one
+    async with running(old.store(), dedupe_seconds=WINDOW) as ledger:
+        yield ledger
 
 
 async def test_totals_go_on(old: OldLedger) -> None:
     """Counts keep their series, without an app, and go on with and without one."""
     old.make(5)
     with_app = ACKED._replace(app="shop")
-    async with opened(old) as one:
-        assert {series: count.total for series, count in one.counts.items()} == dict.fromkeys(
+    async with opened(old) as ledger:
+        assert {series: count.total for series, count in ledger.counts.items()} == dict.fromkeys(
             COUNTS, TOTAL
         )
-        assert await one.record([delivery("new", series=COUNTS[0])]) == 1
-        assert await one.record([delivery("new too", series=with_app)]) == 1
-    async with opened(old) as one:
-        totals = {series: count.total for series, count in one.counts.items()}
+        assert await ledger.record([delivery("new", series=COUNTS[0])]) == 1
+        assert await ledger.record([delivery("new too", series=with_app)]) == 1
+    async with opened(old) as ledger:
+        totals = {series: count.total for series, count in ledger.counts.items()}
     assert totals == {COUNTS[0]: TOTAL + 1, COUNTS[1]: TOTAL, COUNTS[2]: TOTAL, with_app: 1}
 
 
@@ -117,15 +117,15 @@ async def test_repeated_deliveries_are_duplicates(old: OldLedger, restart: bool)
     if restart:
         async with opened(old):
             pass
-    async with opened(old) as one:
+    async with opened(old) as ledger:
         for each in REPEATED * 2:
-            assert await one.record([each]) == 0
-        assert await asyncio.gather(*(one.record([each]) for each in REPEATED)) == [0] * 7
+            assert await ledger.record([each]) == 0
+        assert await asyncio.gather(*(ledger.record([each]) for each in REPEATED)) == [0] * 7
         first, second = REPEATED[:2]
         assert first.scope == second.scope
-        assert await one.record([merged("new", *first.identities, *second.identities)]) == 1
-        assert await one.record([merged("new", *first.identities, *second.identities)]) == 0
-        assert sum(count.total for count in one.counts.values()) == 3 * TOTAL + 1
+        assert await ledger.record([merged("new", *first.identities, *second.identities)]) == 1
+        assert await ledger.record([merged("new", *first.identities, *second.identities)]) == 0
+        assert sum(count.total for count in ledger.counts.values()) == 3 * TOTAL + 1
 
 
 def merged(*identities: Identity) -> Delivery:
@@ -138,27 +138,27 @@ def merged(*identities: Identity) -> Delivery:
 async def test_conflict_with_what_was_counted_before(old: OldLedger) -> None:
     """An id that was used before the upgrade with a different body is refused after it."""
     old.make(5)
-    async with opened(old) as one:
+    async with opened(old) as ledger:
         for _ in range(2):
             with pytest.raises(RequestError, match="already used with a different body"):
-                await one.record([CHANGED])
-        assert await one.record([REPEATED[-1]]) == 0
+                await ledger.record([CHANGED])
+        assert await ledger.record([REPEATED[-1]]) == 0
 
 
 async def test_old_keys_expire_in_their_time(old: OldLedger) -> None:
     """A delivery of before the upgrade is new once its own window is over."""
     old.make(WINDOW - 2)
-    async with opened(old) as one:
+    async with opened(old) as ledger:
         await asyncio.sleep(3)
-        assert [await one.record([each]) for each in REPEATED] == [1, 1, 1, 1, 1, 2, 2]
-        assert [await one.record([each]) for each in REPEATED] == [0] * 7
+        assert [await ledger.record([each]) for each in REPEATED] == [1, 1, 1, 1, 1, 2, 2]
+        assert [await ledger.record([each]) for each in REPEATED] == [0] * 7
 
 
 async def test_look_ups_end_a_window_after_the_upgrade(old: OldLedger) -> None:
     """Then no key is made in the old way any more, by whatever exporter is started."""
     old.make(5)
-    async with opened(old) as one:
-        assert await one.record([delivery("new")]) == 1
+    async with opened(old) as ledger:
+        assert await ledger.record([delivery("new")]) == 1
     old.upgraded(WINDOW)
     store = old.store()
     keyring = (await store.open()).keyring
@@ -174,8 +174,8 @@ def test_file_hides_its_secret(tmp_path: Path) -> None:
     path.chmod(0o644)
 
     async def run() -> None:
-        for one in (path, tmp_path / "new.sqlite3"):
-            store = SqliteStore(one)
+        for file in (path, tmp_path / "new.sqlite3"):
+            store = SqliteStore(file)
             await store.open()
             await store.close()
 
@@ -197,12 +197,12 @@ async def test_role_that_may_not_upgrade(address: Address, server: Server, tmp_p
     make_old_schema(server, 5, *grants)
     owner = Administration(address)
     try:
-        async with running(PostgresStore(guest, "a", dedupe_seconds=WINDOW)) as one:
-            assert "has version 1: run `push-result-exporter ledger init`" in str(one.problem)
+        async with running(PostgresStore(guest, "a", dedupe_seconds=WINDOW)) as ledger:
+            assert "has version 1: run `push-result-exporter ledger init`" in str(ledger.problem)
             await owner.connect(upgrades=True)
             await owner.initialize("guest")
-            await until(lambda: not one.problem)
-            assert [await one.record([each]) for each in REPEATED] == [0] * 7
+            await until(lambda: not ledger.problem)
+            assert [await ledger.record([each]) for each in REPEATED] == [0] * 7
     finally:
         await owner.close()
         server.execute("DROP OWNED BY guest", "fresh")
@@ -214,7 +214,7 @@ async def test_upgrade_under_two_new_replicas(address: Address, server: Server) 
     make_old_schema(server, 5)
     stores = [PostgresStore(address, name, dedupe_seconds=WINDOW) for name in "abc"]
     opened = await asyncio.gather(*(store.open() for store in stores))
-    assert len({one.keyring.current.secret for one in opened}) == 1
+    assert len({store.keyring.current.secret for store in opened}) == 1
     assert len(server.execute("SELECT xxh3 FROM push_result_exporter.secrets", "fresh")) == 2
     await asyncio.gather(*(store.close() for store in stores))
 

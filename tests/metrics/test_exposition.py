@@ -149,9 +149,9 @@ Step = Callable[[Exporter], None]
 series = st.sampled_from(KNOWN + UNKNOWN)
 message_ids = st.text(st.characters(codec="utf-8"), max_size=130) | st.just('m"1\\')
 steps = st.one_of(
-    st.builds(lambda one, n: lambda e: e.count(one, n), series, st.integers(1, 10**12)),
-    st.builds(lambda one, text: lambda e: e.show(one, text), series, message_ids),
-    st.builds(lambda one: lambda e: e.age(one), series),
+    st.builds(lambda labels, n: lambda e: e.count(labels, n), series, st.integers(1, 10**12)),
+    st.builds(lambda labels, text: lambda e: e.show(labels, text), series, message_ids),
+    st.builds(lambda labels: lambda e: e.age(labels), series),
     st.builds(lambda number: lambda e: e.reload(number), st.integers(0, 1)),
     st.just(Exporter.restart),
     st.just(Exporter.check),

@@ -247,7 +247,9 @@ def test_counts_are_shown_under_their_labels() -> None:
     ) + len({UNKNOWN})
 
 
-@pytest.mark.parametrize("severity", [one for one in Severity if one is not Severity.UNKNOWN])
+@pytest.mark.parametrize(
+    "severity", [severity for severity in Severity if severity is not Severity.UNKNOWN]
+)
 def test_reclassification_moves_the_whole_count(tmp_path: Path, severity: Severity) -> None:
     """When a table changes a severity, old results change with it, and no series is left."""
     changed = with_operator_table(

@@ -228,7 +228,7 @@ def test_a_file_that_is_not_there_is_named(read: object, file: str) -> None:
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """`-` is standard input."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1\n2\n")))
-    assert [one.body for one in read_captured("-")] == [b"1", b"2"]
+    assert [captured.body for captured in read_captured("-")] == [b"1", b"2"]
 
 
 LARGE = b'{"code": true, "message": "%b"}' % (b"word " * 100)

@@ -205,4 +205,4 @@ async def test_watching_survives_an_unexpected_error(token: Path) -> None:
             await until(lambda: current.reload == reload)
             token.write_text("third-token")
             await until(lambda: current.reloads)
-    assert [one["event"] for one in logs if one["log_level"] == "error"] == ["reload failed"]
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["reload failed"]

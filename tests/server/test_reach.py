@@ -20,13 +20,13 @@ from tests.support.programs import free_port, mounted
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """Run a PostgreSQL for the tests of this module."""
-    with running_server() as one:
-        yield one
+    with running_server() as server:
+        yield server
 
 
 def problems(settings: Settings) -> dict[str, str]:
     """Return what cannot be reached, by the setting."""
-    return {one.target.split()[0]: one.problem for one in reach(settings) if one.problem}
+    return {line.target.split()[0]: line.problem for line in reach(settings) if line.problem}
 
 
 def test_nothing_is_left_behind(make_settings: MakeSettings, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_database(make_settings: MakeSettings, server: Server, tmp_path: Path) -
     url = server.url(database="postgres")
     settings = make_settings(ledger_url=url, ledger_password_file=password)
     assert problems(settings) == {}
-    [attempt] = [one for one in reach(settings) if one.target.startswith("LEDGER_URL")]
+    [attempt] = [line for line in reach(settings) if line.target.startswith("LEDGER_URL")]
     assert "there is no schema yet" in attempt.target
     password.write_text("wrong")
     assert "LEDGER_PASSWORD_FILE" in problems(settings)["LEDGER_URL"]

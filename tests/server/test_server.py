@@ -224,7 +224,7 @@ def test_refused_requests_are_logged(tmp_path: Path, token: Path) -> None:
         assert not answers(exporter.ingest.replace("http:", "https:"))
         log = exporter.log
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    refused = {one["reason"]: one for one in lines if one["event"] == "requests refused"}
+    refused = {line["reason"]: line for line in lines if line["event"] == "requests refused"}
     assert "Authorization: Bearer" in refused["missing_credentials"]["detail"]
     assert refused["not_found"]["last_path"] == "/webhook/results"
     assert refused["not_found"]["webhooks"] == "/webhooks/mps /webhooks/results"
@@ -285,9 +285,11 @@ def test_log_lines(tmp_path: Path, token: Path, keys: KeyPair, form: str) -> Non
     if form == "json":
         lines = [json.loads(line) for line in log.splitlines()]
     if form == "logfmt":
-        lines = [dict(word.split("=", 1) for word in shlex.split(one)) for one in log.splitlines()]
+        lines = [
+            dict(word.split("=", 1) for word in shlex.split(line)) for line in log.splitlines()
+        ]
         assert all(
-            re.match("timestamp=[^ ]+ level=[a-z]+ logger=", one) for one in log.splitlines()
+            re.match("timestamp=[^ ]+ level=[a-z]+ logger=", line) for line in log.splitlines()
         )
     if lines:
         assert {line["level"] for line in lines} >= {"debug", "info"}

@@ -118,6 +118,6 @@ def _body(rng: random.Random, name: str) -> tuple[bytes, str]:
         return json.dumps(result).encode(), ""
     results = [{"channel": "apns", "code": rng.choice(CODES)} for _ in range(100)]
     if kind < 0.94:
-        results = [one | {"id": f"{name}-{n}"} for n, one in enumerate(results)]
+        results = [result | {"id": f"{name}-{n}"} for n, result in enumerate(results)]
         return json.dumps(results).encode(), ""
     return json.dumps(results).encode(), name

@@ -51,8 +51,8 @@ def limits_table() -> Rows:
     """List the bounds of the public listener."""
     says = docstrings(Limits)
     rows = [
-        (f"`{one.name}`", f"{one.default:,}".removesuffix(".0"), says[one.name])
-        for one in dataclasses.fields(Limits)
+        (f"`{field.name}`", f"{field.default:,}".removesuffix(".0"), says[field.name])
+        for field in dataclasses.fields(Limits)
     ]
     return [("limit", "default", "meaning"), *rows]
 
@@ -61,19 +61,19 @@ def reasons_table() -> Rows:
     """List why a request is refused."""
     rows = [
         (
-            str(one.status),
-            f"`{one}`",
-            one.meaning,
-            f"after {one.retry_after} s" if one.retry_after else "",
+            str(reason.status),
+            f"`{reason}`",
+            reason.meaning,
+            f"after {reason.retry_after} s" if reason.retry_after else "",
         )
-        for one in Reason
+        for reason in Reason
     ]
     return [("status", "reason", "meaning", "repeat it"), *rows]
 
 
 def item_reasons_table() -> Rows:
     """List why an item is rejected."""
-    return [("reason", "meaning"), *((f"`{one}`", one.meaning) for one in ItemReason)]
+    return [("reason", "meaning"), *((f"`{reason}`", reason.meaning) for reason in ItemReason)]
 
 
 def metrics_table() -> Rows:
@@ -208,7 +208,9 @@ def _labels(metric: Metric) -> str:
 
 def commands() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of each command."""
-    (action,) = [one for one in build_parser(COMMANDS)._actions if one.nargs == argparse.PARSER]
+    (action,) = [
+        action for action in build_parser(COMMANDS)._actions if action.nargs == argparse.PARSER
+    ]
     return dict(action.choices or {})
 
 

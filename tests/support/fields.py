@@ -28,7 +28,9 @@ def words(annotation: Any) -> str:
     if origin is typing.Annotated:
         said = words(arguments[0])
     elif origin in (typing.Union, types.UnionType):
-        said = " or ".join(words(one) for one in arguments if one is not types.NoneType)
+        said = " or ".join(
+            words(argument) for argument in arguments if argument is not types.NoneType
+        )
     elif origin in (list, tuple):
         said = f"list of {words(arguments[0])}s" if arguments[0] in _TYPES else "list"
     elif origin is dict:
@@ -36,7 +38,7 @@ def words(annotation: Any) -> str:
     elif origin is typing.Literal or (
         isinstance(annotation, type) and issubclass(annotation, Enum)
     ):
-        said = ", ".join(f"`{one}`" for one in arguments or annotation)
+        said = ", ".join(f"`{argument}`" for argument in arguments or annotation)
     else:
         said = _TYPES.get(annotation, "object")
     return said
@@ -48,7 +50,7 @@ def fields(
     """List the fields of a struct, and once those of each struct inside it."""
     says = docstrings(struct)
     for field in msgspec.structs.fields(struct):
-        inner = next((one for one in _parts(field.type) if _is_struct(one)), None)
+        inner = next((part for part in _parts(field.type) if _is_struct(part)), None)
         path = prefix + field.name + ("[]" if typing.get_origin(field.type) is list else "")
         meaning = says.get(field.name) or (_summary(inner) if inner else "")
         if inner in seen:

@@ -52,7 +52,7 @@ class Reply(NamedTuple):
     @property
     def rejected(self) -> set[int]:
         """The positions of the items that were refused."""
-        return {one["index"] for one in self.answer.get("rejected", ())}
+        return {item["index"] for item in self.answer.get("rejected", ())}
 
     def adds_up_to(self, items: int) -> bool:
         """Whether each item was accepted, a duplicate or refused."""
@@ -73,9 +73,9 @@ def check(status: int, body: bytes) -> Reply:
         assert isinstance(answer["detail"], str)
         more = batch if answer["error"] == "invalid_results" else set()
         assert set(answer) == {"error", "detail"} | more
-    for one in answer.get("rejected", ()):
-        assert set(one) == {"index", "reason", "detail"}
-        assert one["reason"] in [*ItemReason]
+    for item in answer.get("rejected", ()):
+        assert set(item) == {"index", "reason", "detail"}
+        assert item["reason"] in [*ItemReason]
     return Reply(status, answer)
 
 

@@ -157,7 +157,7 @@ def descriptors(exporter: ExporterProcess) -> int:
     return len(list(Path(f"/proc/{exporter.process.pid}/fd").iterdir()))
 
 
-def complaints(exporter: ExporterProcess) -> str:
+def logged_errors(exporter: ExporterProcess) -> str:
     """Return the log from the first line on that only a fault of ours would leave."""
     found = re.search(
         r".*(Traceback|\[error|\[critical|Exception)(.|\n)*", exporter.log.read_text()

@@ -168,7 +168,9 @@ def exporter_starting(
     }
     environment = {f"PUSH_EXPORTER_{name.upper()}": str(value) for name, value in values.items()}
     scheme = "https" if "tls_cert_file" in values else "http"
-    ingest, admin = (f"{scheme}://127.0.0.1:{values[f'{one}_port']}" for one in ("ingest", "admin"))
+    ingest, admin = (
+        f"{scheme}://127.0.0.1:{values[f'{name}_port']}" for name in ("ingest", "admin")
+    )
     log = folder / "exporter.log"
     with started([*launch.command], log, **environment) as process:
         yield ExporterProcess(process, ingest, admin, log)

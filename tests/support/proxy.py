@@ -50,17 +50,17 @@ class Proxy:
                         sink.sendall(data)
                     break
                 sink.sendall(data)
-        for one in (source, sink):
+        for writer in (source, sink):
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+                writer.shutdown(socket.SHUT_RDWR)
+            writer.close()
 
 
 @contextlib.contextmanager
 def proxy_to(port: int) -> Iterator[Proxy]:
     """Run a proxy inside the block."""
-    one = Proxy(port)
+    proxy = Proxy(port)
     try:
-        yield one
+        yield proxy
     finally:
-        one.close()
+        proxy.close()

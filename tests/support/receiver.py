@@ -65,7 +65,11 @@ class _Handler(BaseHTTPRequestHandler):
 def _text(body: dict[str, Any]) -> str:
     """Return the text of a Slack message, or of the alerts that a webhook gets."""
     if "attachments" in body:
-        parts = [part for one in body["attachments"] for part in (one["title"], one["text"])]
+        parts = [
+            part
+            for attachment in body["attachments"]
+            for part in (attachment["title"], attachment["text"])
+        ]
     else:
         parts = [body["status"].upper()]
         for alert in body["alerts"]:

@@ -58,7 +58,9 @@ def test_each_result_counts_once(libraries: Libraries, tmp_path: Path, settings:
             wait_for(lambda: len(exposed(exporter.admin)) == len(CLIENTS), "every client has begun")
             assert any(client.poll() is None for client in clients)
         with exporter_process(tmp_path, **settings) as exporter:
-            statuses = {name: one.wait(60) for name, one in zip(CLIENTS, clients, strict=True)}
+            statuses = {
+                name: client.wait(60) for name, client in zip(CLIENTS, clients, strict=True)
+            }
             assert statuses == dict.fromkeys(CLIENTS, 0)
             assert exposed(exporter.admin) == Counter(
                 {("apns", code): CALLS for code in CLIENTS.values()}

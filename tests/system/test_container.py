@@ -100,7 +100,7 @@ def image(buildah: Buildah, base: str, wheels: Path) -> Iterator[Image]:
     arguments = [word for name in offline for word in ("--build-arg", f"{name}={offline[name]}")]
     buildah.build("exporter", ROOT, *arguments, "--volume", f"{wheels}:/wheels:ro")
     images = json.loads(buildah("images", "--json"))
-    sizes = {one["names"][0].split("/")[1]: one["size"] for one in images}
+    sizes = {image["names"][0].split("/")[1]: image["size"] for image in images}
     config = json.loads(buildah("inspect", "--type", "image", "exporter"))["Docker"]["config"]
     container = buildah("from", "localhost/exporter").strip()
     # buildah gives a declared volume a folder of its own, which now and then hides the one of

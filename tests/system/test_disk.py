@@ -50,8 +50,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 def make_calls(number: int, *, items: int = 20) -> list[Call]:
     """Make calls of distinct results."""
-    dice = random.Random(number)
-    return [results_call(dice, f"{items}.{n}", items) for n in range(number)]
+    rng = random.Random(number)
+    return [results_call(rng, f"{items}.{n}", items) for n in range(number)]
 
 
 def deliver(url: str, calls: list[Call]) -> list[Call]:
@@ -262,11 +262,11 @@ def _other_program(ledger: Path) -> None:
 
 
 def _corrupt(ledger: Path) -> None:
-    dice = random.Random(20261127)
+    rng = random.Random(20261127)
     page = 4096
     with ledger.open("r+b") as file:
-        file.seek(page * dice.randrange(1, ledger.stat().st_size // page))
-        file.write(dice.randbytes(page))
+        file.seek(page * rng.randrange(1, ledger.stat().st_size // page))
+        file.write(rng.randbytes(page))
 
 
 def _text(ledger: Path) -> None:

@@ -27,7 +27,7 @@ from tests.support.hostile import (
     Gateway,
     address,
     allow_descriptors,
-    complaints,
+    logged_errors,
     descriptors,
     hold,
     patiently,
@@ -74,7 +74,7 @@ def attacked(
         yield exporter, gateway
         assert answers(f"{exporter.admin}/-/ready")
         patiently(gateway.call, SLACK)
-        assert complaints(exporter) == ""
+        assert logged_errors(exporter) == ""
 
 
 async def test_two_thousand_hostile_connections(tmp_path: Path, keys: KeyPair) -> None:
@@ -192,7 +192,7 @@ def test_stop_does_not_wait_for_clients_that_never_read(tmp_path: Path, keys: Ke
             assert exporter.process.wait(60) == 0
             seconds = time.monotonic() - begun
         assert seconds < STOP_SECONDS + 1
-        assert complaints(exporter) == ""
+        assert logged_errors(exporter) == ""
 
 
 @pytest.mark.parametrize("limit", ["soft", "hard"])

@@ -47,7 +47,7 @@ def secret(tmp_path: Path) -> Path:
 
 async def replay(url: str, known: Signers, *bodies: bytes | Captured, rate: float = 1e6) -> Summary:
     """Send bodies as they are, or as a record says."""
-    captured = [one if isinstance(one, Captured) else Captured(one) for one in bodies]
+    captured = [body if isinstance(body, Captured) else Captured(body) for body in bodies]
     return await send(requests_of(captured, url, unsigned_gateways(), known), rate=rate)
 
 
@@ -109,11 +109,11 @@ async def test_a_record_is_sent_as_it_came(exporter: Exporter, keys: KeyPair, to
 async def test_the_urls_own_query_stays(exporter: Exporter, keys: KeyPair) -> None:
     """A hint in the URL goes before the record's, and other parameters stay."""
     credentials = signers(private_key=keys.private)
-    one = record(b'{"statusCode": "2"}', source="mps", channel="VIVO")
+    captured = record(b'{"statusCode": "2"}', source="mps", channel="VIVO")
     for query in ("?channel=HMS", "?x=1"):
         body = b'{"statusCode": "2"}' + b" " * len(query)
         assert (
-            await replay(exporter.ingest + query, credentials, one._replace(body=body))
+            await replay(exporter.ingest + query, credentials, captured._replace(body=body))
         ).all_accepted
     assert await exporter.counted() == {("huawei", "2", "info"): 1, ("vivo", "2", "info"): 1}
 

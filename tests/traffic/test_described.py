@@ -25,7 +25,9 @@ from tests.support.senders import NEW, OLD, RECIPES, SENDERS, Sender
 
 TABLES = load_tables(sorted((RECIPES / "codes").glob("*.toml")), {"acme": "acme"})
 CLASSIFIER = Classifier(TABLES)
-DESCRIBED = {f"{one.name}-{number}": one for number, one in enumerate(SENDERS) if one.description}
+DESCRIBED = {
+    f"{sender.name}-{number}": sender for number, sender in enumerate(SENDERS) if sender.description
+}
 
 
 def loaded(sender: Sender, folder: Path) -> tuple[Described, DescribedSigner]:
@@ -112,7 +114,7 @@ def test_private_key_signs(tmp_path: Path, keys: KeyPair) -> None:
 
 async def test_commands_send_what_a_description_reads(tmp_path: Path) -> None:
     """`simulate --gateway` and `replay --gateway-files` sign with the description's own secret."""
-    sender = {one.name: one for one in SENDERS}["huawei-receipts"]
+    sender = {sender.name: sender for sender in SENDERS}["huawei-receipts"]
     body = tmp_path / "body.json"
     body.write_text('{"statuses": [{"requestId": "r1", "token": "t", "status": 0}]}')
     async with started(sender.settings(tmp_path)) as exporter:

@@ -88,7 +88,7 @@ def test_trouble_looks_like_trouble(scenario: str) -> None:
 
     def bad(scenario: str) -> int:
         results = [decode(body).groups[0].result for body in sent(scenario, 3000, seed=6)]
-        return sum(CLASSIFIER.classify(one).severity is not Severity.INFO for one in results)
+        return sum(CLASSIFIER.classify(result).severity is not Severity.INFO for result in results)
 
     assert bad(scenario) > 3 * bad("healthy") > 0
 
@@ -116,7 +116,7 @@ def test_bodies_are_callbacks(scenario: str) -> None:
     results = [decode(body) for body in made]
     assert all(len(batch.groups) == 1 and not batch.rejected for batch in results)
     ids = Counter(batch.groups[0].ids[0] for batch in results)
-    repeated = sum(one == other for one, other in pairwise(made))
+    repeated = sum(first == other for first, other in pairwise(made))
     assert None not in ids
     assert len(ids) == len(set(made)) == len(made) - repeated
     assert 0 < repeated < 100
@@ -166,8 +166,8 @@ async def test_url_may_have_a_query(exporter: Exporter, keys: KeyPair) -> None:
 async def test_wrong_or_no_key_is_refused(exporter: Exporter, unknown_key: KeyPair) -> None:
     """Answers are counted by status: a unknown_key's results, and unsigned ones, get a 401."""
     url = f"{exporter.ingest}/webhooks/mps"
-    for one in (signer(unknown_key), unsigned):
-        summary = await simulate(url, one, rate=1e6, count=5)
+    for signer_ in (signer(unknown_key), unsigned):
+        summary = await simulate(url, signer_, rate=1e6, count=5)
         assert (summary.sent, summary.responses) == (5, {"401": 5})
     assert await exporter.counted() == {}
 

@@ -9,7 +9,7 @@ from exporter.traffic.story import APPS, STORY, AppResult, phase_at, tell
 
 def failures(results: list[AppResult], app: str) -> float:
     """Return the share of refused certificates among the iOS results of an app."""
-    kinds = [one.result.kind for one in results if one.app == app]
+    kinds = [result.result.kind for result in results if result.app == app]
     ios = [kind for kind in kinds if kind.channel == "IOS"]
     return sum(kind.message == "BadCertificate" for kind in ios) / len(ios)
 

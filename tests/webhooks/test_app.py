@@ -36,7 +36,7 @@ async def test_ready_responses_have_the_same_bytes(exporter: Exporter) -> None:
         ]
         assert b"Connection: close\r\n" in closing
         answers += [closing.replace(b"Connection: close\r\n", b""), *ready]
-    dated = {re.sub(rb"Date: [^\r]+ GMT", b"Date", one) for one in answers}
+    dated = {re.sub(rb"Date: [^\r]+ GMT", b"Date", answer) for answer in answers}
     assert len(dated) == 1
     [response] = dated
     assert response.endswith(b'{"accepted":1,"duplicates":0,"rejected":[]}')
@@ -179,7 +179,7 @@ async def test_asterisk_form_is_not_a_webhook(exporter: Exporter) -> None:
         (ConnectionResetError(SECRET.decode()), None),
         (web.RequestPayloadError(SECRET.decode()), None),
     ],
-    ids=lambda one: type(one).__name__,
+    ids=lambda value: type(value).__name__,
 )
 def test_log_of_connections_quotes_nothing(
     caplog: pytest.LogCaptureFixture, error: Exception, line: str | None

@@ -87,7 +87,7 @@ async def test_undeclared_apps_are_remembered(by_app: Settings) -> None:
         token = "0123456789abcdef" * 4
         await post(exporter, "anybody", *(item("games") for _ in range(3)), item(token))
         await post(exporter, "anybody", *(item(f"app-{number}") for number in range(50)))
-        names = {one.name: one.count for one in exporter.hub.undeclared_apps.most_frequent()}
+        names = {app.name: app.count for app in exporter.hub.undeclared_apps.most_frequent()}
     assert names.pop("games") == 3
     assert len(names) == MAX_NAMES - 1
     assert not any(token in name for name in names)

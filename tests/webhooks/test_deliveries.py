@@ -49,10 +49,10 @@ def test_results_with_ids_share_a_delivery() -> None:
     ],
 )
 def test_ids_are_scoped(
-    one: tuple[str | None, str, str], other: tuple[str | None, str, str]
+    sent: tuple[str | None, str, str], other: tuple[str | None, str, str]
 ) -> None:
     """Ids of different channels, codes, or hints that no table knows are not each other's."""
-    assert delivery_of("m", *one).scope != delivery_of("m", *other).scope
+    assert delivery_of("m", *sent).scope != delivery_of("m", *other).scope
 
 
 def test_code_is_scoped_as_it_was_sent() -> None:

@@ -151,7 +151,7 @@ async def test_callback_with_an_impossible_code(
     body = json.dumps([json.loads(callback(1)), json.loads(callback(code))]).encode()
     status, answer = await call(exporter, keys, body)
     assert (status, answer["accepted"]) == (200, 1)
-    assert [one["reason"] for one in answer["rejected"]] == ["code_invalid"]
+    assert [item["reason"] for item in answer["rejected"]] == ["code_invalid"]
     assert await exporter.counted() == {("mps", "1", "warning"): 1}
 
 
@@ -169,7 +169,7 @@ async def test_callback_with_a_number_out_of_range(
     """A number that no float holds is refused with its callback, and the others are counted."""
     status, answer = await call(exporter, keys, f'[{item}, {{"statusCode": 2}}]'.encode())
     assert (status, answer["accepted"]) == (200, 1)
-    assert [one["reason"] for one in answer["rejected"]] == [reason]
+    assert [item["reason"] for item in answer["rejected"]] == [reason]
 
 
 async def test_same_body_is_counted_once(exporter: Exporter, keys: KeyPair) -> None:
@@ -189,7 +189,7 @@ async def test_array_of_callbacks_is_one_delivery(exporter: Exporter, keys: KeyP
     body = json.dumps([json.loads(callback("2")), 5, {"msgId": "x"}]).encode()
     status, answer = await call(exporter, keys, body)
     assert (status, answer["accepted"]) == (200, 1)
-    assert [(one["index"], one["reason"]) for one in answer["rejected"]] == [
+    assert [(item["index"], item["reason"]) for item in answer["rejected"]] == [
         (1, "not_an_object"),
         (2, "code_missing"),
     ]
@@ -302,7 +302,7 @@ async def test_bad_item_leaves_the_others(exporter: Exporter, item: Any, reason:
     for batch in ([good, item, good], {"results": [good, item, good]}):
         status, answer = await exporter.results(json.dumps(batch).encode())
         assert (status, answer["accepted"]) == (200, 2)
-        assert [(one["index"], one["reason"]) for one in answer["rejected"]] == [(1, reason)]
+        assert [(item["index"], item["reason"]) for item in answer["rejected"]] == [(1, reason)]
         assert answer["rejected"][0]["detail"]
     rejected = await exporter.series("push_results_rejected_total")
     assert rejected[reason, "results"] == 2
@@ -313,7 +313,7 @@ async def test_batch_of_bad_items_is_a_400(exporter: Exporter) -> None:
     """Nothing accepted and something rejected is an error that lists what was wrong."""
     status, answer = await exporter.results(b'[{"code": true}, {}]')
     assert (status, answer["error"], answer["accepted"]) == (400, "invalid_results", 0)
-    assert [one["reason"] for one in answer["rejected"]] == ["code_invalid", "code_missing"]
+    assert [item["reason"] for item in answer["rejected"]] == ["code_invalid", "code_missing"]
     assert "index 0" in answer["detail"]
     assert await outcome(exporter, "results", "invalid_results") == 1
 
@@ -340,11 +340,11 @@ async def test_list_of_rejections_is_bounded(exporter: Exporter, query: str, lis
 
 async def test_shapes_of_the_generic_format(exporter: Exporter) -> None:
     """An object, an array, an envelope and NDJSON are all read, with `count` and hints."""
-    one = b'{"channel": "vivo", "code": 10072, "message": "push too fast", "count": 3}'
-    for body in (one, b"[" + one + b"]", b'{"results": [' + one + b"]}"):
+    item = b'{"channel": "vivo", "code": 10072, "message": "push too fast", "count": 3}'
+    for body in (item, b"[" + item + b"]", b'{"results": [' + item + b"]}"):
         status, answer = await exporter.results(body)
         assert (status, answer["accepted"]) == (200, 1)
-    lines = one + b"\r\n\n" + one + b"\n{broken\n"
+    lines = item + b"\r\n\n" + item + b"\n{broken\n"
     status, answer = await exporter.results(lines, Content_Type="application/x-ndjson")
     assert (status, answer["accepted"]) == (200, 2)
     assert [(each["index"], each["reason"]) for each in answer["rejected"]] == [

@@ -110,15 +110,15 @@ def credential(scheme: LoadedScheme, headers: dict[str, str]) -> Credential:
 
 def test_credentials_have_scopes_that_last() -> None:
     """A scope is the same whenever the files are read, and another for each credential."""
-    one, two = {"Authorization": "Bearer one"}, {"Authorization": "Bearer two"}
+    first, two = {"Authorization": "Bearer one"}, {"Authorization": "Bearer two"}
     before, after = bearer(b"one", b"two"), bearer(b"two", b"one")
-    assert credential(before, one) == credential(after, one) != credential(before, two)
+    assert credential(before, first) == credential(after, first) != credential(before, two)
     assert credential(before, two) == credential(after, two)
-    assert credential(bearer(b"one", gateway="another"), one) != credential(before, one)
-    assert all(0 <= credential(before, headers).scope < 2**64 for headers in (one, two))
+    assert credential(bearer(b"one", gateway="another"), first) != credential(before, first)
+    assert all(0 <= credential(before, headers).scope < 2**64 for headers in (first, two))
     # Known from the outside, so that an update does not make every retry a new result.
     digest = hashlib.sha256(b"push-result-exporter\0results\0one").digest()
-    assert credential(before, one) == Credential(int.from_bytes(digest[:8], "big"))
+    assert credential(before, first) == Credential(int.from_bytes(digest[:8], "big"))
 
 
 def test_unsigned_requests_are_not_proven() -> None:
@@ -137,7 +137,9 @@ def test_refusals_repeat_no_credentials(keys: KeyPair) -> None:
         "Webhook-Timestamp": str(int(time.time())),
         "Webhook-Signature": "v1,c2lnbmF0dXJl",
     }
-    for one in authenticators:
+    for authenticator in authenticators:
         with pytest.raises(RequestError) as refused:
-            one.authenticate(request({"sign": "c2lnbmF0dXJl"}, headers, b"hunter2hunter2"))
+            authenticator.authenticate(
+                request({"sign": "c2lnbmF0dXJl"}, headers, b"hunter2hunter2")
+            )
         assert not any(secret in refused.value.detail for secret in secrets)

@@ -177,4 +177,4 @@ def test_small_keys(tmp_path: Path, bits: int, found: str) -> None:
         assert f"{bits} bits" in configuration_error(load_rsa_signature, path)
     else:
         warnings = load_rsa_signature([path]).warnings
-        assert [f"{bits} bits" in one for one in warnings] == [True] * (found == "warning")
+        assert [f"{bits} bits" in warning for warning in warnings] == [True] * (found == "warning")

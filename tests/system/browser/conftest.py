@@ -11,5 +11,5 @@ from tests.support.browser import chromium
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Run Chromium; Playwright runs an event loop meanwhile, beside which no other can run."""
-    with chromium() as one:
-        yield one
+    with chromium() as browser:
+        yield browser

@@ -38,8 +38,8 @@ PATHS = ("/", "/codes", "/runbooks", "/runbooks/PushChannelRejected")
 @pytest.fixture(scope="module")
 def exporter(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[ExporterProcess]:
     """Run an exporter with trouble of all kinds."""
-    with troubled(tmp_path_factory.mktemp("page"), keys) as one:
-        yield one
+    with troubled(tmp_path_factory.mktemp("page"), keys) as exporter:
+        yield exporter
 
 
 def expected(scenario: str) -> Counter[ClassifiedResult]:

@@ -21,8 +21,8 @@ CODES = sum(len(table.codes) for table in load_tables().values())
 @pytest.fixture(scope="module")
 def exporter(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[ExporterProcess]:
     """Run an exporter with trouble of all kinds."""
-    with troubled(tmp_path_factory.mktemp("page"), keys) as one:
-        yield one
+    with troubled(tmp_path_factory.mktemp("page"), keys) as exporter:
+        yield exporter
 
 
 def cell(page: Page, row: str, label: str) -> str:
@@ -71,8 +71,14 @@ def test_hidden_page_requests_nothing(browser: Browser, exporter: ExporterProces
         page.clock.install()
         page.reload()
         asked: list[str] = []
-        page.on("request", lambda one: asked.append(one.url) if one.is_navigation_request()
-                or one.resource_type == "fetch" else None)  # fmt: skip
+        page.on(
+            "request",
+            lambda request: (
+                asked.append(request.url)
+                if request.is_navigation_request() or request.resource_type == "fetch"
+                else None
+            ),
+        )
         page.evaluate(HIDE, True)
         page.clock.run_for(60_000)
         assert asked == []

@@ -67,7 +67,7 @@ class Fleet:
         self._discover(self.running)
 
     def _discover(self, replicas: list[ExporterProcess]) -> None:
-        addresses = [one.admin.removeprefix("http://") for one in replicas]
+        addresses = [replica.admin.removeprefix("http://") for replica in replicas]
         self.targets.write_text(json.dumps([{"targets": addresses}]))
 
 

@@ -43,7 +43,7 @@ def play(ingest: str, traffic: list[tuple[str, int, float]], seconds: float) -> 
 def first_told(told: Receiver, alert: str, channel: str) -> Any:
     """Return when an alert first reached any receiver; None if it did not."""
     times = [
-        one["first_told_at"] for key, one in told.alerts.items() if key[1:] == (alert, channel)
+        found["first_told_at"] for key, found in told.alerts.items() if key[1:] == (alert, channel)
     ]
     return min(times, default=None)
 
@@ -56,7 +56,7 @@ def main() -> int:
         assert not told.alerts, told.alerts.keys()
         begun = time.time()
         play(ingest, TROUBLE, TROUBLE_SECONDS)
-        took = {one: first_told(told, *one) for one in EXPECTED}
+        took = {name: first_told(told, *name) for name in EXPECTED}
         unexpected = {key[1:] for key in told.alerts} - EXPECTED.keys()
     late = False
     for (alert, channel), at in took.items():

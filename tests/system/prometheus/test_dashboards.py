@@ -197,7 +197,7 @@ def value(samples: Samples) -> float:
 
 def of_panel(board: str, title: str, ref: str = "A") -> Query:
     """Find a query by its place."""
-    (found,) = (one for one in all_queries() if one.name == f"{board}: {title}: {ref}")
+    (found,) = (query for query in all_queries() if query.name == f"{board}: {title}: {ref}")
     return found
 
 
@@ -270,7 +270,9 @@ def test_shares_are_shares(world: World) -> None:
 def test_failing_codes_are_named_once(world: World) -> None:
     """The table names each failing code once, with its runbook, although replicas disagree."""
     found = world.samples(in_test(of_panel("push-overview", "Top failing codes")), world.trouble)
-    rows = {(one["metric"]["channel"], one["metric"]["code"]): one["metric"] for one in found}
+    rows = {
+        (query["metric"]["channel"], query["metric"]["code"]): query["metric"] for query in found
+    }
     assert len(rows) == len(found)
     assert rows["vivo", "10072"]["name"] in {"SendTooFast", "TooFast"}
     for code, name, runbook in [
@@ -286,8 +288,8 @@ def test_restart_is_no_traffic(world: World) -> None:
     query = of_panel("push-overview", "Results by channel")
     series = world.drawn(query, world.begun, world.trouble)
     totals: dict[float, float] = {}
-    for one in series:
-        for at, rate in one["values"]:
+    for labels in series:
+        for at, rate in labels["values"]:
             totals[at] = totals.get(at, 0) + float(rate)
     assert 0 < max(totals.values()) < 1.5 * 2 * RATE
 
@@ -296,8 +298,8 @@ def test_exemplars_lead_to_messages(world: World) -> None:
     """The failing codes of a channel come with the id of a message."""
     query = of_panel("push-channel", "Failing codes")
     found = world.ask("query_exemplars", query=in_test(query), start=world.begun, end=world.trouble)
-    labels = [exemplar["labels"] for one in found for exemplar in one["exemplars"]]
-    assert any(one["msg_id"].startswith("simulated_") for one in labels)
+    labels = [exemplar["labels"] for labels in found for exemplar in labels["exemplars"]]
+    assert any(label["msg_id"].startswith("simulated_") for label in labels)
 
 
 def test_every_dashboard_works_for_a_channel_with_common_codes_only(world: World) -> None:

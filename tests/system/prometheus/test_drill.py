@@ -68,7 +68,9 @@ def _read_all(terminal: int) -> str:
 def test_an_incident_has_its_alert_and_receivers(incident: Incident) -> None:
     """What an incident waits for is among the shipped rules and receivers, and it is trouble."""
     assert incident.alert in {alert.name for alert in ALERTS}
-    assert {*incident.receivers} <= {one["name"] for one in read(ALERTMANAGER)["receivers"]}
+    assert {*incident.receivers} <= {
+        receiver["name"] for receiver in read(ALERTMANAGER)["receivers"]
+    }
     assert incident.full_disk or {channel for channel, _, _ in incident.results} == {
         incident.channel
     }

@@ -35,24 +35,24 @@ def post(exporter: ExporterProcess, keys: KeyPair, body: bytes) -> int:
 
 def traffic() -> tuple[list[bytes], Counter[Series]]:
     """Make callbacks for every code of every channel, each a few times, and what they add up to."""
-    dice = random.Random(20261123)
+    rng = random.Random(20261123)
     tables = load_tables()
     bodies: list[bytes] = []
     expected: Counter[Series] = Counter()
     for channel, table in tables.items():
         common = tables[COMMON_CHANNEL].codes if table.common_codes else {}
         for code, row in {**common, **table.codes}.items():
-            for _ in range(dice.randrange(1, 4)):
+            for _ in range(rng.randrange(1, 4)):
                 expected[channel, code, row.severity.value] += 1
                 callback = {
                     "msgId": f"m{len(bodies)}",
                     "channel": channel.upper(),
                     "statusCode": code,
                     "statusDesc": row.name,
-                    "targetId": f"target-{dice.getrandbits(64)}",
+                    "targetId": f"target-{rng.getrandbits(64)}",
                 }
                 bodies.append(json.dumps(callback).encode())
-    dice.shuffle(bodies)
+    rng.shuffle(bodies)
     return bodies, expected
 
 
@@ -130,7 +130,9 @@ def test_prometheus_scrapes_whatever_text_was_sent(tmp_path: Path) -> None:
                 )
             )
             shown = {
-                one["labels"]["msg_id"] for series in found["data"] for one in series["exemplars"]
+                exemplar["labels"]["msg_id"]
+                for series in found["data"]
+                for exemplar in series["exemplars"]
             }
             assert "a\N{REPLACEMENT CHARACTER}b" in shown
         assert sum(ask_exporter(exporter.admin).values()) == len(items)
