@@ -62,7 +62,7 @@ NEW_WORDS = (
 
 
 def test_dialect_is_kept_out() -> None:
-    """The hooks of `make lint` find words that were ours alone, and leave good ones alone."""
+    """The hooks of `make lint` report the project's old dialect, and accept standard words."""
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
     hooks = {hook["id"]: hook["entry"] for hook in config["repos"][0]["hooks"]}
     command = [Path(sys.executable).parent / "codespell", *hooks["words"].split()[1:], "-"]

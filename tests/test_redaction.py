@@ -65,7 +65,7 @@ def beneath_secrets(value: Any) -> Iterator[Any]:
 
 @given(values)
 def test_no_secret_survives_in_json(value: Any) -> None:
-    """Whatever JSON: under a secret name nothing is left, and nowhere a long word."""
+    """In any JSON, values under secret names and long words are redacted."""
     redacted = redact(json.dumps(value))
     left = {text for text in beneath_secrets(json.loads(redacted)) if not isinstance(text, bool)}
     marks = {text for text in left if isinstance(text, str) and text.startswith("…")}
@@ -76,7 +76,7 @@ def test_no_secret_survives_in_json(value: Any) -> None:
 
 @given(values)
 def test_json_keeps_its_shape(value: Any) -> None:
-    """What is redacted is still JSON of the same types, so that it is rejected for the same."""
+    """Redacted JSON has the same types, so that it is rejected for the same reason."""
 
     def shape(part: Any) -> Any:
         if isinstance(part, dict):
@@ -145,14 +145,14 @@ def test_redacted(text: str, expected: str) -> None:
 
 
 def test_names_that_are_redacted_alike_stay_apart() -> None:
-    """An object whose names are tokens keeps all its values."""
+    """An object with tokens as keys keeps all its values."""
     text = json.dumps({"a" * 40: 1, "b" * 40: 2, "c" * 40: {"code": 3}})
     assert list(json.loads(redact(text)).values()) == [1, 2, {"code": 3}]
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":', '{"token":['])
 def test_json_that_nests_too_deep_is_redacted_as_text(opening: str) -> None:
-    """JSON past any depth is no reason to let a token through."""
+    """Tokens are redacted in JSON of any depth."""
     redacted = redact(opening * 100_000 + '{"token":"abc"}' + "x" * 40)
     assert "abc" not in redacted
     assert LONG_WORD.search(redacted) is None

@@ -183,7 +183,7 @@ def test_the_first_element_of_a_sequence_is_the_code(code: object, first: str) -
     ],
 )
 def test_the_text_of_a_code_that_loses_something(code: object, text: str | None) -> None:
-    """A sentence keeps its text beside its canonical form; a code needs none."""
+    """A sentence keeps its text in addition to its canonical form; a code needs none."""
     assert text_of_code(code) == text
 
 
@@ -216,8 +216,8 @@ def test_the_text_of_a_code_that_loses_something(code: object, text: str | None)
     ],
     ids=repr,
 )
-def test_what_is_no_code(value: object) -> None:
-    """Booleans, fractions, objects, nothing and numbers of over 64 digits are none."""
+def test_impossible_codes(value: object) -> None:
+    """Booleans, fractions, objects, null and numbers of more than 64 digits are not codes."""
     assert canonical_code(value) is None
 
 
@@ -231,7 +231,7 @@ def test_every_value_has_an_answer(value: object) -> None:
 
 @given(json_values | near_codes | big_integers)
 def test_canonical_is_final(value: object) -> None:
-    """What is canonical stays as it is."""
+    """A canonical code is its own canonical form."""
     code = canonical_code(value)
     assert code is None or canonical_code(code) == code
 

@@ -276,10 +276,10 @@ def test_running_exporter_tells_no_secret(
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
-def test_fault_of_ours_tells_no_secret(
+def test_internal_error_reveals_no_secret(
     tmp_path: Path, keys: KeyPair, secrets: Secrets, form: str
 ) -> None:
-    """A traceback in the log has no local variables, and the 500 has no traceback."""
+    """A traceback in the log has no local variables, and the response has no traceback."""
     launch = Launch(
         (sys.executable, "-c", FAIL), {"Authorization": f"Basic {BASIC}"}, secrets.trust
     )

@@ -33,9 +33,9 @@ from tests.support.programs import cpu_seconds, free_port
 def compare(
     bench: Bench, title: str, requests: str, names: list[str], args: argparse.Namespace
 ) -> None:
-    """Run the servers in turn, several rounds; print medians, and ours by theirs round by round.
+    """Run the servers in turn, several rounds; print medians, and the ratio of each round.
 
-    The servers of a round run one soon after another, so that they share most of what else the
+    The servers of a round run in quick succession, so that they share most of the other load of the
     machine does.
     """
     runs: dict[str, list[Run]] = {name: [] for name in names}

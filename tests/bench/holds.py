@@ -68,7 +68,7 @@ def _sender(name: str) -> Sender:
 
 
 def _unsigned(sender: Sender, form: Format) -> Iterator[tuple[Body, Sent]]:
-    """Yield requests that nobody may send, and those whose signature is another's."""
+    """Yield requests without credentials, and requests with the signature of another body."""
     signed = sender.sign(json.dumps(form.item).encode(), "of nobody", 0)
     for body in bodies(form):
         yield body, signed._replace(body=body.content)
@@ -77,7 +77,7 @@ def _unsigned(sender: Sender, form: Format) -> Iterator[tuple[Body, Sent]]:
 
 
 def _authenticated(gateway: Gateway, name: str, sender: Sender, body: Body, sent: Sent) -> Hold:
-    """Measure what is done for a compressed request until it is refused."""
+    """Measure the work for a compressed request until it is refused."""
     packed = zlib.compress(sent.body, wbits=31)
     query = URL(sender.path(sent)).query
 
@@ -105,7 +105,7 @@ def _decoded(gateway: Gateway, name: str, form: Format, body: Body) -> Hold:
 
 
 def _best(once: Callable[[], float]) -> float:
-    """Measure again what is long: others that use the processor can only make it longer."""
+    """Repeat a long measurement: other load on the processor can only make it longer."""
     best = once()
     for _ in range(ROUNDS if best > WORTH_A_LOOK else 0):
         best = min(best, once())

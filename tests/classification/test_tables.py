@@ -106,7 +106,7 @@ def test_every_shipped_file_is_a_channel_with_a_place_of_its_own() -> None:
 
 
 def test_receipts_name_the_channel_of_their_pushes() -> None:
-    """Each table of receipts says whose they are; Getui relays those of all vendors."""
+    """Each table of receipts names its push channel, except Getui's, which relays all vendors."""
     receipts = {
         channel: table.receipts_of for channel, table in TABLES.items() if table.receipts_of
     }
@@ -150,7 +150,7 @@ def test_tables_list_the_gateways_own_words(word: str, channel: str) -> None:
 
 @pytest.mark.parametrize("field", ["description", "action"])
 def test_texts_are_sentences(field: str) -> None:
-    """What a person on call reads begins with a capital letter or digit and ends with a stop."""
+    """Texts for operators begin with a capital letter or digit and end with a full stop."""
     sentence = re.compile(r"([A-Z0-9]|vivo\b).*\.\)?", re.DOTALL)
     broken = [
         (channel, code)
@@ -160,7 +160,7 @@ def test_texts_are_sentences(field: str) -> None:
     assert not broken
 
 
-def test_every_row_says_where_it_is_from() -> None:
+def test_every_row_has_a_source_and_an_origin() -> None:
     """A shipped row has a source, and an origin of the contract's three."""
     assert {row.origin for *_, row in rows(TABLES)} == {"status-page", "vendor", "integrator"}
     assert all(row.source for *_, row in rows(TABLES))
@@ -231,7 +231,7 @@ def test_an_operator_changes_a_copy(tmp_path: Path) -> None:
 
 
 def test_an_operator_adds_a_channel(tmp_path: Path) -> None:
-    """A channel of the operator's own has its rows and aliases, and the common codes if it says."""
+    """A custom channel has its rows and aliases, and the common codes if its table has the key."""
     text = 'channel = "acme-cn"\ntitle = "Acme Push"\naliases = ["Road Runner"]\n'
     for more, table in (("", ""), ("common_codes = true\n", "mps")):
         classifier = Classifier(load(tmp_path, f"{text}{more}[codes.5]\n{ROW}"))
@@ -267,8 +267,8 @@ def test_an_operator_adds_aliases(
     assert tuple(classifier.classify(PushResult(code, "apns")).series)[:3] == expected
 
 
-def test_names_in_another_script_are_no_codes(tmp_path: Path) -> None:
-    """Of a name without a letter of a code nothing is left that could tell it from another."""
+def test_names_in_another_script_are_refused(tmp_path: Path) -> None:
+    """A name without a character allowed in codes is refused: all such names would be equal."""
     own = [
         f"[codes.{code}]\n{ROW.replace('TooHot', name)}"
         for code, name in (("5", "\u70ed"), ("6", "\u51b7"))
@@ -302,7 +302,7 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
 
 
 def test_an_override_does_not_change_which_row_counts(tmp_path: Path) -> None:
-    """With a severity of the operator's, OPPO's -1 still goes before MPS's, and MiPush's not."""
+    """With a custom severity OPPO's -1 still takes precedence over MPS's, and MiPush's does not."""
     own = [
         f'channel = "{channel}"\n[codes.-1]\nseverity = "critical"\n'
         for channel in ("oppo", "mipush")
@@ -513,7 +513,7 @@ README = (SHIPPED / "README.md").read_text("utf-8")
 
 
 def test_the_worked_example_of_the_readme_loads(tmp_path: Path) -> None:
-    """The table that README shows is a good one, and means what README says."""
+    """The table in README is valid and has the documented effect."""
     (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     classifier = Classifier(load(tmp_path, example))
     found = classifier.classify(PushResult("trial_ended", "VIVOPUSH"))

@@ -168,7 +168,7 @@ def test_a_bad_configuration_exits_with_2(
     words: list[str],
     said: str,
 ) -> None:
-    """`check-config` and `serve` refuse a bad configuration and name what is wrong."""
+    """`check-config` and `serve` refuse an invalid configuration and name the mistake."""
     monkeypatch.chdir(tmp_path)
     free = ["--ingest-port", "0"] if "--ingest-port" not in words else []
     assert said in refused(capsys, name, "--admin-port", "0", *free, *words)

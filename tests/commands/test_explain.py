@@ -158,7 +158,7 @@ def test_explain_a_malformed_body(body: bytes) -> None:
     ids=lambda body: f"{body[:12]!r} {len(body)}",
 )
 def test_explain_a_body_without_results(capfd: Capture, tmp_path: Path, body: bytes) -> None:
-    """Whatever is no payload gets one line, exit status 1, and no traceback."""
+    """A body that is not a payload gets a one-line error, exit status 1, and no traceback."""
     path = tmp_path / "body"
     path.write_bytes(body)
     assert main(["explain", "--payload", str(path)]) == 1

@@ -64,7 +64,7 @@ def count(address: Address, instance: str, *deliveries: Delivery) -> int:
 
 
 def make_file(path: Path, keys: int = 3) -> None:
-    """Make a SQLite ledger of so many keys, each a result, and one that is old."""
+    """Make a SQLite ledger of several keys, one result each, and one expired key."""
     with closing(LedgerFile(path, "off")) as file:
         made = file.open().keyring.current.of
         now = time.time()
@@ -74,7 +74,7 @@ def make_file(path: Path, keys: int = 3) -> None:
 
 
 def totals(server: Server) -> dict[tuple[str, str], int]:
-    """Return what is counted by instance and code."""
+    """Return the counts by instance and code."""
     rows = server.execute("SELECT instance, code, count FROM push_result_exporter.counts", "fresh")
     return {(instance, code): number for instance, code, number in rows}
 
@@ -126,7 +126,7 @@ def test_fold(address: Address, server: Server, capsys: pytest.CaptureFixture[st
 def test_running_instance_is_not_folded(
     address: Address, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is running keeps its counts, and gets no others."""
+    """A running instance keeps its counts, and receives no others."""
     count(address, "b", delivery(2))
 
     async def run() -> None:
@@ -178,7 +178,7 @@ def test_copy_of_old_counts_alone(
 def test_copy_into_a_running_instance_that_has_no_counts(
     address: Address, server: Server, tmp_path: Path
 ) -> None:
-    """A replica that was started too early goes on from the copied counts by itself."""
+    """A replica that was started too early continues from the copied counts without a restart."""
     make_file(tmp_path / "old.sqlite3")
 
     async def run() -> None:
@@ -196,7 +196,7 @@ def test_copy_into_a_running_instance_that_has_no_counts(
 
 
 def test_copy_draws_a_bar_on_a_terminal(address: Address, tmp_path: Path) -> None:
-    """On a terminal one line shows how far the copy has come, and at last what was copied."""
+    """On a terminal one line shows the progress of the copy, and at the end its totals."""
     make_file(tmp_path / "old.sqlite3", 20_000)
     del address
     main(["ledger", "init"])
@@ -271,7 +271,7 @@ def test_init_grants_least_rights(
 def test_init_prints_its_sql(
     address: Address, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The SQL can be given to whoever may run it; psql's own reading of it makes the schema."""
+    """The printed SQL creates the schema when psql runs it."""
     assert main(["ledger", "init", "--print", "--grant-to", "exporter"]) == 0
     server.execute(capsys.readouterr().out, "fresh")
     assert count(address, "a", delivery(1)) == 1
@@ -317,7 +317,7 @@ def test_newer_schema_is_refused(
     capsys: pytest.CaptureFixture[str],
     command: str,
 ) -> None:
-    """What a later exporter has upgraded is neither read nor written."""
+    """A schema upgraded by a newer exporter is neither read nor written."""
     make_file(tmp_path / "old.sqlite3")
     count(address, "a", delivery(1))
     server.execute("UPDATE push_result_exporter.schema_version SET version = 99", "fresh")

@@ -127,8 +127,8 @@ def test_head_may_close_the_pipe(form: str) -> None:
     ids=" ".join,
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_closed_pipe_is_no_traceback(words: list[str], unbuffered: str) -> None:
-    """A reader that is gone before the first byte ends any command quietly."""
+def test_a_closed_pipe_causes_no_traceback(words: list[str], unbuffered: str) -> None:
+    """Every command ends without a message if the reader of its output has gone."""
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

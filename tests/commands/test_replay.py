@@ -13,7 +13,7 @@ from tests.support.programs import Launch, exporter_process, wait_for
 
 
 def test_replay_against_an_exporter(tmp_path: Path, keys: KeyPair) -> None:
-    """`serve --record DIR` keeps what is rejected; `explain` and `replay` take it from there."""
+    """`serve --record DIR` records rejected requests; `explain` and `replay` read the records."""
     (tmp_path / "token").write_text(TOKEN)
     bodies = tmp_path / "bodies.ndjson"
     bodies.write_text('{"statusCode": "2009"}\n{"code": 2}\n\n{"token": "xyz"}\nnonsense\n')

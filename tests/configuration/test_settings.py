@@ -1,4 +1,4 @@
-"""Settings from flags, environment and file: which one counts, and what is said of a bad one."""
+"""Settings from flags, environment and file: their precedence, and the errors for invalid ones."""
 
 import argparse
 import json
@@ -156,7 +156,7 @@ def value(settings: Settings, name: str) -> object:
 
 
 def context(name: str) -> dict[str, Any]:
-    """Give the other settings that a configuration needs with one that is under test."""
+    """Return the settings that are required together with the one under test."""
     needed: dict[str, Any] = {} if name == "ALLOW_UNSIGNED" else {"allow_unsigned": True}
     if name == "ADMIN_TLS_CLIENT_CA_FILE":
         return needed | {"tls_cert_file": "cert", "tls_key_file": "key"}
@@ -381,7 +381,7 @@ def test_all_bad_settings_are_named_at_once(config: Write, monkeypatch: pytest.M
 def test_an_unknown_variable_is_an_error(
     monkeypatch: pytest.MonkeyPatch, name: str, near: str
 ) -> None:
-    """A variable with our prefix that is no setting is named, with the nearest that is one."""
+    """An unknown variable with the prefix is named, with the most similar setting."""
     env(monkeypatch, **{name: "x"})
     with pytest.raises(ConfigurationError) as caught:
         load(allow_unsigned=True)
@@ -402,7 +402,7 @@ def test_credentials_under_another_prefix_are_noticed(
 
 @pytest.mark.parametrize("line", ["colour = 1", "COLOUR = 1", "[colour]\ningest_port = 1"])
 def test_an_unknown_key_of_the_file_is_an_error(config: Write, line: str) -> None:
-    """A key of the file that is no setting is refused by name, with the file's."""
+    """An unknown key of the file is refused by name, with the name of the file."""
     path = config(line)
     with pytest.raises(ConfigurationError, match=f"COLOUR: unknown setting.*{path}"):
         load("--config", path, allow_unsigned=True)
@@ -415,7 +415,7 @@ def test_misspelt_key_of_the_file_gets_a_suggestion(config: Write) -> None:
 
 
 def test_an_unknown_flag_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """A flag that is no setting ends the program with its name."""
+    """An unknown flag is a usage error that names it."""
     with pytest.raises(SystemExit):
         load("--colour", "red")
     assert "--colour" in capsys.readouterr().err
@@ -466,14 +466,14 @@ def test_no_start_without_credentials() -> None:
     ],
 )
 def test_one_credential_is_enough(words: tuple[str, ...]) -> None:
-    """Any one scheme's file, or the permission to do without, lets it start."""
+    """The exporter starts with the file of any one scheme, or with ALLOW_UNSIGNED."""
     settings = load(*words)
     assert settings.has_credentials == (words[0] != "--allow-unsigned")
 
 
 @pytest.mark.parametrize("words", [("--allow-unsigned", "false"), ("--results-token-files", "")])
 def test_an_empty_credential_is_not_enough(words: tuple[str, ...]) -> None:
-    """A refusal written out, or an empty list, does not let it start."""
+    """`ALLOW_UNSIGNED=false` or an empty list does not let the exporter start."""
     with pytest.raises(ConfigurationError, match="nothing authenticates senders"):
         load(*words)
 
@@ -588,7 +588,7 @@ def test_the_help_shows_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_the_password_in_the_ledgers_url_is_not_shown(url: str, shown: str) -> None:
-    """Whatever shows settings shows the database, but not the password for it."""
+    """Settings are shown with the database's URL, without its password."""
     settings = load(allow_unsigned=True, ledger_url=url)
     assert settings.ledger_url == url
     assert settings.model_dump(mode="json")["ledger_url"] == shown

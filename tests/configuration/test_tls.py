@@ -129,7 +129,7 @@ async def test_open_connection_survives_the_replacement(old: Certificate, new: C
 
 
 async def test_first_certificate_stays_without_another(old: Certificate) -> None:
-    """If a reload brings no TLS, the listener goes on with what it began with."""
+    """A listener keeps its first certificate if a reload has none."""
     async with (
         echoing(reloadable_context(old.load(), lambda: None)) as port,
         connected(port, old) as client,
@@ -300,7 +300,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
 def test_bad_file_is_named_with_its_setting(
     old: Certificate, tmp_path: Path, damage: Damage, message: str
 ) -> None:
-    """The error names the setting, the file and what is wrong, and repeats nothing of the key."""
+    """The error names the setting, the file and the mistake, and contains nothing of the key."""
     bad = damage(old, tmp_path)
     with pytest.raises(ConfigurationError) as refused:
         bad.load()

@@ -10,7 +10,7 @@ Results = Sequence[tuple[str, int, float]]
 
 
 class Incident(NamedTuple):
-    """What goes wrong, and who should be told of it by which alert."""
+    """An incident, the alert for it, and the receivers of the alert."""
 
     title: str
     alert: str

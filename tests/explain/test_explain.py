@@ -190,8 +190,8 @@ def test_an_operators_channel_is_among_the_known(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", ["", " ", "9" * 65])
 @pytest.mark.parametrize("channel", [None, "apns"])
-def test_what_cannot_be_a_code_is_an_error(code: str, channel: str | None) -> None:
-    """Text that is no code is refused by name."""
+def test_an_impossible_code_is_an_error(code: str, channel: str | None) -> None:
+    """Text that cannot be a code is refused, and quoted."""
     with pytest.raises(ConfigurationError, match="cannot be a code") as caught:
         explain_code(CLASSIFIER, code, channel)
     assert repr(code) in str(caught.value)
@@ -265,7 +265,7 @@ def test_url_channel_takes_precedence() -> None:
 def test_rejected_item_has_its_reason(
     payload: bytes, results: list[str], expected: tuple[int, str]
 ) -> None:
-    """An invalid item is listed with its index and the reason, beside the results."""
+    """An invalid item is listed with its index and the reason, in addition to the results."""
     explanation = explained(payload)
     assert (codes(explanation), rejected(explanation)) == (results, [expected])
 
@@ -290,8 +290,8 @@ def test_body_without_results(payload: bytes) -> None:
         b"<a>",
     ],
 )
-def test_what_is_no_payload_is_refused(payload: bytes) -> None:
-    """A body in neither format is refused as malformed."""
+def test_a_body_that_is_not_a_payload_is_refused(payload: bytes) -> None:
+    """A body in no known format is refused as malformed."""
     with pytest.raises(RequestError) as caught:
         explained(payload)
     assert caught.value.reason == "malformed_body"
@@ -333,7 +333,7 @@ def test_a_code_names_the_alerts_that_watch_it(code: str, channel: str, alerts: 
 
 
 def test_colour_is_the_only_difference() -> None:
-    """In colour the words are the same, and without it there is no escape sequence."""
+    """Colour adds escape sequences and changes no word."""
     found = explained(body({"code": 2009}, {"code": 4242}, {}))
     explanation = msgspec.structs.replace(found, signature=VALID)
     plain, coloured = render_text(explanation), render_text(explanation, colour=True)
@@ -372,7 +372,7 @@ def test_json_has_all_that_the_text_has() -> None:
 
 
 def test_json_over_several_lines_is_one_payload() -> None:
-    """What is wrong with it is that of the whole, not of its first line."""
+    """The error is about the whole document, not about its first line."""
     gateway = find_gateway("huawei-receipts", {}, load_settings(allow_unsigned=True))
     text = json.dumps({"nothing": "of it"}, indent=2).encode()
     with pytest.raises(RequestError, match="'statuses'"):
@@ -443,7 +443,7 @@ pieces = st.binary(max_size=20) | st.lists(fields | st.integers()).map(lambda x:
 
 @given(st.lists(pieces | fields.map(body), max_size=4).map(b"\n".join))
 def test_any_payload_is_explained_or_refused(payload: bytes) -> None:
-    """Whatever the bytes, there is an answer in both forms or a refusal, and nothing else."""
+    """Any bytes are explained as text and as JSON, or refused."""
     with suppress(RequestError):
         explanation = explained(payload)
         assert render_text(explanation)

@@ -30,7 +30,7 @@ def test_intended_code_comes_first(code: str, channel: str | None, first: tuple[
 
 
 def test_word_of_a_category_leads_to_its_rows() -> None:
-    """What no name contains is looked for in categories and descriptions."""
+    """A word that no name contains is looked up in categories and descriptions."""
     found = suggest(CLASSIFIER, TABLES, "throttl", None)
     assert found
     assert {TABLES[suggestion.channel].codes[suggestion.code].category for suggestion in found} == {

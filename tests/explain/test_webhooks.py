@@ -55,7 +55,7 @@ def test_credentials_of_an_app(tmp_path: Path, keys: KeyPair) -> None:
 
 @pytest.mark.parametrize("allow", [True, False])
 def test_described_gateway(tmp_path: Path, allow: bool) -> None:
-    """Its secrets are beside the description; a scheme of none accepts anyone."""
+    """Secrets are in the description's folder; scheme `none` accepts every request."""
     (tmp_path / "acme.secret").write_text("one\n")
     signed, unsigned, bare = (tmp_path / f"{name}.toml" for name in ("acme", "open", "bare"))
     fields = '[fields]\ncode = "code"\n'

@@ -167,7 +167,7 @@ def test_odd_callbacks(target: Fuzzed) -> None:
 
 
 def test_odd_results(target: Fuzzed) -> None:
-    """In an array of objects with odd values each is refused or counted as often as it says."""
+    """Each object with odd values is rejected, or counted as often as its `count`."""
     result = st.dictionaries(RESULT_FIELDS.filter("id".__ne__), ODD) | st.fixed_dictionaries(
         {"code": CODES}, optional={"channel": CHANNELS, "count": st.integers(0, 10**9 + 1)}
     )

@@ -61,7 +61,7 @@ def changed(value: Any, path: tuple[Any, ...], to: object) -> Any:
 
 
 def outcome(gateway: Gateway, docs: list[Any]) -> object:
-    """Decode; return what counts of it, with the reasons of what does not."""
+    """Decode a body; return its results, and the reasons of rejected items."""
     body = "\n".join(map(json.dumps, docs)).encode()
     try:
         found = decoded(gateway, ReceivedRequest(body))
@@ -74,7 +74,7 @@ def outcome(gateway: Gateway, docs: list[Any]) -> object:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_empty_field_is_an_absent_field(file: Path, tmp_path: Path) -> None:
-    """A field that is empty or blank counts as one that is null, and as one that is not there."""
+    """An empty or blank field is equal to a null field, and to an absent one."""
     gateway = load_gateways(BY_NAME[file.parent.name].settings(tmp_path))[file.parent.name]
     docs = documents(file.read_bytes())
     is_map = isinstance(gateway, Described) and gateway.description.items.path[-1:] == (
@@ -97,7 +97,7 @@ def test_empty_field_is_an_absent_field(file: Path, tmp_path: Path) -> None:
     "table",
     ['[map.code]\n"" = "1"', '[map.channel]\n" " = "vivo"', '[items.only]\nkind = [""]'],
 )
-def test_empty_text_is_no_key(table: str, tmp_path: Path) -> None:
+def test_empty_text_is_refused_as_a_key_of_a_map(table: str, tmp_path: Path) -> None:
     """An empty key of a map is refused with the key that stands for absent values."""
     file = tmp_path / "acme.toml"
     file.write_text(f'{table}\n[fields]\ncode = "code"\n')

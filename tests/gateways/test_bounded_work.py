@@ -39,7 +39,7 @@ def test_every_gateway_has_a_format() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 def test_no_step_is_much_work(form: Format, tmp_path: Path) -> None:
-    """Whatever an authenticated body of a mebibyte holds, a step has few items and few calls."""
+    """A step over any authenticated body of a mebibyte has few items and few calls."""
     gateway = load_gateways(_sender(form.gateway).settings(tmp_path))[form.gateway]
     for body in bodies(form):
         request = ReceivedRequest(body.content, CIMultiDict({"Content-Type": form.content_type}))
@@ -55,7 +55,7 @@ def test_no_step_is_much_work(form: Format, tmp_path: Path) -> None:
 def test_unauthenticated_request_is_little_work(
     form: Format, keys: KeyPair, tmp_path: Path
 ) -> None:
-    """A request that nobody signed, or with another secret, is few calls whatever it holds."""
+    """Refusing any unsigned request, or one with a wrong secret, takes few calls."""
     sender = _sender(form.gateway)
     settings = sender.settings(tmp_path)
     if form.gateway == "mps":

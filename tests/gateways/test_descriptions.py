@@ -120,7 +120,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_mistake_is_named_by_file_and_key(tmp_path: Path, text: str, message: str) -> None:
-    """Whatever is wrong with a description, the error names the file and the place."""
+    """The error for an invalid description names the file and the key."""
     (tmp_path / "secret").write_text(f"{SECRET}\n")
     file = tmp_path / "acme.toml"
     file.write_text(text)
@@ -144,7 +144,7 @@ def test_byte_order_mark_and_comments_are_skipped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", shipped())
 def test_use_goes_key_by_key(tmp_path: Path, name: str) -> None:
-    """What stands below `use` replaces single keys, and another scheme the whole of [auth]."""
+    """Keys next to `use` replace single keys, and another scheme replaces the whole of [auth]."""
     bearer = '[auth]\nscheme = "bearer"\nsecrets = ["secret"]\n'
     ours = load(tmp_path, f'use = "{name}"\nchannel = "mine"\n{bearer}[map.code]\n0 = "zero"\n')
     assert ours.channels == {"mine"}
@@ -249,7 +249,7 @@ def test_items_that_are_not_wanted_are_skipped(tmp_path: Path) -> None:
     ],
 )
 def test_body_without_its_items(tmp_path: Path, body: Any, message: str) -> None:
-    """Where the path to the items ends is message."""
+    """The error names the end of the path to the items."""
     gateway = load(tmp_path, f'[items]\npath = "x.y"\n{CODE}')
     with pytest.raises(RequestError) as caught:
         decode(gateway, body)
@@ -273,7 +273,7 @@ def test_several_values_identify_an_item(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["t", "n.t", "l[0]", "l[1].t"])
 def test_items_without_the_value_have_no_identity(path: str, tmp_path: Path) -> None:
-    """Wherever the only value of `dedupe` stands: items that have it differ, others do not."""
+    """Items differ by the only value of `dedupe`; items without it have no identity."""
     gateway = load(tmp_path, f'[fields]\ncode = "c"\ndedupe = ["{path}"]\n')
     with_value = [
         {"c": 1, "t": value, "n": {"t": value}, "l": [value, {"t": value}]}
@@ -300,7 +300,7 @@ def test_weak_authentication_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_check_config_prints_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A weak scheme, and a channel whose codes nobody knows, are warned of and no error."""
+    """A weak scheme and a channel without a table are warnings, not errors."""
     file = tmp_path / "acme.toml"
     file.write_text(f'channel = "acme"\n[auth]\nscheme = "none"\n{CODE}[map.channel]\nx = "IOS"\n')
     assert main(["check-config", "--gateway-files", str(file)]) == 0
@@ -311,7 +311,7 @@ def test_check_config_prints_warnings(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_required_parameters(tmp_path: Path) -> None:
-    """What [require] lists has to be there and to be one of the list."""
+    """A parameter in [require] must be present and have a listed value."""
     rules = '[require]\nquery = { app = ["1", "2"] }\nheader = { X = ["y"] }\n'
     text = f'[auth]\nscheme = "none"\n{rules}{CODE}'
     gateway = load(tmp_path, text)
@@ -481,7 +481,7 @@ MORE_MISTAKES = {
 
 @pytest.mark.parametrize(("text", "message"), MORE_MISTAKES.values(), ids=MORE_MISTAKES)
 def test_mistakes_of_values(tmp_path: Path, text: str, message: str) -> None:
-    """What a key may hold is checked, too."""
+    """The values of keys are checked, too."""
     with pytest.raises(ConfigurationError) as caught:
         load(tmp_path, text)
     assert message in str(caught.value)
@@ -496,8 +496,8 @@ def test_items_behind_an_index(tmp_path: Path) -> None:
             decode(gateway, body)
 
 
-def test_one_bad_value_of_a_map(tmp_path: Path) -> None:
-    """The values beside one that is not a result count, each with its key."""
+def test_other_values_of_a_map_count(tmp_path: Path) -> None:
+    """The other values of a map count, each with its key."""
     gateway = load(tmp_path, f'[items]\npath = "*"\n{CODE}id = "@key"\n')
     batch = decode(gateway, {"a": {"code": 1}, "b": 5, "c": {"code": 1}, "d": {}})
     assert [group.ids for group in batch.groups] == [["a", "c"]]
@@ -520,14 +520,14 @@ def test_ids_of_several_paths(tmp_path: Path) -> None:
 
 
 def test_numbers_as_words(tmp_path: Path) -> None:
-    """A float that is an integer, and one that is not, are words as JSON writes them."""
+    """Floats become words as JSON writes them."""
     gateway = load(tmp_path, f"{CODE}message = 'm'\n")
     batch = decode(gateway, [{"code": 1, "m": 2.0}, {"code": 1, "m": 2.5}])
     assert [group.result.message for group in batch.groups] == ["2", "2.5"]
 
 
 def test_gzip_without_a_header(tmp_path: Path) -> None:
-    """`encoding = "gzip"` unpacks what no header announces, within the bound on bodies."""
+    """`encoding = "gzip"` unpacks bodies without a header, within the bound on bodies."""
     gateway = load(tmp_path, f'[content]\nencoding = "gzip"\n{CODE}')
     packed = gzip.compress(b'{"code": 1}')
     assert decode(gateway, packed).groups
@@ -586,8 +586,8 @@ def test_request_keys(tmp_path: Path) -> None:
     assert by_item.request_key(ReceivedRequest(), Credential(7)) is None
 
 
-def test_signatures_within_a_body_that_is_none(tmp_path: Path) -> None:
-    """A body in which no signature can be looked for has none: 401, and no fault of ours."""
+def test_body_that_cannot_hold_a_signature_has_none(tmp_path: Path) -> None:
+    """A body that cannot hold a signature has none: 401, not an internal error."""
     auth = '[auth]\nscheme = "digest"\nsecrets = ["secret"]\nsignature = "{body:s}"\n'
     gateway = load(tmp_path, f'{auth}signed = "{{body:a}}{{secret}}"\n{CODE}')
     for body in (b"", b"\xff", b"{", b"[]", b"5", b"{}", b'{"s": []}', b"[" * 9999):
@@ -596,8 +596,8 @@ def test_signatures_within_a_body_that_is_none(tmp_path: Path) -> None:
         assert caught.value.reason == "missing_credentials"
 
 
-def test_find_gateway_names_what_there_is() -> None:
-    """A word that is no gateway is an error that lists them."""
+def test_find_gateway_lists_the_known_ones() -> None:
+    """An unknown gateway is an error that lists the known ones."""
     known = load_gateways(load_settings(allow_unsigned=True))
     with pytest.raises(ConfigurationError, match=r"'huawei': there are mps, results, getui"):
         find_gateway("huawei", known, load_settings(allow_unsigned=True))

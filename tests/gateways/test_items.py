@@ -78,7 +78,7 @@ LINES = {
 
 @pytest.mark.parametrize("lines", LINES.values(), ids=LINES)
 def test_line_is_an_item(lines: list[bytes]) -> None:
-    """A line that is not one JSON value is rejected, next to any other lines."""
+    """A line that is not one JSON value is rejected; the other lines count."""
     [decoded] = READER.steps(lines, are_lines=True)
     whole = [line for line in lines if line == b'{"event": "sent"}']
     assert [item.index for item in decoded.rejected] == [

@@ -38,7 +38,7 @@ CLASSIFIER = Classifier(load_tables(sorted((RECIPES / "codes").glob("*.toml"))))
 
 
 def series(body: Any) -> list[tuple[Series, list[str | int | bytes]]]:
-    """Decode a generic body; return what counts, with the ids."""
+    """Decode a generic body; return its results and their ids."""
     text = body if isinstance(body, str) else json.dumps(body)
     batch = decoded(unsigned_gateways()["results"], ReceivedRequest(text.encode()))
     assert not batch.rejected
@@ -96,7 +96,7 @@ def test_sns_forwarder(logged: dict[str, Any], expected: tuple[str, ...]) -> Non
 
 
 def test_onesignal_template(libraries: Libraries, tmp_path: Path) -> None:
-    """The template renders each event as a result whose code the table beside it has."""
+    """The template renders each event as a result with a code of its table."""
     reason = 'expired: "token"\nof the device'
     kinds = [
         f"message.push.{kind}" for kind in ("sent", "received", "clicked", "failed", "unsubscribed")

@@ -42,7 +42,7 @@ async def servers(receiver: Exporter) -> AsyncIterator[Vendors]:
 
 
 async def run(libraries: Libraries, servers: Vendors, *command: str) -> str:
-    """Run a program whose reports go to the recorder; return its output."""
+    """Run a program that reports to the recorder; return its output."""
     url = f"http://127.0.0.1:{servers.port}"
     addresses = {"EXPORTER_URL": f"{url}/webhooks/results", "EXPO_BASE_URL": url}
     process = await asyncio.create_subprocess_exec(

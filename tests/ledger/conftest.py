@@ -53,7 +53,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> StoreKind:
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for a recovery more often than in production, and wait less for what is in the way."""
+    """Probe for recovery more often than in production, and wait less for locks and servers."""
     monkeypatch.setattr(ledger, "_PROBE_EVERY", 0.02)
     monkeypatch.setattr(ledger, "_START_SECONDS", 60)
     monkeypatch.setattr(sqlite, "_LOCK_WAIT", 0.05)

@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for a recovery more often than in production, and wait less for a lock."""
+    """Probe for recovery more often than in production, and wait less for a lock."""
     monkeypatch.setattr(ledger_module, "_PROBE_EVERY", 0.02)
     monkeypatch.setattr(ledger_module, "_START_SECONDS", 60)
     monkeypatch.setattr(sqlite_module, "_LOCK_WAIT", 0.05)
@@ -42,7 +42,7 @@ def _short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def started(path: Path, **given: Any) -> AsyncIterator[Ledger]:
-    """Run a ledger inside the block; one that leaves requests waiting for ever fails the test."""
+    """Run a ledger inside the block; fail the test if requests are left without a response."""
     ledger = Ledger(SqliteStore(path), **given)
     try:
         async with asyncio.timeout(60):
@@ -91,7 +91,7 @@ def stored_commits(path: Path) -> int:
 
 
 async def refusal(ledger: Ledger, deliveries: list[Delivery]) -> str:
-    """Record what is refused; return the reason."""
+    """Record deliveries that are refused; return the reason."""
     with pytest.raises(RequestError) as refused:
         async with asyncio.timeout(60):
             await ledger.record(deliveries)
@@ -147,7 +147,7 @@ async def test_duplicates_inside_a_request(path: Path) -> None:
 
 @pytest.mark.parametrize("restarts", [1, 3])
 async def test_duplicates_across_restarts(path: Path, restarts: int) -> None:
-    """Counts go on from where they were, and what was counted before a restart stays counted."""
+    """Counts continue after a restart, and deliveries from before it are duplicates."""
     async with started(path) as ledger:
         await ledger.record([delivery(1), delivery(2)])
     for restart in range(restarts):
@@ -184,7 +184,7 @@ async def test_delivery_past_the_window_is_new(path: Path, restart: bool) -> Non
 
 
 def whole(content: int, key: int = 1, results: int = 2) -> list[Delivery]:
-    """Make what a request with a key of its own delivers."""
+    """Make the deliveries of a request with a key."""
     return [made(key, results=results, content=content)]
 
 
@@ -222,7 +222,7 @@ async def test_conflict_waits_for_the_commit_that_decides(path: Path) -> None:
 
 @pytest.mark.parametrize("restart", [False, True])
 async def test_conflict_ends_with_the_window(path: Path, restart: bool) -> None:
-    """A key that has been evicted or has expired is new with whatever content."""
+    """A key that was evicted or has expired is new with any content."""
     async with started(path, max_keys=8) as ledger:
         await ledger.record(whole(7))
         await ledger.record([Delivery({ACKED: 1}, 1, SCOPE, list(range(100, 107)))])
@@ -381,7 +381,7 @@ async def test_locked_file_refuses_all_that_wait(
 
 
 async def test_short_lock_goes_unnoticed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lock that goes within the busy timeout delays the answer and refuses nobody."""
+    """A lock that ends within the busy timeout delays the response and refuses nothing."""
     monkeypatch.setattr(sqlite_module, "_LOCK_WAIT", 30.0)
     async with started(path) as ledger:
         with locked(path):
@@ -505,8 +505,8 @@ async def test_close_while_keys_are_read(path: Path, monkeypatch: pytest.MonkeyP
         assert await ledger.record([made(*range(9, 1001))]) == 2
 
 
-async def test_start_refuses_what_is_no_ledger(path: Path) -> None:
-    """A file that cannot be a ledger ends the start, and the ledger can still be closed."""
+async def test_start_refuses_a_file_that_is_not_a_ledger(path: Path) -> None:
+    """The start fails on a file that is not a ledger, and the ledger can still be closed."""
     path.parent.mkdir()
     path.write_text("remember the milk\n" * 100)
     ledger = Ledger(SqliteStore(path))
@@ -518,7 +518,7 @@ async def test_start_refuses_what_is_no_ledger(path: Path) -> None:
 
 
 async def test_wrong_file_that_appears_later_is_a_problem(path: Path) -> None:
-    """A file that is no ledger, found while waiting, is named as the problem until it is gone."""
+    """While a file that is not a ledger is in the ledger's place, the problem names it."""
     notes = path.parent.with_name("notes")
     notes.mkdir()
     (notes / path.name).write_text("remember the milk\n" * 100)
@@ -535,8 +535,8 @@ async def test_wrong_file_that_appears_later_is_a_problem(path: Path) -> None:
         assert await ledger.record([delivery(1)]) == 1
 
 
-async def test_close_commits_what_is_pending(path: Path) -> None:
-    """Requests that wait when the ledger is closed are committed and answered."""
+async def test_close_commits_pending_requests(path: Path) -> None:
+    """Requests that are pending when the ledger is closed are committed and acknowledged."""
     ledger = Ledger(SqliteStore(path))
     await ledger.start()
     waiting = [ledger.record([delivery(key)]) for key in range(2, 7)]
@@ -548,7 +548,7 @@ async def test_close_commits_what_is_pending(path: Path) -> None:
 
 
 async def test_closed_ledger_refuses(path: Path) -> None:
-    """What comes after the close is refused, so that the sender sends it elsewhere."""
+    """A closed ledger refuses deliveries, so that the sender repeats them elsewhere."""
     async with started(path) as ledger:
         await ledger.record([delivery(1)])
     assert await refusal(ledger, [delivery(2)]) == "ledger_unavailable"
@@ -556,10 +556,10 @@ async def test_closed_ledger_refuses(path: Path) -> None:
 
 
 @pytest.mark.parametrize("under_way", [False, True], ids=["in-the-queue", "in-a-commit"])
-async def test_cancelled_request_disturbs_nobody(
+async def test_cancelled_request_affects_no_other(
     path: Path, monkeypatch: pytest.MonkeyPatch, under_way: bool
 ) -> None:
-    """If a sender disconnects the others are answered, and its own retry makes one count in all."""
+    """If a sender disconnects, the others are acknowledged, and its retry counts once."""
     monkeypatch.setattr(sqlite_module, "_LOCK_WAIT", 30.0)
     async with started(path) as ledger:
         with locked(path):
@@ -576,7 +576,7 @@ async def test_cancelled_request_disturbs_nobody(
 
 
 async def test_cancelled_request_survives_a_failed_commit(path: Path) -> None:
-    """A failed commit refuses the others and leaves the one that disconnected alone."""
+    """A failed commit refuses the other requests and ignores the cancelled one."""
     async with started(path) as ledger:
         with locked(path):
             waiting = [ledger.record([delivery(key)]) for key in (2, 3)]

@@ -24,7 +24,7 @@ LAST_KEY = 2**64 - 1
 def commit(
     number: int, counts: dict[Series, int], keys: Iterable[int] = (), *, at: float = 1000.5
 ) -> Commit:
-    """Make a commit, whose keys count nothing by themselves."""
+    """Make a commit with counts and keys."""
     known = list(keys)
     entries = [Entry(known, 0, Delivery({}, 1), 0)] if known else []
     return Commit(number, at, counts, array("Q", known), 1, entries)
@@ -43,7 +43,7 @@ async def opened(kind: StoreKind) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def started(kind: StoreKind, **given: Any) -> AsyncIterator[Ledger]:
-    """Run a ledger inside the block; one that leaves requests waiting for ever fails the test."""
+    """Run a ledger inside the block; fail the test if requests are left without a response."""
     ledger = Ledger(kind.make(), **given)
     try:
         async with asyncio.timeout(60):
@@ -54,7 +54,7 @@ async def started(kind: StoreKind, **given: Any) -> AsyncIterator[Ledger]:
 
 
 async def stored(kind: StoreKind) -> dict[Series, tuple[int, float]]:
-    """Return what another handle continues from, once nobody holds the ledger."""
+    """Return the counts that another handle reads, once the ledger is not in use."""
     store = kind.make()
     try:
         return {series: (total, at) for series, total, at in (await store.open()).counts}
@@ -63,7 +63,7 @@ async def stored(kind: StoreKind) -> dict[Series, tuple[int, float]]:
 
 
 async def totals(kind: StoreKind) -> dict[Series, int]:
-    """Return what is counted in a ledger that nobody holds."""
+    """Return the totals of a ledger that is not in use."""
     return {series: total for series, (total, _) in (await stored(kind)).items()}
 
 
@@ -81,7 +81,7 @@ async def reason(accepted: "asyncio.Future[int]") -> str:
 
 
 async def test_new_store_is_empty(kind: StoreKind) -> None:
-    """A ledger that nobody has made is made, and holds nothing."""
+    """A new ledger is created, and is empty."""
     store = kind.make()
     assert store.name
     try:
@@ -120,8 +120,8 @@ SERIES = [
 ]
 
 
-async def test_series_are_told_apart(kind: StoreKind) -> None:
-    """Whatever the text of channel and code, each series has a count of its own."""
+async def test_series_have_separate_counts(kind: StoreKind) -> None:
+    """Each series has its own count, with any text as channel and code."""
     async with opened(kind) as store:
         counts = {series: number for number, series in enumerate(SERIES, 1)}
         await store.commit(commit(1, counts))
@@ -142,8 +142,8 @@ async def test_one_process_holds_a_ledger(kind: StoreKind) -> None:
     await second.close()
 
 
-async def test_closed_store_takes_nothing(kind: StoreKind) -> None:
-    """A closed store fails like one that is out of reach, and may be closed again."""
+async def test_closed_store_refuses_commits(kind: StoreKind) -> None:
+    """A closed store fails like an unavailable one, and may be closed again."""
     async with opened(kind) as store:
         await store.commit(commit(1, {ACKED: 1}))
         await store.close()
@@ -172,7 +172,7 @@ async def test_blocked_commit_fails_whole(kind: StoreKind) -> None:
 
 @pytest.mark.parametrize("restarts", [0, 1, 2])
 async def test_repeated_deliveries_are_duplicates(kind: StoreKind, restarts: int) -> None:
-    """A key counts once, before and after restarts; what has no key always counts."""
+    """A key counts once, before and after restarts; a delivery without a key always counts."""
     keyed = [delivery(0, LAST_KEY, 1 << 63, 7, series=BAD_TOKEN)]
     async with started(kind) as ledger:
         assert await ledger.record([*keyed, delivery(results=2)]) == 6

@@ -112,7 +112,7 @@ async def test_totals_go_on(old: OldLedger) -> None:
 
 @pytest.mark.parametrize("restart", [False, True])
 async def test_repeated_deliveries_are_duplicates(old: OldLedger, restart: bool) -> None:
-    """What was counted before the upgrade is not counted after it, restarts and all."""
+    """Deliveries counted before the upgrade are duplicates after it, over restarts too."""
     old.make(5)
     if restart:
         async with opened(old):
@@ -135,7 +135,7 @@ def merged(*identities: Identity) -> Delivery:
     return delivery(*identities, series=COUNTS[0], scope=scope)
 
 
-async def test_conflict_with_what_was_counted_before(old: OldLedger) -> None:
+async def test_conflict_with_a_delivery_from_before_the_upgrade(old: OldLedger) -> None:
     """An id that was used before the upgrade with a different body is refused after it."""
     old.make(5)
     async with opened(old) as ledger:
@@ -154,8 +154,8 @@ async def test_old_keys_expire_in_their_time(old: OldLedger) -> None:
         assert [await ledger.record([each]) for each in REPEATED] == [0] * 7
 
 
-async def test_look_ups_end_a_window_after_the_upgrade(old: OldLedger) -> None:
-    """Then no key is made in the old way any more, by whatever exporter is started."""
+async def test_old_keys_are_looked_up_for_one_window(old: OldLedger) -> None:
+    """Once the window has passed since the upgrade, old keys are not looked up any more."""
     old.make(5)
     async with opened(old) as ledger:
         assert await ledger.record([delivery("new")]) == 1
@@ -220,10 +220,10 @@ async def test_upgrade_under_two_new_replicas(address: Address, server: Server) 
 
 
 @pytest.mark.parametrize("statement", OLD_STATEMENTS)
-async def test_exporter_of_before_is_refused(
+async def test_old_exporter_is_refused_after_the_upgrade(
     address: Address, server: Server, statement: str
 ) -> None:
-    """Whatever an old replica writes after the upgrade fails, and so does its next start."""
+    """After the upgrade an old replica can neither commit nor start."""
     make_old_schema(server, 5)
     server.execute(statement, "fresh")
     store = PostgresStore(address, "b", dedupe_seconds=WINDOW)
@@ -281,7 +281,7 @@ async def test_commands_ask_for_the_upgrade(address: Address, server: Server) ->
 
 
 def test_older_file_is_refused(tmp_path: Path) -> None:
-    """A version that is no longer upgraded is named."""
+    """A version that is too old to be upgraded is refused by number."""
     path = tmp_path / "ledger.sqlite3"
     make_old_file(path, 5.0)
     with closing(sqlite3.connect(path)) as database:

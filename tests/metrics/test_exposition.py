@@ -140,7 +140,7 @@ class Labelled(Collector):
 
 
 def lasting(text: bytes) -> list[bytes]:
-    """Leave out what no two renderings share: the process and its garbage collection."""
+    """Leave out the metrics that differ between renderings: process and garbage collection."""
     return [line for line in text.split(b"\n") if not line.startswith((b"process_", b"python_gc"))]
 
 
@@ -163,7 +163,7 @@ steps = st.one_of(
 def test_text_is_the_librarys(
     classifiers: list[Classifier], steps: list[Step], apps: tuple[str, ...]
 ) -> None:
-    """Whatever is counted, shown, reloaded or unused for long, the text is the library's own."""
+    """After any sequence of events the text is equal to prometheus-client's."""
     exporter = Exporter(classifiers, apps)
     for step in steps:
         step(exporter)
@@ -184,7 +184,7 @@ def test_text_follows_the_other_metrics(classifiers: list[Classifier]) -> None:
 
 
 def test_only_changed_lines_are_written(classifiers: list[Classifier]) -> None:
-    """Of two texts those lines differ whose series have counted."""
+    """Only the lines of series that have counted differ between two texts."""
     exporter = Exporter(classifiers)
     exporter.count(KNOWN[0], 1)
     before = lasting(exporter.exposition.render(OPENMETRICS).text)

@@ -77,7 +77,7 @@ def exposed(
 
 
 def exposition(metrics: Metrics, accept: str) -> str:
-    """Return what a scraper gets, in the format that it accepts."""
+    """Return the response to a scrape, in the accepted format."""
     encode, _ = choose_encoder(accept)
     return encode(metrics.registry).decode()
 
@@ -215,7 +215,7 @@ def test_each_app_starts_at_0() -> None:
 
 
 @pytest.mark.parametrize(("age", "shown"), [(0, {3}), (UNKNOWN_CODE_SECONDS + 60, set())])
-def test_unknown_codes_leave(age: float, shown: set[int]) -> None:
+def test_unknown_codes_expire(age: float, shown: set[int]) -> None:
     """An unknown code that no result had for 30 days has no series any more; `other` stays."""
     other = Series("vivo", OTHER, "")
     counts = {UNKNOWN: Count(3, NOW - age), other: Count(5, NOW - age)}
@@ -264,7 +264,7 @@ def test_reclassification_moves_the_whole_count(tmp_path: Path, severity: Severi
 
 
 def test_an_alias_does_not_move_what_was_counted_before(tmp_path: Path) -> None:
-    """A total that jumps is an increase to Prometheus: history keeps its code, and fits its row."""
+    """Old counts keep their code, so that no total jumps, and get the meaning of the row."""
     changed = with_operator_table(
         tmp_path, 'channel = "apns"\n[codes.2009]\naliases = ["WeirdTok"]\n'
     )
@@ -345,8 +345,8 @@ def test_code_info_has_one_row_where_two_tables_share_a_severity(tmp_path: Path)
     ]
 
 
-def test_nothing_is_shown_while_the_ledger_is_not_read() -> None:
-    """Before the counts are known there is no series at all: a 0 would look like a reset."""
+def test_no_series_before_the_ledger_is_read() -> None:
+    """Until the counts are read there is no series: a 0 would look like a reset."""
     assert collected(None) == {}
 
 
@@ -409,7 +409,7 @@ def shown(message_id: str) -> str:
     ],
 )
 def test_hostile_message_ids_parse(message_id: str) -> None:
-    """Quotes, backslashes and any script come out as sent; what is no character is replaced."""
+    """Quotes, backslashes and any script are exposed as sent; invalid characters are replaced."""
     metrics, _ = exposed({UNKNOWN: Count(1, NOW)}, {UNKNOWN: message_id})
     assert exemplars(metrics) == {("vivo", "987654", "unknown"): {"msg_id": shown(message_id)}}
 
@@ -426,7 +426,7 @@ _UNESCAPED = {"\\\\": "\\", "\\n": "\n", '\\"': '"'}
 @example("\n# EOF\n")
 @example('\\"')
 def test_any_message_id_is_escaped(message_id: str) -> None:
-    """Whatever a sender calls its message, it stays inside its quotes and on its line."""
+    """Any message id stays inside its quotes and on its line."""
     metrics, _ = exposed({UNKNOWN: Count(1, NOW)}, {UNKNOWN: message_id})
     lines = exposition(metrics, OPENMETRICS).split("\n")
     head = 'push_results_total{channel="vivo",code="987654",severity="unknown"} 1.0'

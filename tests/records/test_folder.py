@@ -189,7 +189,7 @@ def unwritable(tmp_path: Path) -> Path:
 async def test_an_unwritable_folder_is_logged_once_and_breaks_nothing(
     make_settings: MakeSettings, unwritable: Path
 ) -> None:
-    """Requests are answered as ever; each failure counts and the first is a line in the log."""
+    """Requests are unaffected; each failure is counted, and the first is logged."""
     with capture_logs() as logs:
         async with started(make_settings(record=unwritable)) as exporter:
             statuses = [(await exporter.results(b'{"x": 1}'))[0] for _ in range(5)]
@@ -202,7 +202,7 @@ async def test_an_unwritable_folder_is_logged_once_and_breaks_nothing(
 
 
 def test_a_folder_that_can_be_written_again_is_used(folder: Path) -> None:
-    """A failure in the middle leaves no half file, and the next request is recorded."""
+    """A failure leaves no partial file, and the next request is recorded."""
     kept = Kept(folder)
     kept.keep(b'{"x": 1}')
     assert kept.settled.wait(5)
@@ -217,7 +217,7 @@ def test_a_folder_that_can_be_written_again_is_used(folder: Path) -> None:
 
 
 def test_a_slow_disk_drops_records_and_delays_nobody() -> None:
-    """While the disk hangs, nothing waits for it; past the bound nothing more is recorded."""
+    """While the disk hangs no request waits, and the number of pending records is bounded."""
     outcomes: list[str] = []
     disk = threading.Event()  # no disk hangs on demand
 

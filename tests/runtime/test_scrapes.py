@@ -8,7 +8,7 @@ from exporter.runtime.scrapes import Scrapes
 
 
 async def scraped_every(seconds: float, times: int) -> Scrapes:
-    """Give what is known after some scrapes."""
+    """Return the scrape interval known after some scrapes."""
     scrapes = Scrapes()
     for number in range(times):
         if number:

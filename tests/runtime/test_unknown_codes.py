@@ -29,7 +29,7 @@ def admit(
 
 
 def empty() -> UnknownCodes:
-    """Give a memory beside an empty ledger."""
+    """Return an empty memory of unknown codes, with an empty ledger."""
     return UnknownCodes(dict)
 
 
@@ -98,8 +98,8 @@ def test_restored_codes_have_not_been_seen_yet() -> None:
     assert before <= unknown_code.last_used <= time.time()
 
 
-def test_the_restored_remainder_is_no_code() -> None:
-    """The label `other` of the ledger takes no place among the 20."""
+def test_the_restored_label_other_is_not_a_code() -> None:
+    """The label `other` of the ledger does not count among the 20."""
     unknown = restored("other", *FIRST[1:])
     assert admit(unknown, FIRST[0]) == FIRST[0]
     assert admit(unknown, "4020") == "other"
@@ -121,8 +121,8 @@ def test_a_code_that_is_known_by_now_is_dropped(
     assert admit(full, "4022") == "other"
 
 
-def test_what_is_known_of_a_code() -> None:
-    """The status page gets channel, code, the latest message and when it came, in Unix seconds."""
+def test_details_of_an_unknown_code() -> None:
+    """An unknown code has channel, code, the latest message and its time in Unix seconds."""
     unknown = empty()
     before = time.time()
     admit(unknown, "4242", message="cold")
@@ -141,7 +141,7 @@ def test_what_is_known_of_a_code() -> None:
     ("length", "kept"), [(0, None), (1, 1), (200, 200), (201, 200), (10**6, 200)]
 )
 def test_a_long_message_is_cut(length: int, kept: int | None) -> None:
-    """At most 200 characters of a message are remembered, and an empty one is none."""
+    """At most 200 characters of a message are kept; an empty one counts as absent."""
     unknown = empty()
     admit(unknown, "4242", message=("word " * length)[:length])
     (unknown_code,) = unknown.labelled
@@ -219,10 +219,10 @@ few_or_many = st.integers(0, 60).map(str) | st.just("other") | st.text(max_size=
     restored=st.sets(st.tuples(channels, st.integers(0, 19).map(str)), max_size=20),
     sent=st.lists(st.tuples(channels, few_or_many, st.none() | st.text()), max_size=120),
 )
-def test_labels_are_bounded_whatever_is_sent(
+def test_labels_are_bounded(
     restored: set[tuple[str, str]], sent: list[tuple[str, str, str | None]]
 ) -> None:
-    """A channel never has more than 20 labels and `other`, and a label never changes hands."""
+    """A channel has at most 20 labels and `other`, and a label never changes its code."""
     counts = {Series(channel, code, ""): Count(1, time.time()) for channel, code in restored}
     unknown = UnknownCodes(lambda: counts)
     unknown.restore()
@@ -261,7 +261,7 @@ def note(unknown: UnknownCodes, hint: str | None, code: str = "2", channel: str 
 
 
 def test_an_unknown_hint_is_remembered() -> None:
-    """The status page gets the hint, the latest code that came with it, and when."""
+    """An unknown hint has the latest code that came with it, and its time."""
     unknown = empty()
     before = time.time()
     for hint, code in (("VIVOPUSH", "1"), (" vivopush ", "2"), ("VIVO PUSH", "3")):
@@ -275,8 +275,8 @@ def test_an_unknown_hint_is_remembered() -> None:
     ("hint", "channel"),
     [(None, "other"), ("", "other"), (" \t", "other"), ("OTHER", "other"), ("vivo", "vivo")],
 )
-def test_what_is_no_unknown_hint(hint: str | None, channel: str) -> None:
-    """No hint, one of spaces, and one that led to a channel are not remembered."""
+def test_hints_that_are_not_kept(hint: str | None, channel: str) -> None:
+    """Absent, blank and known hints are not kept."""
     unknown = empty()
     note(unknown, hint, channel=channel)
     assert unknown.hints == []

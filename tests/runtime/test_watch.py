@@ -106,7 +106,7 @@ async def test_link_of_a_secret_is_followed(tmp_path: Path) -> None:
 
 
 async def test_touched_file_is_not_loaded(token: Path) -> None:
-    """A new time alone, or the same content in a new file, is no change."""
+    """A new modification time, or the same content in a new file, is not a change."""
     async with watched(load_settings(results_token_files=[token])) as current:
         os.utime(token)
         copy = token.with_name("copy")
@@ -148,7 +148,7 @@ async def test_file_named_by_a_failed_reload_is_watched(tmp_path: Path) -> None:
 
 
 async def test_certificate_and_key_are_loaded_together(tmp_path: Path) -> None:
-    """A certificate that is replaced a moment before its key is no failed reload."""
+    """A certificate that is replaced shortly before its key causes no failed reload."""
     pair, renewed = (make_certificate(tmp_path, name) for name in ("old", "new"))
     settings = load_settings(tls_cert_file=pair.chain, tls_key_file=pair.key, allow_unsigned=True)
     current = Current(settings)
@@ -162,7 +162,7 @@ async def test_certificate_and_key_are_loaded_together(tmp_path: Path) -> None:
 
 
 async def test_files_of_every_kind_are_watched(tmp_path: Path) -> None:
-    """Whatever a reload reads is watched, and nothing that is shipped."""
+    """All files that a reload reads are watched, except the shipped ones."""
     pair = make_certificate(tmp_path, "pair")
     secret, description, table = (tmp_path / name for name in ("secret", "vivo.toml", "t.toml"))
     secret.write_text("a-secret")
@@ -181,7 +181,7 @@ async def test_files_of_every_kind_are_watched(tmp_path: Path) -> None:
 
 
 async def test_manual_reload_is_not_repeated(token: Path) -> None:
-    """What an operator has reloaded is not reloaded again."""
+    """Files that an operator has reloaded are not reloaded again."""
     async with watched(load_settings(results_token_files=[token])) as current:
         token.write_text("other-token")
         current.reload()

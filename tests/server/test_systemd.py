@@ -1,4 +1,4 @@
-"""Sockets that systemd passes, and what it is told, by its own program and a datagram socket."""
+"""Sockets passed by systemd, and notifications to it."""
 
 import os
 import signal

@@ -152,7 +152,7 @@ def row(
 
 
 def verdict(server: Server, senders: Senders, rows: list[dict[str, float]]) -> int:
-    """Compare what was acknowledged with what was counted, and look for growth."""
+    """Compare the acknowledged results with the counted ones, and look for growth."""
     tally = senders.tally
     [(counted,)] = server.execute("SELECT sum(count)::bigint FROM push_result_exporter.counts")
     print(

@@ -44,7 +44,7 @@ class Senders:
         self._later: set[asyncio.Task[None]] = set()
 
     async def send(self) -> None:
-        """Send until `stopping` is set, and what is due to be sent again."""
+        """Send requests until `stopping` is set, and repeat those that are due."""
         headers = {"Authorization": f"Bearer {TOKEN}"}
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=60)

@@ -13,7 +13,7 @@ ALIKE = 2**61 - 1
 
 
 class Body(NamedTuple):
-    """A body, named by what is special about it."""
+    """A body, named by its peculiarity."""
 
     name: str
     content: bytes

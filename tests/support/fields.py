@@ -23,7 +23,7 @@ _TYPES = {
 
 
 def words(annotation: Any) -> str:
-    """Say a type in the words of someone who writes TOML or JSON."""
+    """Name a type in the terms of TOML and JSON."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         said = words(arguments[0])

@@ -98,7 +98,7 @@ class Fuzzed:
         self.begin()
 
     def begin(self) -> None:
-        """Begin a test: what was counted before it is right."""
+        """Begin a test, and take the current count as its start."""
         self._before = self._expected = self.counted()
 
     def counted(self) -> int:
@@ -128,7 +128,7 @@ class Fuzzed:
         self._expected += more
 
     def post(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
-        """Post, check the answer, and that nothing of it was a fault of ours."""
+        """Post, check the response, and check that no internal error was logged."""
         self._before = self.counted()
         return self.run(self._post(path, body, headers))
 
@@ -142,7 +142,7 @@ class Fuzzed:
         return reply
 
     def raw(self, sent: bytes, seconds: float) -> list[Reply]:
-        """Send bytes as they are; wait so long for answers, then close; check what came."""
+        """Send raw bytes; read responses for some seconds, then close; check the responses."""
         self._before = self.counted()
         received = self.run(self._exchange_and_settle(sent, seconds))
         self.check_logs()
@@ -173,13 +173,13 @@ class Fuzzed:
         self._logs.clear()
 
     def check_logs(self) -> None:
-        """Check that nothing was logged that only a fault of ours would log."""
+        """Check that no internal error was logged."""
         faults = [line for line in self._logs if line["log_level"] in ("error", "critical")]
         self._logs.clear()
         assert not faults, "\n".join(line.get("exception", line["event"]) for line in faults)
 
     def check_total(self) -> None:
-        """Check that what Prometheus sees is what was acknowledged."""
+        """Check that the scraped total is equal to the acknowledged one."""
         assert self.counted() == self._expected
         assert self.scraped() == self._expected
 

@@ -101,7 +101,7 @@ def rendered_now(values: dict[str, Any], *kinds: str, chart: Path = CHART) -> li
 
 
 def request_of(name: str) -> Request:
-    """Return how a set is rendered: its file may say `# release: NAME VERSION`."""
+    """Return the request to render a set; its file may have a line `# release: NAME VERSION`."""
     text = (FOLDER / f"{name}.values.yaml").read_text("utf-8")
     release = re.search(r"^# release: (\S+) (\S+)$", text, re.MULTILINE)
     return Request(IMAGE | yaml.safe_load(text), *(release.groups() if release else ()))

@@ -27,7 +27,7 @@ def postgresql(name: str) -> str:
 
 
 def plain_user() -> list[str]:
-    """Return what a command begins with to run as a plain user: the server refuses root."""
+    """Return the prefix that runs a command as a plain user: the server refuses root."""
     if os.geteuid():
         return []
     nobody = pwd.getpwnam("nobody")

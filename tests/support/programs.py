@@ -41,7 +41,7 @@ def unavailable(message: str) -> NoReturn:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Find a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -76,7 +76,7 @@ def fetch(
     headers: dict[str, str] | None = None,
     trust: ssl.SSLContext | None = None,
 ) -> bytes:
-    """Get or post; OSError if there is no answer or an error."""
+    """Send a GET or POST request; OSError if there is no response, or an error."""
     request = urllib.request.Request(url, body, headers or {})
     try:
         with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
@@ -100,9 +100,9 @@ def answers(
 
 @contextmanager
 def beside(work: Callable[[], object], end: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Do something in a thread beside the block; what fails there fails after the block.
+    """Run `work` in a background thread during the block; its exception is raised after the block.
 
-    `end` is called at the end of the block: it tells the work to come to an end.
+    `end` is called at the end of the block, to end the work.
     """
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(work)
@@ -144,7 +144,7 @@ class ExporterProcess(NamedTuple):
 
 
 class Launch(NamedTuple):
-    """How an exporter is started, and what it takes to reach its admin listener."""
+    """The command of an exporter, and the headers and trust for its admin listener."""
 
     command: Sequence[str] = (sys.executable, "-m", "exporter", "serve")
     headers: dict[str, str] | None = None
@@ -264,6 +264,6 @@ def prometheus(folder: Path, config: str, *flags: str) -> Iterator[str]:
 
 
 def cpu_seconds(process: int) -> float:
-    """Return what a process has used, in user mode and in the kernel (proc_pid_stat(5))."""
+    """Return the CPU time of a process, in user mode and in the kernel (proc_pid_stat(5))."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

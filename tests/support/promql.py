@@ -11,7 +11,7 @@ Series = tuple[str, str, str]
 
 
 def ask(url: str, query: str) -> dict[Series, float]:
-    """Evaluate a query by channel, code and severity, without what is 0."""
+    """Evaluate a query; return the values other than 0 by channel, code and severity."""
     answer = json.loads(fetch(f"{url}/api/v1/query?query={quote(query)}"))
     found = {}
     for sample in answer["data"]["result"]:

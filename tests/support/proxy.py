@@ -10,7 +10,7 @@ Cut = Callable[[bytes, bool], bool]
 
 
 class Proxy:
-    """Forwards every connection, until `cut` says to drop one."""
+    """Forwards every connection, until `cut` returns true for one."""
 
     def __init__(self, port: int) -> None:
         self.cut: Cut = lambda _data, _from_server: False

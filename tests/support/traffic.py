@@ -38,7 +38,7 @@ Totals = Counter[tuple[str, str]]
 
 
 class Call(NamedTuple):
-    """One webhook call, which is made again until it is acknowledged, and what it adds."""
+    """A webhook request that is repeated until it is acknowledged, and the results that it adds."""
 
     path: str
     body: bytes
@@ -103,7 +103,7 @@ class Client:
         """Whether the last call went over a connection that had carried another one."""
 
     def post(self, call: Call) -> tuple[int, dict[str, Any]]:
-        """Return status and answer; OSError if there is no connection, or NoAnswerError."""
+        """Return status and body; OSError if there is no connection, or NoAnswerError."""
         connection = self._connection
         self.reused = connection.sock is not None
         if not self.reused:
@@ -206,7 +206,7 @@ def exposed(admin: str) -> Totals:
 
 
 def totals_of(exposition: str) -> Totals:
-    """Read the results that are not 0 from what was scraped."""
+    """Read the results that are not 0 from a scrape."""
     totals: Totals = Counter()
     for family in text_string_to_metric_families(exposition):
         for sample in family.samples:
@@ -216,7 +216,7 @@ def totals_of(exposition: str) -> Totals:
 
 
 def copy_ledger(ledger: Path, folder: Path) -> Path:
-    """Copy the files of a ledger that nobody writes to now."""
+    """Copy the files of a ledger that is not being written."""
     folder.mkdir(exist_ok=True)
     for suffix in ("", "-wal"):
         source = ledger.with_name(ledger.name + suffix)

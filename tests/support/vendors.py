@@ -13,7 +13,7 @@ from tests.support.exporter import Exporter
 
 
 class Answer(NamedTuple):
-    """What a vendor answers a push with, and the code that counts for it."""
+    """A vendor's response to a push, and its code."""
 
     status: int
     body: Any

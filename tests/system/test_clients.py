@@ -38,7 +38,7 @@ def lost_responses(every: int) -> Cut:
 def start(
     libraries: Libraries, folder: Path, name: str, ports: tuple[int, int]
 ) -> subprocess.Popen[bytes]:
-    """Start a client, each of whose requests has a `webhook-id` of its own."""
+    """Start a client that sends each request with a new `webhook-id`."""
     body = json.dumps([{"channel": "apns", "code": CLIENTS[name]}])
     urls = cycle(f"http://127.0.0.1:{port}/webhooks/results" for port in ports)
     calls = [f"{name}-{number}={url}" for number, url in zip(range(CALLS), urls, strict=False)]

@@ -84,7 +84,7 @@ def kill_under_load(rng: random.Random, folder: Path, settings: Settings, gatewa
 
 
 def kill_at_start(rng: random.Random, folder: Path, settings: Settings) -> None:
-    """Start the exporter, and kill it before, while or after it reads what a kill left."""
+    """Start the exporter, and kill it before, while or after it recovers."""
     with exporter_starting(folder, **settings) as exporter:
         time.sleep(rng.uniform(0.2, 0.7))
         exporter.process.kill()
@@ -92,7 +92,7 @@ def kill_at_start(rng: random.Random, folder: Path, settings: Settings) -> None:
 
 
 def check_between(gateway: Gateway, folder: Path) -> None:
-    """Compare the ledger of a dead exporter with what it has acknowledged and what was begun."""
+    """Check that a dead exporter's ledger has all acknowledged results, and none never sent."""
     acknowledged = add(list(gateway.acknowledged))
     held = stored(copy_ledger(folder / "ledger.sqlite3", folder / "copy"))
     assert held >= acknowledged

@@ -109,7 +109,7 @@ def check_recovery(exporter: ExporterProcess, counted: Totals, refused: list[Cal
 def test_full_disk_counts_nothing_and_recovers(
     tmp_path: Path, disk: Path, settings: Settings
 ) -> None:
-    """What a full disk refuses is not counted, and counts once when it is sent again later."""
+    """A request refused for a full disk is not counted, and counts once when it is repeated."""
     ledger = disk / "ledger.sqlite3"
     with exporter_process(tmp_path, ledger_path=ledger, **settings) as exporter:
         counted: Totals = add([])
@@ -148,7 +148,7 @@ def test_disk_that_fills_up_under_the_ledger(
 
 @pytest.mark.parametrize("new", [True, False], ids=["new-ledger", "old-ledger"])
 def test_start_on_a_full_disk(tmp_path: Path, disk: Path, settings: Settings, new: bool) -> None:
-    """An exporter that starts on a full disk waits, says no totals, and goes on from the ledger."""
+    """An exporter that starts on a full disk exposes no totals until it can read the ledger."""
     ledger = disk / "ledger.sqlite3"
     counted = Counter() if new else count_some(tmp_path, settings, ledger)
     filler = fill(disk)
@@ -282,10 +282,10 @@ SPOILERS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("spoil", SPOILERS.values(), ids=SPOILERS)
-def test_file_that_is_no_sound_ledger_ends_the_start(
+def test_unsound_ledger_ends_the_start(
     tmp_path: Path, settings: Settings, spoil: Callable[[Path], None]
 ) -> None:
-    """The exporter ends with status 2, names the file, says what to do, and does not touch it."""
+    """The exporter exits with status 2, names the file and the remedy, and does not change it."""
     ledger = tmp_path / "ledger.sqlite3"
     count_some(tmp_path, settings, ledger)
     spoil(ledger)

@@ -29,7 +29,7 @@ STALLS = 5
 
 
 class Outcome(NamedTuple):
-    """What the senders were told, and how long the accepted calls took."""
+    """The responses to the senders, and the latency of the accepted requests."""
 
     answers: Counter[tuple[int, str, str | None]]
     """Calls by status, error and Retry-After."""

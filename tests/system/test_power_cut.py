@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class Mark(NamedTuple):
-    """What an acknowledgement promised: calls, and the part of the log that holds them."""
+    """The state at an acknowledgement: requests, and the part of the log that holds them."""
 
     calls: int
     salts: bytes
@@ -129,7 +129,7 @@ DAMAGES: tuple[Damage, ...] = (
 
 
 def test_any_tail_of_the_log_may_be_lost(tmp_path: Path, settings: Settings) -> None:
-    """However much of what was not acknowledged is lost or garbled, what was is there, once."""
+    """Damage after the last acknowledgement leaves all acknowledged results, once each."""
     rng = random.Random(20261124)
     ledger = tmp_path / "ledger.sqlite3"
     total, torn = CUTS * len(DAMAGES), 0
@@ -162,7 +162,7 @@ def test_any_tail_of_the_log_may_be_lost(tmp_path: Path, settings: Settings) -> 
 
 
 def damage_log(ledger: Path, mark: Mark, damage: Callable[[bytes, int], bytes]) -> bool:
-    """Damage what the last acknowledgement had not promised; say whether there was any."""
+    """Damage the log after the last acknowledgement; return whether there was any to damage."""
     file = ledger.with_name(ledger.name + "-wal")
     written = file.read_bytes()
     # In a new life it holds nothing that was promised: the checkpoint has it all in the database.
@@ -201,10 +201,10 @@ def check_retries(folder: Path, settings: Settings, calls: list[Call]) -> None:
         assert exposed(exporter.admin) == add(calls)
 
 
-def test_disk_without_its_caches_has_what_was_acknowledged(
+def test_disk_without_its_caches_has_all_acknowledged_results(
     tmp_path: Path, keys: KeyPair, settings: Settings
 ) -> None:
-    """What has reached the disk itself, and not only the kernel, holds all that was promised."""
+    """The disk without the kernel's caches has all acknowledged results."""
     rng = random.Random(20261125)
     signed = signed_calls(keys, 100)
     gateway = Gateway(f"http://127.0.0.1:{settings['ingest_port']}")

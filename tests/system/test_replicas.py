@@ -127,10 +127,10 @@ def send_again(calls: list[Call], nginx: Balancer) -> None:
             assert (status, answer["accepted"]) == (200, 0)
 
 
-def test_sum_is_what_was_acknowledged(
+def test_sum_is_equal_to_the_acknowledged_results(
     fleet: Fleet, scraping: str, certificate: Certificate, keys: KeyPair, tmp_path: Path
 ) -> None:
-    """Retries count once; stops and kills lose nothing; Prometheus adds up what was acknowledged.
+    """Retries count once, stops and kills lose nothing, and Prometheus has the acknowledged sum.
 
     A request under way when its exporter was killed may be counted by another one again:
     nobody but the dead one knows. These are few, and no other is.
@@ -258,7 +258,7 @@ def refused(client: Client, call: Call) -> tuple[int, str]:
 
 @contextmanager
 def slow_requests(front: Balancer, number: int) -> Iterator[None]:
-    """Hold so many requests open, whose bodies do not come."""
+    """Hold requests open without sending their bodies."""
     request = b"POST /webhooks/mps HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
     port = int(front.url.rpartition(":")[2])
     with ExitStack() as stack:

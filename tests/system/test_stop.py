@@ -50,7 +50,7 @@ class Sender:
         self._next = next(calls)
 
     def send_until_refused(self) -> None:
-        """Make one call after another; one that is not acknowledged is made again."""
+        """Send one request after another; repeat those not acknowledged."""
         outcome = ""
         while outcome != "refused":
             outcome = self._send(self._next)
@@ -102,9 +102,9 @@ def wait_for_acknowledged(senders: list[Sender], calls: int) -> None:
 
 
 def test_stop_under_load(tmp_path: Path, keys: KeyPair, settings: Settings) -> None:
-    """SIGTERM loses nothing and counts nothing twice, whatever a sender gets to see of it.
+    """SIGTERM loses nothing and counts nothing twice, however it appears to a sender.
 
-    A sender without a proxy may see a reset: of a connection that nobody had accepted yet, or of
+    A sender without a proxy may see a reset: of a connection that was not accepted yet, or of
     one that was closed as its next request came. Nothing of such a request was acknowledged.
     """
     rng = random.Random(20261126)
@@ -134,7 +134,7 @@ def test_stop_under_load(tmp_path: Path, keys: KeyPair, settings: Settings) -> N
 
 
 def test_stop_with_slow_bodies(tmp_path: Path, settings: Settings) -> None:
-    """At SIGTERM a body that still arrives is counted, and one that never ends holds up nobody."""
+    """At SIGTERM an arriving body is completed and counted, and an endless one delays nothing."""
     with (
         exporter_process(tmp_path, body_timeout_seconds=60, **settings) as exporter,
         ExitStack() as stack,

@@ -179,7 +179,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("described", SHAPES.values(), ids=SHAPES)
 async def test_receipts_of_other_shapes_are_counted(tmp_path: Path, described: str) -> None:
-    """Whatever shape and scheme a description has, each receipt that is sent is counted once."""
+    """Receipts for a description of any shape and scheme are counted once each."""
     sender = Sender("acme", SENDERS[0].sign, f'channel = "meizu-receipts"\n{described}')
     async with started(sender.settings(tmp_path, NEW)) as exporter:
         words = ["--gateway", str(tmp_path / "acme.toml"), "--count", "9", "--rate", "1000"]

@@ -35,7 +35,7 @@ def test_one_app_fails_beside_a_healthy_one(seconds: float, bad: bool) -> None:
 
 
 def test_each_phase_is_announced_once() -> None:
-    """A person is told when it turns, and of which app."""
+    """Each phase is announced once, with its app."""
     texts: list[str] = []
     now = iter(range(0, 700, 10))
     list(islice(tell(STORY, lambda: next(now), texts.append, seed=3), 70))

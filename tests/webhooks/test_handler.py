@@ -124,14 +124,14 @@ async def test_every_code_of_every_table_is_counted(exporter: Exporter, keys: Ke
 async def test_callback_is_read_tolerantly(
     exporter: Exporter, keys: KeyPair, more: dict[str, Any], series: tuple[str, ...]
 ) -> None:
-    """Hints are taken from where DESIGN says, and odd optional fields do no harm."""
+    """Hints are read from all documented places, and odd optional fields are ignored."""
     status, _ = await call(exporter, keys, callback("2", **more))
     assert status == 200
     assert await exporter.counted() == {series: 1}
 
 
 async def test_query_names_the_channel(exporter: Exporter, keys: KeyPair) -> None:
-    """A hint in the URL goes before the body's."""
+    """A hint in the URL takes precedence over the body's."""
     await call(exporter, keys, callback(10072, channel="OPPO"), "&channel=vivo")
     assert await exporter.counted() == {("vivo", "10072", "warning"): 1}
 
@@ -147,7 +147,7 @@ async def test_spellings_of_a_code_are_one(exporter: Exporter, keys: KeyPair, co
 async def test_callback_with_an_impossible_code(
     exporter: Exporter, keys: KeyPair, code: object
 ) -> None:
-    """What cannot be a code is refused by name, and not mistaken for one that it equals."""
+    """A value that cannot be a code is refused by name, and not converted to a code."""
     body = json.dumps([json.loads(callback(1)), json.loads(callback(code))]).encode()
     status, answer = await call(exporter, keys, body)
     assert (status, answer["accepted"]) == (200, 1)
@@ -310,7 +310,7 @@ async def test_bad_item_leaves_the_others(exporter: Exporter, item: Any, reason:
 
 
 async def test_batch_of_bad_items_is_a_400(exporter: Exporter) -> None:
-    """Nothing accepted and something rejected is an error that lists what was wrong."""
+    """A batch without a valid item is an error that lists the invalid ones."""
     status, answer = await exporter.results(b'[{"code": true}, {}]')
     assert (status, answer["error"], answer["accepted"]) == (400, "invalid_results", 0)
     assert [item["reason"] for item in answer["rejected"]] == ["code_invalid", "code_missing"]
@@ -363,7 +363,7 @@ async def test_empty_batch_is_accepted(exporter: Exporter, body: bytes) -> None:
 
 
 async def test_ids_make_results_unique(exporter: Exporter) -> None:
-    """A result with an id is counted once by channel, id and code, whatever the alias."""
+    """A result with an id is counted once by channel, id and code, under any alias."""
     batch = [
         {"channel": "vivo", "code": 10072, "id": "m-1"},
         {"channel": "VIVO", "code": "10072", "id": "m-1"},
@@ -407,7 +407,7 @@ async def test_duplicates_survive_a_restart(make_settings: MakeSettings, keys: K
 
 
 async def test_standard_webhooks(exporter: Exporter) -> None:
-    """A signed call is accepted; a stale or a forged one is told apart."""
+    """A signed request is accepted; stale and forged ones have different errors."""
     body = b'{"code": 2}'
     status, _ = await exporter.post(RESULTS, body, webhook_headers(body, time.time()))
     assert status == 200
@@ -471,8 +471,8 @@ async def test_debug_logs_one_line_a_request(make_settings: MakeSettings) -> Non
             assert len([line for line in logs if line["event"] == "request"]) == lines
 
 
-async def test_overload_is_told_apart(make_settings: MakeSettings, keys: KeyPair) -> None:
-    """Past the bound on pending results calls get 503 and Retry-After; the others count."""
+async def test_overload_has_its_own_error(make_settings: MakeSettings, keys: KeyPair) -> None:
+    """Beyond the bound on pending results requests get 503 and Retry-After; the others count."""
     settings = make_settings(max_pending_results=2)
     async with started(settings) as exporter:
         bodies = [callback("2", msgId=f"m{number}") for number in range(5)]

@@ -28,8 +28,8 @@ UNFINISHED = REQUEST[:-3]
 
 
 @pytest.fixture(autouse=True)
-def _no_fault_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Whatever a client does, the exporter does not take it for a fault of its own."""
+def _no_internal_error_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Check that no action of a client was logged as an internal error."""
     with capture_logs() as logs:
         yield
     assert [line for line in logs if line["log_level"] in ("error", "critical")] == []
@@ -50,7 +50,7 @@ def in_flight(exporter: Exporter, number: int) -> bool:
 
 
 async def test_every_bound_has_a_number_and_a_reason() -> None:
-    """The table says of each bound what it is for."""
+    """The table has a purpose for each bound."""
     text = inspect.getsource(Limits)
     for field in fields(Limits):
         declaration = text.partition(f"    {field.name}: ")[2].splitlines()
@@ -67,7 +67,7 @@ async def test_every_bound_has_a_number_and_a_reason() -> None:
     ids=["dribbled", "silent"],
 )
 async def test_first_headers_have_their_time(make_settings: MakeSettings, sent: bytes) -> None:
-    """A connection whose headers do not arrive is closed; one that has made a request stays."""
+    """A connection without headers is closed in time; one that has made a request stays open."""
     async with started(make_settings(), Limits(header_timeout_seconds=0.5)) as exporter:
         used_reader, used = await exporter.connect()
         used.write(REQUEST)
@@ -190,7 +190,7 @@ async def test_client_that_leaves_in_its_body_is_counted(exporter: Exporter) -> 
 async def test_connection_that_closes_before_its_request_is_handled_is_counted(
     make_settings: MakeSettings, expect: str
 ) -> None:
-    """A request that had just arrived when its connection was closed is one that broke off."""
+    """A request whose connection closes before it is handled is counted as aborted."""
     async with started(make_settings(max_connections=1)) as exporter:
         reader, writer = await exporter.connect()
         writer.write(REQUEST)

@@ -71,8 +71,8 @@ def test_reason_does_not_depend_on_the_order() -> None:
     assert reasons[0] == reasons[1]
 
 
-def test_no_scheme_lets_nobody_in() -> None:
-    """Without any credentials configured, every call lacks them."""
+def test_without_a_scheme_every_request_is_refused() -> None:
+    """If no credentials are configured, every request lacks them."""
     assert refusal(any_of(), headers=GOOD_TOKEN) == "missing_credentials"
 
 
@@ -93,7 +93,7 @@ UNEXPECTED: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
 def test_refusal_describes_what_was_expected_and_what_came(
     headers: dict[str, str], query: dict[str, str], found: str
 ) -> None:
-    """Credentials of another kind are named, with those that would do, and never repeated."""
+    """The refusal names the kind of credentials received and those accepted, and quotes neither."""
     error = refused(any_of(*_http_schemes()), query, headers)
     assert error
     assert error.reason == "missing_credentials"
@@ -122,13 +122,13 @@ def test_credentials_have_scopes_that_last() -> None:
 
 
 def test_unsigned_requests_are_not_proven() -> None:
-    """ALLOW_UNSIGNED lets in without any proof, and only where nothing is configured."""
+    """ALLOW_UNSIGNED accepts unsigned requests only at webhooks without credentials."""
     assert not any_of(allow_unsigned=True).authenticate(request()).proven
     assert refusal(any_of(bearer(b"one"), allow_unsigned=True)) == "missing_credentials"
 
 
 def test_refusals_repeat_no_credentials(keys: KeyPair) -> None:
-    """The detail that a sender reads back holds neither its own secrets nor ours."""
+    """The detail in a response contains neither the sender's secrets nor the configured ones."""
     authenticators = [*map(any_of, _http_schemes()), load_rsa_signature([keys.public])]
     secrets = ["hunter2hunter2", "c2lnbmF0dXJl", secret_line(KEY), "msg_secret"]
     headers = {

@@ -123,7 +123,7 @@ def _lines_without(text: bytes, number: int) -> bytes:
 def test_bad_key_file(
     tmp_path: Path, keys: KeyPair, write: Callable[[KeyPair], bytes], problem: str
 ) -> None:
-    """What is no RSA public key is refused by name and kind, and never shown."""
+    """A file that is not an RSA public key is refused by name and kind, without its content."""
     path = tmp_path / "key"
     path.write_bytes(write(keys))
     assert problem in configuration_error(load_rsa_signature, path)

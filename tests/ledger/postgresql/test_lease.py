@@ -27,12 +27,12 @@ def store(address: Address, instance: str | None = None) -> PostgresStore:
 
 
 def total(ledger: Ledger) -> int:
-    """Return what a replica exposes."""
+    """Return the number of results that a replica exposes."""
     return sum(count.total for count in ledger.counts.values())
 
 
 async def test_replicas_take_the_lowest_free_names(address: Address) -> None:
-    """Names form a small set: one that is free is taken, and its counts are gone on from."""
+    """A replica takes the lowest free name, and continues its counts."""
     async with AsyncExitStack() as stack:
         first = Ledger(store(address))
         assert first.instance is None
@@ -65,7 +65,7 @@ async def test_replicas_that_start_together(address: Address) -> None:
 
 
 async def test_given_names_are_not_leased(address: Address, server: Server) -> None:
-    """A name that somebody gave is left to that process, whether it runs or not."""
+    """A configured name is reserved for its process, whether that runs or not."""
     async with running(store(address, "replica-0")) as given:
         await given.record([delivery(1)])
     async with running(store(address)) as ledger:
@@ -85,7 +85,7 @@ async def test_host_name_that_has_counted_is_kept(address: Address) -> None:
 
 
 async def test_leased_name_that_is_lost(address: Address, server: Server) -> None:
-    """A process whose name was taken over takes another one, and exposes the counts of that."""
+    """A process that lost its name takes another, and exposes the counts of that name."""
     async with running(store(address)) as ledger:
         await ledger.record([delivery(1)])
         server.execute(
@@ -121,8 +121,8 @@ async def test_given_name_that_is_held(address: Address) -> None:
         await other.close()
 
 
-async def test_file_has_no_names(tmp_path: Path) -> None:
-    """Over SQLite there is no name."""
+async def test_ledger_in_sqlite_has_no_name(tmp_path: Path) -> None:
+    """A ledger in SQLite has no instance name."""
     ledger = Ledger(SqliteStore(tmp_path / "ledger.sqlite3"))
     await ledger.start()
     assert (ledger.instance, ledger.upkeep) == (None, None)

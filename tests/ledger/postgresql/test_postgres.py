@@ -53,7 +53,7 @@ def keys(server: Server) -> int:
 
 
 def total(ledger: Ledger) -> int:
-    """Return what a replica exposes."""
+    """Return the number of results that a replica exposes."""
     return sum(count.total for count in ledger.counts.values())
 
 
@@ -82,7 +82,7 @@ async def test_replicas_share_keys_and_count_apart(
 
 
 async def test_known_key_is_refused_without_the_database(address: Address, server: Server) -> None:
-    """What this replica has counted, or was told of, is a duplicate with no commit."""
+    """A key that this replica has counted, or read, is a duplicate without a commit."""
     commits: list[float] = []
     async with (
         running(store(address, "a")) as a,
@@ -95,7 +95,7 @@ async def test_known_key_is_refused_without_the_database(address: Address, serve
 
 
 async def test_conflict_between_replicas(address: Address, server: Server) -> None:
-    """A key with another content than the one that another replica counted is refused."""
+    """A key that another replica counted with different content is refused."""
     async with running(store(address, "a")) as a, running(store(address, "b")) as b:
         await a.record([delivery(1, content=7)])
         for _ in range(2):
@@ -132,7 +132,7 @@ async def test_only_the_conflict_is_refused(address: Address, server: Server) ->
     assert counts(server) == {"a": 1, "b": 2}
 
 
-async def test_slots_go_round(address: Address, server: Server) -> None:
+async def test_slots_are_reused(address: Address, server: Server) -> None:
     """Keys are written into one slot after another; a repeat is known in whichever it is."""
     rounds = Maintenance(address, WINDOW)
     async with running(store(address, "a")) as a, running(store(address, "b")) as b:
@@ -157,7 +157,7 @@ async def test_slots_go_round(address: Address, server: Server) -> None:
     assert counts(server) == {"a": 8, "b": 9, "c": 2}
 
 
-async def test_full_ring_goes_on(address: Address, server: Server) -> None:
+async def test_full_ring_of_slots_continues(address: Address, server: Server) -> None:
     """While no slot can be emptied the one in use stays, and nothing is counted twice."""
     rounds = Maintenance(address, WINDOW)
     async with running(store(address)) as ledger:
@@ -199,10 +199,10 @@ def age(server: Server, seconds: float) -> None:
     )
 
 
-async def test_maintenance_goes_round_by_itself(
+async def test_maintenance_repeats(
     address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A running replica empties what has expired, again and again, whatever failed once."""
+    """A running replica empties expired slots repeatedly, also after a failure."""
     monkeypatch.setattr(maintenance, "_INTERVAL", 0.05)
     away = address.password_file
     assert away
@@ -279,7 +279,7 @@ async def test_rounds_of_several_replicas(address: Address, server: Server) -> N
 
 
 async def test_old_transaction_is_dated(address: Address, server: Server) -> None:
-    """The age of the oldest view of the database is seen, whatever role has it."""
+    """The age of the oldest snapshot is known, whichever role holds it."""
     rounds = Maintenance(address, WINDOW)
     async with running(store(address)) as ledger:
         await ledger.record([delivery(1)])
@@ -300,7 +300,7 @@ async def test_old_transaction_is_dated(address: Address, server: Server) -> Non
 
 @pytest.mark.parametrize("number", [1, 10_000])
 async def test_plans_use_indexes(address: Address, server: Server, number: int) -> None:
-    """Whatever is known of the tables' sizes, a commit of any size reads keys by their index."""
+    """A commit of any size reads keys by their index, with any statistics."""
     opened = store(address)
     await opened.open()
     server.execute(
@@ -340,8 +340,8 @@ PLANS_AS_NOTICES = {
 }
 
 
-async def test_repeats_are_no_errors(address: Address, server: Server) -> None:
-    """Whichever replica gets a repeat, also at the same moment, the server's log says nothing."""
+async def test_repeated_deliveries_log_no_errors(address: Address, server: Server) -> None:
+    """Repeated deliveries, concurrent ones included, cause no error in the server's log."""
     log = server.log
     async with running(store(address, "a")) as a, running(store(address, "b")) as b:
         before = log.stat().st_size
@@ -414,10 +414,10 @@ async def test_lost_connection_has_one_outcome(
     assert counts(server) == {"a": 21}
 
 
-async def test_outcome_that_is_not_known_is_refused(
+async def test_unknown_outcome_is_a_refusal(
     address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the server is away nothing is acknowledged; what it had committed is found again."""
+    """While the server is away nothing is acknowledged; a commit of unknown outcome is found."""
     monkeypatch.setattr(postgres, "_RECONNECT_SECONDS", 0.5)
     with proxied(address, server) as (proxy, way):
         async with running(store(way)) as ledger:
@@ -435,10 +435,10 @@ async def test_outcome_that_is_not_known_is_refused(
 
 
 @pytest.mark.parametrize("error", ["deadlock_detected", "serialization_failure"])
-async def test_commit_that_the_server_asks_to_repeat(
+async def test_serialization_failure_is_retried(
     address: Address, server: Server, error: str
 ) -> None:
-    """A transaction that lost against another one is repeated, and nobody hears of it."""
+    """A transaction that fails to serialize is repeated, and no request is refused."""
     async with running(store(address)) as ledger:
         # A sequence is not rolled back: the first transaction alone fails.
         server.execute(
@@ -522,7 +522,7 @@ async def test_server_that_becomes_read_only(address: Address, server: Server) -
 
 
 async def test_new_database_that_is_read_only(address: Address, server: Server) -> None:
-    """Where nothing can be made the problem is what is in the way, not what is missing."""
+    """On a read-only server without a schema the problem is the server, not the schema."""
     server.execute("ALTER DATABASE fresh SET default_transaction_read_only = on", "postgres")
     async with running(store(address)) as ledger:
         assert "read-only" in str(ledger.problem)
@@ -540,7 +540,7 @@ async def test_close_without_a_server(address: Address, server: Server) -> None:
 
 
 async def test_idle_connection_that_is_lost(address: Address, server: Server) -> None:
-    """A connection that the server ends while nothing happens is replaced, and nobody notices."""
+    """An idle connection that the server closes is replaced, and no request is refused."""
     errors: list[None] = []
     async with running(store(address), on_error=lambda: errors.append(None)) as ledger:
         await ledger.record([delivery(1)])
@@ -554,7 +554,7 @@ async def test_idle_connection_that_is_lost(address: Address, server: Server) ->
 async def test_late_commit_of_a_lost_connection_is_refused(
     address: Address, server: Server
 ) -> None:
-    """What an old connection still had under way when the process connected again is void."""
+    """A commit of an old connection fails once its process has connected again."""
     first, second = (
         PostgresStore(address, "a", dedupe_seconds=WINDOW, holder="the same process")
         for _ in range(2)
@@ -591,10 +591,10 @@ async def test_second_process_waits_for_the_first(address: Address, server: Serv
     assert counts(server) == {"a": 2}
 
 
-async def test_dead_process_is_replaced_and_one_that_wakes_up_is_not_heard(
+async def test_expired_lease_is_replaced_and_its_process_cannot_commit(
     address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name is free when its process was not seen for a while; that one cannot count any more."""
+    """A name is free when its lease has expired; its previous process cannot commit any more."""
     asleep = store(address)
     await asleep.open()
     async with running(store(address)) as second:
@@ -688,14 +688,14 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize(("trouble", "undo", "advice"), TROUBLES.values(), ids=TROUBLES)
-async def test_server_that_refuses(
+async def test_refusal_of_the_server_is_a_problem_with_advice(
     address: Address,
     server: Server,
     trouble: str,
     undo: str,
     advice: str,
 ) -> None:
-    """Nothing is acknowledged, the problem says what to do, and it goes away with its cause."""
+    """Nothing is acknowledged, the problem includes advice, and it disappears with its cause."""
     async with running(store(address)) as ledger:
         await ledger.record([delivery(1)])
         with setting(server, trouble, undo):
@@ -743,7 +743,7 @@ async def test_start_without_a_server() -> None:
 
 
 async def test_schema_without_a_version_is_named(address: Address, server: Server) -> None:
-    """Where only the definition was restored the problem says so; what completes it is named."""
+    """After a restore of the definition alone the problem names the command that completes it."""
     store = PostgresStore(address, "a", dedupe_seconds=1000)
     await store.open()
     await store.close()
@@ -776,10 +776,10 @@ async def test_newer_schema_is_refused(address: Address, server: Server) -> None
     await ledger.close()
 
 
-async def test_schema_is_made_by_somebody_else(
+async def test_role_without_rights_names_the_command(
     address: Address, server: Server, tmp_path: Path
 ) -> None:
-    """A role that may not create a schema is told how to get one."""
+    """For a role that may not create a schema, the problem names the command to run."""
     server.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'", "postgres")
     password = tmp_path / "guest"
     password.write_text("guest")
@@ -810,7 +810,7 @@ CREATE TRIGGER note AFTER INSERT OR UPDATE ON push_result_exporter.counts EXECUT
 
 
 async def test_asynchronous_commit_is_made_synchronous(address: Address, server: Server) -> None:
-    """A server that would acknowledge before its disk has it is asked not to, unless told to."""
+    """Commits are synchronous unless configured otherwise, whatever the database's default."""
     with setting(
         server,
         "ALTER DATABASE fresh SET synchronous_commit = off",
@@ -827,7 +827,7 @@ async def test_asynchronous_commit_is_made_synchronous(address: Address, server:
 
 
 async def test_table_that_is_locked(address: Address, server: Server) -> None:
-    """A lock that somebody else holds is a refusal after the statement timeout."""
+    """A table that is locked by another session is a refusal after the statement timeout."""
     async with running(store(address)) as ledger:
         await ledger.record([delivery(1)])
         with closing(psycopg.connect(server.url("postgres", "fresh"))) as intruder:
@@ -852,7 +852,7 @@ PARTS: dict[str, Any] = {
 
 @pytest.mark.parametrize(("url", "name"), PARTS.items())
 def test_name_of_a_ledger_shows_no_password(url: str, name: str) -> None:
-    """People see user, hosts and database, whatever else the URL holds."""
+    """The name of a ledger has user, hosts and database, and nothing else of the URL."""
     assert parse_address(url).name == name
 
 

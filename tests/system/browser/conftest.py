@@ -10,6 +10,6 @@ from tests.support.browser import chromium
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Run Chromium; Playwright runs an event loop meanwhile, beside which no other can run."""
+    """Run Chromium; no other event loop can run in this thread while Playwright's does."""
     with chromium() as browser:
         yield browser

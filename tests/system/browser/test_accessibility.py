@@ -50,7 +50,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterato
 
 @pytest.fixture(scope="module")
 def stress(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[ExporterProcess]:
-    """Run an exporter with whatever is long, wide, odd or much."""
+    """Run an exporter with long, wide, odd and numerous results."""
     with stressed(tmp_path_factory.mktemp("stress"), keys) as exporter:
         yield exporter
 

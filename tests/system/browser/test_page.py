@@ -66,7 +66,7 @@ def cell(page: Page, row: str, label: str) -> str:
 def test_page_shows_what_was_sent(
     browser: Browser, tmp_path: Path, keys: KeyPair, scenario: str
 ) -> None:
-    """Under each scenario the headline, the channels and the failing codes are those sent."""
+    """In each scenario the page has the headline, channels and failing codes of the traffic."""
     with exporter_process(tmp_path, mps_public_key_files=keys.public) as exporter:
         sent(exporter, keys.private, scenario, RESULTS)
         with opened(browser, exporter.admin) as page:
@@ -120,7 +120,7 @@ def test_results_stop_and_the_ledger_fails(browser: Browser, tmp_path: Path) -> 
 
 
 def test_hostile_messages_do_not_run(browser: Browser, exporter: ExporterProcess) -> None:
-    """Whatever a message holds is shown as text, in the page and in the row to paste."""
+    """Any message is shown as text, in the page and in the row to paste."""
     with opened(browser, exporter.admin) as page:
         for number, message in enumerate(HOSTILE):
             row = page.locator(f"#unknown-vivo-H{number}")

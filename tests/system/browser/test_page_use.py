@@ -88,7 +88,7 @@ def test_hidden_page_requests_nothing(browser: Browser, exporter: ExporterProces
 
 
 def test_exporter_that_is_gone(browser: Browser, tmp_path: Path, keys: KeyPair) -> None:
-    """When the exporter is not reachable the page says so, and goes on when it is back."""
+    """While the exporter is unreachable the page says so, and it recovers afterwards."""
     ports = {"ingest_port": free_port(), "admin_port": free_port()}
     settings = {"mps_public_key_files": keys.public, **ports}
     # Not `opened`: what fails is in the console, as it should be.
@@ -147,7 +147,7 @@ def test_codes_are_filtered(browser: Browser, exporter: ExporterProcess) -> None
 
 
 def test_one_channel(browser: Browser, exporter: ExporterProcess) -> None:
-    """A channel can be chosen; the page says that there is trouble elsewhere, and leads back."""
+    """A channel can be selected; trouble elsewhere is shown with a link back."""
     with opened(browser, exporter.admin) as page:
         page.get_by_label("Channel", exact=True).select_option("fcm")
         page.get_by_role("button", name="Show", exact=True).click()
@@ -211,7 +211,7 @@ def test_doubled_slashes(browser: Browser, exporter: ExporterProcess) -> None:
 
 
 def test_another_query_finds_other_codes(browser: Browser, exporter: ExporterProcess) -> None:
-    """A page of a query has the rows that it finds; the rest is loaded when somebody types."""
+    """A page with a query has the matching rows; the others are loaded when the query changes."""
     with opened(browser, f"{exporter.admin}/codes?q=oppo+-2") as page:
         rows = page.locator("#codes tbody tr")
         assert rows.count() < 10

@@ -102,7 +102,7 @@ def nginx(folder: Path, ports: list[int]) -> Iterator[str]:
 
 
 def reached(port: int) -> bool:
-    """Whether somebody listens."""
+    """Whether the port accepts connections."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -159,7 +159,7 @@ class Scene:
         self.server = server
 
     def check(self) -> None:
-        """Finish what was begun: all of it is counted once, and shown so."""
+        """Finish all requests; each is counted once, in the database and in the metrics."""
         self.gateway.finish()
         self.fleet.wait_for_ready()
         expected = add(self.gateway.acknowledged)
@@ -277,7 +277,7 @@ def cut_at_random(proxy: Proxy, rng: random.Random) -> None:
 def test_pgbouncer_in_transaction_mode(
     tmp_path: Path, settings: Settings, keys: KeyPair, server: Server
 ) -> None:
-    """Behind PgBouncer, whose two server connections three replicas share, all holds as well."""
+    """Behind PgBouncer, with two server connections for three replicas, nothing is lost either."""
     rng = random.Random(20261129)
     port = free_port()
     with plain_folder() as folder:

@@ -73,7 +73,7 @@ class Fleet:
 
 @contextmanager
 def sending(fleet: Fleet) -> Iterator[list[int]]:
-    """Send batches to the running replicas in turn inside the block; give what was accepted."""
+    """Send batches to the running replicas in turn inside the block; yield the accepted totals."""
     stop, accepted, numbers = threading.Event(), [0], count()
 
     def send() -> None:

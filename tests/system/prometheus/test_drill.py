@@ -53,7 +53,7 @@ def test_a_drill_shows_its_timeline_on_a_terminal_and_as_json(name: str) -> None
 
 
 def _read_all(terminal: int) -> str:
-    """Read what is written to a terminal until nobody has its other side."""
+    """Read the output to a terminal until its other side is closed."""
     parts = []
     try:
         while part := os.read(terminal, 65536):
@@ -66,7 +66,7 @@ def _read_all(terminal: int) -> str:
 
 @pytest.mark.parametrize("incident", INCIDENTS.values(), ids=INCIDENTS.keys())
 def test_an_incident_has_its_alert_and_receivers(incident: Incident) -> None:
-    """What an incident waits for is among the shipped rules and receivers, and it is trouble."""
+    """The alert and receivers of an incident are shipped ones, and its results are failures."""
     assert incident.alert in {alert.name for alert in ALERTS}
     assert {*incident.receivers} <= {
         receiver["name"] for receiver in read(ALERTMANAGER)["receivers"]
