@@ -229,6 +229,21 @@ def test_every_value_has_an_answer(value: object) -> None:
     assert code is None or len(code) <= 64
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1" * 64 + "x",
+        "1" * 70 + " x",
+        "12 " + "0a" * 30,
+        "5." + "0" * 62 + "1",
+        "4" * 15 + "\u0664",
+    ],
+)
+def test_part_of_a_text_is_not_an_integer(text: str) -> None:
+    """The digits of a longer text do not become an integer, which would be another code."""
+    assert not re.fullmatch(r"-?[0-9]+", str(canonical_code(text)))
+
+
 @given(json_values | near_codes | big_integers)
 def test_canonical_is_final(value: object) -> None:
     """A canonical code is its own canonical form."""

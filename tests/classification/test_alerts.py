@@ -8,11 +8,13 @@ from exporter.classification.alerts import (
     Alert,
     AlertName,
     alerts_for,
+    runbook_url,
 )
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.results import PushResult
 from tests.support.rules import DEPLOY
+from tests.support.rules import RUNBOOKS as RUNBOOK_FILES
 
 CLASSIFIER = Classifier(load_tables())
 
@@ -43,5 +45,7 @@ def test_alerts_of_a_code(channel: str, code: str, alerts: list[str]) -> None:
 
 @pytest.mark.parametrize("alert", AlertName)
 def test_runbooks_exist(alert: str) -> None:
-    """The page of a runbook is made of a file that we ship."""
+    """The page of a runbook, and its address, are those of a shipped file."""
     assert (DEPLOY / f"{Alert.named(alert).runbook}.md").is_file()
+    assert runbook_url(alert).endswith(f"/deploy/runbooks/{alert}.md")
+    assert alert in RUNBOOK_FILES

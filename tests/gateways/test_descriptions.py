@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import subprocess
 import sys
 from contextlib import suppress
@@ -24,6 +25,7 @@ from exporter.gateways.described.values import MAX_PATHS
 from exporter.gateways.gateway import Credential, Gateway, ReceivedRequest
 from exporter.gateways.items import MAX_REJECTED
 from exporter.gateways.registry import channels_of, find_gateway, load_gateways
+from exporter.gateways.steps import ITEMS_PER_STEP
 from exporter.results import DecodedItems
 from exporter.runtime.snapshot import load_snapshot
 from tests.support.gateways import decoded
@@ -59,6 +61,12 @@ MISTAKES = {
         f'[auth]\nscheme = "hmca"\n{CODE}',
         "auth: unknown scheme 'hmca'; known are",
     ),
+    "no-scheme": (f'[auth]\nsecrets = ["secret"]\n{CODE}', "auth: the key 'scheme' is missing"),
+    "unknown-digest": (
+        f'{HMAC.replace("hmac", "digest")}signed = "{{secret}}"\nhash = "sha3"\n{CODE}',
+        "'sha3' is none of blake2b",
+    ),
+    "impossible-code": (f'{CODE}[default]\ncode = "{"9" * 65}"\n', "cannot be a code"),
     "no-code": ('[fields]\nid = "x"', "fields.code"),
     "path-without-a-name": ('[fields]\ncode = "a..b"', "fields.code: invalid path 'a..b' at '..b'"),
     "path-that-is-a-number": ("[fields]\ncode = 5", "fields.code: a path: expected a string"),
@@ -201,6 +209,31 @@ channel = { 3 = "three", "*missing" = "none", "*other" = "unlisted" }""",
         [{"a": 1, "n": ["x", "y"]}, {"a": 1, "n": "x, y,z,"}, {"a": 1, "n": []}, {"a": 1, "n": 2}],
         [("1", None, 2), ("1", None, 3)],
         ["count_invalid", "count_invalid"],
+    ),
+    "sized-text-of-json": (
+        'code = "a"\ncount = { size = "n", separator = ";" }',
+        [{"a": 1, "n": '["x", "y"]'}, {"a": 1, "n": "[x;y;z]"}, {"a": 1, "n": ""}],
+        [("1", None, 2), ("1", None, 3), ("1", None, 1)],
+        [],
+    ),
+    "sized-by-a-space": (
+        'code = "a"\ncount = { size = "n", separator = " " }',
+        [{"a": 1, "n": " x  y z "}],
+        [("1", None, 3)],
+        [],
+    ),
+    "sized-by-lines": (
+        'code = "a"\ncount = { size = "n", separator = "\\n" }',
+        [{"a": 1, "n": "x y\n\n \n z\n"}],
+        [("1", None, 2)],
+        [],
+    ),
+    "sized-behind-an-index": (
+        'code = "a"\ncount = { size = "l[0].n" }',
+        [{"a": 1, "l": [{"n": [1, 2]}]}, {"a": 1, "l": []}, {"a": 1, "l": [{"n": "text"}]},
+         {"a": True, "l": [{"n": [1]}]}],
+        [("1", None, 2), ("1", None, 1)],
+        ["count_invalid", "code_invalid"],
     ),
     "texts": (
         'code = "a"\nchannel = "c"\nmessage = "m"\nid = "i"',
@@ -496,6 +529,19 @@ def test_items_behind_an_index(tmp_path: Path) -> None:
             decode(gateway, body)
 
 
+def test_items_within_lines(tmp_path: Path) -> None:
+    """Each line may hold several items, at a path or as the values of a map."""
+    content = '[content]\nformat = "ndjson"\n'
+    number = ITEMS_PER_STEP + 5
+    for path, ids, document in (
+        ("l", "i", {"l": [{"code": 1, "i": "a"}, {"code": 1, "i": "b"}]}),
+        ("*", "@key", {"a": {"code": 1}, "b": {"code": 1}}),
+    ):
+        gateway = load(tmp_path, f"{content}[items]\npath = '{path}'\n{CODE}id = '{ids}'\n")
+        [group] = decode(gateway, b"\n".join([json.dumps(document).encode()] * number)).groups
+        assert group.ids == ["a", "b"] * number
+
+
 def test_other_values_of_a_map_count(tmp_path: Path) -> None:
     """The other values of a map count, each with its key."""
     gateway = load(tmp_path, f'[items]\npath = "*"\n{CODE}id = "@key"\n')
@@ -532,6 +578,8 @@ def test_gzip_without_a_header(tmp_path: Path) -> None:
     packed = gzip.compress(b'{"code": 1}')
     assert decode(gateway, packed).groups
     assert decode(gateway, b'{"code": 1}').groups
+    long = json.dumps({"code": 1, "x": random.Random(1).randbytes(100_000).hex()}).encode()
+    assert decode(gateway, gzip.compress(long)).groups
     bomb = gzip.compress(b" " * (2 << 20))
     for body, reason in (
         (packed[:-5], "malformed_body"),

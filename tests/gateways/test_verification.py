@@ -1,5 +1,6 @@
 """Requests that test the address only: handshakes, and the probes of vendors' consoles."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,15 @@ def test_handshakes(
     gateway = load_gateways(SENDERS[-1].settings(tmp_path))[SENDERS[-1].name]
     found = gateway.verification(ReceivedRequest(body, {}, query))
     assert found == (None if expected is None else Verification(expected))
+
+
+def test_handshake_without_the_path_to_items(tmp_path: Path) -> None:
+    """A challenge alone, without the array of items that results come in, is sent back."""
+    sender = SENDERS[-1]
+    description = f'{sender.description}\n[items]\npath = "events"\n'
+    gateway = load_gateways(replace(sender, description=description).settings(tmp_path))["acme"]
+    for body, challenge in (
+        (b'{"echostr": "abc"}', Verification("abc")),
+        (b'{"echostr": "abc", "events": [{"code": 1}]}', None),
+    ):
+        assert gateway.verification(ReceivedRequest(body)) == challenge

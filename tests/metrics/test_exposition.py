@@ -183,6 +183,17 @@ def test_text_follows_the_other_metrics(classifiers: list[Classifier]) -> None:
     assert b'push_results_rejected_total{reason="code_null",source="acme"} 3.0' in text
 
 
+def test_any_number_of_instances(classifiers: list[Classifier]) -> None:
+    """The texts of many instances and formats, of which a few are cached, are right."""
+    exporter = Exporter(classifiers)
+    exporter.count(KNOWN[0], 1)
+    for instance in [*map(str, range(20)), "0"]:
+        exporter.count(KNOWN[0], 1)
+        encode, _ = choose_encoder(OPENMETRICS)
+        text = exporter.exposition.render(OPENMETRICS, instance=instance).text
+        assert lasting(text) == lasting(encode(labelled(exporter.exposition.registry, instance)))
+
+
 def test_only_changed_lines_are_written(classifiers: list[Classifier]) -> None:
     """Only the lines of series that have counted differ between two texts."""
     exporter = Exporter(classifiers)

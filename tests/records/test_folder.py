@@ -216,6 +216,24 @@ def test_a_folder_that_can_be_written_again_is_used(folder: Path) -> None:
     assert [record.body for record in records(folder)] == ['{"x":1}', '{"x":3}']
 
 
+def test_a_failure_while_keeping_a_record_is_logged() -> None:
+    """A record that fails unexpectedly is logged and dropped, and the next one is kept."""
+    outcomes: list[str] = []
+
+    def write(record: Record | None) -> None:
+        outcomes.append(record.body if record else "dropped")
+        if outcomes == ['{"x":1}']:
+            raise ValueError
+
+    redactor = Redactor(write)
+    with capture_logs() as logs:
+        for body in (b'{"x": 1}', b'{"x": 2}'):
+            redactor.submit("results", "code_missing", ReceivedRequest(body))
+        redactor.close()
+    assert outcomes == ['{"x":1}', "dropped", '{"x":2}']
+    assert [line["problem"] for line in logs] == ["ValueError"]
+
+
 def test_a_slow_disk_drops_records_and_delays_nobody() -> None:
     """While the disk hangs no request waits, and the number of pending records is bounded."""
     outcomes: list[str] = []

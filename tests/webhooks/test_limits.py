@@ -1,6 +1,7 @@
 """The bounds of the public listener, each on real sockets."""
 
 import asyncio
+import errno
 import gzip
 import inspect
 import json
@@ -8,8 +9,8 @@ import socket
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import fields
 from functools import partial
 
@@ -211,6 +212,22 @@ async def test_connection_that_closes_before_its_request_is_handled_is_counted(
     assert seen == {("results", "accepted"): 1, ("results", reason): 1}
 
 
+@asynccontextmanager
+async def server_of(
+    receive: Callable[[web.Request], Awaitable[web.Response]],
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve requests by one handler inside the block; give the address."""
+    app = web.Application()
+    app.router.add_post("/webhooks/results", receive)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner.addresses[0]
+    finally:
+        await runner.cleanup()
+
+
 async def test_body_of_a_closed_connection_broke_off() -> None:
     """It does so whether or not the client had gone before its body was asked for."""
     reasons: asyncio.Queue[Reason] = asyncio.Queue()
@@ -222,15 +239,29 @@ async def test_body_of_a_closed_connection_broke_off() -> None:
         reasons.put_nowait(refused.value.reason)
         return web.Response()
 
-    app = web.Application()
-    app.router.add_post("/webhooks/results", receive)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    with socket.create_connection(runner.addresses[0]) as client:
-        client.sendall(UNFINISHED)
-    assert await asyncio.wait_for(reasons.get(), 5) is Reason.MALFORMED_BODY
-    await runner.cleanup()
+    async with server_of(receive) as address:
+        with socket.create_connection(address) as client:
+            client.sendall(UNFINISHED)
+        assert await asyncio.wait_for(reasons.get(), 5) is Reason.MALFORMED_BODY
+
+
+async def test_body_of_a_lost_connection_is_refused() -> None:
+    """A connection that the kernel gives up while a body arrives (ETIMEDOUT) ends the body."""
+    reasons: asyncio.Queue[Reason] = asyncio.Queue()
+
+    async def receive(request: web.Request) -> web.Response:
+        reading = asyncio.create_task(Bodies(Limits()).read(request))
+        await asyncio.sleep(0.05)
+        request.content.set_exception(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
+        with pytest.raises(RequestError) as refused:
+            await reading
+        reasons.put_nowait(refused.value.reason)
+        return web.Response()
+
+    async with server_of(receive) as address:
+        with socket.create_connection(address) as client:
+            client.sendall(UNFINISHED)
+            assert await asyncio.wait_for(reasons.get(), 5) is Reason.BODY_TIMEOUT
 
 
 async def test_bytes_of_all_bodies_are_bounded(make_settings: MakeSettings) -> None:

@@ -106,6 +106,7 @@ BAD_KEY_FILES: dict[str, tuple[Callable[[KeyPair], bytes], str]] = {
     "text": (lambda _: b"remember the milk, and the key\n", "no public key"),
     "binary": (lambda _: bytes(range(1, 256)) * 4, "no public key"),
     "base64-of-no-key": (lambda _: base64.b64encode(bytes(300)), "no public key"),
+    "cut-der": (lambda pair: _der(spki(pair))[:200], "no public key"),
     "cut-bare": (lambda pair: bare(pair)[:200], "cut off"),
     "cut-pem": (lambda pair: spki(pair)[:200], "cut off"),
     "pem-cut-inside": (lambda p: _lines_without(spki(p), 3), "cut off"),
