@@ -144,7 +144,7 @@ def test_redacted(text: str, expected: str) -> None:
     assert redact(text) == expected
 
 
-def test_names_that_are_redacted_alike_stay_apart() -> None:
+def test_names_with_equal_redactions_stay_apart() -> None:
     """An object with tokens as keys keeps all its values."""
     text = json.dumps({"a" * 40: 1, "b" * 40: 2, "c" * 40: {"code": 3}})
     assert list(json.loads(redact(text)).values()) == [1, 2, {"code": 3}]

@@ -324,7 +324,7 @@ def bad_commands(folder: Path) -> Iterator[Command]:
     yield "check-config", {"mps_public_key_files": f'["{LONG}'}
 
 
-def test_commands_tell_no_secret(
+def test_commands_reveal_no_secret(
     tmp_path: Path,
     secrets: Secrets,
     monkeypatch: pytest.MonkeyPatch,
@@ -354,7 +354,7 @@ def test_commands_tell_no_secret(
         assert secrets.found_in(output) == [], (command, given)
 
 
-def test_tools_tell_no_secret(
+def test_tools_reveal_no_secret(
     tmp_path: Path, keys: KeyPair, secrets: Secrets, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """`explain` and `replay` repeat nothing of the bodies, credentials and answers they handle."""
@@ -388,8 +388,8 @@ def test_tools_tell_no_secret(
     replay = ["replay", str(file), "--url", "http://127.0.0.1:1", "--rate", "1000"]
     replay += ["--private-key", str(keys.private), "--token-file", files["results_token_files"]]
     assert main([*replay, "--secret-file", files["results_secret_files"]]) == 1
-    told = capfd.readouterr()
-    assert "by the unknown hint '…'" in told.out
-    assert "Signature: verifies" in told.out
-    assert "no response: 5" in told.err
-    assert secrets.found_in(told.out + told.err) == []
+    printed = capfd.readouterr()
+    assert "by the unknown hint '…'" in printed.out
+    assert "Signature: verifies" in printed.out
+    assert "no response: 5" in printed.err
+    assert secrets.found_in(printed.out + printed.err) == []

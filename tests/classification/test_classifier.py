@@ -754,7 +754,7 @@ arbitrary = st.builds(
 
 
 @given(arbitrary)
-def test_every_result_has_a_channel_of_ours(result: PushResult) -> None:
+def test_every_result_has_a_known_channel(result: PushResult) -> None:
     """Any result at all is classified: under its own code, or under that of a row."""
     meaning = CLASSIFIER.classify(result)
     assert meaning.series.channel in CLASSIFIER.channels()

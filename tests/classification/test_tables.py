@@ -97,7 +97,7 @@ def test_the_common_codes_apply_to_the_channels_of_mps() -> None:
     assert " ".join(common) == "mps apns huawei honor harmonyos mipush oppo vivo fcm"
 
 
-def test_every_shipped_file_is_a_channel_with_a_place_of_its_own() -> None:
+def test_every_shipped_file_is_a_channel_with_its_own_place() -> None:
     """The channels are those of the files, each under the file's name, in an order without ties."""
     assert set(TABLES) == {path.stem for path in SHIPPED.glob("*.toml")}
     places = [table.order for table in TABLES.values()]
@@ -288,7 +288,7 @@ def test_descriptions_name_channels() -> None:
 
 
 @pytest.mark.parametrize("channel", ["Acme", "a b", "", "5", "x" * 33])
-def test_what_cannot_be_a_channel_is_named(channel: str) -> None:
+def test_impossible_channel_is_named(channel: str) -> None:
     """A word of a gateway description that cannot be a label is refused by name."""
     named = f"mine.toml: channel or map.channel: {channel!r}"
     with pytest.raises(ConfigurationError, match=re.escape(named)):
@@ -323,7 +323,7 @@ def test_only_rows_of_the_status_page_override_the_common_ones() -> None:
     assert overriding == {("oppo", "-1")}
 
 
-def test_a_later_file_lies_over_an_earlier_one(tmp_path: Path) -> None:
+def test_a_later_file_takes_precedence(tmp_path: Path) -> None:
     """Of several files that give the same field, the last one counts."""
     given = 'channel = "apns"\n[codes.2009]\n'
     texts = (f'{given}severity = "error"\nretry = "backoff"\n', f'{given}severity = "critical"\n')
@@ -479,8 +479,8 @@ def test_draft_loads_once_filled_in(tmp_path: Path, code: str, message: str | No
         load_tables([file])
     file.write_text('channel = "vivo"\n' + filled(row), "utf-8")
     loaded = load_tables([file])["vivo"].codes[code]
-    said = message.strip() if message else ""
-    assert loaded.description == (said or "?")
+    stripped = message.strip() if message else ""
+    assert loaded.description == (stripped or "?")
     assert loaded.severity == "error"
 
 

@@ -135,7 +135,7 @@ def test_certificate_that_expires_soon_is_warned_of(
 
 @pytest.mark.parametrize("name", ["serve", "check-config"])
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "problem"),
     [
         ([], "nothing authenticates senders"),
         (["--allow-unsigned", "--ingest-port", "http"], "INGEST_PORT"),
@@ -166,12 +166,12 @@ def test_a_bad_configuration_exits_with_2(
     *,
     name: str,
     words: list[str],
-    said: str,
+    problem: str,
 ) -> None:
     """`check-config` and `serve` refuse an invalid configuration and name the mistake."""
     monkeypatch.chdir(tmp_path)
     free = ["--ingest-port", "0"] if "--ingest-port" not in words else []
-    assert said in refused(capsys, name, "--admin-port", "0", *free, *words)
+    assert problem in refused(capsys, name, "--admin-port", "0", *free, *words)
 
 
 def test_an_unknown_variable_is_refused(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

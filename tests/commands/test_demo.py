@@ -18,8 +18,8 @@ SENDERS = Senders(
 @pytest.mark.parametrize("scenario", ["story", *SCENARIOS])
 def test_each_accepted_push_has_one_receipt(scenario: str) -> None:
     """A receipt follows each accepted push of its channel, and no repeated one."""
-    told = tell(story_of(scenario), lambda: 0, lambda _text: None, seed=1)
-    sent = list(islice(requests_of(told, repeat(b"receipt"), SENDERS), 5000))
+    story = tell(story_of(scenario), lambda: 0, lambda _text: None, seed=1)
+    sent = list(islice(requests_of(story, repeat(b"receipt"), SENDERS), 5000))
     while sent[-1].url != "receipts":  # the next request may be the receipt of the last one
         sent.pop()
     accepted = [
@@ -35,7 +35,7 @@ def test_each_accepted_push_has_one_receipt(scenario: str) -> None:
 
 def test_results_name_their_app() -> None:
     """Both apps send, by the parameter `app` of the URL."""
-    told = tell(story_of("healthy"), lambda: 0, lambda _text: None, seed=1)
-    sent = islice(requests_of(told, repeat(b"receipt"), SENDERS), 200)
+    story = tell(story_of("healthy"), lambda: 0, lambda _text: None, seed=1)
+    sent = islice(requests_of(story, repeat(b"receipt"), SENDERS), 200)
     apps = {app for request in sent for app in parse_qs(urlsplit(request.url).query).get("app", [])}
     assert apps == {"shop", "news"}

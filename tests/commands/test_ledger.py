@@ -138,10 +138,10 @@ def test_running_instance_is_not_folded(
         await ledger.close()
 
     asyncio.run(run())
-    told = capsys.readouterr()
-    assert told.out == "Folded into departed: b.\n"
-    assert "because they are running: a." in told.err
-    assert "--into a: it is running" in told.err
+    output = capsys.readouterr()
+    assert output.out == "Folded into departed: b.\n"
+    assert "because they are running: a." in output.err
+    assert "--into a: it is running" in output.err
     assert totals(server) == {("a", "2"): 1, ("departed", "2"): 1}
 
 
@@ -152,8 +152,10 @@ def test_copy(
     make_file(tmp_path / "old.sqlite3", 12_345)
     assert main(["ledger", "init"]) == 0
     assert main(["ledger", "copy"]) == 0
-    told = capsys.readouterr().err
-    assert told == ("Copied 12,346 results and 12,345 deduplication keys; new goes on from them.\n")
+    output = capsys.readouterr().err
+    assert output == (
+        "Copied 12,346 results and 12,345 deduplication keys; new goes on from them.\n"
+    )
     assert totals(server) == {("new", "2"): 12_345, ("new", "2009"): 1}
     assert main(["ledger", "copy"]) == 2
     assert "INSTANCE new has counted in" in capsys.readouterr().err
@@ -233,13 +235,13 @@ def test_copy_of_no_ledger_or_one_in_use(
     path.unlink()
     path.mkdir()
     assert main(["ledger", "copy"]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert [str(path) in line for line in told] == [True] * 5
-    assert "No such file" in told[0]
-    assert "not a database" in told[1]
-    assert "another process holds" in told[2]
-    assert "locked" in told[3]
-    assert "it is a folder" in told[4]
+    output = capsys.readouterr().err.splitlines()
+    assert [str(path) in line for line in output] == [True] * 5
+    assert "No such file" in output[0]
+    assert "not a database" in output[1]
+    assert "another process holds" in output[2]
+    assert "locked" in output[3]
+    assert "it is a folder" in output[4]
     assert totals(server) == {}
 
 
@@ -303,10 +305,10 @@ def test_faults(
     for name, value in changes.items():
         monkeypatch.setenv(f"PUSH_EXPORTER_{name.upper()}", value)
     assert main(["ledger", *command]) == status
-    told = capsys.readouterr().err
-    assert problem in told
-    assert "hush" not in told
-    assert len(told.splitlines()) == 1
+    output = capsys.readouterr().err
+    assert problem in output
+    assert "hush" not in output
+    assert len(output.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["list", "init", "copy", "fold a"])
@@ -342,9 +344,9 @@ def test_fold_asks_which(address: Address, capsys: pytest.CaptureFixture[str]) -
     count(address, "a", delivery(1))
     assert main(["ledger", "fold"]) == 2
     assert main(["ledger", "fold", "a", "z"]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert "--unseen-hours" in told[0]
-    assert "unknown instance: z" in told[1]
+    output = capsys.readouterr().err.splitlines()
+    assert "--unseen-hours" in output[0]
+    assert "unknown instance: z" in output[1]
 
 
 @pytest.mark.parametrize(
@@ -356,5 +358,5 @@ def test_check_config_checks_the_url(
     """`check-config` refuses a URL that libpq cannot read, and never shows the password."""
     monkeypatch.setenv("PUSH_EXPORTER_LEDGER_URL", url)
     assert main(["check-config", "--allow-unsigned"]) == status
-    told = capsys.readouterr()
-    assert "hush" not in told.out + told.err
+    output = capsys.readouterr()
+    assert "hush" not in output.out + output.err

@@ -85,20 +85,20 @@ def test_unknown_scenario_lists_the_known_ones(capsys: Capture, command: str) ->
     ids=" ".join,
 )
 @pytest.mark.parametrize(
-    ("output", "status", "told"),
+    ("output", "status", "problem"),
     [
         (">/dev/full", 1, "cannot write the output: No space left on device"),
         (">&-", 0, ""),
     ],
 )
-def test_unwritable_output(words: list[str], output: str, status: int, told: str) -> None:
+def test_unwritable_output(words: list[str], output: str, status: int, problem: str) -> None:
     """A full disk is reported without a traceback; closed output is ignored."""
     line = f"{shlex.join([sys.executable, '-m', 'exporter', *words])} {output}"
     done = subprocess.run(
         ["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT, env=buffered()
     )
     assert done.returncode == status
-    assert done.stderr == (f"push-result-exporter: {told}\n" if told else "")
+    assert done.stderr == (f"push-result-exporter: {problem}\n" if problem else "")
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
@@ -180,7 +180,7 @@ def test_unknown_flag_gets_a_suggestion(capsys: Capture, words: list[str], hint:
     ],
     ids=" ".join,
 )
-def test_flag_of_another_exporter_gets_ours(
+def test_flag_of_another_exporter_gets_a_suggestion(
     capsys: Capture, before: list[str], flag: list[str], ours: list[str]
 ) -> None:
     """A flag of Prometheus' exporters is refused with the one to use."""

@@ -503,7 +503,7 @@ ADMIN = {"admin_tls_cert_file": "ac", "admin_tls_key_file": "ak"}
         (INGEST | ADMIN, ("INGEST_TLS", "ic", "ik"), ("ADMIN_TLS", "ac", "ak")),
     ],
 )
-def test_each_listener_may_have_tls_of_its_own(
+def test_each_listener_may_have_its_own_tls(
     given: dict[str, str], ingest: tuple[str, ...] | None, admin: tuple[str, ...] | None
 ) -> None:
     """A listener's own pair takes precedence over the common one."""

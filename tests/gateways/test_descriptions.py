@@ -139,7 +139,7 @@ def test_mistake_is_named_by_file_and_key(tmp_path: Path, text: str, message: st
 
 
 @pytest.mark.parametrize("name", ["mps", "results", "unknown", "A", "a b", "x" * 33])
-def test_name_of_a_file_is_a_path_of_its_own(tmp_path: Path, name: str) -> None:
+def test_name_of_a_file_is_a_path(tmp_path: Path, name: str) -> None:
     """A gateway's name makes a path and a label, and is not another gateway's."""
     with pytest.raises(ConfigurationError, match=r"name"):
         load(tmp_path, CODE, name)
@@ -262,7 +262,7 @@ def test_fields(
         assert decode(gateway, item).rejected == decode(gateway, [item]).rejected
 
 
-def test_items_that_are_not_wanted_are_skipped(tmp_path: Path) -> None:
+def test_other_items_are_skipped(tmp_path: Path) -> None:
     """`only` compares as text: numbers and booleans, too."""
     only = '[items]\npath = "x.y"\nonly = { kind = ["push", 2, true] }\n'
     gateway = load(tmp_path, only + CODE)
@@ -360,7 +360,7 @@ def test_required_parameters(tmp_path: Path) -> None:
         gateway.authenticate(ReceivedRequest(b"", {}, {"app": "1"}))
 
 
-def test_explain_shows_what_each_path_gave(tmp_path: Path) -> None:
+def test_explain_shows_the_value_of_each_path(tmp_path: Path) -> None:
     """For each item: its outcome, and at each path a value, null or nothing; no token."""
     text = (
         'channel = "acme"\n[items]\nonly = { kind = ["push"] }\n[fields]\ncode = ["a", "b"]\n'
@@ -565,7 +565,7 @@ def test_ids_of_several_paths(tmp_path: Path) -> None:
         assert (group.ids, group.anonymous) == (ids, 1)
 
 
-def test_numbers_as_words(tmp_path: Path) -> None:
+def test_numbers_become_text_as_in_json(tmp_path: Path) -> None:
     """Floats become words as JSON writes them."""
     gateway = load(tmp_path, f"{CODE}message = 'm'\n")
     batch = decode(gateway, [{"code": 1, "m": 2.0}, {"code": 1, "m": 2.5}])

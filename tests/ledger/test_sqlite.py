@@ -360,7 +360,7 @@ def test_removed_file_is_noticed(path: Path, write: Write) -> None:
         assert not path.exists()
 
 
-def test_file_that_was_away_goes_on(path: Path) -> None:
+def test_restored_file_continues(path: Path) -> None:
     """A ledger that was moved away and put back counts on, without what failed meanwhile."""
     away = path.with_name("away")
     with opened(path) as (file, _):

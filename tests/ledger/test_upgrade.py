@@ -95,7 +95,7 @@ async def opened(old: OldLedger) -> AsyncIterator[Ledger]:
         yield ledger
 
 
-async def test_totals_go_on(old: OldLedger) -> None:
+async def test_totals_continue(old: OldLedger) -> None:
     """Counts keep their series, without an app, and go on with and without one."""
     old.make(5)
     with_app = ACKED._replace(app="shop")

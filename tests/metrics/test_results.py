@@ -118,7 +118,7 @@ def busy_metrics() -> Metrics:
     return metrics
 
 
-def test_each_exporter_has_a_registry_of_its_own() -> None:
+def test_each_exporter_has_its_own_registry() -> None:
     """Two exporters in one process do not clash, and do not count for each other."""
     first, second = Metrics("1"), Metrics("2")
     first.ledger.commit_errors.inc()
@@ -263,7 +263,7 @@ def test_reclassification_moves_the_whole_count(tmp_path: Path, severity: Severi
     ]
 
 
-def test_an_alias_does_not_move_what_was_counted_before(tmp_path: Path) -> None:
+def test_an_alias_does_not_move_old_counts(tmp_path: Path) -> None:
     """Old counts keep their code, so that no total jumps, and get the meaning of the row."""
     changed = with_operator_table(
         tmp_path, 'channel = "apns"\n[codes.2009]\naliases = ["WeirdTok"]\n'
@@ -280,7 +280,7 @@ def test_an_alias_does_not_move_what_was_counted_before(tmp_path: Path) -> None:
     assert results({BAD_TOKEN: Count(5, 1)})["apns", "2009", row.severity] == 5
 
 
-def test_classifier_in_force_is_asked_at_each_scrape(tmp_path: Path) -> None:
+def test_each_scrape_uses_the_current_classifier(tmp_path: Path) -> None:
     """A reload shows at the next scrape, without a new collector; exemplars move along."""
     classifiers = [CLASSIFIER]
     counts = {UNKNOWN: Count(2, NOW)}

@@ -81,7 +81,7 @@ async def test_rejected_calls_are_kept_and_others_are_not(
 
 
 @pytest.mark.parametrize("wanted", [False, True])
-async def test_unsigned_and_forged_calls_are_kept_only_if_asked(
+async def test_unsigned_and_forged_requests_are_recorded_only_if_configured(
     make_settings: MakeSettings, unknown_key: KeyPair, folder: Path, *, wanted: bool
 ) -> None:
     """Calls that prove nothing are kept with RECORD_UNAUTHENTICATED alone."""
@@ -97,7 +97,7 @@ async def test_unsigned_and_forged_calls_are_kept_only_if_asked(
         ]
 
 
-async def test_where_anyone_may_call_nothing_is_kept_unasked(
+async def test_without_credentials_nothing_is_recorded_by_default(
     make_settings: MakeSettings, folder: Path
 ) -> None:
     """ALLOW_UNSIGNED accepts calls, but does not make them authenticated."""
@@ -115,7 +115,9 @@ async def test_nothing_is_kept_by_default(exporter: Exporter, tmp_path: Path) ->
     assert await outcomes(exporter) == {}
 
 
-async def test_the_oldest_go_and_strangers_stay(make_settings: MakeSettings, folder: Path) -> None:
+async def test_the_oldest_records_are_deleted_and_other_files_stay(
+    make_settings: MakeSettings, folder: Path
+) -> None:
     """The folder keeps to its size over restarts; the newest records stay, and others' files."""
     folder.mkdir(parents=True)
     notes = folder / "notes.txt"
@@ -186,7 +188,7 @@ def unwritable(tmp_path: Path) -> Path:
     return path / "records"
 
 
-async def test_an_unwritable_folder_is_logged_once_and_breaks_nothing(
+async def test_an_unwritable_folder_is_logged_once(
     make_settings: MakeSettings, unwritable: Path
 ) -> None:
     """Requests are unaffected; each failure is counted, and the first is logged."""
@@ -234,7 +236,7 @@ def test_a_failure_while_keeping_a_record_is_logged() -> None:
     assert [line["problem"] for line in logs] == ["ValueError"]
 
 
-def test_a_slow_disk_drops_records_and_delays_nobody() -> None:
+def test_a_slow_disk_drops_records_and_delays_no_request() -> None:
     """While the disk hangs no request waits, and the number of pending records is bounded."""
     outcomes: list[str] = []
     disk = threading.Event()  # no disk hangs on demand

@@ -218,7 +218,7 @@ def test_a_whole_file_is_bounded(tmp_path: Path, size: int) -> None:
 
 @pytest.mark.parametrize("read", [read_whole, lambda file: [*read_captured(file)]])
 @pytest.mark.parametrize("file", ["/nowhere/body", "\0"])
-def test_a_file_that_is_not_there_is_named(read: object, file: str) -> None:
+def test_a_missing_file_is_named(read: object, file: str) -> None:
     """A path that cannot be opened is an error that names it."""
     assert callable(read)
     with pytest.raises(ConfigurationError, match="payload"):

@@ -105,7 +105,7 @@ def test_the_restored_label_other_is_not_a_code() -> None:
     assert admit(unknown, "4020") == "other"
 
 
-def test_a_code_that_is_known_by_now_is_dropped(
+def test_a_code_known_by_now_is_dropped(
     full: UnknownCodes, make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     """A code that a reloaded table has, as a code or alias, is dropped, and its place is free."""

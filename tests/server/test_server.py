@@ -247,7 +247,7 @@ def test_admin_listener_with_client_certificates(tmp_path: Path, token: Path) ->
 
 
 @pytest.mark.slow
-def test_replaced_token_takes_effect_by_itself(tmp_path: Path, token: Path) -> None:
+def test_replaced_token_takes_effect_without_a_reload(tmp_path: Path, token: Path) -> None:
     """A new token in the file is accepted within a minute, without a reload."""
     with exporter_process(tmp_path, results_token_files=token) as exporter:
         new = tmp_path / "new"

@@ -1,7 +1,7 @@
 """The tables of the documentation that are generated from the code.
 
 `python -m tests.support.docs` writes each between its markers, as `<!-- settings -->` and
-`<!-- /settings -->`; with `--check` it only says which are not current, and exits with 1.
+`<!-- /settings -->`; with `--check` it only texts which are not current, and exits with 1.
 """
 
 import argparse
@@ -49,9 +49,9 @@ def settings_table() -> Rows:
 
 def limits_table() -> Rows:
     """List the bounds of the public listener."""
-    says = docstrings(Limits)
+    texts = docstrings(Limits)
     rows = [
-        (f"`{field.name}`", f"{field.default:,}".removesuffix(".0"), says[field.name])
+        (f"`{field.name}`", f"{field.default:,}".removesuffix(".0"), texts[field.name])
         for field in dataclasses.fields(Limits)
     ]
     return [("limit", "default", "meaning"), *rows]
@@ -108,8 +108,8 @@ def alerts_table() -> Rows:
     rows = []
     for alert in ALERTS:
         text = RUNBOOKS[alert.name]
-        (says,) = re.findall(r"^\*\*Severity \w+\.\*\* (.*?\.)", text, re.MULTILINE)
-        rows.append((f"[{alert.name}](runbooks/{alert.name}.md)", alert.severity, says))
+        (texts,) = re.findall(r"^\*\*Severity \w+\.\*\* (.*?\.)", text, re.MULTILINE)
+        rows.append((f"[{alert.name}](runbooks/{alert.name}.md)", alert.severity, texts))
     return [("alert", "severity", "says"), *rows]
 
 

@@ -26,33 +26,33 @@ def words(annotation: Any) -> str:
     """Name a type in the terms of TOML and JSON."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        said = words(arguments[0])
+        named = words(arguments[0])
     elif origin in (typing.Union, types.UnionType):
-        said = " or ".join(
+        named = " or ".join(
             words(argument) for argument in arguments if argument is not types.NoneType
         )
     elif origin in (list, tuple):
-        said = f"list of {words(arguments[0])}s" if arguments[0] in _TYPES else "list"
+        named = f"list of {words(arguments[0])}s" if arguments[0] in _TYPES else "list"
     elif origin is dict:
-        said = f"object of {words(arguments[1])}s" if arguments[1] is not Any else "object"
+        named = f"object of {words(arguments[1])}s" if arguments[1] is not Any else "object"
     elif origin is typing.Literal or (
         isinstance(annotation, type) and issubclass(annotation, Enum)
     ):
-        said = ", ".join(f"`{argument}`" for argument in arguments or annotation)
+        named = ", ".join(f"`{argument}`" for argument in arguments or annotation)
     else:
-        said = _TYPES.get(annotation, "object")
-    return said
+        named = _TYPES.get(annotation, "object")
+    return named
 
 
 def fields(
     struct: type[msgspec.Struct], prefix: str, seen: dict[type, str]
 ) -> Iterator[tuple[str, str, str]]:
     """List the fields of a struct, and once those of each struct inside it."""
-    says = docstrings(struct)
+    texts = docstrings(struct)
     for field in msgspec.structs.fields(struct):
         inner = next((part for part in _parts(field.type) if _is_struct(part)), None)
         path = prefix + field.name + ("[]" if typing.get_origin(field.type) is list else "")
-        meaning = says.get(field.name) or (_summary(inner) if inner else "")
+        meaning = texts.get(field.name) or (_summary(inner) if inner else "")
         if inner in seen:
             meaning += f" Fields as of `{seen[inner]}`."
         optional = " or null" if types.NoneType in typing.get_args(field.type) else ""

@@ -292,10 +292,10 @@ def test_unsound_ledger_ends_the_start(
     before = ledger.read_bytes()
     with exporter_starting(tmp_path, **settings) as exporter:
         assert exporter.process.wait(20) == 2
-    said = exporter.log.read_text()
-    assert f"push-result-exporter: ledger {ledger}: " in said
-    assert said.endswith("move this one away to start again from zero.\n")
-    assert "Traceback" not in said
+    log = exporter.log.read_text()
+    assert f"push-result-exporter: ledger {ledger}: " in log
+    assert log.endswith("move this one away to start again from zero.\n")
+    assert "Traceback" not in log
     assert ledger.read_bytes() == before
 
 

@@ -249,7 +249,7 @@ def test_thousand_pipelined_calls(exporter: ExporterProcess) -> None:
     assert counted(exporter) == before + 1000
 
 
-def test_pipelined_calls_whose_answers_nobody_reads(exporter: ExporterProcess) -> None:
+def test_pipelined_requests_with_unread_responses(exporter: ExporterProcess) -> None:
     """Endless pipelined requests on ten connections take bounded memory, and leave none open."""
     memory, before = resident(exporter), descriptors(exporter)
     with unread(exporter, 10):

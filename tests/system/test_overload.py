@@ -68,9 +68,9 @@ def send(address: str, sender: int, done: threading.Event) -> Outcome:
             began = time.perf_counter()
             connection.request("POST", "/webhooks/results", json.dumps(items), AUTHORIZATION)
             answer = connection.getresponse()
-            said = json.loads(answer.read())
-            told = (answer.status, said.get("error", ""), answer.getheader("Retry-After"))
-            outcome.answers[told] += 1
+            body = json.loads(answer.read())
+            response = (answer.status, body.get("error", ""), answer.getheader("Retry-After"))
+            outcome.answers[response] += 1
             if answer.status == 200:
                 outcome.seconds.append(time.perf_counter() - began)
             else:

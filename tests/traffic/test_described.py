@@ -112,7 +112,7 @@ def test_private_key_signs(tmp_path: Path, keys: KeyPair) -> None:
     assert gateway.authenticate(request).proven
 
 
-async def test_commands_send_what_a_description_reads(tmp_path: Path) -> None:
+async def test_commands_send_requests_of_a_description(tmp_path: Path) -> None:
     """`simulate --gateway` and `replay --gateway-files` sign with the description's own secret."""
     sender = {sender.name: sender for sender in SENDERS}["huawei-receipts"]
     body = tmp_path / "body.json"

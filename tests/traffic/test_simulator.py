@@ -138,7 +138,7 @@ def test_spike_is_a_spike() -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-async def test_exporter_counts_what_was_sent(
+async def test_exporter_counts_all_results(
     exporter: Exporter, keys: KeyPair, scenario: str
 ) -> None:
     """Every result of a run is counted once under its channel, code and severity."""

@@ -25,7 +25,7 @@ def test_story_turns_bad_recovers_and_repeats(seconds: float, scenario: str) -> 
 
 
 @pytest.mark.parametrize(("seconds", "bad"), [(0, False), (60, True), (200, False)])
-def test_one_app_fails_beside_a_healthy_one(seconds: float, bad: bool) -> None:
+def test_one_app_fails_while_another_is_healthy(seconds: float, bad: bool) -> None:
     """In the incident the first app's certificate is refused; the other app notices nothing."""
     texts: list[str] = []
     results = list(islice(tell(STORY, lambda: seconds, texts.append, seed=3), 2000))

@@ -461,7 +461,7 @@ async def test_webhook_without_credentials_is_closed(make_settings: MakeSettings
         assert (status, answer["error"]) == (401, "missing_credentials")
 
 
-async def test_debug_logs_one_line_a_request(make_settings: MakeSettings) -> None:
+async def test_debug_logs_one_line_per_request(make_settings: MakeSettings) -> None:
     """At level debug, and only there, each request has one line with its outcome."""
     for level, lines in (("debug", 2), ("info", 0)):
         with capture_logs() as logs:

@@ -294,7 +294,7 @@ async def test_body_above_the_bound_on_all_passes_alone(make_settings: MakeSetti
         writer.close()
 
 
-async def test_idle_connections_make_way(make_settings: MakeSettings) -> None:
+async def test_idle_connections_are_closed_for_new_ones(make_settings: MakeSettings) -> None:
     """At the bound the connection that has been idle longest is closed for a new one."""
     async with started(make_settings(max_connections=4)) as exporter:
         used_reader, used = await exporter.connect()

@@ -90,7 +90,7 @@ UNEXPECTED: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize(("headers", "query", "found"), UNEXPECTED.values(), ids=UNEXPECTED)
-def test_refusal_describes_what_was_expected_and_what_came(
+def test_refusal_names_expected_and_received_credentials(
     headers: dict[str, str], query: dict[str, str], found: str
 ) -> None:
     """The refusal names the kind of credentials received and those accepted, and quotes neither."""

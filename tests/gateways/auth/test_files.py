@@ -41,7 +41,7 @@ def test_key_in_place_of_a_file_name(content: str) -> None:
 @pytest.mark.parametrize(
     "name", ["mps.pem", "/run/secrets/results-token", "keys/2024/MPS_production_key_new", "token"]
 )
-def test_file_that_is_missing_is_named(name: str) -> None:
+def test_missing_file_is_named(name: str) -> None:
     """A missing file is an error that names it."""
     assert credential_files([name]) == [CredentialFile(Path(name))]
 

@@ -152,7 +152,7 @@ MENDABLE_KEY_FILES: dict[str, tuple[Callable[[KeyPair], bytes], str]] = {
 
 
 @pytest.mark.parametrize(("write", "mistake"), MENDABLE_KEY_FILES.values(), ids=MENDABLE_KEY_FILES)
-def test_command_of_a_mistake_makes_a_key_of_the_file(
+def test_suggested_command_converts_the_file(
     tmp_path: Path, keys: KeyPair, write: Callable[[KeyPair], bytes], mistake: str
 ) -> None:
     """The command in the error, run by a shell, writes the public key that the file holds."""

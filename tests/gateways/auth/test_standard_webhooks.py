@@ -232,7 +232,7 @@ _HTTP_SCHEMES = any_of(with_secrets(StandardWebhooks(), KEY), bearer(b"one"))
     authorization=_HEADER | _HEADER.map("Bearer ".__add__),
     body=st.binary(max_size=100),
 )
-def test_no_header_or_body_breaks_a_scheme(
+def test_any_header_and_body_is_refused(
     identity: str, timestamp: str, signature: str, authorization: str, body: bytes
 ) -> None:
     """Any headers and body, as aiohttp decodes them, are refused without an internal error."""

@@ -84,7 +84,7 @@ async def test_host_name_that_has_counted_is_kept(address: Address) -> None:
         assert two.instance == "replica-0"
 
 
-async def test_leased_name_that_is_lost(address: Address, server: Server) -> None:
+async def test_lost_lease(address: Address, server: Server) -> None:
     """A process that lost its name takes another, and exposes the counts of that name."""
     async with running(store(address)) as ledger:
         await ledger.record([delivery(1)])
@@ -112,7 +112,7 @@ async def test_name_of_the_process_before_is_preferred(address: Address) -> None
     await second.close()
 
 
-async def test_given_name_that_is_held(address: Address) -> None:
+async def test_configured_name_in_use(address: Address) -> None:
     """The refusal names who has it, and what to do."""
     async with running(store(address, "a")):
         other = store(address, "a")

@@ -233,7 +233,7 @@ async def test_expired_key_in_the_slot_in_use_is_new(address: Address, server: S
     assert counts(server) == {"a": 2, "b": 3}
 
 
-async def test_slot_that_is_being_read_is_emptied_later(address: Address, server: Server) -> None:
+async def test_slot_in_use_by_a_reader_is_emptied_later(address: Address, server: Server) -> None:
     """A long transaction that has read the keys delays neither commits nor the next slot."""
     rounds = Maintenance(address, WINDOW)
     async with running(store(address)) as ledger:
@@ -462,9 +462,7 @@ async def test_serialization_failure_is_retried(
     assert counts(server) == {"a": 1}
 
 
-async def test_name_that_is_taken_over_while_the_connection_is_lost(
-    address: Address, server: Server
-) -> None:
+async def test_name_taken_over_during_a_lost_connection(address: Address, server: Server) -> None:
     """If another process has counted under the name meanwhile, its counts are gone on from."""
     with proxied(address, server) as (proxy, way):
         async with running(store(way)) as ledger:
@@ -539,7 +537,7 @@ async def test_close_without_a_server(address: Address, server: Server) -> None:
         assert total(ledger) == 1
 
 
-async def test_idle_connection_that_is_lost(address: Address, server: Server) -> None:
+async def test_lost_idle_connection_is_replaced(address: Address, server: Server) -> None:
     """An idle connection that the server closes is replaced, and no request is refused."""
     errors: list[None] = []
     async with running(store(address), on_error=lambda: errors.append(None)) as ledger:
@@ -826,7 +824,7 @@ async def test_asynchronous_commit_is_made_synchronous(address: Address, server:
     assert [*dict.fromkeys(noted)] == [("on",), ("off",)]
 
 
-async def test_table_that_is_locked(address: Address, server: Server) -> None:
+async def test_locked_table_is_a_refusal(address: Address, server: Server) -> None:
     """A table that is locked by another session is a refusal after the statement timeout."""
     async with running(store(address)) as ledger:
         await ledger.record([delivery(1)])

@@ -46,12 +46,12 @@ def expected(scenario: str) -> Counter[ClassifiedResult]:
     """Classify what the simulator sends, the repetitions left out."""
     meanings: Counter[ClassifiedResult] = Counter()
     for body in dict.fromkeys(islice(bodies(scenario, 1), RESULTS)):
-        said = json.loads(body)
+        sent = json.loads(body)
         result = PushResult(
-            said["statusCode"],
-            said["channel"],
-            said["statusDesc"],
-            said["extInfo"]["osType"] == "ios",
+            sent["statusCode"],
+            sent["channel"],
+            sent["statusDesc"],
+            sent["extInfo"]["osType"] == "ios",
         )
         meanings[CLASSIFIER.classify(result)] += 1
     return meanings
@@ -63,7 +63,7 @@ def cell(page: Page, row: str, label: str) -> str:
 
 
 @pytest.mark.parametrize("scenario", HEADLINES)
-def test_page_shows_what_was_sent(
+def test_page_shows_all_traffic(
     browser: Browser, tmp_path: Path, keys: KeyPair, scenario: str
 ) -> None:
     """In each scenario the page has the headline, channels and failing codes of the traffic."""

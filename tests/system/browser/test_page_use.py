@@ -87,7 +87,7 @@ def test_hidden_page_requests_nothing(browser: Browser, exporter: ExporterProces
         assert asked == [exporter.admin + "/"]
 
 
-def test_exporter_that_is_gone(browser: Browser, tmp_path: Path, keys: KeyPair) -> None:
+def test_unreachable_exporter(browser: Browser, tmp_path: Path, keys: KeyPair) -> None:
     """While the exporter is unreachable the page says so, and it recovers afterwards."""
     ports = {"ingest_port": free_port(), "admin_port": free_port()}
     settings = {"mps_public_key_files": keys.public, **ports}

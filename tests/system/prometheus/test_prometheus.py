@@ -56,7 +56,7 @@ def traffic() -> tuple[list[bytes], Counter[Series]]:
     return bodies, expected
 
 
-def test_prometheus_counts_exactly_what_was_sent(tmp_path: Path, keys: KeyPair) -> None:
+def test_prometheus_counts_exactly_the_acknowledged_results(tmp_path: Path, keys: KeyPair) -> None:
     """PromQL returns each series with the number that was acknowledged, over a restart too."""
     bodies, expected = traffic()
     half = len(bodies) // 2
@@ -100,7 +100,7 @@ HOSTILE_IDS = [
 ]
 
 
-def test_prometheus_scrapes_whatever_text_was_sent(tmp_path: Path) -> None:
+def test_prometheus_scrapes_hostile_texts(tmp_path: Path) -> None:
     """With exemplar storage, hostile texts leave the target up and every count right."""
     token = tmp_path / "token"
     token.write_text("a-token")
