@@ -40,7 +40,7 @@ def test_results_with_ids_share_a_delivery() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("sent", "other"),
     [
         (("apns", "apns", "2"), ("apns", "apns", "3")),
         (("apns", "apns", "2"), ("vivo", "vivo", "2")),
