@@ -379,6 +379,17 @@ def test_json_over_several_lines_is_one_payload() -> None:
         explain_payload(CLASSIFIER, {gateway.name: gateway}, [Payload(text)])
 
 
+def test_trace_of_empty_values(tmp_path: Path) -> None:
+    """The trace of an item tells an empty value from an absent one."""
+    file = tmp_path / "acme.toml"
+    file.write_text('[content]\nformat = "ndjson"\n[fields]\ncode = "code"\n')
+    gateway = find_gateway(str(file), {}, load_settings(allow_unsigned=True))
+    body = b'{"code": ""}\n{}\n{"code": "200"}'
+    items = explain_payload(CLASSIFIER, {gateway.name: gateway}, [Payload(body)]).items
+    values = [{found.field: found.value for found in item.found} for item in items]
+    assert [value["code"] for value in values] == ["empty", "absent", "'200'"]
+
+
 def test_captured_lines_are_explained_together() -> None:
     """A file for `replay`, of callbacks, results and other lines, is explained line by line."""
     callback, result = body({"statusCode": "2009"}), body({"code": 10072})

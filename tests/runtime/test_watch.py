@@ -180,6 +180,17 @@ async def test_files_of_every_kind_are_watched(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+async def test_file_that_keeps_changing_is_loaded(token: Path) -> None:
+    """A file that never settles is loaded after a bounded time."""
+    async with watched(load_settings(results_token_files=[token])) as current:
+        for number in range(400):
+            if current.reloads:
+                break
+            token.write_text(f"token-{number}")
+            await asyncio.sleep(0.005)
+        assert current.reloads
+
+
 async def test_manual_reload_is_not_repeated(token: Path) -> None:
     """Files that an operator has reloaded are not reloaded again."""
     async with watched(load_settings(results_token_files=[token])) as current:
