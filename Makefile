@@ -71,11 +71,12 @@ docs: $(VENV)/developer ## write the tables of the READMEs that are generated fr
 dashboards: $(VENV)/developer ## build deploy/grafana and the rules for an older vmalert from dashboards/ and rules.yml
 	$(BIN)/python -m dashboards
 
-renderings: $(VENV)/developer ## render the chart for the sets of values of its tests, after a change of the chart
+renderings: $(VENV)/developer ## write the golden texts of tests: the rendered chart, explanations
 	$(BIN)/python -m tests.support.helm
+	$(BIN)/python -m tests.support.explanations
 
 screenshots: $(VENV)/developer ## pictures of the pages, two of them for README; needs chromium; takes a minute
-	$(BIN)/python -m tests.system.screenshots
+	$(BIN)/python -m tests.system.browser.screenshots
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --upgrade \
 	--custom-compile-command 'make lock'

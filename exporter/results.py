@@ -276,8 +276,6 @@ def _canonical_text(text: str) -> str | None:
     if not _NAME.fullmatch(text):
         text = LONG_WORD.sub(_without_token, text)
     name = _OTHER_CHARACTERS.sub("_", text)[:MAX_CODE_LENGTH]
-    if _INTEGER.fullmatch(name):  # what is left of a longer text is no number
-        name = f"{name[:-1]}_"
     return name or None
 
 

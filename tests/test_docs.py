@@ -95,7 +95,7 @@ def test_alert_is_documented(alert: str) -> None:
 
 
 async def test_metrics_are_documented(exporter: Exporter) -> None:
-    """Every metric stands in the manual, and no document names one that does not exist."""
+    """Every metric is in the manual, and no document names an unknown metric."""
     async with exporter.client.get(exporter.admin + "/metrics") as response:
         text = await response.text()
     ours = set(re.findall(r"^# TYPE (push_\w+) ", text, re.MULTILINE))
@@ -115,12 +115,12 @@ async def test_status_is_documented(exporter: Exporter) -> None:
     for name in ("status", "codes"):
         async with exporter.client.get(f"{exporter.admin}/api/v1/{name}") as response:
             names = {*fields(await response.json())} - {*map(str.upper, Settings.model_fields)}
-        missing = [one for one in names if not re.search(rf"`([\w\[\].]+\.)?{one}(\[\])?`", API)]
+        missing = [name for name in names if not re.search(rf"`([\w\[\].]+\.)?{name}(\[\])?`", API)]
         assert missing == []
 
 
 def fields(value: object) -> Iterator[str]:
-    """Name the fields of a JSON value, at every depth but for what is named by data."""
+    """Name the fields of a JSON value, at every depth, except keys that are data."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield name
@@ -140,7 +140,7 @@ def test_readme_is_read_in_five_minutes() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_folder_has_a_readme_that_readme_links_to(folder: str) -> None:
-    """Whoever works in a folder finds its README from the first one."""
+    """The README links to the README of each folder."""
     assert f"({folder}/README.md)" in README.read_text("utf-8")
 
 
@@ -176,8 +176,8 @@ def test_shell_examples_run(file: Path, tmp_path: Path, keys: KeyPair) -> None:
             assert json.loads(printed[example]) == json.loads(shown.code)
 
 
-def test_what_is_not_run_says_why() -> None:
-    """An example that no test runs says so to the reader, with a reason."""
+def test_examples_that_are_not_run_have_a_reason() -> None:
+    """An example that no test runs is marked as such, with a reason."""
     marked = [
         block
         for blocks in BLOCKS.values()
@@ -190,7 +190,7 @@ def test_what_is_not_run_says_why() -> None:
 
 
 def check_yaml(code: str, folder: Path) -> None:
-    """Let promtool read what is a configuration of Prometheus."""
+    """Check a Prometheus configuration with promtool."""
     data: Any = yaml.safe_load(code)
     if "scrape_configs" in data:
         (folder / "prometheus.yml").write_text(code)

@@ -14,7 +14,7 @@ FINDINGS = sorted((ROOT / "findings").glob("*.sh"))
 
 @pytest.mark.parametrize("script", FINDINGS, ids=lambda script: script.stem)
 def test_finding_has_its_form(script: Path) -> None:
-    """A finding says what was guessed and seen, pins what it installs, and compares the output."""
+    """A finding states expectation and behaviour, pins its packages, and compares the output."""
     text = script.read_text("utf-8")
     assert os.access(script, os.X_OK)
     subprocess.run(["bash", "-n", str(script)], check=True)
@@ -32,4 +32,4 @@ def test_finding_has_its_form(script: Path) -> None:
 def test_readme_lists_every_finding() -> None:
     """The README has a line for each finding, and none for another."""
     text = (ROOT / "findings" / "README.md").read_text("utf-8")
-    assert sorted(re.findall(r"\]\(([\w-]+\.sh)\)", text)) == [one.name for one in FINDINGS]
+    assert sorted(re.findall(r"\]\(([\w-]+\.sh)\)", text)) == [finding.name for finding in FINDINGS]

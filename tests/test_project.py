@@ -1,5 +1,6 @@
-"""The habits of the project: tools that are locked, and a release that is what it says."""
+"""The habits of the project: imports of tests, locked tools, and the steps of a release."""
 
+import ast
 import os
 import re
 import subprocess
@@ -18,7 +19,7 @@ from tests.support.markdown import ROOT
 GROUPS: dict[str, list[Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))[
     "dependency-groups"
 ]
-TOOLS = [Requirement(one) for group in GROUPS.values() for one in group if isinstance(one, str)]
+TOOLS = [Requirement(tool) for group in GROUPS.values() for tool in group if isinstance(tool, str)]
 CHANGELOG = """\
 # Changelog
 
@@ -36,8 +37,7 @@ CHANGELOG = """\
 
 - Before.
 """
-
-
+TESTS = ROOT / "tests"
 OLD_WORDS = (
     "mend the cause",
     "let it hurry",
@@ -61,18 +61,45 @@ NEW_WORDS = (
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "old"), [(one, True) for one in OLD_WORDS] + [(one, False) for one in NEW_WORDS]
-)
-def test_dialect_is_kept_out(text: str, old: bool) -> None:
-    """The hooks of `make lint` find words that were ours alone, and leave good ones be."""
+def test_dialect_is_kept_out() -> None:
+    """The hooks of `make lint` report the project's old dialect, and accept standard words."""
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
     hooks = {hook["id"]: hook["entry"] for hook in config["repos"][0]["hooks"]}
     command = [Path(sys.executable).parent / "codespell", *hooks["words"].split()[1:], "-"]
+    lines = [*OLD_WORDS, *NEW_WORDS]
     spelled = subprocess.run(
-        command, input=text, cwd=ROOT, capture_output=True, text=True, check=False
+        command, input="\n".join(lines), cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert (spelled.returncode != 0 or re.search(hooks["phrases"], text) is not None) == old
+    found = {lines[int(line) - 1] for line in re.findall(r"^(\d+): ", spelled.stdout, re.MULTILINE)}
+    found |= {line for line in lines if re.search(hooks["phrases"], line)}
+    assert found == {*OLD_WORDS}
+
+
+SHARED = ("tests.bench", "tests.drill", "tests.soak", "tests.support")
+"""What may be imported from tests/: the programs, and what tests share."""
+NOT_YET_SHARED = ("tests.deploy.test_deploy", "tests.dashboards.test_dashboards")
+
+
+def imported_names(file: Path) -> set[str]:
+    """Return the modules, and the names of modules, that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{'.' * node.level}{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_tests_import_no_tests() -> None:
+    """A test module imports no other test module: what tests share is in tests/support/."""
+    imported = {
+        (str(file.relative_to(TESTS)), name)
+        for file in TESTS.rglob("*.py")
+        for name in imported_names(file)
+        if name.startswith((".", "tests.")) and not name.startswith((*SHARED, *NOT_YET_SHARED))
+    }
+    assert imported == set()
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=str)

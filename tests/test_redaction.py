@@ -65,10 +65,10 @@ def beneath_secrets(value: Any) -> Iterator[Any]:
 
 @given(values)
 def test_no_secret_survives_in_json(value: Any) -> None:
-    """Whatever JSON: under a secret name nothing is left, and nowhere a long word."""
+    """In any JSON, values under secret names and long words are redacted."""
     redacted = redact(json.dumps(value))
-    left = {one for one in beneath_secrets(json.loads(redacted)) if not isinstance(one, bool)}
-    marks = {one for one in left if isinstance(one, str) and one.startswith("…")}
+    left = {text for text in beneath_secrets(json.loads(redacted)) if not isinstance(text, bool)}
+    marks = {text for text in left if isinstance(text, str) and text.startswith("…")}
     assert left - marks <= {None, "", 0}
     assert all(mark[1:].isdigit() or mark == "…" for mark in marks)  # names that were alike
     assert LONG_WORD.search(redacted) is None
@@ -76,14 +76,14 @@ def test_no_secret_survives_in_json(value: Any) -> None:
 
 @given(values)
 def test_json_keeps_its_shape(value: Any) -> None:
-    """What is redacted is still JSON of the same types, so that it is rejected for the same."""
+    """Redacted JSON has the same types, so that it is rejected for the same reason."""
 
-    def shape(one: Any) -> Any:
-        if isinstance(one, dict):
-            return [shape(inner) for inner in one.values()]
-        if isinstance(one, list):
-            return [shape(item) for item in one]
-        return "number" if type(one) in (int, float) else type(one).__name__
+    def shape(part: Any) -> Any:
+        if isinstance(part, dict):
+            return [shape(inner) for inner in part.values()]
+        if isinstance(part, list):
+            return [shape(item) for item in part]
+        return "number" if type(part) in (int, float) else type(part).__name__
 
     assert shape(json.loads(redact(json.dumps(value)))) == shape(value)
 
@@ -144,15 +144,15 @@ def test_redacted(text: str, expected: str) -> None:
     assert redact(text) == expected
 
 
-def test_names_that_are_redacted_alike_stay_apart() -> None:
-    """An object whose names are tokens keeps all its values."""
+def test_names_with_equal_redactions_stay_apart() -> None:
+    """An object with tokens as keys keeps all its values."""
     text = json.dumps({"a" * 40: 1, "b" * 40: 2, "c" * 40: {"code": 3}})
     assert list(json.loads(redact(text)).values()) == [1, 2, {"code": 3}]
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":', '{"token":['])
 def test_json_that_nests_too_deep_is_redacted_as_text(opening: str) -> None:
-    """JSON past any depth is no reason to let a token through."""
+    """Tokens are redacted in JSON of any depth."""
     redacted = redact(opening * 100_000 + '{"token":"abc"}' + "x" * 40)
     assert "abc" not in redacted
     assert LONG_WORD.search(redacted) is None

@@ -183,7 +183,7 @@ def test_the_first_element_of_a_sequence_is_the_code(code: object, first: str) -
     ],
 )
 def test_the_text_of_a_code_that_loses_something(code: object, text: str | None) -> None:
-    """A sentence keeps its text beside its canonical form; a code needs none."""
+    """A sentence keeps its text in addition to its canonical form; a code needs none."""
     assert text_of_code(code) == text
 
 
@@ -216,8 +216,8 @@ def test_the_text_of_a_code_that_loses_something(code: object, text: str | None)
     ],
     ids=repr,
 )
-def test_what_is_no_code(value: object) -> None:
-    """Booleans, fractions, objects, nothing and numbers of over 64 digits are none."""
+def test_impossible_codes(value: object) -> None:
+    """Booleans, fractions, objects, null and numbers of more than 64 digits are not codes."""
     assert canonical_code(value) is None
 
 
@@ -229,9 +229,24 @@ def test_every_value_has_an_answer(value: object) -> None:
     assert code is None or len(code) <= 64
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1" * 64 + "x",
+        "1" * 70 + " x",
+        "12 " + "0a" * 30,
+        "5." + "0" * 62 + "1",
+        "4" * 15 + "\u0664",
+    ],
+)
+def test_part_of_a_text_is_not_an_integer(text: str) -> None:
+    """The digits of a longer text do not become an integer, which would be another code."""
+    assert not re.fullmatch(r"-?[0-9]+", str(canonical_code(text)))
+
+
 @given(json_values | near_codes | big_integers)
 def test_canonical_is_final(value: object) -> None:
-    """What is canonical stays as it is."""
+    """A canonical code is its own canonical form."""
     code = canonical_code(value)
     assert code is None or canonical_code(code) == code
 

@@ -18,9 +18,8 @@ import pytest
 
 from exporter.commands.main import main
 from tests.support.certificates import Certificate, make_certificate
-from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign
+from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign, webhook_headers
 from tests.support.programs import ExporterProcess, Launch, exporter_process
-from tests.webhooks.test_handler import webhook_headers
 
 PASSWORD = "correct-password-of-the-admin"
 BASIC = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
@@ -250,7 +249,7 @@ def test_running_exporter_tells_no_secret(
         record=tmp_path / "records",
         record_unauthenticated=True,
     ) as exporter:
-        answers = [raw(exporter, secrets.trust, one) for one in calls(keys)]
+        answers = [raw(exporter, secrets.trust, call) for call in calls(keys)]
         statuses = {int(answer.split()[1]) for answer in answers if answer}
         assert statuses == {200, 400, 401, 404, 405, 408, 413, 415}
         for setting, contents in BAD_FILES.items():
@@ -266,7 +265,7 @@ def test_running_exporter_tells_no_secret(
         assert status == 200
         shown = "\n".join([*answers, *looks(exporter, secrets.trust)])
         log = exporter.log.read_text()
-    records = [one.read_text() for one in (tmp_path / "records").iterdir()]
+    records = [path.read_text() for path in (tmp_path / "records").iterdir()]
     reasons = {json.loads(record)["reason"] for record in records}
     assert reasons >= {"missing_credentials", "bad_signature", "malformed_body", "code_missing"}
     assert secrets.found_in("\n".join(records)) == []
@@ -277,10 +276,10 @@ def test_running_exporter_tells_no_secret(
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
-def test_fault_of_ours_tells_no_secret(
+def test_internal_error_reveals_no_secret(
     tmp_path: Path, keys: KeyPair, secrets: Secrets, form: str
 ) -> None:
-    """A traceback in the log has no local variables, and the 500 has no traceback."""
+    """A traceback in the log has no local variables, and the response has no traceback."""
     launch = Launch(
         (sys.executable, "-c", FAIL), {"Authorization": f"Basic {BASIC}"}, secrets.trust
     )
@@ -325,7 +324,7 @@ def bad_commands(folder: Path) -> Iterator[Command]:
     yield "check-config", {"mps_public_key_files": f'["{LONG}'}
 
 
-def test_commands_tell_no_secret(
+def test_commands_reveal_no_secret(
     tmp_path: Path,
     secrets: Secrets,
     monkeypatch: pytest.MonkeyPatch,
@@ -355,7 +354,7 @@ def test_commands_tell_no_secret(
         assert secrets.found_in(output) == [], (command, given)
 
 
-def test_tools_tell_no_secret(
+def test_tools_reveal_no_secret(
     tmp_path: Path, keys: KeyPair, secrets: Secrets, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """`explain` and `replay` repeat nothing of the bodies, credentials and answers they handle."""
@@ -389,8 +388,8 @@ def test_tools_tell_no_secret(
     replay = ["replay", str(file), "--url", "http://127.0.0.1:1", "--rate", "1000"]
     replay += ["--private-key", str(keys.private), "--token-file", files["results_token_files"]]
     assert main([*replay, "--secret-file", files["results_secret_files"]]) == 1
-    told = capfd.readouterr()
-    assert "by the unknown hint '…'" in told.out
-    assert "Signature: verifies" in told.out
-    assert "no response: 5" in told.err
-    assert secrets.found_in(told.out + told.err) == []
+    printed = capfd.readouterr()
+    assert "by the unknown hint '…'" in printed.out
+    assert "Signature: verifies" in printed.out
+    assert "no response: 5" in printed.err
+    assert secrets.found_in(printed.out + printed.err) == []

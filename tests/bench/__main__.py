@@ -33,9 +33,9 @@ from tests.support.programs import cpu_seconds, free_port
 def compare(
     bench: Bench, title: str, requests: str, names: list[str], args: argparse.Namespace
 ) -> None:
-    """Run the servers in turn, several rounds; print medians, and ours by theirs round by round.
+    """Run the servers in turn, several rounds; print medians, and the ratio of each round.
 
-    The servers of a round run one soon after another, so that they share most of what else the
+    The servers of a round run in quick succession, so that they share most of the other load of the
     machine does.
     """
     runs: dict[str, list[Run]] = {name: [] for name in names}
@@ -110,7 +110,7 @@ def day_of_keys(bench: Bench) -> None:
         counts = {Series("mps", "2", "mps"): len(keys)}
         file.commit(Commit(second, float(second), counts, keys, max(1, second - 600), []))
     file.close()
-    size = sum(one.stat().st_size for one in path.parent.iterdir()) / 1e6
+    size = sum(file.stat().st_size for file in path.parent.iterdir()) / 1e6
     print(f"- ledger after a day of {len(keys):,} keys a second, 600 s of them kept: {size:.1f} MB")
 
 
@@ -123,11 +123,11 @@ def replicas(bench: Bench, args: argparse.Namespace) -> None:
         bench.ours(ingest_port=port, reuse_port=True) as first,
         second_replica(bench, port) as second,
     ):
-        before = [cpu_seconds(one.process.pid) for one in (first, second)]
+        before = [cpu_seconds(server.process.pid) for server in (first, second)]
         both = bench.load(first, "callbacks", args.seconds)
         used = [
-            cpu_seconds(one.process.pid) - was
-            for one, was in zip((first, second), before, strict=True)
+            cpu_seconds(server.process.pid) - was
+            for server, was in zip((first, second), before, strict=True)
         ]
     work = both.rate * args.seconds
     print("\n### Two replicas on one port (REUSE_PORT)\n")

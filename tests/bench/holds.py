@@ -54,19 +54,21 @@ def holds(bench: Bench, args: argparse.Namespace) -> None:
             settings = settings.model_copy(update={"mps_public_key_files": [public]})
         gateway = load_gateways(settings)[form.gateway]
         after += [_decoded(gateway, name, form, body) for body in bodies(form)]
-        before += [_authenticated(gateway, name, sender, *one) for one in _unsigned(sender, form)]
+        before += [
+            _authenticated(gateway, name, sender, *signed) for signed in _unsigned(sender, form)
+        ]
     _print("Before authentication, with gzip", before)
     _print("A step after authentication", after)
 
 
 def _sender(name: str) -> Sender:
     nobody = Sender(name, lambda body, _secret, _age: Sent(body, {}, "sign=" + "A" * 342))
-    found = (one for one in SENDERS if one.name == name)
+    found = (sender for sender in SENDERS if sender.name == name)
     return next(found, nobody)
 
 
 def _unsigned(sender: Sender, form: Format) -> Iterator[tuple[Body, Sent]]:
-    """Yield requests that nobody may send, and those whose signature is another's."""
+    """Yield requests without credentials, and requests with the signature of another body."""
     signed = sender.sign(json.dumps(form.item).encode(), "of nobody", 0)
     for body in bodies(form):
         yield body, signed._replace(body=body.content)
@@ -75,7 +77,7 @@ def _unsigned(sender: Sender, form: Format) -> Iterator[tuple[Body, Sent]]:
 
 
 def _authenticated(gateway: Gateway, name: str, sender: Sender, body: Body, sent: Sent) -> Hold:
-    """Measure what is done for a compressed request until it is refused."""
+    """Measure the work for a compressed request until it is refused."""
     packed = zlib.compress(sent.body, wbits=31)
     query = URL(sender.path(sent)).query
 
@@ -103,7 +105,7 @@ def _decoded(gateway: Gateway, name: str, form: Format, body: Body) -> Hold:
 
 
 def _best(once: Callable[[], float]) -> float:
-    """Measure again what is long: others that use the processor can only make it longer."""
+    """Repeat a long measurement: other load on the processor can only make it longer."""
     best = once()
     for _ in range(ROUNDS if best > WORTH_A_LOOK else 0):
         best = min(best, once())
@@ -112,9 +114,10 @@ def _best(once: Callable[[], float]) -> float:
 
 def _print(title: str, found: list[Hold]) -> None:
     print(f"\n### {title}\n\n| ms | gateway | body | bytes sent | steps |\n|---|---|---|---|---|")
-    for one in sorted(found, reverse=True)[:SHOWN]:
+    for hold in sorted(found, reverse=True)[:SHOWN]:
         print(
-            f"| {one.milliseconds:.1f} | {one.format} | {one.body} | {one.sent:,} | {one.steps} |",
+            f"| {hold.milliseconds:.1f} | {hold.format} | {hold.body} "
+            f"| {hold.sent:,} | {hold.steps} |",
             flush=True,
         )
 

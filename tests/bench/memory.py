@@ -9,7 +9,7 @@ KEYS = 1_000_000
 
 
 def memory(bench: Bench, args: argparse.Namespace) -> None:
-    """Print the resident memory of ours, and of the build before."""
+    """Print the resident memory of the exporter, and of the previous build."""
     del args
     print(f"\n### Resident memory, MB\n\n| version | after the start | after {KEYS:,} results |")
     print("|---|---|---|")

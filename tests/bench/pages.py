@@ -1,4 +1,4 @@
-"""Callbacks while somebody loads a page as often as it comes."""
+"""Callbacks while a client reloads a page without pause."""
 
 import argparse
 import statistics
@@ -18,7 +18,7 @@ PATHS = ("/", "/codes", "/runbooks/PushThrottled", "/api/v1/status", "/api/v1/co
 
 
 def pages(bench: Bench, args: argparse.Namespace) -> None:
-    """Print the latency of callbacks with a page in a loop, beside that without, in turn."""
+    """Print the latency of callbacks with and without a client that reloads a page, in turn."""
     runs: dict[str, list[Run]] = {path: [] for path in ("", *PATHS)}
     loads: dict[str, list[float]] = {path: [] for path in PATHS}
     for number in range(args.rounds):
@@ -35,7 +35,7 @@ def pages(bench: Bench, args: argparse.Namespace) -> None:
     )
     print("|---|---|---|---|---|---|")
     for path, each in runs.items():
-        ratios = [run.p99 / one.p99 for run, one in zip(each, runs[""], strict=True)]
+        ratios = [run.p99 / without.p99 for run, without in zip(each, runs[""], strict=True)]
         middle = Run(*(statistics.median(column) for column in zip(*each, strict=True)))
         times = loads.get(path, [])
         took = f"{statistics.median(times) * 1e3:.1f}" if times else ""

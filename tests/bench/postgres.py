@@ -50,7 +50,7 @@ def measured(bench: Bench, server: Server, args: argparse.Namespace) -> Run:
 
 
 def empty(database: Database) -> None:
-    """Drop what was counted, with all keys."""
+    """Drop the counts and all keys."""
     database.execute("DROP SCHEMA IF EXISTS push_result_exporter CASCADE")
 
 
@@ -66,7 +66,7 @@ def fill(database: Database) -> None:
 
 
 def show(runs: dict[str, list[Run]]) -> None:
-    """Print medians, and the ratios that are to be quoted."""
+    """Print medians, and the ratios to quote."""
     print("\n### Signed callbacks by ledger\n")
     print("| ledger | requests/s | of SQLite | CPU µs a request | p50 ms | p99 ms | errors |")
     print("|---|---|---|---|---|---|---|")

@@ -26,7 +26,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Run(NamedTuple):
-    """What one run of wrk against one server showed."""
+    """The figures of one run of wrk against one server."""
 
     rate: float
     """Answered requests a second."""
@@ -89,7 +89,7 @@ class Bench:
 
     @contextmanager
     def peer(self, name: str) -> Iterator[Server]:
-        """Run one of the peers, scraped as ours is if it has metrics."""
+        """Run one of the peers, scraped like the exporter if it has metrics."""
         port = free_port()
         command = {
             "bare aiohttp": [str(self.python), str(PEERS / "bare_aiohttp.py"), str(port)],
@@ -120,11 +120,11 @@ class Bench:
         return self.peer(name)
 
     def versions(self) -> list[str]:
-        """Return the names of ours, and of the build before if there is one."""
+        """Return the names of the exporter, and of the previous build if there is one."""
         return ["ours", "before"] if self.before else ["ours"]
 
     def load(self, server: Server, requests: str, seconds: float, rate: float | None = None) -> Run:
-        """Let wrk send a file of requests, as fast as answers come or at about a rate a second."""
+        """Run wrk over a file of requests, at full speed or at about a rate per second."""
         before = cpu_seconds(server.process.pid)
         command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--timeout", "10s"]
         command += ["-s", str(HERE / "replay.lua"), f"http://127.0.0.1:{server.port}"]
@@ -158,7 +158,7 @@ def resident(process: int) -> float:
 
 
 def listens(port: int) -> bool:
-    """Whether somebody answers on a port, whatever it is."""
+    """Whether a port accepts connections."""
     try:
         fetch(f"http://127.0.0.1:{port}/")
     except urllib.error.HTTPError:

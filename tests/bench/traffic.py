@@ -82,11 +82,11 @@ def write_batches(file: Path, count: int, *, ids: bool) -> None:
 
 def batches(*, ids: bool) -> Iterator[list[dict[str, object]]]:
     """Yield batches of a hundred results without end."""
-    dice = random.Random(1)
+    rng = random.Random(1)
     number = 0
     while True:
         results: list[dict[str, object]] = []
-        for channel, code, message in dice.choices(_SAID, k=BATCH):
+        for channel, code, message in rng.choices(_SAID, k=BATCH):
             result: dict[str, object] = {"channel": channel, "code": code, "message": message}
             number += 1
             results.append(result | {"id": f"m-{number}"} if ids else result)

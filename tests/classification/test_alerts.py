@@ -8,11 +8,13 @@ from exporter.classification.alerts import (
     Alert,
     AlertName,
     alerts_for,
+    runbook_url,
 )
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.results import PushResult
 from tests.support.rules import DEPLOY
+from tests.support.rules import RUNBOOKS as RUNBOOK_FILES
 
 CLASSIFIER = Classifier(load_tables())
 
@@ -20,8 +22,8 @@ CLASSIFIER = Classifier(load_tables())
 def test_every_alert_is_declared() -> None:
     """Each name has one declaration, in the order of precedence, with thresholds that exist."""
     assert list(DECLARATIONS) == list(AlertName)
-    named = {one.number for one in DECLARATIONS.values()}
-    named |= {one.share for one in DECLARATIONS.values()}
+    named = {declaration.number for declaration in DECLARATIONS.values()}
+    named |= {declaration.share for declaration in DECLARATIONS.values()}
     assert named - {None} <= THRESHOLDS.keys()
 
 
@@ -43,5 +45,7 @@ def test_alerts_of_a_code(channel: str, code: str, alerts: list[str]) -> None:
 
 @pytest.mark.parametrize("alert", AlertName)
 def test_runbooks_exist(alert: str) -> None:
-    """The page of a runbook is made of a file that we ship."""
+    """The page of a runbook, and its address, are those of a shipped file."""
     assert (DEPLOY / f"{Alert.named(alert).runbook}.md").is_file()
+    assert runbook_url(alert).endswith(f"/deploy/runbooks/{alert}.md")
+    assert alert in RUNBOOK_FILES

@@ -82,7 +82,7 @@ def test_a_hint_is_a_name_or_alias_in_any_spelling(
     [("ANDROID", "mps"), (" ANDROID\n", "mps"), ("android", "other"), ("Android", "other")],
 )
 def test_an_exact_alias_is_a_hint_as_it_is_spelled(word: str, channel: str) -> None:
-    """MPS' word for its own channel is no channel in lower case, which any sender writes."""
+    """The name that MPS uses for its own channel counts in upper case only."""
     assert series("2", word)[0] == channel
 
 
@@ -131,10 +131,10 @@ def test_a_known_channel_has_its_row_then_the_common_row(
     ],
 )
 @pytest.mark.parametrize("hint", ["oppo", "OPPO"])
-def test_minus_one_under_oppo_is_told_apart_by_its_message(
+def test_minus_one_under_oppo_depends_on_its_message(
     hint: str, message: str | None, table: str
 ) -> None:
-    """`-1` under OPPO is MPS's where the message says so, and OPPO's in every other case."""
+    """`-1` under OPPO belongs to MPS if the message matches, otherwise to OPPO."""
     assert series("-1", hint, message) == ("oppo", "-1", table)
 
 
@@ -238,7 +238,7 @@ def test_a_hint_that_no_table_knows_is_other(hint: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("hint", ["", " ", "\t\n ", "\u3000", " " * 1000])
-def test_a_hint_of_spaces_is_no_hint(hint: str) -> None:
+def test_a_blank_hint_is_absent(hint: str) -> None:
     """A hint without a visible character counts as absent."""
     assert series("2009", hint) == ("apns", "2009", "apns")
     assert series("2", hint) == ("mps", "2", "mps")
@@ -255,7 +255,7 @@ def test_an_unknown_code_is_a_result() -> None:
     assert CLASSIFIER.row(meaning.series) is None
 
 
-def test_a_row_says_what_a_result_means() -> None:
+def test_a_result_has_the_meaning_of_its_row() -> None:
     """A classified result carries its row's name, severity, category and retry."""
     for meaning in KNOWN:
         row = TABLES[meaning.series.table].codes[meaning.series.code]
@@ -368,8 +368,10 @@ def test_the_message_of_an_http_status_may_be_a_name(
     assert series(code, hint, message)[:2] == (hint, counted)
 
 
-def test_a_row_of_the_operators_goes_before_the_message_of_an_http_status(tmp_path: Path) -> None:
-    """A row is not a bare HTTP status unless it says so: then its code alone decides."""
+def test_an_operators_row_takes_precedence_over_the_message_of_an_http_status(
+    tmp_path: Path,
+) -> None:
+    """The code of an operator's row decides, unless the row declares itself a bare HTTP status."""
     own = tmp_path / "own.toml"
     row = 'name = "Mine"\ndescription = "Mine."\nseverity = "error"\ncategory = "auth"\n'
     row += 'retry = "no"\naction = "Look."\n'
@@ -379,7 +381,7 @@ def test_a_row_of_the_operators_goes_before_the_message_of_an_http_status(tmp_pa
         PushResult("418", hint="apns", message="TooManyRequests"),
         PushResult("418", message="TooManyRequests"),
     ]
-    assert {tuple(classifier.classify(one).series)[:3] for one in results} == {
+    assert {tuple(classifier.classify(result).series)[:3] for result in results} == {
         ("apns", "418", "apns")
     }
 
@@ -452,10 +454,10 @@ def test_a_row_of_the_operators_goes_before_the_message_of_an_http_status(tmp_pa
         ),
     ],
 )
-def test_the_message_tells_the_meanings_of_one_code(
+def test_the_message_selects_the_meaning_of_a_code(
     hint: str | None, code: str, message: str | None, expected: tuple[str, ...]
 ) -> None:
-    """Of several meanings the one that the message states counts; a denial states nothing."""
+    """The message selects one of several meanings; a negated text selects none."""
     assert series(code, hint, message) == expected
 
 
@@ -518,7 +520,7 @@ def test_a_sentence_names_one_row(hint: str, sentence: str, row: str | None) -> 
 
 
 def _needs_its_text(sentence: str) -> bool:
-    """Whether punctuation tells what the canonical form of the sentence no longer does."""
+    """Whether the canonical form of the sentence loses a distinction that punctuation made."""
     return sentence.startswith(("Unregistered:", "{")) or "-" in sentence
 
 
@@ -533,21 +535,21 @@ def _needs_its_text(sentence: str) -> bool:
 def test_a_long_message_means_what_a_short_one_does(
     code: str, hint: str | None, message: str, row: str
 ) -> None:
-    """What follows the vendor's text in a message changes nothing."""
+    """Text after the vendor's own text in a message changes nothing."""
     for text in (message, f"{message} " + "." * 300):
         meaning = CLASSIFIER.classify(PushResult(code, hint=hint, message=text))
         assert (meaning.known, meaning.series.code) == (True, row)
 
 
 def test_a_sentence_needs_a_hint() -> None:
-    """Without a hint a sentence is never placed, since any service may say it."""
+    """Without a hint a sentence has no channel, since any service may use it."""
     sentence = "APNS Error: 410 - Unregistered"
     code = canonical_code(sentence) or ""
     assert series(code, None, sentence) == ("other", code, "")
 
 
 def test_vendors_own_success_is_accepted() -> None:
-    """What a vendor's own 0 means by its message is accepted, though MPS's 0 is pending."""
+    """A vendor's own 0, known by its message, is accepted, although MPS's 0 is pending."""
     for hint in ("mipush", "oppo", "vivo"):
         own, common = (
             CLASSIFIER.classify(PushResult("0", hint=hint, message=message))
@@ -597,7 +599,7 @@ def test_codes_stay_unambiguous_without_a_hint() -> None:
     assert ambiguous == {"10000", "Success", "ConnectionError", "Unexplained"}
 
 
-@pytest.mark.parametrize("channel", [one for one in TABLES if TABLES[one].hint_only])
+@pytest.mark.parametrize("channel", [channel for channel in TABLES if TABLES[channel].hint_only])
 def test_a_table_may_need_the_hint(channel: str) -> None:
     """The codes of HarmonyOS, Honor and all receipts are not looked up without a hint."""
     assert channel not in HINTLESS
@@ -638,7 +640,9 @@ def test_which_tables_need_the_hint() -> None:
         (Series("huawei-receipts", "2", "mps"), Series("huawei-receipts", "2", "mps")),
     ],
 )
-def test_a_counted_series_means_what_the_tables_say_today(counted: Series, now: Series) -> None:
+def test_a_counted_series_has_the_meaning_of_the_current_tables(
+    counted: Series, now: Series
+) -> None:
     """A series of the ledger keeps its channel and code, and takes its meaning from the tables."""
     meaning = CLASSIFIER.current(counted)
     assert meaning.series == now
@@ -646,8 +650,8 @@ def test_a_counted_series_means_what_the_tables_say_today(counted: Series, now: 
 
 
 @pytest.mark.parametrize("meaning", KNOWN, ids=lambda meaning: "/".join(meaning.series))
-def test_a_known_series_stays_what_it_is(meaning: ClassifiedResult) -> None:
-    """What classification can produce reads back from the ledger with the same meaning."""
+def test_a_known_series_keeps_its_meaning(meaning: ClassifiedResult) -> None:
+    """Every series that classification produces keeps its meaning when read from the ledger."""
     assert CLASSIFIER.current(meaning.series) == meaning
 
 
@@ -661,7 +665,7 @@ def test_known_has_every_pair_that_can_arise() -> None:
 
 
 def test_no_two_known_pairs_have_the_same_labels() -> None:
-    """Channel, code and severity tell each known pair: else `push_code_info` could not join."""
+    """Each known pair has its own channel, code and severity, so that `push_code_info` can join."""
     labels = [(*meaning.series[:2], meaning.severity) for meaning in KNOWN]
     assert len(labels) == len(set(labels))
 
@@ -750,7 +754,7 @@ arbitrary = st.builds(
 
 
 @given(arbitrary)
-def test_every_result_has_a_channel_of_ours(result: PushResult) -> None:
+def test_every_result_has_a_known_channel(result: PushResult) -> None:
     """Any result at all is classified: under its own code, or under that of a row."""
     meaning = CLASSIFIER.classify(result)
     assert meaning.series.channel in CLASSIFIER.channels()
@@ -758,7 +762,7 @@ def test_every_result_has_a_channel_of_ours(result: PushResult) -> None:
 
 
 @given(arbitrary)
-def test_what_is_known_was_announced(result: PushResult) -> None:
+def test_every_result_is_a_known_pair_or_unknown(result: PushResult) -> None:
     """A result is one of the known pairs, or severity `unknown` in no table."""
     meaning = CLASSIFIER.classify(result)
     if meaning.known:
@@ -824,7 +828,7 @@ def test_a_code_of_the_hinted_table_is_never_unknown(result: PushResult, word: s
 def test_a_decision_names_its_rules(
     result: PushResult, channel: str, rules: tuple[str, str]
 ) -> None:
-    """The classifier says by which rule it chose the channel, and by which the row."""
+    """The classifier returns the rules by which it chose the channel and the row."""
     meaning, *by = CLASSIFIER.decide(result)
     assert (meaning.series.channel, tuple(by)) == (channel, rules)
     assert meaning == CLASSIFIER.classify(result)

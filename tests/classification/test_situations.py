@@ -18,7 +18,7 @@ ROWS = [
 
 
 class Situation(NamedTuple):
-    """What happened, how it is treated, and the codes that say so."""
+    """A situation, its treatment, and its codes."""
 
     name: str
     severity: str
@@ -571,7 +571,7 @@ CASES = [
     ("situation", "channel", "code"), CASES, ids=lambda value: getattr(value, "name", value)
 )
 def test_one_situation_has_one_treatment(situation: Situation, channel: str, code: str) -> None:
-    """A code is treated as its situation is, or is an exception that says why."""
+    """A code is treated like its situation, or is an exception with a reason."""
     row = TABLES[channel].codes[code]
     expected = (situation.severity, situation.category, situation.retry)
     as_expected = (row.severity, row.category, row.retry) == expected
@@ -581,7 +581,7 @@ def test_one_situation_has_one_treatment(situation: Situation, channel: str, cod
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name)
 def test_exceptions_are_of_their_situation(situation: Situation) -> None:
     """Each exception is one of the situation's codes."""
-    codes = {f"{channel}/{code}" for one, channel, code in CASES if one is situation}
+    codes = {f"{channel}/{code}" for case, channel, code in CASES if case is situation}
     assert situation.exceptions.keys() <= codes
 
 
@@ -593,12 +593,12 @@ GUARD = re.compile(r"If (?:many|all) fail at once(?:, [^:]*)?, delete nothing: |
 
 
 def test_no_action_begins_with_deleting() -> None:
-    """What to do if many fail at once comes first; nobody stops reading at "delete"."""
+    """The action begins with the case of many failures, never with "delete"."""
     begins = re.compile(r"(?:Delete(?! nothing)|Remove|Drop|Prune|Purge|Clear)\b")
-    assert [one for one in ROWS if begins.match(one[2].action)] == []
+    assert [row for row in ROWS if begins.match(row[2].action)] == []
 
 
-def test_an_action_that_deletes_says_first_when_not_to() -> None:
+def test_an_action_that_deletes_begins_with_a_condition() -> None:
     """Wherever an action deletes something, a condition stands before it."""
     for channel, code, row in ROWS:
         if deleting := re.search(r"(?i)\bdelete\b(?! nothing)", row.action):
@@ -637,7 +637,7 @@ def test_a_code_that_hides_several_causes_deletes_nothing(channel: str, codes: s
 
 
 def test_fields_of_a_row_fit_together() -> None:
-    """Success is no trouble, what pages needs someone, and no credential repairs a clock."""
+    """Severity, category, retry and action of a row are consistent."""
     for channel, code, row in ROWS:
         where = (channel, code, row)
         if row.category in SUCCESS:

@@ -50,7 +50,9 @@ action = "Wait."
 
 def rows(tables: Tables) -> list[tuple[str, str, CodeRow]]:
     """List the rows of all tables with their channel and code."""
-    return [(one.channel, code, row) for one in tables.values() for code, row in one.codes.items()]
+    return [
+        (table.channel, code, row) for table in tables.values() for code, row in table.codes.items()
+    ]
 
 
 def load(folder: Path, *texts: str | bytes) -> Tables:
@@ -95,7 +97,7 @@ def test_the_common_codes_apply_to_the_channels_of_mps() -> None:
     assert " ".join(common) == "mps apns huawei honor harmonyos mipush oppo vivo fcm"
 
 
-def test_every_shipped_file_is_a_channel_with_a_place_of_its_own() -> None:
+def test_every_shipped_file_is_a_channel_with_its_own_place() -> None:
     """The channels are those of the files, each under the file's name, in an order without ties."""
     assert set(TABLES) == {path.stem for path in SHIPPED.glob("*.toml")}
     places = [table.order for table in TABLES.values()]
@@ -104,7 +106,7 @@ def test_every_shipped_file_is_a_channel_with_a_place_of_its_own() -> None:
 
 
 def test_receipts_name_the_channel_of_their_pushes() -> None:
-    """Each table of receipts says whose they are; Getui relays those of all vendors."""
+    """Each table of receipts names its push channel, except Getui's, which relays all vendors."""
     receipts = {
         channel: table.receipts_of for channel, table in TABLES.items() if table.receipts_of
     }
@@ -148,7 +150,7 @@ def test_tables_list_the_gateways_own_words(word: str, channel: str) -> None:
 
 @pytest.mark.parametrize("field", ["description", "action"])
 def test_texts_are_sentences(field: str) -> None:
-    """What a person on call reads begins with a capital letter or digit and ends with a stop."""
+    """Texts for operators begin with a capital letter or digit and end with a full stop."""
     sentence = re.compile(r"([A-Z0-9]|vivo\b).*\.\)?", re.DOTALL)
     broken = [
         (channel, code)
@@ -158,7 +160,7 @@ def test_texts_are_sentences(field: str) -> None:
     assert not broken
 
 
-def test_every_row_says_where_it_is_from() -> None:
+def test_every_row_has_a_source_and_an_origin() -> None:
     """A shipped row has a source, and an origin of the contract's three."""
     assert {row.origin for *_, row in rows(TABLES)} == {"status-page", "vendor", "integrator"}
     assert all(row.source for *_, row in rows(TABLES))
@@ -204,8 +206,8 @@ def test_an_operator_overrides_one_field(tmp_path: Path) -> None:
     assert ours.severity is not Severity.CRITICAL
     assert mine.severity is Severity.CRITICAL
     assert mine.model_dump(include=kept) == ours.model_dump(include=kept)
-    unchanged = {one for one in rows(tables) if one[:2] != ("apns", "2009")}
-    assert unchanged == {one for one in rows(TABLES) if one[:2] != ("apns", "2009")}
+    unchanged = {row for row in rows(tables) if row[:2] != ("apns", "2009")}
+    assert unchanged == {row for row in rows(TABLES) if row[:2] != ("apns", "2009")}
 
 
 @pytest.mark.parametrize("channel", list(TABLES))
@@ -229,13 +231,13 @@ def test_an_operator_changes_a_copy(tmp_path: Path) -> None:
 
 
 def test_an_operator_adds_a_channel(tmp_path: Path) -> None:
-    """A channel of the operator's own has its rows and aliases, and the common codes if it says."""
+    """A custom channel has its rows and aliases, and the common codes if its table has the key."""
     text = 'channel = "acme-cn"\ntitle = "Acme Push"\naliases = ["Road Runner"]\n'
     for more, table in (("", ""), ("common_codes = true\n", "mps")):
         classifier = Classifier(load(tmp_path, f"{text}{more}[codes.5]\n{ROW}"))
         assert classifier.channels() == [*TABLES, "acme-cn", "other"]
         found = [classifier.classify(PushResult(code, "roadrunner")) for code in ("5", "2", "6")]
-        assert [tuple(one.series)[:3] for one in found] == [
+        assert [tuple(row.series)[:3] for row in found] == [
             ("acme-cn", "5", "acme-cn"),
             ("acme-cn", "2", table),
             ("acme-cn", "6", ""),
@@ -265,8 +267,8 @@ def test_an_operator_adds_aliases(
     assert tuple(classifier.classify(PushResult(code, "apns")).series)[:3] == expected
 
 
-def test_names_in_another_script_are_no_codes(tmp_path: Path) -> None:
-    """Of a name without a letter of a code nothing is left that could tell it from another."""
+def test_names_in_another_script_are_refused(tmp_path: Path) -> None:
+    """A name without a character allowed in codes is refused: all such names would be equal."""
     own = [
         f"[codes.{code}]\n{ROW.replace('TooHot', name)}"
         for code, name in (("5", "\u70ed"), ("6", "\u51b7"))
@@ -282,11 +284,11 @@ def test_descriptions_name_channels() -> None:
     assert list(tables) == [*TABLES, "acme"]
     classifier = Classifier(tables)
     found = [classifier.classify(PushResult(code, "ACME")) for code in ("2", "NEW")]
-    assert [tuple(one.series)[:3] for one in found] == [("acme", "2", ""), ("acme", "NEW", "")]
+    assert [tuple(row.series)[:3] for row in found] == [("acme", "2", ""), ("acme", "NEW", "")]
 
 
 @pytest.mark.parametrize("channel", ["Acme", "a b", "", "5", "x" * 33])
-def test_what_cannot_be_a_channel_is_named(channel: str) -> None:
+def test_impossible_channel_is_named(channel: str) -> None:
     """A word of a gateway description that cannot be a label is refused by name."""
     named = f"mine.toml: channel or map.channel: {channel!r}"
     with pytest.raises(ConfigurationError, match=re.escape(named)):
@@ -300,16 +302,19 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
 
 
 def test_an_override_does_not_change_which_row_counts(tmp_path: Path) -> None:
-    """With a severity of the operator's, OPPO's -1 still goes before MPS's, and MiPush's not."""
-    own = [f'channel = "{one}"\n[codes.-1]\nseverity = "critical"\n' for one in ("oppo", "mipush")]
+    """With a custom severity OPPO's -1 still takes precedence over MPS's, and MiPush's does not."""
+    own = [
+        f'channel = "{channel}"\n[codes.-1]\nseverity = "critical"\n'
+        for channel in ("oppo", "mipush")
+    ]
     classifier = Classifier(load(tmp_path, *own))
-    found = [classifier.classify(PushResult("-1", one)) for one in ("oppo", "mipush")]
-    assert [one.series.table for one in found] == ["oppo", "mps"]
+    found = [classifier.classify(PushResult("-1", channel)) for channel in ("oppo", "mipush")]
+    assert [row.series.table for row in found] == ["oppo", "mps"]
 
 
 def test_only_rows_of_the_status_page_override_the_common_ones() -> None:
     """Of the rows that share a common code, those that the status page lists go before it."""
-    overriding = {(one, code) for one, code, row in rows(TABLES) if row.overrides_common}
+    overriding = {(channel, code) for channel, code, row in rows(TABLES) if row.overrides_common}
     assert overriding == {
         (channel, code)
         for channel, code, row in rows(TABLES)
@@ -318,7 +323,7 @@ def test_only_rows_of_the_status_page_override_the_common_ones() -> None:
     assert overriding == {("oppo", "-1")}
 
 
-def test_a_later_file_lies_over_an_earlier_one(tmp_path: Path) -> None:
+def test_a_later_file_takes_precedence(tmp_path: Path) -> None:
     """Of several files that give the same field, the last one counts."""
     given = 'channel = "apns"\n[codes.2009]\n'
     texts = (f'{given}severity = "error"\nretry = "backoff"\n', f'{given}severity = "critical"\n')
@@ -474,8 +479,8 @@ def test_draft_loads_once_filled_in(tmp_path: Path, code: str, message: str | No
         load_tables([file])
     file.write_text('channel = "vivo"\n' + filled(row), "utf-8")
     loaded = load_tables([file])["vivo"].codes[code]
-    said = message.strip() if message else ""
-    assert loaded.description == (said or "?")
+    stripped = message.strip() if message else ""
+    assert loaded.description == (stripped or "?")
     assert loaded.severity == "error"
 
 
@@ -508,7 +513,7 @@ README = (SHIPPED / "README.md").read_text("utf-8")
 
 
 def test_the_worked_example_of_the_readme_loads(tmp_path: Path) -> None:
-    """The table that README shows is a good one, and means what README says."""
+    """The table in README is valid and has the documented effect."""
     (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     classifier = Classifier(load(tmp_path, example))
     found = classifier.classify(PushResult("trial_ended", "VIVOPUSH"))

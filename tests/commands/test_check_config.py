@@ -64,8 +64,8 @@ def test_webhooks_are_shown_with_their_credentials(
     words += ["--gateway-files", str(description), "--ingest-host", "push.example.com"]
     der = ["openssl", "pkey", "-pubin", "-in", str(keys.public), "-outform", "DER"]
     key = subprocess.run(der, capture_output=True, check=True).stdout
-    webhooks = {one["gateway"]: one for one in report(capsys, *words)["webhooks"]}
-    assert {name: one["url"] for name, one in webhooks.items()} == {
+    webhooks = {webhook["gateway"]: webhook for webhook in report(capsys, *words)["webhooks"]}
+    assert {name: webhook["url"] for name, webhook in webhooks.items()} == {
         name: f"http://push.example.com:10987/webhooks/{name}"
         for name in ("mps", "vivo", "results")
     }
@@ -115,7 +115,7 @@ def test_questionable_settings_are_warned_of(
         words += ["--ledger-path", str(tmp_path / "ledger.sqlite3")]
         found = report(capsys, *words)["warnings"]
     assert len(found) == len(warned)
-    expected = [one.replace("OPEN can", f"{readable} can") for one in warned]
+    expected = [warning.replace("OPEN can", f"{readable} can") for warning in warned]
     assert all(text in warning for text, warning in zip(expected, found, strict=True))
 
 
@@ -135,7 +135,7 @@ def test_certificate_that_expires_soon_is_warned_of(
 
 @pytest.mark.parametrize("name", ["serve", "check-config"])
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "problem"),
     [
         ([], "nothing authenticates senders"),
         (["--allow-unsigned", "--ingest-port", "http"], "INGEST_PORT"),
@@ -166,12 +166,12 @@ def test_a_bad_configuration_exits_with_2(
     *,
     name: str,
     words: list[str],
-    said: str,
+    problem: str,
 ) -> None:
-    """`check-config` and `serve` refuse a bad configuration and name what is wrong."""
+    """`check-config` and `serve` refuse an invalid configuration and name the mistake."""
     monkeypatch.chdir(tmp_path)
     free = ["--ingest-port", "0"] if "--ingest-port" not in words else []
-    assert said in refused(capsys, name, "--admin-port", "0", *free, *words)
+    assert problem in refused(capsys, name, "--admin-port", "0", *free, *words)
 
 
 def test_an_unknown_variable_is_refused(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,7 +116,7 @@ def test_a_bad_table_is_named(capsys: Capture, tmp_path: Path, command: list[str
 def test_a_bad_list_of_tables_is_named(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, text: str, command: list[str]
 ) -> None:
-    """A list of tables that is no list is bad usage that names the setting, not a traceback."""
+    """An invalid list of tables is a usage error that names the setting, not a traceback."""
     monkeypatch.setenv("PUSH_EXPORTER_CODE_TABLE_FILES", text)
     try:
         status: object = main(command)
@@ -129,7 +129,7 @@ def test_a_bad_list_of_tables_is_named(
 def test_a_bad_list_of_tables_leaves_the_other_commands_alone(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bad list of tables is no reason to hide the version."""
+    """An invalid list of tables does not affect commands that read no tables."""
     monkeypatch.setenv("PUSH_EXPORTER_CODE_TABLE_FILES", "[")
     assert exits("--version") == 0
     assert capsys.readouterr().err == ""

@@ -24,7 +24,7 @@ complete -C $argv[1]
 
 
 def completions(shell: str, line: str, home: Path, **environment: str) -> list[str]:
-    """Return what a shell offers at a Tab after a line."""
+    """Return the completions that a shell offers after a line."""
     script = {"bash": BASH, "fish": FISH}[shell]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     words = [program(shell, shell), "-c", script, *([shell] if shell == "bash" else []), line]
@@ -61,9 +61,9 @@ shells = pytest.mark.parametrize("shell", ["bash", "fish"])
 def test_shell_completes(shell: str, line: str, offered: list[str], tmp_path: Path) -> None:
     """Commands, flags, choices, channels and codes are completed."""
     found = completions(shell, line, tmp_path)
-    assert [one for one in offered if one not in found] == []
+    assert [word for word in offered if word not in found] == []
     typed = line.rpartition(" ")[2]
-    assert [one for one in found if not one.startswith(typed)] == []
+    assert [word for word in found if not word.startswith(typed)] == []
 
 
 @shells
@@ -79,7 +79,7 @@ def test_custom_codes_are_completed(shell: str, tmp_path: Path) -> None:
 
 
 def test_zsh_reads_the_script() -> None:
-    """Zsh has no objection to its script."""
+    """Zsh parses its script without an error."""
     command = [sys.executable, "-m", "exporter", "--print-completion", "zsh"]
     script = subprocess.run(command, capture_output=True, check=True).stdout
     assert b"#compdef push-result-exporter" in script

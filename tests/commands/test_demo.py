@@ -19,16 +19,17 @@ SENDERS = Senders(
 @pytest.mark.parametrize("scenario", ["story", *SCENARIOS])
 def test_each_accepted_push_has_one_receipt(scenario: str) -> None:
     """A receipt follows each accepted push of its channel, and no repeated one."""
-    told = tell(story_of(scenario), lambda: 0, lambda _text: None, seed=1)
-    sent = list(islice(requests_of(told, repeat(b"receipt"), SENDERS), 5000))
-    while not sent[-1].url.startswith(
-        "receipts"
-    ):  # the next request may be the receipt of the last one
+    story = tell(story_of(scenario), lambda: 0, lambda _text: None, seed=1)
+    sent = list(islice(requests_of(story, repeat(b"receipt"), SENDERS), 5000))
+    # The next request may be the receipt of the last one.
+    while not sent[-1].url.startswith("receipts"):
         sent.pop()
     accepted = [
-        one.body for one in sent if b'"MIUI"' in one.body and b'"pushSuccess":true' in one.body
+        request.body
+        for request in sent
+        if b'"MIUI"' in request.body and b'"pushSuccess":true' in request.body
     ]
-    receipts = [number for number, one in enumerate(sent) if one.url.startswith("receipts")]
+    receipts = [number for number, request in enumerate(sent) if request.url.startswith("receipts")]
     assert len(set(accepted)) == len(receipts) > 100
     assert len(accepted) > len(receipts)
     for number in receipts:
@@ -39,7 +40,7 @@ def test_each_accepted_push_has_one_receipt(scenario: str) -> None:
 
 def test_results_name_their_app() -> None:
     """Both apps send, by the parameter `app` of the URL."""
-    told = tell(story_of("healthy"), lambda: 0, lambda _text: None, seed=1)
-    sent = islice(requests_of(told, repeat(b"receipt"), SENDERS), 200)
-    apps = {app for one in sent for app in parse_qs(urlsplit(one.url).query).get("app", [])}
+    story = tell(story_of("healthy"), lambda: 0, lambda _text: None, seed=1)
+    sent = islice(requests_of(story, repeat(b"receipt"), SENDERS), 200)
+    apps = {app for request in sent for app in parse_qs(urlsplit(request.url).query).get("app", [])}
     assert apps == {"shop", "news"}

@@ -6,14 +6,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter.classification.tables import load_tables
 from exporter.commands.main import main
 from tests.support.commands import ROOT, Capture, command, printed, refused
-from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign
-from tests.webhooks.test_handler import webhook_headers
+from tests.support.explanations import golden
+from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign, webhook_headers
 
 MINUS_ONE = [
     "mps -1 WaitingForVerify",
@@ -22,8 +23,19 @@ MINUS_ONE = [
 ]
 
 
+def explained(capsys: Capture, *words: str, status: int = 0) -> Any:
+    """Run `explain --json`; return the explanation."""
+    assert main(["explain", "--json", *words]) == status
+    return json.loads(capsys.readouterr().out)
+
+
+def results(explanation: Any) -> list[str]:
+    """Return channel and code of each result of an explanation."""
+    return [f"{meaning['channel']} {meaning['code']}" for meaning in explanation["meanings"]]
+
+
 @pytest.mark.parametrize(
-    ("words", "heads"),
+    ("words", "names"),
     [
         (["-1"], MINUS_ONE),
         (["oppo", "-2"], ["oppo -2 Service in Flow Control"]),
@@ -36,10 +48,19 @@ MINUS_ONE = [
     ],
     ids=" ".join,
 )
-def test_explain_a_code(capsys: Capture, words: list[str], heads: list[str]) -> None:
+def test_explain_a_code(capsys: Capture, words: list[str], names: list[str]) -> None:
     """`explain` takes a code, negative too, and a channel by any alias."""
-    parts = printed(capsys, "explain", *words).split("\n\n")
-    assert [part.splitlines()[0] for part in parts] == heads
+    meanings = explained(capsys, *words)["meanings"]
+    assert [
+        f"{meaning['channel']} {meaning['code']} {meaning['name']}" for meaning in meanings
+    ] == names
+
+
+def test_explain_prints_text(capsys: Capture) -> None:
+    """Without `--json` the explanation is a text."""
+    text = golden("unknown code").read_text("utf-8")
+    assert main(["explain", "vivo", "4242"]) == 1
+    assert capsys.readouterr().out == text
 
 
 @pytest.mark.parametrize(
@@ -55,19 +76,17 @@ def test_explain_links_to_the_runbook(
 ) -> None:
     """`explain` links to the runbook: the exporter's own page, or below RUNBOOK_BASE_URL."""
     monkeypatch.setenv("PUSH_EXPORTER_RUNBOOK_BASE_URL", variable)
-    assert f"Alert: PushThrottled, see {link}\n" in printed(
-        capsys, "explain", "vivo", "10072", *flag
-    )
+    assert f" {link}\n" in printed(capsys, "explain", "vivo", "10072", *flag)
 
 
 def test_explain_a_custom_code(capsys: Capture, custom_table: str) -> None:
     """`explain` knows the operator's rows."""
-    out = printed(capsys, "explain", "apns", "4242", "--code-table-files", custom_table)
-    assert "The phone is too hot." in out
+    [meaning] = explained(capsys, "apns", "4242", "--code-table-files", custom_table)["meanings"]
+    assert meaning["row"]["description"] == "The phone is too hot."
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "problem"),
     [
         (["pigeon", "2"], "'pigeon'"),
         ([" "], "' '"),
@@ -82,9 +101,9 @@ def test_explain_a_custom_code(capsys: Capture, custom_table: str) -> None:
     ],
     ids=" ".join,
 )
-def test_explain_bad_arguments(capsys: Capture, words: list[str], said: str) -> None:
+def test_explain_bad_arguments(capsys: Capture, words: list[str], problem: str) -> None:
     """`explain` exits with 2 for bad channels, codes and files, and names the mistake."""
-    assert said in refused(capsys, "explain", *words)
+    assert problem in refused(capsys, "explain", *words)
 
 
 def test_explain_lists_the_channels(capsys: Capture) -> None:
@@ -97,20 +116,19 @@ def test_explain_a_payload_file(capsys: Capture, tmp_path: Path) -> None:
     """`explain --payload FILE` explains each result of a body."""
     path = tmp_path / "body.json"
     path.write_text('[{"channel": "vivo", "code": 10072}, {"code": "-2"}, {}]')
-    parts = printed(capsys, "explain", "--payload", str(path)).split("\n\n")
-    assert [part.splitlines()[0].split(",")[0] for part in parts[:2]] == [
-        "Channel vivo",
-        "Channel oppo",
+    explanation = explained(capsys, "--payload", str(path))
+    assert results(explanation) == ["vivo 10072", "oppo -2"]
+    assert [(item["index"], item["reason"]) for item in explanation["rejected"]] == [
+        (2, "code_missing")
     ]
-    assert parts[2].startswith("item 2 is rejected: code_missing")
 
 
 def test_explain_a_payload_from_standard_input() -> None:
     """`explain --payload -` reads standard input, and `--channel` stands for the URL's hint."""
     body = b'{"statusCode": "10000", "statusDesc": "?"}'
-    done = command("explain", "--payload", "-", "--channel", "VIVO", body=body)
+    done = command("explain", "--json", "--payload", "-", "--channel", "VIVO", body=body)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert b"vivo 10000 PermissionAuthenticationFailed" in done.stdout
+    assert results(json.loads(done.stdout)) == ["vivo 10000"]
 
 
 @pytest.mark.parametrize("body", [b"\xff", b'{"statusCode": '])
@@ -140,7 +158,7 @@ def test_explain_a_malformed_body(body: bytes) -> None:
     ids=lambda body: f"{body[:12]!r} {len(body)}",
 )
 def test_explain_a_body_without_results(capfd: Capture, tmp_path: Path, body: bytes) -> None:
-    """Whatever is no payload gets one line, exit status 1, and no traceback."""
+    """A body that is not a payload gets a one-line error, exit status 1, and no traceback."""
     path = tmp_path / "body"
     path.write_bytes(body)
     assert main(["explain", "--payload", str(path)]) == 1
@@ -152,7 +170,7 @@ def signed_payload(tmp_path: Path, keys: KeyPair) -> tuple[list[str], str]:
     """Write a callback; return the words that explain it with the public key, and its `sign`."""
     path = tmp_path / "body.json"
     path.write_bytes(b'{"statusCode": "2009"}')
-    words = ["explain", "--payload", str(path), "--mps-public-key-files", str(keys.public)]
+    words = ["--payload", str(path), "--mps-public-key-files", str(keys.public)]
     return words, url_sign(keys.sign(path.read_bytes()))
 
 
@@ -164,18 +182,19 @@ def test_explain_verifies_the_sign_of_a_callback(
 ) -> None:
     """A `sign` alone, or in a URL or a query, is verified; a line end too many is forgiven."""
     words, sign = signed_payload(tmp_path, keys)
-    assert "\nSignature: verifies." in printed(capsys, *words, "--sign", form.format(sign))
-    with Path(words[2]).open("ab") as file:
+    words += ["--sign", form.format(sign)]
+    assert explained(capsys, *words)["signature"]["verifies"]
+    with Path(words[1]).open("ab") as file:
         file.write(b"\r\n")
-    assert "\nSignature: verifies." in printed(capsys, *words, "--sign", form.format(sign))
+    assert explained(capsys, *words)["signature"]["verifies"]
 
 
 def test_explain_verifies_a_malformed_body(capsys: Capture, tmp_path: Path, keys: KeyPair) -> None:
     """The error for a malformed body includes the verdict on its signature."""
     words, _ = signed_payload(tmp_path, keys)
-    Path(words[2]).write_bytes(b"{")
+    Path(words[1]).write_bytes(b"{")
     for body, verdict in ((b"{", "verifies"), (b"[", "does not verify")):
-        assert main([*words, "--sign", url_sign(keys.sign(body))]) == 1
+        assert main(["explain", *words, "--sign", url_sign(keys.sign(body))]) == 1
         err = capsys.readouterr().err
         assert err.startswith("push-result-exporter: malformed_body: ")
         assert err.endswith(f" The signature {verdict}.\n")
@@ -187,12 +206,10 @@ def test_explain_rejects_a_wrong_sign(
 ) -> None:
     """A `sign` that no key verifies is reported with the exporter's reason, and status 1."""
     words, _ = signed_payload(tmp_path, keys)
-    status = main([*words, f"--sign=x?sign={sign}", "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert status == 1
-    assert told["signature"]["verifies"] is False
-    assert told["signature"]["reason"] in ("bad_signature", "missing_credentials")
-    assert told["meanings"][0]["code"] == "2009"
+    explanation = explained(capsys, *words, f"--sign=x?sign={sign}", status=1)
+    assert explanation["signature"]["verifies"] is False
+    assert explanation["signature"]["reason"] in ("bad_signature", "missing_credentials")
+    assert results(explanation) == ["apns 2009"]
 
 
 def standard_headers(tmp_path: Path, at: float) -> list[str]:
@@ -200,7 +217,7 @@ def standard_headers(tmp_path: Path, at: float) -> list[str]:
     body = b'{"code": 2009}'
     for name, content in (("body", body), ("secret", SECRET.encode()), ("token", TOKEN.encode())):
         (tmp_path / name).write_bytes(content)
-    words = ["explain", "--payload", str(tmp_path / "body")]
+    words = ["--payload", str(tmp_path / "body")]
     words += ["--results-secret-files", str(tmp_path / "secret")]
     words += ["--results-token-files", str(tmp_path / "token")]
     for name, value in webhook_headers(body, at).items():
@@ -213,9 +230,9 @@ def test_explain_verifies_standard_webhooks_headers(
     capsys: Capture, tmp_path: Path, age: int
 ) -> None:
     """A signature of any age verifies; a stale one is reported as refused by now."""
-    out = printed(capsys, *standard_headers(tmp_path, time.time() - age))
-    assert "\nSignature: verifies" in out
-    assert ("stale_timestamp" in out) == bool(age)
+    signature = explained(capsys, *standard_headers(tmp_path, time.time() - age))["signature"]
+    assert signature["verifies"]
+    assert signature["reason"] == ("stale_timestamp" if age else None)
 
 
 @pytest.mark.parametrize(
@@ -235,28 +252,28 @@ def test_explain_rejects_wrong_headers(
 ) -> None:
     """Headers that the webhook would refuse do not verify: status 1."""
     words = standard_headers(tmp_path, time.time() - age)
-    assert main([*words, "--header", header]) == 1
-    assert "\nSignature: does not verify (" in capsys.readouterr().out
+    signature = explained(capsys, *words, "--header", header, status=1)["signature"]
+    assert (signature["verifies"], bool(signature["reason"])) == (False, True)
 
 
 @pytest.mark.parametrize("header", ["Bearer wrong", "Basic x"])
 def test_explain_rejects_a_wrong_token(capsys: Capture, tmp_path: Path, header: str) -> None:
     """An unknown token, or credentials of another scheme, do not verify."""
-    words = standard_headers(tmp_path, time.time())[:7]
-    assert main([*words, "--header", f"Authorization: {header}"]) == 1
-    assert "\nSignature: does not verify (" in capsys.readouterr().out
+    words = [*standard_headers(tmp_path, time.time())[:6], "--header", f"Authorization: {header}"]
+    signature = explained(capsys, *words, status=1)["signature"]
+    assert (signature["verifies"], bool(signature["reason"])) == (False, True)
 
 
 def test_explain_compares_a_token(capsys: Capture, tmp_path: Path) -> None:
     """A bearer token is compared with the configured ones."""
-    words = [*standard_headers(tmp_path, 0)[:7], "--header", f"Authorization: Bearer {TOKEN}"]
-    out = printed(capsys, *words)
-    assert "\nSignature: verifies." in out
-    assert TOKEN not in out
+    words = [*standard_headers(tmp_path, 0)[:6], "--header", f"Authorization: Bearer {TOKEN}"]
+    explanation = explained(capsys, *words)
+    assert explanation["signature"]["verifies"]
+    assert TOKEN not in str(explanation)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "problem"),
     [
         (["2009", "--sign", "x"], "need a --payload"),
         (["--payload", "BODY", "--sign", "x"], "MPS_PUBLIC_KEY_FILES"),
@@ -269,7 +286,7 @@ def test_explain_compares_a_token(capsys: Capture, tmp_path: Path) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_explain_names_missing_credentials(
-    capsys: Capture, tmp_path: Path, words: list[str], said: str
+    capsys: Capture, tmp_path: Path, words: list[str], problem: str
 ) -> None:
     """A signature that cannot be verified is bad usage, and the missing setting is named."""
     files = {
@@ -279,7 +296,7 @@ def test_explain_names_missing_credentials(
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     given = [str(tmp_path / word) if word in files else word for word in words]
-    assert said in refused(capsys, "explain", *given)
+    assert problem in refused(capsys, "explain", *given)
 
 
 @pytest.mark.parametrize(
@@ -299,20 +316,11 @@ def test_explain_is_coloured_on_a_terminal_alone(
     os.close(terminal)
 
 
-@pytest.mark.parametrize(
-    ("words", "suggested"),
-    [
-        (["mps", "2009"], "push-result-exporter explain apns 2009  (BadDeviceToken)"),
-        (["BadDeviceTokn"], "push-result-exporter explain apns 2009  (BadDeviceToken)"),
-    ],
-    ids=" ".join,
-)
-def test_explain_suggests_codes(capsys: Capture, words: list[str], suggested: str) -> None:
-    """A code that is unknown here has status 1, and the commands that may be meant."""
-    assert main(["explain", *words]) == 1
-    assert f"\n  {suggested}\n" in capsys.readouterr().out
-    assert main(["explain", *words, "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["suggestions"][0]["code"] == "2009"
+@pytest.mark.parametrize("words", [["mps", "2009"], ["BadDeviceTokn"]], ids=" ".join)
+def test_explain_suggests_codes(capsys: Capture, words: list[str]) -> None:
+    """For an unknown code, similar ones are suggested; the exit status is 1."""
+    [first, *_] = explained(capsys, *words, status=1)["suggestions"]
+    assert (first["channel"], first["code"]) == ("apns", "2009")
 
 
 def test_explain_links_to_the_external_url(
@@ -321,4 +329,4 @@ def test_explain_links_to_the_external_url(
     """EXTERNAL_URL gives the address of the runbooks, unless RUNBOOK_BASE_URL does."""
     monkeypatch.setenv("PUSH_EXPORTER_EXTERNAL_URL", "https://push.example.com/exporter/")
     link = "https://push.example.com/exporter/runbooks/PushThrottled"
-    assert f"see {link}\n" in printed(capsys, "explain", "vivo", "10072")
+    assert f" {link}\n" in printed(capsys, "explain", "vivo", "10072")

@@ -25,7 +25,7 @@ def test_file_is_private_and_never_overwritten(
     kind: str,
     file: str,
 ) -> None:
-    """Others cannot read what is secret, and a second call keeps what may be in use."""
+    """The private file is readable by its owner only, and a second run overwrites nothing."""
     monkeypatch.chdir(tmp_path)
     assert main(["keygen", kind]) == 0
     assert str(file) in capsys.readouterr().out
@@ -37,7 +37,7 @@ def test_file_is_private_and_never_overwritten(
 
 
 def test_openssl_accepts_the_key_pair(tmp_path: Path) -> None:
-    """Openssl verifies with the public key what it signs with the private one."""
+    """The openssl program signs with the private key and verifies with the public key."""
     key, public, message, signature = (
         str(tmp_path / name) for name in ("a.pem", "a.pub.pem", "message", "signature")
     )

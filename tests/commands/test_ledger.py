@@ -25,13 +25,14 @@ from exporter.ledger.store import Commit
 from exporter.results import Delivery
 from tests.support.deliveries import ACKED, BAD_TOKEN, delivery
 from tests.support.postgres import PASSWORD, Server, running_server
+from tests.support.programs import until
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """Run a PostgreSQL for the tests of this module."""
-    with running_server() as one:
-        yield one
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def count(address: Address, instance: str, *deliveries: Delivery) -> int:
 
 
 def make_file(path: Path, keys: int = 3) -> None:
-    """Make a SQLite ledger of so many keys, each a result, and one that is old."""
+    """Make a SQLite ledger of several keys, one result each, and one expired key."""
     with closing(LedgerFile(path, "off")) as file:
         made = file.open().keyring.current.of
         now = time.time()
@@ -73,7 +74,7 @@ def make_file(path: Path, keys: int = 3) -> None:
 
 
 def totals(server: Server) -> dict[tuple[str, str], int]:
-    """Return what is counted by instance and code."""
+    """Return the counts by instance and code."""
     rows = server.execute("SELECT instance, code, count FROM push_result_exporter.counts", "fresh")
     return {(instance, code): number for instance, code, number in rows}
 
@@ -125,7 +126,7 @@ def test_fold(address: Address, server: Server, capsys: pytest.CaptureFixture[st
 def test_running_instance_is_not_folded(
     address: Address, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is running keeps its counts, and gets no others."""
+    """A running instance keeps its counts, and receives no others."""
     count(address, "b", delivery(2))
 
     async def run() -> None:
@@ -137,10 +138,10 @@ def test_running_instance_is_not_folded(
         await ledger.close()
 
     asyncio.run(run())
-    told = capsys.readouterr()
-    assert told.out == "Folded into departed: b.\n"
-    assert "because they are running: a." in told.err
-    assert "--into a: it is running" in told.err
+    output = capsys.readouterr()
+    assert output.out == "Folded into departed: b.\n"
+    assert "because they are running: a." in output.err
+    assert "--into a: it is running" in output.err
     assert totals(server) == {("a", "2"): 1, ("departed", "2"): 1}
 
 
@@ -151,8 +152,10 @@ def test_copy(
     make_file(tmp_path / "old.sqlite3", 12_345)
     assert main(["ledger", "init"]) == 0
     assert main(["ledger", "copy"]) == 0
-    told = capsys.readouterr().err
-    assert told == ("Copied 12,346 results and 12,345 deduplication keys; new goes on from them.\n")
+    output = capsys.readouterr().err
+    assert output == (
+        "Copied 12,346 results and 12,345 deduplication keys; new goes on from them.\n"
+    )
     assert totals(server) == {("new", "2"): 12_345, ("new", "2009"): 1}
     assert main(["ledger", "copy"]) == 2
     assert "INSTANCE new has counted in" in capsys.readouterr().err
@@ -177,18 +180,15 @@ def test_copy_of_old_counts_alone(
 def test_copy_into_a_running_instance_that_has_no_counts(
     address: Address, server: Server, tmp_path: Path
 ) -> None:
-    """A replica that was started too early goes on from the copied counts by itself."""
+    """A replica that was started too early continues from the copied counts without a restart."""
     make_file(tmp_path / "old.sqlite3")
 
     async def run() -> None:
         ledger = Ledger(PostgresStore(address, "new", dedupe_seconds=1000))
         await ledger.start()
         assert await asyncio.to_thread(main, ["ledger", "copy"]) == 0
-        async with asyncio.timeout(30):
-            while not ledger.counts:  # noqa: ASYNC110 - the ledger has no event for it
-                await asyncio.sleep(0.05)
-            while ledger.problem:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await until(lambda: ledger.counts)
+        await until(lambda: not ledger.problem)
         assert await ledger.record([delivery(0, 5)]) == 1
         assert ledger.counts[ACKED].total == 4
         await ledger.close()
@@ -198,7 +198,7 @@ def test_copy_into_a_running_instance_that_has_no_counts(
 
 
 def test_copy_draws_a_bar_on_a_terminal(address: Address, tmp_path: Path) -> None:
-    """On a terminal one line shows how far the copy has come, and at last what was copied."""
+    """On a terminal one line shows the progress of the copy, and at the end its totals."""
     make_file(tmp_path / "old.sqlite3", 20_000)
     del address
     main(["ledger", "init"])
@@ -235,13 +235,13 @@ def test_copy_of_no_ledger_or_one_in_use(
     path.unlink()
     path.mkdir()
     assert main(["ledger", "copy"]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert [str(path) in line for line in told] == [True] * 5
-    assert "No such file" in told[0]
-    assert "not a database" in told[1]
-    assert "another process holds" in told[2]
-    assert "locked" in told[3]
-    assert "it is a folder" in told[4]
+    output = capsys.readouterr().err.splitlines()
+    assert [str(path) in line for line in output] == [True] * 5
+    assert "No such file" in output[0]
+    assert "not a database" in output[1]
+    assert "another process holds" in output[2]
+    assert "locked" in output[3]
+    assert "it is a folder" in output[4]
     assert totals(server) == {}
 
 
@@ -273,7 +273,7 @@ def test_init_grants_least_rights(
 def test_init_prints_its_sql(
     address: Address, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The SQL can be given to whoever may run it; psql's own reading of it makes the schema."""
+    """The printed SQL creates the schema when psql runs it."""
     assert main(["ledger", "init", "--print", "--grant-to", "exporter"]) == 0
     server.execute(capsys.readouterr().out, "fresh")
     assert count(address, "a", delivery(1)) == 1
@@ -305,10 +305,10 @@ def test_faults(
     for name, value in changes.items():
         monkeypatch.setenv(f"PUSH_EXPORTER_{name.upper()}", value)
     assert main(["ledger", *command]) == status
-    told = capsys.readouterr().err
-    assert problem in told
-    assert "hush" not in told
-    assert len(told.splitlines()) == 1
+    output = capsys.readouterr().err
+    assert problem in output
+    assert "hush" not in output
+    assert len(output.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["list", "init", "copy", "fold a"])
@@ -319,7 +319,7 @@ def test_newer_schema_is_refused(
     capsys: pytest.CaptureFixture[str],
     command: str,
 ) -> None:
-    """What a later exporter has upgraded is neither read nor written."""
+    """A schema upgraded by a newer exporter is neither read nor written."""
     make_file(tmp_path / "old.sqlite3")
     count(address, "a", delivery(1))
     server.execute("UPDATE push_result_exporter.schema_version SET version = 99", "fresh")
@@ -344,9 +344,9 @@ def test_fold_asks_which(address: Address, capsys: pytest.CaptureFixture[str]) -
     count(address, "a", delivery(1))
     assert main(["ledger", "fold"]) == 2
     assert main(["ledger", "fold", "a", "z"]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert "--unseen-hours" in told[0]
-    assert "unknown instance: z" in told[1]
+    output = capsys.readouterr().err.splitlines()
+    assert "--unseen-hours" in output[0]
+    assert "unknown instance: z" in output[1]
 
 
 @pytest.mark.parametrize(
@@ -358,5 +358,5 @@ def test_check_config_checks_the_url(
     """`check-config` refuses a URL that libpq cannot read, and never shows the password."""
     monkeypatch.setenv("PUSH_EXPORTER_LEDGER_URL", url)
     assert main(["check-config", "--allow-unsigned"]) == status
-    told = capsys.readouterr()
-    assert "hush" not in told.out + told.err
+    output = capsys.readouterr()
+    assert "hush" not in output.out + output.err

@@ -85,20 +85,20 @@ def test_unknown_scenario_lists_the_known_ones(capsys: Capture, command: str) ->
     ids=" ".join,
 )
 @pytest.mark.parametrize(
-    ("output", "status", "told"),
+    ("output", "status", "problem"),
     [
         (">/dev/full", 1, "cannot write the output: No space left on device"),
         (">&-", 0, ""),
     ],
 )
-def test_unwritable_output(words: list[str], output: str, status: int, told: str) -> None:
+def test_unwritable_output(words: list[str], output: str, status: int, problem: str) -> None:
     """A full disk is reported without a traceback; closed output is ignored."""
     line = f"{shlex.join([sys.executable, '-m', 'exporter', *words])} {output}"
     done = subprocess.run(
         ["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT, env=buffered()
     )
     assert done.returncode == status
-    assert done.stderr == (f"push-result-exporter: {told}\n" if told else "")
+    assert done.stderr == (f"push-result-exporter: {problem}\n" if problem else "")
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
@@ -127,8 +127,8 @@ def test_head_may_close_the_pipe(form: str) -> None:
     ids=" ".join,
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_closed_pipe_is_no_traceback(words: list[str], unbuffered: str) -> None:
-    """A reader that is gone before the first byte ends any command quietly."""
+def test_a_closed_pipe_causes_no_traceback(words: list[str], unbuffered: str) -> None:
+    """Every command ends without a message if the reader of its output has gone."""
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -180,17 +180,19 @@ def test_unknown_flag_gets_a_suggestion(capsys: Capture, words: list[str], hint:
     ],
     ids=" ".join,
 )
-def test_flag_of_another_exporter_gets_ours(
+def test_flag_of_another_exporter_gets_a_suggestion(
     capsys: Capture, before: list[str], flag: list[str], ours: list[str]
 ) -> None:
     """A flag of Prometheus' exporters is refused with the one to use."""
     err = refused(capsys, *before, *flag)
-    assert [one for one in ours if one not in err] == []
+    assert [flag for flag in ours if flag not in err] == []
 
 
 def test_suggested_flags_exist() -> None:
     """The flags that errors name are flags of `serve`."""
-    suggested = {one for text in OTHER_EXPORTERS.values() for one in re.findall(r"--[a-z-]+", text)}
+    suggested = {
+        flag for text in OTHER_EXPORTERS.values() for flag in re.findall(r"--[a-z-]+", text)
+    }
     known = {f"--{name.replace('_', '-')}" for name in Settings.model_fields}
     assert suggested <= known
 

@@ -1,4 +1,4 @@
-"""The line that says how far a command has come."""
+"""The progress line of a command."""
 
 import io
 

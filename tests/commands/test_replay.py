@@ -13,7 +13,7 @@ from tests.support.programs import Launch, exporter_process, wait_for
 
 
 def test_replay_against_an_exporter(tmp_path: Path, keys: KeyPair) -> None:
-    """`serve --record DIR` keeps what is rejected; `explain` and `replay` take it from there."""
+    """`serve --record DIR` records rejected requests; `explain` and `replay` read the records."""
     (tmp_path / "token").write_text(TOKEN)
     bodies = tmp_path / "bodies.ndjson"
     bodies.write_text('{"statusCode": "2009"}\n{"code": 2}\n\n{"token": "xyz"}\nnonsense\n')
@@ -40,13 +40,13 @@ def test_replay_against_an_exporter(tmp_path: Path, keys: KeyPair) -> None:
     assert b"responses 401: 4; refused for missing_credentials: 4" in unsigned.stderr
     assert b"responses 400: 2; results rejected: 1; refused for code_missing: 1, " in again.stderr
     path = next(folder.glob("*code_missing.json"))
-    told = command("explain", "--payload", str(path))
-    assert (told.returncode, told.stderr) == (1, b"")
-    assert told.stdout.startswith(b"item 0 is rejected: code_missing")
+    explained = command("explain", "--payload", str(path))
+    assert (explained.returncode, explained.stderr) == (1, b"")
+    assert explained.stdout.startswith(b"item 0 is rejected: code_missing")
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "problem"),
     [
         (["/nowhere/bodies"], "/nowhere/bodies: No such file"),
         (["EMPTY"], "nothing to replay"),
@@ -58,12 +58,14 @@ def test_replay_against_an_exporter(tmp_path: Path, keys: KeyPair) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_replay_bad_arguments(capsys: Capture, tmp_path: Path, words: list[str], said: str) -> None:
+def test_replay_bad_arguments(
+    capsys: Capture, tmp_path: Path, words: list[str], problem: str
+) -> None:
     """`replay` exits with 2 for no bodies, a bad URL and bad credentials, and names the mistake."""
     files = {"EMPTY": tmp_path / "empty", "FOLDER": tmp_path / "folder"}
     files["EMPTY"].write_bytes(b"\n")
     files["FOLDER"].mkdir()
-    assert said in refused(capsys, "replay", *(str(files.get(word, word)) for word in words))
+    assert problem in refused(capsys, "replay", *(str(files.get(word, word)) for word in words))
 
 
 def test_replay_shows_its_progress(tmp_path: Path) -> None:

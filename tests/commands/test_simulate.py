@@ -41,7 +41,7 @@ def test_simulate_draws_a_bar_and_prints_json() -> None:
 
 
 def test_simulate_with_a_bad_key(capsys: Capture, tmp_path: Path, keys: KeyPair) -> None:
-    """A private key that is missing, or is no private key, is refused by name."""
+    """A missing or invalid private key file is refused by name."""
     absent = str(tmp_path / "absent.pem")
     for key in (absent, str(keys.public)):
         assert key in refused(capsys, "simulate", "--private-key", key, "--count", "1")
@@ -53,7 +53,7 @@ def test_simulate_refuses_a_bad_url(capsys: Capture) -> None:
 
 
 def test_simulate_names_the_app(keys: KeyPair) -> None:
-    """`--app` is a parameter of the URL, beside what the URL and the signature have."""
+    """`--app` adds a parameter to the URL, next to its own parameters and the signature."""
     with receiving() as (url, requests):
         words = ["--private-key", str(keys.private), "--count", "1", "--app", "a&b"]
         command("simulate", "--url", f"{url}/webhooks/mps?channel=vivo", *words)

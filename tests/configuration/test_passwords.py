@@ -69,8 +69,8 @@ async def test_user_and_password(
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
-async def test_scheme_has_no_case(passwords: Passwords, scheme: str) -> None:
-    """The word before the credentials is read without regard to case."""
+async def test_scheme_is_case_insensitive(passwords: Passwords, scheme: str) -> None:
+    """The name of the scheme is case-insensitive."""
     assert await passwords.allow(basic("ada", PASSWORD, scheme))
 
 
@@ -126,7 +126,7 @@ _ADA = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4))
 
 
 async def test_cache_knows_one_password_of_one_user(passwords: Passwords) -> None:
-    """What was proven once is remembered for that user and that password alone."""
+    """A verified password is cached for its user only."""
     assert await passwords.allow(basic("ada", PASSWORD))
     assert not await passwords.allow(basic("ada", "hopper"))
     assert not await passwords.allow(basic("grace", PASSWORD))
@@ -136,7 +136,7 @@ async def test_cache_knows_one_password_of_one_user(passwords: Passwords) -> Non
 
 
 async def test_wrong_password_is_not_remembered(passwords: Passwords) -> None:
-    """A failed attempt neither lets the next one in nor keeps the right one out."""
+    """A failed attempt does not affect the next one."""
     assert [await passwords.allow(basic("ada", "wrong")) for _ in range(2)] == [False, False]
     assert await passwords.allow(basic("ada", PASSWORD))
 
@@ -233,7 +233,7 @@ def test_line_without_a_user(tmp_path: Path, line: str) -> None:
     ],
 )
 def test_file_without_users(tmp_path: Path, content: bytes | None, problem: str) -> None:
-    """A file that is missing, empty or not text is named with what is wrong."""
+    """A missing, empty or binary file is named with its problem."""
     path = tmp_path / "users"
     if content is not None:
         path.write_bytes(content)
@@ -245,7 +245,7 @@ def test_file_without_users(tmp_path: Path, content: bytes | None, problem: str)
 async def test_an_unknown_user_takes_a_check(
     passwords: Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hash is checked for any user, so that time does not tell which ones there are."""
+    """A hash is checked for unknown users, too, so that timing does not reveal the known ones."""
     checked = watch_checks(monkeypatch)
     for user in ("ada", "eve"):
         assert not await passwords.allow(basic(user, "wrong"))

@@ -1,4 +1,4 @@
-"""Settings from flags, environment and file: which one counts, and what is said of a bad one."""
+"""Settings from flags, environment and file: their precedence, and the errors for invalid ones."""
 
 import argparse
 import json
@@ -156,7 +156,7 @@ def value(settings: Settings, name: str) -> object:
 
 
 def context(name: str) -> dict[str, Any]:
-    """Give the other settings that a configuration needs with one that is under test."""
+    """Return the settings that are required together with the one under test."""
     needed: dict[str, Any] = {} if name == "ALLOW_UNSIGNED" else {"allow_unsigned": True}
     if name == "ADMIN_TLS_CLIENT_CA_FILE":
         return needed | {"tls_cert_file": "cert", "tls_key_file": "key"}
@@ -196,9 +196,9 @@ def test_every_setting_has_the_contracts_default() -> None:
 def test_defaults_hold_where_nothing_is_given() -> None:
     """With nothing but permission to start unsigned, every other setting has its default."""
     found = load(allow_unsigned=True).model_dump()
-    assert {name.upper(): one for name, one in found.items()} == {"CONFIG": None} | DEFAULTS | {
-        "ALLOW_UNSIGNED": True
-    }
+    assert {name.upper(): setting for name, setting in found.items()} == {
+        "CONFIG": None
+    } | DEFAULTS | {"ALLOW_UNSIGNED": True}
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
@@ -381,7 +381,7 @@ def test_all_bad_settings_are_named_at_once(config: Write, monkeypatch: pytest.M
 def test_an_unknown_variable_is_an_error(
     monkeypatch: pytest.MonkeyPatch, name: str, near: str
 ) -> None:
-    """A variable with our prefix that is no setting is named, with the nearest that is one."""
+    """An unknown variable with the prefix is named, with the most similar setting."""
     env(monkeypatch, **{name: "x"})
     with pytest.raises(ConfigurationError) as caught:
         load(allow_unsigned=True)
@@ -402,7 +402,7 @@ def test_credentials_under_another_prefix_are_noticed(
 
 @pytest.mark.parametrize("line", ["colour = 1", "COLOUR = 1", "[colour]\ningest_port = 1"])
 def test_an_unknown_key_of_the_file_is_an_error(config: Write, line: str) -> None:
-    """A key of the file that is no setting is refused by name, with the file's."""
+    """An unknown key of the file is refused by name, with the name of the file."""
     path = config(line)
     with pytest.raises(ConfigurationError, match=f"COLOUR: unknown setting.*{path}"):
         load("--config", path, allow_unsigned=True)
@@ -415,7 +415,7 @@ def test_misspelt_key_of_the_file_gets_a_suggestion(config: Write) -> None:
 
 
 def test_an_unknown_flag_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """A flag that is no setting ends the program with its name."""
+    """An unknown flag is a usage error that names it."""
     with pytest.raises(SystemExit):
         load("--colour", "red")
     assert "--colour" in capsys.readouterr().err
@@ -466,14 +466,14 @@ def test_no_start_without_credentials() -> None:
     ],
 )
 def test_one_credential_is_enough(words: tuple[str, ...]) -> None:
-    """Any one scheme's file, or the permission to do without, lets it start."""
+    """The exporter starts with the file of any one scheme, or with ALLOW_UNSIGNED."""
     settings = load(*words)
     assert settings.has_credentials == (words[0] != "--allow-unsigned")
 
 
 @pytest.mark.parametrize("words", [("--allow-unsigned", "false"), ("--results-token-files", "")])
 def test_an_empty_credential_is_not_enough(words: tuple[str, ...]) -> None:
-    """A refusal written out, or an empty list, does not let it start."""
+    """`ALLOW_UNSIGNED=false` or an empty list does not let the exporter start."""
     with pytest.raises(ConfigurationError, match="nothing authenticates senders"):
         load(*words)
 
@@ -503,7 +503,7 @@ ADMIN = {"admin_tls_cert_file": "ac", "admin_tls_key_file": "ak"}
         (INGEST | ADMIN, ("INGEST_TLS", "ic", "ik"), ("ADMIN_TLS", "ac", "ak")),
     ],
 )
-def test_each_listener_may_have_tls_of_its_own(
+def test_each_listener_may_have_its_own_tls(
     given: dict[str, str], ingest: tuple[str, ...] | None, admin: tuple[str, ...] | None
 ) -> None:
     """A listener's own pair takes precedence over the common one."""
@@ -519,7 +519,7 @@ def test_client_ca_is_of_the_admin_listener_with_tls() -> None:
     """A client CA is the admin listener's alone, which needs a certificate."""
     settings = load("--admin-tls-client-ca-file", "ca", allow_unsigned=True, **BOTH)
     files = settings.ingest_tls, settings.admin_tls
-    assert [one and one.client_ca for one in files] == [None, Path("ca")]
+    assert [file and file.client_ca for file in files] == [None, Path("ca")]
     with pytest.raises(ConfigurationError, match="ADMIN_TLS_CLIENT_CA_FILE needs a certificate"):
         load("--admin-tls-client-ca-file", "ca", allow_unsigned=True, **INGEST)
 
@@ -529,7 +529,11 @@ def test_contradictions_are_named_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         load("--tls-cert-file", "c", "--ingest-port", "5", "--admin-port", "5")
     problems = str(caught.value).split("; ")
-    assert [one.split()[0] for one in problems] == ["TLS_CERT_FILE", "INGEST_PORT", "nothing"]
+    assert [problem.split()[0] for problem in problems] == [
+        "TLS_CERT_FILE",
+        "INGEST_PORT",
+        "nothing",
+    ]
 
 
 @pytest.mark.parametrize("hosts", [(), ("--ingest-host", "127.0.0.1"), ("--admin-host", "::")])
@@ -548,7 +552,7 @@ def test_an_empty_variable_counts_as_absent(monkeypatch: pytest.MonkeyPatch, nam
     env(monkeypatch, **{name: ""})
     settings = load("--results-token-files", "token")
     given = {"RESULTS_TOKEN_FILES": (Path("token"),)}
-    found = {key.upper(): one for key, one in settings.model_dump().items()}
+    found = {key.upper(): setting for key, setting in settings.model_dump().items()}
     assert found == {"CONFIG": None} | DEFAULTS | given
 
 
@@ -584,7 +588,7 @@ def test_the_help_shows_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_the_password_in_the_ledgers_url_is_not_shown(url: str, shown: str) -> None:
-    """Whatever shows settings shows the database, but not the password for it."""
+    """Settings are shown with the database's URL, without its password."""
     settings = load(allow_unsigned=True, ledger_url=url)
     assert settings.ledger_url == url
     assert settings.model_dump(mode="json")["ledger_url"] == shown

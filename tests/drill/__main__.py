@@ -37,7 +37,7 @@ class Watch:
         return time.monotonic() - self._begun
 
     def wait(self, what: str, condition: Callable[[], Found | None]) -> Found:
-        """Return what the condition finds; TimeoutError names what was waited for in vain."""
+        """Wait for a condition and return its value; TimeoutError names the missing event."""
         while not (found := condition()):
             if self.seconds > 2 * self._usual + 30:
                 raise TimeoutError(f"waited {clock(self.seconds)} in vain for {what}")
@@ -52,14 +52,14 @@ class Watch:
 
 
 def introduce(incident: Incident, path: Chain) -> None:
-    """Say what is played and where one can look on."""
+    """Print the incident and the addresses of the pages."""
     say(f"{incident.title}.")
     say(f"Status page: {path.exporter.admin}")
     say(f"Prometheus: {path.prometheus}/alerts, Alertmanager: {path.alertmanager}")
 
 
 def drill(incident: Incident, pace: Pace, *, as_json: bool) -> tuple[list[Event], str]:
-    """Play it and show the timeline; return it, and what was waited for in vain, if anything."""
+    """Play an incident and print its timeline; return it, and the missing event, if any."""
     line = ProgressLine()
     watch = Watch(usual_seconds(incident, pace), line)
     events: list[Event] = []
@@ -85,9 +85,9 @@ def drill(incident: Incident, pace: Pace, *, as_json: bool) -> tuple[list[Event]
 def parse() -> argparse.Namespace:
     """Read the flags."""
     listed = "\n".join(
-        f"  {name:<18} {one.title}; about {one.minutes} minutes"
-        + ("; root mounts that disk" if one.full_disk else "")
-        for name, one in INCIDENTS.items()
+        f"  {name:<18} {incident.title}; about {incident.minutes} minutes"
+        + ("; root mounts that disk" if incident.full_disk else "")
+        for name, incident in INCIDENTS.items()
     )
     parser = argparse.ArgumentParser(
         prog="python -m tests.drill",
@@ -114,7 +114,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     if options.json:
-        timeline = [one.as_json(events[0].at) for one in events]
+        timeline = [event.as_json(events[0].at) for event in events]
         say(json.dumps({"incident": options.incident, "timeline": timeline}, indent=1))
     return int(bool(missing))
 

@@ -10,7 +10,7 @@ Results = Sequence[tuple[str, int, float]]
 
 
 class Incident(NamedTuple):
-    """What goes wrong, and who should be told of it by which alert."""
+    """An incident, the alert for it, and the receivers of the alert."""
 
     title: str
     alert: str
@@ -25,7 +25,7 @@ class Incident(NamedTuple):
 
     def traffic(self) -> Results:
         """Return all results while the incident lasts."""
-        return [one for one in NORMAL if one[0] != self.channel] + [*self.results]
+        return [batch for batch in NORMAL if batch[0] != self.channel] + [*self.results]
 
 
 INCIDENTS = {

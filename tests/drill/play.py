@@ -161,10 +161,10 @@ def _messages(incident: Incident, path: Chain, wait: Wait[Any], stage: Stage) ->
 
 def _message(path: Chain, incident: Incident, receivers: set[str], status: str) -> Message | None:
     """Return the first message to one of the receivers that has a status and names the alert."""
-    for one in path.told.messages:
-        wanted = one.receiver in receivers and one.text.startswith(status)
-        if wanted and incident.alert in one.text:
-            return one
+    for message in path.told.messages:
+        wanted = message.receiver in receivers and message.text.startswith(status)
+        if wanted and incident.alert in message.text:
+            return message
     return None
 
 
@@ -173,9 +173,9 @@ def _alert(path: Chain, incident: Incident, state: str = "") -> dict[str, Any] |
     alerts: list[dict[str, Any]] = json.loads(fetch(f"{path.prometheus}/api/v1/alerts"))["data"][
         "alerts"
     ]
-    for one in alerts:
-        labels = one["labels"]
+    for alert in alerts:
+        labels = alert["labels"]
         named = (labels["alertname"], labels.get("channel", ""))
-        if named == (incident.alert, incident.channel) and state in ("", one["state"]):
-            return one
+        if named == (incident.alert, incident.channel) and state in ("", alert["state"]):
+            return alert
     return None

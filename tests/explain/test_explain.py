@@ -1,10 +1,11 @@
-"""Codes and payloads in words."""
+"""Explanations of codes and payloads: as structure, and each kind as a text."""
 
 import json
 import re
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,40 +14,55 @@ from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
 from exporter.configuration.settings import load_settings
 from exporter.errors import ConfigurationError, RequestError
-from exporter.explain import codes as explain
-from exporter.explain import payloads as trace
-from exporter.explain.payloads import Explanation, Payload, SignatureCheck
-from exporter.explain.text import render_json, render_text
+from exporter.explain.codes import ExplainedCode, Why, explain_code
+from exporter.explain.payloads import Explanation, Payload, explain_payload
+from exporter.explain.text import MAX_REJECTED, render_json, render_text
 from exporter.gateways.registry import find_gateway
-from exporter.results import canonical_code
-from tests.support.gateways import unsigned_gateways
+from tests.support.explanations import (
+    CLASSIFIER,
+    GATEWAYS,
+    GOLDEN,
+    TABLES,
+    VALID,
+    explained,
+    explanations,
+    golden,
+)
 
-GATEWAYS = unsigned_gateways()
-TABLES = load_tables()
-CLASSIFIER = Classifier(TABLES)
-
-
-def explain_code(classifier: Classifier, code: str, channel: str | None = None) -> str:
-    """Explain a code as a person reads it."""
-    meanings = explain.explain_code(classifier, code, channel)
-    return render_text(Explanation(meanings, code=canonical_code(code)))
-
-
-def explained(
-    payload: bytes, channel: str | None = None, signature: SignatureCheck | None = None
-) -> Explanation:
-    """Explain a payload."""
-    return trace.explain_payload(CLASSIFIER, GATEWAYS, [Payload(payload, None, channel)], signature)
+KINDS = explanations()
 
 
-def explain_payload(payload: bytes, channel: str | None = None) -> str:
-    """Explain a payload as a person reads it."""
-    return render_text(explained(payload, channel))
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_of_each_kind(kind: str) -> None:
+    """Each kind of explanation reads as its golden text; `make renderings` writes them."""
+    assert render_text(KINDS[kind]) + "\n" == golden(kind).read_text("utf-8")
 
 
-def heads(text: str) -> list[str]:
-    """Give the first line of each part."""
-    return [part.splitlines()[0] for part in text.split("\n\n")]
+def test_every_golden_text_is_of_a_kind() -> None:
+    """No golden text is left from a kind that no longer exists."""
+    assert {*GOLDEN.iterdir()} == {golden(kind) for kind in KINDS}
+
+
+def names(meanings: list[ExplainedCode]) -> list[str]:
+    """Return channel, code and name of each meaning."""
+    return [f"{meaning.channel} {meaning.code} {meaning.name}" for meaning in meanings]
+
+
+def codes(explanation: Explanation) -> list[str]:
+    """Return channel and code of each meaning."""
+    return [f"{meaning.channel} {meaning.code}" for meaning in explanation.meanings]
+
+
+def rejected(explanation: Explanation) -> list[tuple[int, str]]:
+    """Return index and reason of each rejected item."""
+    return [(item.index, item.reason) for item in explanation.rejected]
+
+
+def rules(item: dict[str, object]) -> Why:
+    """Explain an item; return the rules that were applied."""
+    [meaning] = explained(body(item)).meanings
+    assert meaning.why
+    return meaning.why
 
 
 def body(*items: object) -> bytes:
@@ -94,11 +110,11 @@ def body(*items: object) -> bytes:
 )
 def test_a_code_alone_is_explained_wherever_it_exists(code: str, expected: list[str]) -> None:
     """Without a channel each table that has the code gives its meaning."""
-    assert heads(explain_code(CLASSIFIER, code)) == expected
+    assert names(explain_code(CLASSIFIER, code)) == expected
 
 
 @pytest.mark.parametrize(
-    ("code", "channel", "head"),
+    ("code", "channel", "expected"),
     [
         ("10000", "vivo", "vivo 10000 PermissionAuthenticationFailed"),
         ("10000", "OPPO", "oppo 10000 Invalid RegistrationId"),
@@ -112,36 +128,47 @@ def test_a_code_alone_is_explained_wherever_it_exists(code: str, expected: list[
         ("2", "honor", "honor 2 Acked"),
     ],
 )
-def test_a_code_on_a_channel_has_one_meaning(code: str, channel: str, head: str) -> None:
+def test_a_code_on_a_channel_has_one_meaning(code: str, channel: str, expected: str) -> None:
     """With a channel, by any of its names, the code's meaning there is explained."""
-    (found,) = heads(explain_code(CLASSIFIER, code, channel))
-    assert found == head
+    assert names(explain_code(CLASSIFIER, code, channel)) == [expected]
 
 
 @pytest.mark.parametrize("channel", [None, "apns"])
 def test_explanation_has_every_field(channel: str | None) -> None:
     """An explanation has description, severity, category, retry, action, source and origin."""
-    text = explain_code(CLASSIFIER, "2014", channel)
+    [meaning] = explain_code(CLASSIFIER, "2014", channel)
     row = TABLES["apns"].codes["2014"]
-    parts = (row.name, row.description, row.severity, row.category, row.action, row.source)
-    assert [part for part in (*parts, row.origin, "does not help") if part not in text] == []
+    assert (meaning.name, meaning.severity) == (row.name, row.severity.value)
+    assert meaning.row
+    fields = msgspec.structs.asdict(meaning.row)
+    assert fields.pop("retry_means")
+    assert fields == {
+        "table": "apns",
+        "description": row.description,
+        "category": row.category.value,
+        "retry": row.retry.value,
+        "action": row.action,
+        "source": row.source,
+        "origin": row.origin,
+    }
 
 
-@pytest.mark.parametrize("channel", [one for one in TABLES if TABLES[one].common_codes])
+@pytest.mark.parametrize("channel", [channel for channel in TABLES if TABLES[channel].common_codes])
 @pytest.mark.parametrize("code", ["0", "2", "99999999"])
-def test_common_code_is_named_as_such(channel: str, code: str) -> None:
+def test_common_code_has_the_common_table(channel: str, code: str) -> None:
     """On a vendor's channel a common code is distinguished from the vendor's own."""
-    text = explain_code(CLASSIFIER, code, channel)
-    assert text.startswith(f"{channel} {code} ")
-    assert ("common code" in text) == (channel != "mps")
+    [meaning] = explain_code(CLASSIFIER, code, channel)
+    assert (meaning.channel, meaning.code) == (channel, code)
+    assert meaning.row
+    assert meaning.row.table == "mps"
 
 
 def test_a_code_of_no_table_is_explained() -> None:
-    """An unknown code is no error: the explanation has how it is counted."""
-    assert explain_code(CLASSIFIER, "4242") == "4242: no table has this code."
-    text = explain_code(CLASSIFIER, "4242", "vivo")
-    assert text.startswith("vivo 4242 ")
-    assert "severity unknown" in text
+    """An unknown code is no error: the explanation has the severity that it is counted with."""
+    assert explain_code(CLASSIFIER, "4242") == []
+    [meaning] = explain_code(CLASSIFIER, "4242", "vivo")
+    assert (meaning.channel, meaning.code, meaning.severity) == ("vivo", "4242", "unknown")
+    assert meaning.row is None
 
 
 @pytest.mark.parametrize("channel", ["pigeon", "other", "", "  ", "x" * 65])
@@ -163,8 +190,8 @@ def test_an_operators_channel_is_among_the_known(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", ["", " ", "9" * 65])
 @pytest.mark.parametrize("channel", [None, "apns"])
-def test_what_cannot_be_a_code_is_an_error(code: str, channel: str | None) -> None:
-    """Text that is no code is refused by name."""
+def test_an_impossible_code_is_an_error(code: str, channel: str | None) -> None:
+    """Text that cannot be a code is refused, and quoted."""
     with pytest.raises(ConfigurationError, match="cannot be a code") as caught:
         explain_code(CLASSIFIER, code, channel)
     assert repr(code) in str(caught.value)
@@ -191,66 +218,63 @@ def test_what_cannot_be_a_code_is_an_error(code: str, channel: str | None) -> No
 )
 def test_a_payload_of_any_format_is_explained(payload: bytes, expected: list[str]) -> None:
     """Each result of a callback, object, array, envelope or NDJSON body is explained in turn."""
-    parts = explain_payload(payload).split("\n\n")
-    assert [" ".join(part.splitlines()[1].split()[:2]) for part in parts] == expected
-    assert all(
-        part.startswith(f"Channel {code.split()[0]}, ")
-        for part, code in zip(parts, expected, strict=True)
-    )
+    assert codes(explained(payload)) == expected
 
 
 @pytest.mark.parametrize(
-    ("item", "why"),
+    ("item", "rule", "hint"),
     [
-        ({"code": 2009, "channel": "IOS"}, "the hint 'IOS'"),
-        ({"code": 2009, "channel": " IOS "}, "the hint ' IOS '"),
-        ({"code": 2009, "channel": "pigeon"}, "by the unknown hint 'pigeon'"),
-        ({"code": 2}, "no hint; a common code"),
-        ({"statusCode": 2, "extInfo": {"osType": "ios"}}, "from an iOS device"),
-        ({"code": 2009}, "only this table has the code"),
-        ({"code": 2009, "channel": " "}, "only this table has the code"),
-        (
-            {"code": 10000, "message": "Invalid RegistrationId"},
-            "the message is one of this table alone",
-        ),
-        ({"code": 10000}, "several tables (or none) have this code"),
-        ({"code": 4242}, "several tables (or none) have this code"),
+        ({"code": 2009, "channel": "IOS"}, "hint", "IOS"),
+        ({"code": 2009, "channel": " IOS "}, "hint", " IOS "),
+        ({"code": 2009, "channel": "pigeon"}, "unknown_hint", "pigeon"),
+        ({"code": 2}, "common_code", None),
+        ({"statusCode": 2, "extInfo": {"osType": "ios"}}, "ios", None),
+        ({"code": 2009}, "only_table", None),
+        ({"code": 2009, "channel": " "}, "only_table", None),
+        ({"code": 10000, "message": "Invalid RegistrationId"}, "message", None),
+        ({"code": 10000}, "nothing", None),
+        ({"code": 4242}, "nothing", None),
     ],
 )
-def test_explanation_names_the_rule_of_the_channel(item: dict[str, object], why: str) -> None:
-    """The first line of each part gives the rule by which the channel was found."""
-    assert why in explain_payload(body(item)).splitlines()[0]
+def test_explanation_names_the_rule_of_the_channel(
+    item: dict[str, object], rule: str, hint: str | None
+) -> None:
+    """An explanation has the rule by which the channel was found."""
+    found = rules(item)
+    assert (found.channel_by, found.hint) == (rule, hint)
 
 
 def test_url_channel_takes_precedence() -> None:
     """The hint of a callback's URL is used as the exporter would use it."""
     payload = body({"statusCode": "10000", "channel": "OPPO"})
-    assert explain_payload(payload, "VIVO").startswith("Channel vivo,")
-    assert explain_payload(payload).startswith("Channel oppo,")
+    assert codes(explained(payload, "VIVO")) == ["vivo 10000"]
+    assert codes(explained(payload)) == ["oppo 10000"]
 
 
 @pytest.mark.parametrize(
-    ("payload", "expected"),
+    ("payload", "results", "expected"),
     [
-        (body({"channel": "vivo"}), ["item 0 is rejected: code_missing"]),
-        (body({"code": True}), ["item 0 is rejected: code_invalid"]),
-        (body({"statusCode": " "}), ["item 0 is rejected: code_missing"]),
-        (body({"code": 2}, 5), ["Channel mps", "item 1 is rejected: not_an_object"]),
-        (body({"results": [{"code": 2, "count": 0}]}), ["item 0 is rejected: count_invalid"]),
-        (body({"code": 2}) + b"\nnonsense\n", ["Channel mps", "item 1 is rejected: malformed"]),
+        (body({"channel": "vivo"}), [], (0, "code_missing")),
+        (body({"code": True}), [], (0, "code_invalid")),
+        (body({"statusCode": " "}), [], (0, "code_missing")),
+        (body({"code": 2}, 5), ["mps 2"], (1, "not_an_object")),
+        (body({"results": [{"code": 2, "count": 0}]}), [], (0, "count_invalid")),
+        (body({"code": 2}) + b"\nnonsense\n", ["mps 2"], (1, "malformed_json")),
     ],
 )
-def test_rejected_item_names_its_reason(payload: bytes, expected: list[str]) -> None:
-    """An item that is not a result is named by its position and the reason, after the good ones."""
-    lines = heads(explain_payload(payload))
-    assert len(lines) == len(expected)
-    assert all(line.startswith(start) for line, start in zip(lines, expected, strict=True))
+def test_rejected_item_has_its_reason(
+    payload: bytes, results: list[str], expected: tuple[int, str]
+) -> None:
+    """An invalid item is listed with its index and the reason, in addition to the results."""
+    explanation = explained(payload)
+    assert (codes(explanation), rejected(explanation)) == (results, [expected])
 
 
 @pytest.mark.parametrize("payload", [b"", b" \n", b"[]", b'{"results": []}'])
 def test_body_without_results(payload: bytes) -> None:
-    """A body that holds nothing gets a sentence, not silence."""
-    assert explain_payload(payload) == "The body holds no result."
+    """An empty body has an explanation, without results."""
+    explanation = explained(payload)
+    assert (codes(explanation), rejected(explanation)) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -266,10 +290,10 @@ def test_body_without_results(payload: bytes) -> None:
         b"<a>",
     ],
 )
-def test_what_is_no_payload_is_refused(payload: bytes) -> None:
-    """A body in neither format is refused as malformed."""
+def test_a_body_that_is_not_a_payload_is_refused(payload: bytes) -> None:
+    """A body in no known format is refused as malformed."""
     with pytest.raises(RequestError) as caught:
-        explain_payload(payload)
+        explained(payload)
     assert caught.value.reason == "malformed_body"
 
 
@@ -282,17 +306,16 @@ def test_secrets_of_a_payload_are_not_repeated() -> None:
             "extInfo": {"adToken": "token-secret", "osType": "ios"},
         }
     )
-    text = explain_payload(payload)
+    text = render_text(explained(payload))
     assert "BadDeviceToken" in text
     assert "secret" not in text
 
 
 def test_explanation_names_the_rule_of_the_row() -> None:
-    """Where a channel has a row of its own and a common one, the first line says how it chose."""
-    own = {"code": -1, "channel": "oppo"}
-    assert "the message matches neither" in explain_payload(body(own)).splitlines()[0]
-    said = explain_payload(body(own | {"message": "WaitingForVerify"}))
-    assert "the message is this one's" in said.splitlines()[0]
+    """Where the channel and the common table have the code, the message decides, if it can."""
+    item = {"code": -1, "channel": "oppo"}
+    assert rules(item).row_by == "own_row"
+    assert rules(item | {"message": "WaitingForVerify"}).row_by == "message"
 
 
 @pytest.mark.parametrize(
@@ -304,20 +327,15 @@ def test_explanation_names_the_rule_of_the_row() -> None:
     ],
 )
 def test_a_code_names_the_alerts_that_watch_it(code: str, channel: str, alerts: list[str]) -> None:
-    """Each alert that a code can raise is a line with the address of its runbook's page."""
-    lines = explain_code(CLASSIFIER, code, channel).splitlines()
-    explanation = [line for line in lines if line.startswith("  Alert: ")]
-    assert [line.split()[1].rstrip(",") for line in explanation] == alerts
-    assert all(
-        line.endswith(f"/runbooks/{name}") for line, name in zip(explanation, alerts, strict=True)
-    )
+    """An explanation has each alert that the code can raise."""
+    [meaning] = explain_code(CLASSIFIER, code, channel)
+    assert [alert.name for alert in meaning.alerts] == alerts
 
 
 def test_colour_is_the_only_difference() -> None:
-    """In colour the words are the same, and without it there is no escape sequence."""
-    explanation = explained(
-        body({"code": 2009}, {"code": 4242}, {}), signature=SignatureCheck(True, "")
-    )
+    """Colour adds escape sequences and changes no word."""
+    found = explained(body({"code": 2009}, {"code": 4242}, {}))
+    explanation = msgspec.structs.replace(found, signature=VALID)
     plain, coloured = render_text(explanation), render_text(explanation, colour=True)
     assert "\x1b" not in plain
     assert re.sub(r"\x1b\[\d+m", "", coloured) == plain != coloured
@@ -350,15 +368,26 @@ def test_json_has_all_that_the_text_has() -> None:
     }
     rest = json.loads(render_json(explanation))
     assert (rest["source"], rest["code"], rest["signature"]) == ("results", None, None)
-    assert [one["reason"] for one in rest["rejected"]] == ["code_missing"]
+    assert [item["reason"] for item in rest["rejected"]] == ["code_missing"]
 
 
 def test_json_over_several_lines_is_one_payload() -> None:
-    """What is wrong with it is that of the whole, not of its first line."""
-    one = find_gateway("huawei-receipts", {}, load_settings(allow_unsigned=True))
+    """The error is about the whole document, not about its first line."""
+    gateway = find_gateway("huawei-receipts", {}, load_settings(allow_unsigned=True))
     text = json.dumps({"nothing": "of it"}, indent=2).encode()
     with pytest.raises(RequestError, match="'statuses'"):
-        trace.explain_payload(CLASSIFIER, {one.name: one}, [Payload(text)])
+        explain_payload(CLASSIFIER, {gateway.name: gateway}, [Payload(text)])
+
+
+def test_trace_of_empty_values(tmp_path: Path) -> None:
+    """The trace of an item tells an empty value from an absent one."""
+    file = tmp_path / "acme.toml"
+    file.write_text('[content]\nformat = "ndjson"\n[fields]\ncode = "code"\n')
+    gateway = find_gateway(str(file), {}, load_settings(allow_unsigned=True))
+    body = b'{"code": ""}\n{}\n{"code": "200"}'
+    items = explain_payload(CLASSIFIER, {gateway.name: gateway}, [Payload(body)]).items
+    values = [{found.field: found.value for found in item.found} for item in items]
+    assert [value["code"] for value in values] == ["empty", "absent", "'200'"]
 
 
 def test_captured_lines_are_explained_together() -> None:
@@ -366,54 +395,52 @@ def test_captured_lines_are_explained_together() -> None:
     callback, result = body({"statusCode": "2009"}), body({"code": 10072})
     lines = [callback, callback, b'{"statusCode": ', b"", result, body({"code": True})]
     explanation = explained(b"\n".join(lines))
-    assert [(one.channel, one.why and one.why.results) for one in explanation.meanings] == [
+    assert [
+        (meaning.channel, meaning.why and meaning.why.results) for meaning in explanation.meanings
+    ] == [
         ("apns", 2),
         ("vivo", 1),
     ]
-    assert [(one.index, one.reason) for one in explanation.rejected] == [
+    assert [(item.index, item.reason) for item in explanation.rejected] == [
         (2, "malformed_body"),
         (4, "code_invalid"),
     ]
 
 
-def test_payloads_say_how_they_came() -> None:
+def test_payloads_are_read_by_their_gateways() -> None:
     """A body that came through a gateway is read as that gateway does, with the URL's hint."""
     payloads = [
         Payload(body({"statusCode": "10000"}), "mps", "VIVO"),
         Payload(body({"code": 2009}), "results"),
         Payload(b"{", "mps"),
     ]
-    explanation = trace.explain_payload(CLASSIFIER, GATEWAYS, payloads)
-    assert [line[:12] for line in heads(render_text(explanation))] == [
-        "Channel vivo",
-        "Channel apns",
-        "item 2 is re",
-    ]
+    explanation = explain_payload(CLASSIFIER, GATEWAYS, payloads)
+    assert codes(explanation) == ["vivo 10000", "apns 2009"]
+    assert rejected(explanation) == [(2, "malformed_body")]
 
 
 def test_identical_results_are_explained_once() -> None:
-    """Identical results are one part, with their number and that of their pushes."""
+    """Identical results have one explanation, with their number and that of their pushes."""
     items = [{"code": 2009}, {"code": 2009, "id": "a"}, {"code": 2009, "count": 40}]
-    assert heads(explain_payload(body(*items[:2]))) == [
-        "Channel apns, no hint; only this table has the code (2 results)."
-    ]
-    assert heads(explain_payload(body(*items))) == [
-        "Channel apns, no hint; only this table has the code (3 results for 42 pushes)."
-    ]
+    for number, pushes in ((2, 2), (3, 42)):
+        [meaning] = explained(body(*items[:number])).meanings
+        assert meaning.why
+        assert (meaning.why.results, meaning.why.pushes) == (number, pushes)
 
 
 def test_a_long_list_of_rejections_is_cut() -> None:
-    """A hundred rejected items are listed and the rest is counted."""
-    parts = explain_payload(body(*[{}] * 250)).split("\n\n")
-    assert len(parts) == 101
-    assert parts[-1] == "and 150 more rejected items"
+    """The text lists the first rejected items and counts the rest."""
+    explanation = explained(body(*[{}] * 250))
+    assert len(explanation.rejected) == 250
+    *listed, last = render_text(explanation).split("\n\n")
+    assert len(listed) == MAX_REJECTED
+    assert re.findall(r"\d+", last) == [str(250 - MAX_REJECTED)]
 
 
 def test_a_hint_may_be_a_token() -> None:
-    """What a sender wrote for a channel is not repeated if it may be a token."""
-    assert "0123456789abcdef" not in explain_payload(
-        body({"code": 2, "channel": "0123456789abcdef" * 2})
-    )
+    """The sender's word for a channel is not repeated if it may be a token."""
+    token = "0123456789abcdef" * 2
+    assert token not in str(rules({"code": 2, "channel": token}).hint)
 
 
 fields = st.dictionaries(
@@ -427,7 +454,7 @@ pieces = st.binary(max_size=20) | st.lists(fields | st.integers()).map(lambda x:
 
 @given(st.lists(pieces | fields.map(body), max_size=4).map(b"\n".join))
 def test_any_payload_is_explained_or_refused(payload: bytes) -> None:
-    """Whatever the bytes, there is an answer in both forms or a refusal, and nothing else."""
+    """Any bytes are explained as text and as JSON, or refused."""
     with suppress(RequestError):
         explanation = explained(payload)
         assert render_text(explanation)

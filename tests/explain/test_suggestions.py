@@ -30,16 +30,18 @@ def test_intended_code_comes_first(code: str, channel: str | None, first: tuple[
 
 
 def test_word_of_a_category_leads_to_its_rows() -> None:
-    """What no name contains is looked for in categories and descriptions."""
+    """A word that no name contains is looked up in categories and descriptions."""
     found = suggest(CLASSIFIER, TABLES, "throttl", None)
     assert found
-    assert {TABLES[one.channel].codes[one.code].category for one in found} == {"throttled"}
+    assert {TABLES[suggestion.channel].codes[suggestion.code].category for suggestion in found} == {
+        "throttled"
+    }
 
 
 def test_names_of_the_channel_take_precedence() -> None:
     """Where a channel was given, its own rows are suggested if one is similar."""
     found = suggest(CLASSIFIER, TABLES, "token", "huawei")
-    assert {one.channel for one in found} == {"huawei"}
+    assert {suggestion.channel for suggestion in found} == {"huawei"}
 
 
 @pytest.mark.parametrize("code", ["123456789", "-77", "xyzzyq"])

@@ -17,8 +17,8 @@ def senders(**given: object) -> dict[str, list[str]]:
     settings = GatewaySettings.model_validate(given)
     gateways = load_gateways(settings)
     webhooks = webhooks_of(gateways.values(), BASE)
-    assert [one.url for one in webhooks] == [f"{BASE}/webhooks/{name}" for name in gateways]
-    return {one.gateway: one.senders() for one in webhooks}
+    assert [webhook.url for webhook in webhooks] == [f"{BASE}/webhooks/{name}" for name in gateways]
+    return {webhook.gateway: webhook.senders() for webhook in webhooks}
 
 
 def test_webhook_without_credentials_names_its_settings() -> None:
@@ -47,7 +47,7 @@ def test_credentials_of_an_app(tmp_path: Path, keys: KeyPair) -> None:
     """A file that is written with a declared app is that app's; else `=` is part of the path."""
     news = make_key_pair(tmp_path, "news=key").public
     found = senders(apps=["shop"], mps_public_key_files=[f"shop={keys.public}", news])
-    assert [one.rpartition(" (")[2] for one in found["mps"]] == [
+    assert [line.rpartition(" (")[2] for line in found["mps"]] == [
         f"MPS_PUBLIC_KEY_FILES: {keys.public}, app shop)",
         f"MPS_PUBLIC_KEY_FILES: {news})",
     ]
@@ -55,7 +55,7 @@ def test_credentials_of_an_app(tmp_path: Path, keys: KeyPair) -> None:
 
 @pytest.mark.parametrize("allow", [True, False])
 def test_described_gateway(tmp_path: Path, allow: bool) -> None:
-    """Its secrets are beside the description; a scheme of none accepts anyone."""
+    """Secrets are in the description's folder; scheme `none` accepts every request."""
     (tmp_path / "acme.secret").write_text("one\n")
     signed, unsigned, bare = (tmp_path / f"{name}.toml" for name in ("acme", "open", "bare"))
     fields = '[fields]\ncode = "code"\n'

@@ -15,8 +15,8 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as classic_families
 
 from exporter.errors import ConfigurationError
-from tests.fuzz.running import PROFILE, Fuzzed, fuzzed
 from tests.support.exporter import KeyPair
+from tests.support.fuzzing import PROFILE, Fuzzed, fuzzed
 from tests.support.programs import program
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -82,7 +82,7 @@ def test_any_text_leaves_metrics_readable(
     except ConfigurationError:
         table.write_text(TABLE.format(text='"x"'))  # a name that is none: the file is refused
         target.exporter.current.reload()
-        target._logs.clear()  # the refusal is logged as an error, and is the operator's
+        target.discard_logs()  # the refusal is logged as an error, and is the operator's
     target.results(json.dumps([*items, {"channel": "custom", "code": 7}]).encode())
     classic = target.run(scrape(target, {}))
     openmetrics = target.run(scrape(target, OPENMETRICS))

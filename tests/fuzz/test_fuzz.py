@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.fuzz.running import PROFILE, Fuzzed, fuzzed
 from tests.support.exporter import TOKEN, KeyPair
+from tests.support.fuzzing import PROFILE, Fuzzed, fuzzed
 
 MPS_BODIES = [
     b'{"extInfo": {"adToken": "t", "osType": "ios"}, "msgId": "console_1", "statusCode": "2"}',
@@ -167,13 +167,13 @@ def test_odd_callbacks(target: Fuzzed) -> None:
 
 
 def test_odd_results(target: Fuzzed) -> None:
-    """In an array of objects with odd values each is refused or counted as often as it says."""
+    """Each object with odd values is rejected, or counted as often as its `count`."""
     result = st.dictionaries(RESULT_FIELDS.filter("id".__ne__), ODD) | st.fixed_dictionaries(
         {"code": CODES}, optional={"channel": CHANNELS, "count": st.integers(0, 10**9 + 1)}
     )
 
     @PROFILE
-    @given(st.lists(result | ODD.filter(lambda one: not isinstance(one, dict)), min_size=1))
+    @given(st.lists(result | ODD.filter(lambda value: not isinstance(value, dict)), min_size=1))
     def try_it(items: list[Any]) -> None:
         reply = target.results(json.dumps(items).encode())
         assert reply.adds_up_to(len(items))

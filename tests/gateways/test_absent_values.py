@@ -14,9 +14,8 @@ from exporter.gateways.described.gateway import Described
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.paths import Mark
 from exporter.gateways.registry import load_gateways
-from tests.gateways.test_contract import PAYLOADS
 from tests.support.gateways import decoded
-from tests.support.senders import SENDERS, Sender, Sent
+from tests.support.senders import PAYLOADS, SENDERS, Sender, Sent
 
 ABSENT = object()
 SPELLINGS = {"null": None, "empty": "", "blank": " \t", "wide blank": "\u3000"}
@@ -62,20 +61,20 @@ def changed(value: Any, path: tuple[Any, ...], to: object) -> Any:
 
 
 def outcome(gateway: Gateway, docs: list[Any]) -> object:
-    """Decode; return what counts of it, with the reasons of what does not."""
+    """Decode a body; return its results, and the reasons of rejected items."""
     body = "\n".join(map(json.dumps, docs)).encode()
     try:
         found = decoded(gateway, ReceivedRequest(body))
     except RequestError as error:
         return error.reason
-    groups = [(one.result, one.count, one.anonymous, one.ids) for one in found.groups]
-    reasons = [(one.index, one.reason.replace("null", "missing")) for one in found.rejected]
+    groups = [(group.result, group.count, group.anonymous, group.ids) for group in found.groups]
+    reasons = [(item.index, item.reason.replace("null", "missing")) for item in found.rejected]
     return sorted(map(repr, groups)), reasons, found.skipped, found.defaulted
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_empty_field_is_an_absent_field(file: Path, tmp_path: Path) -> None:
-    """A field that is empty or blank counts as one that is null, and as one that is not there."""
+    """An empty or blank field is equal to a null field, and to an absent one."""
     gateway = load_gateways(BY_NAME[file.parent.name].settings(tmp_path))[file.parent.name]
     docs = documents(file.read_bytes())
     is_map = isinstance(gateway, Described) and gateway.description.items.path[-1:] == (
@@ -89,14 +88,16 @@ def test_empty_field_is_an_absent_field(file: Path, tmp_path: Path) -> None:
                 )
                 for name, to in (SPELLINGS | {"absent": ABSENT}).items()
             }
-            assert {repr(one) for one in variants.values()} == {repr(variants["absent"])}, path
+            assert {repr(variant) for variant in variants.values()} == {repr(variants["absent"])}, (
+                path
+            )
 
 
 @pytest.mark.parametrize(
     "table",
     ['[map.code]\n"" = "1"', '[map.channel]\n" " = "vivo"', '[items.only]\nkind = [""]'],
 )
-def test_empty_text_is_no_key(table: str, tmp_path: Path) -> None:
+def test_empty_text_is_refused_as_a_key_of_a_map(table: str, tmp_path: Path) -> None:
     """An empty key of a map is refused with the key that stands for absent values."""
     file = tmp_path / "acme.toml"
     file.write_text(f'{table}\n[fields]\ncode = "code"\n')

@@ -1,4 +1,4 @@
-"""Which app a result is of: by the credential, else by the request, else `other`."""
+"""The app of a result: that of the credential, else of the request, else `other`."""
 
 import json
 from pathlib import Path
@@ -106,7 +106,7 @@ NAMED: list[tuple[str, Any, dict[str, str], list[str | None]]] = [
 def test_app_that_a_request_names(
     name: str, body: Any, query: dict[str, str], expected: list[str | None], tmp_path: Path
 ) -> None:
-    """It is in the item, in the URL of MPS, or at a path; blank is none."""
+    """The app is in the item, in the URL of MPS, or at a path; a blank one is absent."""
     request = ReceivedRequest(json.dumps(body).encode(), {}, query)
     found = decoded(loaded(tmp_path)[name], request)
     assert not found.rejected
@@ -148,7 +148,7 @@ def test_app_of_a_vendors_receipt(use: str, body: Any, tmp_path: Path) -> None:
     ],
 )
 def test_rule(named: str | None, of_credential: str | None, expected: AppOf) -> None:
-    """A credential of an app takes precedence, whatever the request names."""
+    """The app of the credential takes precedence over that of the request."""
     assert app_of(named, Credential(0, app=of_credential), APPS) == expected
     if of_credential is None:
         assert app_of(named, None, APPS) == expected
@@ -158,7 +158,9 @@ def test_undeclared_app_of_a_map_is_warned_of(tmp_path: Path) -> None:
     """A map to an app that nothing declares is a mistake, where apps are declared."""
     text = ACME.replace('= "shop"\n', '= "chat"\n')
     [warning] = [
-        one for one in loaded(tmp_path, description=text)["acme"].warnings if "chat" in one
+        warning
+        for warning in loaded(tmp_path, description=text)["acme"].warnings
+        if "chat" in warning
     ]
     assert "APPS" in warning
 

@@ -39,7 +39,7 @@ def test_every_gateway_has_a_format() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 def test_no_step_is_much_work(form: Format, tmp_path: Path) -> None:
-    """Whatever an authenticated body of a mebibyte holds, a step has few items and few calls."""
+    """A step over any authenticated body of a mebibyte has few items and few calls."""
     gateway = load_gateways(_sender(form.gateway).settings(tmp_path))[form.gateway]
     for body in bodies(form):
         request = ReceivedRequest(body.content, CIMultiDict({"Content-Type": form.content_type}))
@@ -55,7 +55,7 @@ def test_no_step_is_much_work(form: Format, tmp_path: Path) -> None:
 def test_unauthenticated_request_is_little_work(
     form: Format, keys: KeyPair, tmp_path: Path
 ) -> None:
-    """A request that nobody signed, or with another secret, is few calls whatever it holds."""
+    """Refusing any unsigned request, or one with a wrong secret, takes few calls."""
     sender = _sender(form.gateway)
     settings = sender.settings(tmp_path)
     if form.gateway == "mps":
@@ -67,9 +67,9 @@ def test_unauthenticated_request_is_little_work(
         *(signed._replace(body=body.content) for body in bodies(form)),
         *(signed._replace(body=body.content) for body in with_more_inside(signed.body)),
     ]
-    for one in sent:
-        url = URL(sender.path(one))
-        request = ReceivedRequest(one.body, CIMultiDict(one.headers), url.query)
+    for request_sent in sent:
+        url = URL(sender.path(request_sent))
+        request = ReceivedRequest(request_sent.body, CIMultiDict(request_sent.headers), url.query)
         with counting_calls() as calls:
             cost = authentication(gateway, request, calls)
-        assert cost <= CALLS_BEFORE_AUTHENTICATION, one.body[:200]
+        assert cost <= CALLS_BEFORE_AUTHENTICATION, request_sent.body[:200]

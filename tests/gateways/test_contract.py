@@ -1,4 +1,4 @@
-"""The contract that every gateway keeps, shipped, described in deploy/ or made up for a scheme."""
+"""The contract of every gateway: shipped, described in deploy/, or made up for a scheme."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +17,7 @@ from tests.support.senders import (
     BASE64_SENDERS,
     NEW,
     OLD,
+    PAYLOADS,
     RECIPES,
     SENDERS,
     Sender,
@@ -24,11 +25,9 @@ from tests.support.senders import (
     mps,
 )
 
-PAYLOADS = Path(__file__).parent.parent / "payloads"
-
 
 class Case(NamedTuple):
-    """A body, and what the exporter counts of it."""
+    """A body, and the series that it adds to."""
 
     sender: Sender
     body: bytes
@@ -98,7 +97,7 @@ def test_every_gateway_has_its_cases() -> None:
 
 @pytest.mark.parametrize("sender", FIRST.values(), ids=FIRST)
 def test_credentials(sender: Sender, tmp_path: Path) -> None:
-    """Both secrets of a rotation are right, with a scope each; a wrong one and none are refused."""
+    """Both secrets of a rotation are valid, each with its scope; wrong and missing ones are not."""
     body = body_of(sender)
     gateway = gateway_of(sender, tmp_path)
     old, new = (outcome(sender, gateway, sender.sign(body, secret, 0)) for secret in (OLD, NEW))
@@ -126,7 +125,7 @@ def test_credentials_in_base64(sender: Sender, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "sender", [one for one in SENDERS if one.dated], ids=lambda sender: sender.name
+    "sender", [sender for sender in SENDERS if sender.dated], ids=lambda sender: sender.name
 )
 def test_stale_requests(sender: Sender, tmp_path: Path) -> None:
     """A signature of five minutes ago, or from a clock ahead, is stale and not forged."""
@@ -141,7 +140,7 @@ def test_stale_requests(sender: Sender, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "sender", [one for one in SENDERS if one.covers_body], ids=lambda sender: sender.name
+    "sender", [sender for sender in SENDERS if sender.covers_body], ids=lambda sender: sender.name
 )
 def test_signatures_cover_the_body(sender: Sender, tmp_path: Path) -> None:
     """Where the body is signed, another body with the same signature is forged."""
@@ -152,7 +151,7 @@ def test_signatures_cover_the_body(sender: Sender, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_payloads(case: Case, tmp_path: Path) -> None:
-    """A signed body gives the series of the file beside it, once, and shows no secret."""
+    """A signed body adds to the series in its `.series` file, once, and shows no secret."""
     sender = case.sender
     async with started(sender.settings(tmp_path)) as exporter:
         answers = [await post(exporter, sender, case.body) for _ in range(2)]
@@ -204,7 +203,7 @@ def test_callbacks_of_mps(keys: KeyPair, unknown_key: KeyPair, tmp_path: Path) -
 
 
 def test_response_is_the_gateways_own(tmp_path: Path) -> None:
-    """A gateway that expects words of its own gets them."""
+    """A gateway gets the response that it expects."""
     names = {sender.name: sender for sender in SENDERS}
     huawei = gateway_of(names["huawei-receipts"], tmp_path)
     assert huawei.response == b'{"code":"0","message":"success"}'

@@ -1,4 +1,4 @@
-"""What a description may say of a signature, with signatures made by openssl."""
+"""Signatures as descriptions define them, made by openssl."""
 
 import base64
 import gzip
@@ -61,7 +61,8 @@ SCHEMES: dict[str, tuple[str, Signed]] = {
         ),
         lambda keys: {
             "X-Signature": ",".join(
-                f"v1={base64.b64encode(one).decode()}" for one in (bytes(256), keys.sign(BODY))
+                f"v1={base64.b64encode(signature).decode()}"
+                for signature in (bytes(256), keys.sign(BODY))
             )
         },
     ),
@@ -110,12 +111,12 @@ def test_signature_of_a_description(
 
     assert reason(BODY + b" ", headers) == "bad_signature"
     for name in headers:
-        without = {one: value for one, value in headers.items() if one != name}
+        without = {other: value for other, value in headers.items() if other != name}
         assert reason(BODY, without) == "missing_credentials"
 
 
 def test_empty_value_can_be_signed(tmp_path: Path) -> None:
-    """A value of the body that is signed may be empty; one that is not there is missing."""
+    """A signed value of the body may be empty; if it is absent, credentials are missing."""
     (tmp_path / "secret").write_bytes(SECRET)
     file = tmp_path / "acme.toml"
     file.write_text(
@@ -136,7 +137,7 @@ def test_empty_value_can_be_signed(tmp_path: Path) -> None:
 
 
 def test_body_with_its_signature_is_bounded(tmp_path: Path) -> None:
-    """A body in which a signature is looked for is refused past its bound, packed or not."""
+    """A body with a signature inside is bounded, compressed or not."""
     (tmp_path / "secret").write_bytes(SECRET)
     file = tmp_path / "acme.toml"
     file.write_text('use = "getui"\n[content]\nencoding = "gzip"\n[auth]\nsecrets = ["secret"]\n')

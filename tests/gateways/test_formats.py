@@ -52,7 +52,7 @@ def test_any_item_is_a_result_or_a_rejection(items: list[Any], envelope: bool) -
     if batch:
         held = sum(group.items for group in batch.groups)
         assert held + len(batch.rejected) == len(items)
-        assert all(0 <= one.index < len(items) for one in batch.rejected)
+        assert all(0 <= item.index < len(items) for item in batch.rejected)
 
 
 def check(gateway: str, body: bytes, content_type: str = "") -> DecodedItems | None:
@@ -145,11 +145,11 @@ def test_items_without_ids_are_read_as_those_with_ids(items: list[Any], shape: s
     array = f"[{', '.join(texts)}]"
     body = {"array": array, "envelope": f'{{"results": {array}}}', "lines": "\n".join(texts)}[shape]
     batch = decode("results", body.encode(), content_type=LINES if shape == "lines" else "")
-    assert [(one.index, one.reason) for one in batch.rejected] == [
-        (one.index, one.reason) for one in expected.rejected
+    assert [(item.index, item.reason) for item in batch.rejected] == [
+        (item.index, item.reason) for item in expected.rejected
     ]
-    assert {(one.result, one.count): one.items for one in batch.groups} == {
-        (one.result, one.count): one.items for one in expected.groups
+    assert {(group.result, group.count): group.items for group in batch.groups} == {
+        (group.result, group.count): group.items for group in expected.groups
     }
 
 
@@ -190,7 +190,7 @@ def test_lines_under_any_name(name: str, mark: bytes) -> None:
     """Two lines are two results, under any media type, with a byte order mark or without."""
     body = mark + b'{"code": 2}\r\n\n' + mark + b'{"code": 2009}\n'
     batch = decode("results", body, content_type=f"application/{name}; charset=utf-8")
-    assert [one.result.code for one in batch.groups] == ["2", "2009"]
+    assert [group.result.code for group in batch.groups] == ["2", "2009"]
     assert not batch.rejected
 
 
@@ -211,18 +211,18 @@ NO_JSON: dict[str, tuple[bytes, str, str]] = {
 
 
 @pytest.mark.parametrize(("body", "content_type", "message"), NO_JSON.values(), ids=NO_JSON)
-def test_what_is_no_json_is_said_to_be_something_else(
+def test_body_that_is_not_json_is_refused_by_its_type(
     body: bytes, content_type: str, message: str
 ) -> None:
-    """The refusal names the content type that the sender chose, or the encoding."""
+    """The refusal of a body that is not JSON names its content type or encoding."""
     with pytest.raises(RequestError) as caught:
         decode("results", body, content_type=content_type)
     assert message in f"{caught.value.reason}: {caught.value.detail}"
     assert "s3cret" not in caught.value.detail
 
 
-def test_form_type_of_a_json_body_is_no_fault() -> None:
-    """What is JSON is taken, for `curl --data` calls everything a form."""
+def test_json_with_the_type_of_a_form_is_accepted() -> None:
+    """JSON with the media type of a form is accepted, since `curl --data` always sends that."""
     assert decode("results", b'{"code": 2}', content_type="application/x-www-form-urlencoded")
 
 
@@ -252,17 +252,17 @@ BAD_FIELDS = [
 
 @pytest.mark.parametrize(("name", "value", "reason"), BAD_FIELDS)
 def test_reason_of_a_bad_item_is_found_by_its_value(name: str, value: str, reason: str) -> None:
-    """Each field has a reason of its own, and the items beside it count."""
+    """Each invalid field has its reason, and the other items count."""
     others = "" if name == "code" else '"code": 2, '
     bad = f"{{{others}{json.dumps(name)}: {value}}}"
     batch = decode("results", f'[{{"code": 2, "id": 1}}, {bad}, {{"code": 2}}]'.encode())
-    assert [(one.index, one.reason) for one in batch.rejected] == [(1, reason)]
-    assert sum(one.items for one in batch.groups) == 2
+    assert [(item.index, item.reason) for item in batch.rejected] == [(1, reason)]
+    assert sum(group.items for group in batch.groups) == 2
 
 
 @pytest.mark.parametrize("bad", ["1", '{"code": " "}'])
 def test_body_with_too_many_bad_items_is_refused(bad: str) -> None:
-    """Ten thousand items that are not results can be listed; one more refuses the body."""
+    """Ten thousand invalid items can be listed; one more refuses the body."""
     body = ",".join(['{"code": 2}', *[bad] * MAX_REJECTED])
     assert len(decode("results", f"[{body}]".encode()).rejected) == MAX_REJECTED
     with pytest.raises(RequestError, match="10,000 items"):
@@ -271,7 +271,7 @@ def test_body_with_too_many_bad_items_is_refused(bad: str) -> None:
 
 @pytest.mark.parametrize("body", [b'{"results": 5}', b'{"results": {}}', b'{"results": null}'])
 def test_envelope_without_a_list_is_malformed(body: bytes) -> None:
-    """`results` that is no array is an error of the whole body."""
+    """A `results` that is not an array is an error of the whole body."""
     with pytest.raises(RequestError, match="array"):
         decode("results", body)
 
@@ -287,8 +287,8 @@ def test_details_do_not_repeat_the_body() -> None:
 
 
 @pytest.mark.parametrize("identity", ["[1]", '{"adToken": "s3cret"}', "true", "1.5", "null", '""'])
-def test_callback_with_an_impossible_id_has_none(identity: str) -> None:
-    """An id that is no text and no integer is not shown as an exemplar."""
+def test_impossible_id_of_a_callback_is_ignored(identity: str) -> None:
+    """An id that is neither text nor an integer is not shown as an exemplar."""
     [group] = decode("mps", f'{{"statusCode": 2009, "msgId": {identity}}}'.encode()).groups
     assert (group.ids, group.anonymous) == ([], 1)
 
@@ -310,8 +310,10 @@ WITHOUT_CODE: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("gateway", "item", "detail"), WITHOUT_CODE)
-def test_item_without_code_names_what_came(gateway: str, item: Any, detail: str) -> None:
-    """The detail names the field that was expected and those that came, but no token."""
+def test_error_of_an_item_without_code_names_its_fields(
+    gateway: str, item: Any, detail: str
+) -> None:
+    """The detail names the expected field and those received, but no token."""
     for body in (item, [{"code": 2, "statusCode": 2}, item]):
         [rejection] = decode(gateway, json.dumps(body).encode()).rejected
         assert rejection.reason == "code_missing"

@@ -30,9 +30,9 @@ class Events(ItemFormat[Item]):
         """Decode nothing else."""
         return msgspec.json.decode(text, type=Item)
 
-    def explain_missing_code(self, text: Text) -> ItemError:
-        """Show the item."""
-        return ItemError(ItemReason.CODE_MISSING, f"There is no event: {text!r}")
+    def explain_missing_code(self, _text: Text) -> ItemError:
+        """Name the field."""
+        return ItemError(ItemReason.CODE_MISSING, "There is no event.")
 
     def result(self, facts: Facts) -> ItemResult | None:
         """Skip other events."""
@@ -56,7 +56,7 @@ READER = ItemReader(Events())
 def test_item_has_one_meaning(item: str, expected: DecodedItems) -> None:
     """An item counts the same alone, in an array, and as a line; with an identity or without."""
     steps = [READER.array(f"[{item}]"), READER.steps([item.encode()], are_lines=True)]
-    assert [READER.single(item), *(one for each in steps for one in each)] == [expected] * 3
+    assert [READER.single(item), *(text for each in steps for text in each)] == [expected] * 3
 
 
 @pytest.mark.parametrize("number", [ITEMS_PER_STEP, ITEMS_PER_STEP + 1, 3 * ITEMS_PER_STEP])
@@ -64,8 +64,8 @@ def test_large_body_is_several_steps(number: int) -> None:
     """No step has more than its share of the items, and none is lost."""
     items = ",".join(f'{{"event": "sent", "id": "{n}"}}' for n in range(number))
     steps = list(READER.array(f"[{items}]"))
-    assert [one.items for one in steps[:-1]] == [ITEMS_PER_STEP] * (len(steps) - 1)
-    assert sum(one.items for one in steps) == number
+    assert [step.items for step in steps[:-1]] == [ITEMS_PER_STEP] * (len(steps) - 1)
+    assert sum(step.items for step in steps) == number
 
 
 LINES = {
@@ -78,10 +78,10 @@ LINES = {
 
 @pytest.mark.parametrize("lines", LINES.values(), ids=LINES)
 def test_line_is_an_item(lines: list[bytes]) -> None:
-    """A line that is not one JSON value is rejected, next to any other lines."""
+    """A line that is not one JSON value is rejected; the other lines count."""
     [decoded] = READER.steps(lines, are_lines=True)
     whole = [line for line in lines if line == b'{"event": "sent"}']
-    assert [one.index for one in decoded.rejected] == [
+    assert [item.index for item in decoded.rejected] == [
         number for number, line in enumerate(lines) if line not in whole
     ]
     assert sum(group.items for group in decoded.groups) == len(whole)

@@ -38,11 +38,11 @@ CLASSIFIER = Classifier(load_tables(sorted((RECIPES / "codes").glob("*.toml"))))
 
 
 def series(body: Any) -> list[tuple[Series, list[str | int | bytes]]]:
-    """Decode a generic body; return what counts, with the ids."""
+    """Decode a generic body; return its results and their ids."""
     text = body if isinstance(body, str) else json.dumps(body)
     batch = decoded(unsigned_gateways()["results"], ReceivedRequest(text.encode()))
     assert not batch.rejected
-    return [(CLASSIFIER.classify(one.result).series, one.ids) for one in batch.groups]
+    return [(CLASSIFIER.classify(group.result).series, group.ids) for group in batch.groups]
 
 
 def entry(status: str, platform: str, code: int, response: str) -> dict[str, Any]:
@@ -96,12 +96,14 @@ def test_sns_forwarder(logged: dict[str, Any], expected: tuple[str, ...]) -> Non
 
 
 def test_onesignal_template(libraries: Libraries, tmp_path: Path) -> None:
-    """The template renders each event as a result whose code the table beside it has."""
+    """The template renders each event as a result with a code of its table."""
     reason = 'expired: "token"\nof the device'
     kinds = [
-        f"message.push.{one}" for one in ("sent", "received", "clicked", "failed", "unsubscribed")
+        f"message.push.{kind}" for kind in ("sent", "received", "clicked", "failed", "unsubscribed")
     ]
-    events = [{"kind": one, "id": f"e-{one}", "data": {"failure_reason": reason}} for one in kinds]
+    events = [
+        {"kind": event, "id": f"e-{event}", "data": {"failure_reason": reason}} for event in kinds
+    ]
     command = libraries.command(tmp_path, "liquid.mjs")
     arguments = [str(RECIPES / "onesignal.liquid"), json.dumps(events)]
     done = subprocess.run(
@@ -140,7 +142,7 @@ def test_readme_names_every_key() -> None:
     """The reference has each key of a description, and the table each shipped one."""
     text = (RECIPES / "README.md").read_text("utf-8")
     reference = text.partition("## Every key")[2].partition("## What vendors")[0]
-    for section, model in [*SECTIONS.items(), *(("auth", one) for one in SCHEMES.values())]:
+    for section, model in [*SECTIONS.items(), *(("auth", scheme) for scheme in SCHEMES.values())]:
         for key in model.model_fields:
             assert f"`{section}.{key}`" in reference or f"`.{key}`" in reference
     assert [name for name in shipped() if f"`{name}`" not in text] == []

@@ -1,4 +1,4 @@
-"""A captured request is one delivery, however it is wrapped when it is sent again."""
+"""A captured request is one delivery, however it is encoded when it is repeated."""
 
 import base64
 import gzip
@@ -25,12 +25,12 @@ def packings(body: bytes) -> Iterator[tuple[bytes, dict[str, str]]]:
 
 
 async def test_callback_is_counted_once(exporter: Exporter, keys: KeyPair) -> None:
-    """Compressed again, under other parameters, or with another spelling, it is a duplicate."""
+    """A repeated request is a duplicate, even compressed or with other parameters or spellings."""
     sign = url_sign(keys.sign(CALLBACK))
     spellings = [sign, sign.replace("-", "%2B"), sign.rstrip("%3D").rstrip("="), f"{sign}&x=1"]
     accepted = 0
     for body, headers in packings(CALLBACK):
-        for query in (*(f"sign={one}" for one in spellings), f"channel=vivo&sign={sign}"):
+        for query in (*(f"sign={spelling}" for spelling in spellings), f"channel=vivo&sign={sign}"):
             status, answer = await exporter.post(f"/webhooks/mps?{query}", body, headers)
             assert status == 200, answer
             accepted += answer["accepted"]
@@ -39,7 +39,7 @@ async def test_callback_is_counted_once(exporter: Exporter, keys: KeyPair) -> No
 
 
 async def test_unsigned_id_changes_nothing(exporter: Exporter) -> None:
-    """Beside a signature by Svix, no `webhook-id` makes a request new, or takes another's place."""
+    """With a Svix signature, an unsigned `webhook-id` has no effect on deduplication."""
     body = b'[{"code": 2}]'
     first, second = (_svix(body, identity) for identity in ("m1", "m2"))
     unsigned = [first | {"webhook-id": f"made-up-{number}"} for number in range(3)]
@@ -83,7 +83,7 @@ async def described(make_settings: MakeSettings, tmp_path: Path) -> AsyncIterato
 
 
 async def test_described_request_is_counted_once(described: Exporter) -> None:
-    """Whether a header announces the compression or the description, it is the same request."""
+    """The same request is a duplicate whether a header or the description declares compression."""
     body = gzip.compress(b'{"code": 2}')
     signature = {"X-Signature": hmac(KEY.encode(), body).hex()}
     accepted = [
@@ -99,7 +99,7 @@ async def test_described_request_is_counted_once(described: Exporter) -> None:
 
 @pytest.mark.parametrize("announced", [True, False])
 async def test_all_members_of_gzip_count(described: Exporter, *, announced: bool) -> None:
-    """Of a body of several gzip members none is lost."""
+    """All members of a gzip body count."""
     body = gzip.compress(b'[{"code": 2},') + gzip.compress(b'{"code": 10072}]')
     headers = {"X-Signature": hmac(KEY.encode(), body).hex()}
     if announced:

@@ -42,7 +42,7 @@ async def servers(receiver: Exporter) -> AsyncIterator[Vendors]:
 
 
 async def run(libraries: Libraries, servers: Vendors, *command: str) -> str:
-    """Run a program whose reports go to the recorder; return its output."""
+    """Run a program that reports to the recorder; return its output."""
     url = f"http://127.0.0.1:{servers.port}"
     addresses = {"EXPORTER_URL": f"{url}/webhooks/results", "EXPO_BASE_URL": url}
     process = await asyncio.create_subprocess_exec(
@@ -69,7 +69,7 @@ def reported(servers: Vendors) -> list[dict[str, Any]]:
 async def codes(exporter: Exporter, channel: str) -> Counter[str]:
     """Scrape the results by code; all must be of one channel."""
     counted = await exporter.counted()
-    assert {one for one, _, _ in counted} == {channel}
+    assert {channel for channel, _, _ in counted} == {channel}
     return Counter({code: int(number) for (_, code, _), number in counted.items()})
 
 
@@ -78,12 +78,14 @@ async def test_firebase(
     program: str, libraries: Libraries, receiver: Exporter, servers: Vendors, tmp_path: Path
 ) -> None:
     """FCM's own code counts where `error.code` merges causes, and no token is sent."""
-    tokens = [device_token(one) for one in FCM]
+    tokens = [device_token(token) for token in FCM]
     files = reporter(f"firebase_results{Path(program).suffix}")
     command = libraries.command(tmp_path, program, files)
     await run(libraries, servers, *command, str(servers.port), *tokens)
     assert await codes(receiver, "fcm") == Counter(answer.code for answer in FCM.values())
-    assert not [one for one in (*tokens, "access-token") if one in "".join(servers.reported)]
+    assert not [
+        secret for secret in (*tokens, "access-token") if secret in "".join(servers.reported)
+    ]
 
 
 async def test_node_apn(
@@ -94,20 +96,20 @@ async def test_node_apn(
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
     openssl("req", "-x509", *curve, *names, "-keyout", key, "-out", certificate)
-    answers = {device_token(one): [answer.status, answer.body] for one, answer in APNS.items()}
+    answers = {device_token(token): [answer.status, answer.body] for token, answer in APNS.items()}
     command = libraries.command(tmp_path, "node_apn.mjs", reporter("node_apn_results.mjs"))
     await run(libraries, servers, *command, str(key), str(certificate), json.dumps(answers))
     unconnected = ["2025"]
     expected = Counter([*unconnected, *(answer.code for answer in APNS.values())])
     assert await codes(receiver, "apns") == expected
-    assert not [one for one in answers if one in "".join(servers.reported)]
+    assert not [answer for answer in answers if answer in "".join(servers.reported)]
 
 
 async def test_expo(
     libraries: Libraries, receiver: Exporter, servers: Vendors, tmp_path: Path
 ) -> None:
     """A push counts by its ticket if that failed, else by its receipt once there is one."""
-    tokens = [expo_token(one) for one in ("good", "gone", "large", "late", "odd")]
+    tokens = [expo_token(token) for token in ("good", "gone", "large", "late", "odd")]
     command = libraries.command(tmp_path, "expo.mjs", reporter("expo_results.mjs"))
     assert json.loads(await run(libraries, servers, *command, *tokens)) == ["receipt-late"]
     receipts = [
@@ -115,7 +117,7 @@ async def test_expo(
         ("MessageTooBig", "receipt-large"),
         ("error", "receipt-odd"),
     ]
-    assert [(one["code"], one.get("id")) for one in reported(servers)] == [
+    assert [(result["code"], result.get("id")) for result in reported(servers)] == [
         ("DeviceNotRegistered", None),
         *receipts,
         *receipts,
@@ -132,7 +134,7 @@ async def test_jpush(
     ids = [f"registration-{number}" for number in range(1001)]  # one more than a query may have
     command = libraries.command(tmp_path, "jpush_status.py", reporter("jpush_results.py"))
     await run(libraries, servers, *command, str(servers.port), "18100", *ids)
-    statuses = [(one["code"], one["count"]) for one in reported(servers)]
+    statuses = [(result["code"], result["count"]) for result in reported(servers)]
     assert statuses == [(0, 334), (1, 333), (2, 333), (0, 1)] * 2
     assert await codes(receiver, "jpush-receipts") == {"0": 335, "1": 333, "2": 333}
     assert "registration-" not in "".join(servers.reported)

@@ -1,5 +1,6 @@
-"""Requests that only test the address: handshakes, and the probes of vendors' consoles."""
+"""Requests that test the address only: handshakes, and the probes of vendors' consoles."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ PROBES = [b"", b" \r\n", b"{}", b" { } ", b'{"statuses":[]}', b'{"statuses": nul
 async def test_console_test_is_answered_and_counts_nothing(
     body: bytes, signature: str | None, tmp_path: Path
 ) -> None:
-    """A body without an item gets the vendor's answer, with whatever signature."""
+    """A body without an item gets the vendor's response, with any signature."""
     headers = {"X-HUAWEI-CALLBACK-ID": signature} if signature else {}
     async with started(HUAWEI.settings(tmp_path)) as exporter:
         status, answer = await exporter.post("/webhooks/huawei-receipts", body, headers)
@@ -48,7 +49,7 @@ EMPTY = ["mps", "results", "oppo-receipts", "vivo-receipts", "mipush-receipts", 
 
 @pytest.mark.parametrize("name", EMPTY)
 @pytest.mark.parametrize("body", [b"", b" \n\t ", b"\xef\xbb\xbf"])
-def test_body_of_nothing_is_malformed(name: str, body: bytes, tmp_path: Path) -> None:
+def test_empty_body_is_malformed(name: str, body: bytes, tmp_path: Path) -> None:
     """Without a handshake or a probe an empty body is an error in every format."""
     sender = NAMES.get(name) or Sender("mps", lambda body, _secret, _age: Sent(body))
     gateway = load_gateways(sender.settings(tmp_path))[name]
@@ -59,8 +60,8 @@ def test_body_of_nothing_is_malformed(name: str, body: bytes, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("body", [b"[]", b'{"results": []}'])
-async def test_empty_batch_is_none(body: bytes, tmp_path: Path) -> None:
-    """A batch of no results is accepted."""
+async def test_empty_batch_is_accepted(body: bytes, tmp_path: Path) -> None:
+    """A batch without results is accepted."""
     async with started(NAMES["results"].settings(tmp_path)) as exporter:
         headers = {"Authorization": "Bearer the-old-secret-0123456789"}
         status, answer = await exporter.post("/webhooks/results", body, headers)
@@ -82,7 +83,7 @@ code = "code"
 
 
 async def test_probe_may_need_credentials(tmp_path: Path) -> None:
-    """A sender that tests its credentials gets a refusal for a wrong one, and else a success."""
+    """A probe with wrong credentials is refused, and succeeds with the right ones."""
     async with started(
         Sender("acme", SENDERS[0].sign, SIGNED_PROBE).settings(tmp_path)
     ) as exporter:
@@ -120,3 +121,15 @@ def test_handshakes(
     gateway = load_gateways(SENDERS[-1].settings(tmp_path))[SENDERS[-1].name]
     found = gateway.verification(ReceivedRequest(body, {}, query))
     assert found == (None if expected is None else Verification(expected))
+
+
+def test_handshake_without_the_path_to_items(tmp_path: Path) -> None:
+    """A challenge alone, without the array of items that results come in, is sent back."""
+    sender = SENDERS[-1]
+    description = f'{sender.description}\n[items]\npath = "events"\n'
+    gateway = load_gateways(replace(sender, description=description).settings(tmp_path))["acme"]
+    for body, challenge in (
+        (b'{"echostr": "abc"}', Verification("abc")),
+        (b'{"echostr": "abc", "events": [{"code": 1}]}', None),
+    ):
+        assert gateway.verification(ReceivedRequest(body)) == challenge

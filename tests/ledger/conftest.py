@@ -1,28 +1,26 @@
 """Both kinds of store, for what every store guarantees."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import psycopg
 import pytest
 
 from exporter.ledger import database, lease, ledger, sqlite
 from exporter.ledger.address import Address, parse_address
-from exporter.ledger.ledger import Ledger
 from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.sqlite import SqliteStore
-from exporter.ledger.store import Store
 from tests.support.postgres import PASSWORD, Server, running_server
 from tests.support.sqlite import held
+from tests.support.stores import StoreKind
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """Run a PostgreSQL for the tests of a module."""
-    with running_server() as one:
-        yield one
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -33,15 +31,6 @@ def address(server: Server, tmp_path: Path) -> Iterator[Address]:
     password.write_text(PASSWORD + "\n")
     yield parse_address(server.url(database="fresh"), password)
     server.execute("DROP DATABASE fresh WITH (FORCE)", "postgres")
-
-
-class StoreKind(NamedTuple):
-    """A way to store, for the tests of what all ways have in common."""
-
-    make: Callable[[], Store]
-    """Make another handle of the same ledger, under the same name."""
-    blocked: Callable[[], AbstractContextManager[None]]
-    """Keep the ledger from being written inside the block, as another program would."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -64,21 +53,10 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> StoreKind:
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for a recovery more often than in production, and wait less for what is in the way."""
+    """Probe for recovery more often than in production, and wait less for locks and servers."""
     monkeypatch.setattr(ledger, "_PROBE_EVERY", 0.02)
     monkeypatch.setattr(ledger, "_START_SECONDS", 60)
     monkeypatch.setattr(sqlite, "_LOCK_WAIT", 0.05)
     monkeypatch.setattr(database, "STATEMENT_SECONDS", 1)
     monkeypatch.setattr(database, "_DEADLINE", 3.0)
     monkeypatch.setattr(lease, "LEASE_SECONDS", 2)
-
-
-@asynccontextmanager
-async def running(store: Store, **given: object) -> AsyncIterator[Ledger]:
-    """Run a ledger inside the block."""
-    one = Ledger(store, **given)  # type: ignore[arg-type]
-    try:
-        await one.start()
-        yield one
-    finally:
-        await one.close()

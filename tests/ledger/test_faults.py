@@ -1,6 +1,5 @@
 """A fault of ours in a store: no request is left waiting."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,9 @@ from structlog.testing import capture_logs
 from exporter.errors import RequestError
 from exporter.ledger.sqlite import SqliteStore
 from exporter.ledger.store import Commit, Outcome
-from tests.ledger.conftest import running
 from tests.support.deliveries import delivery
+from tests.support.programs import until
+from tests.support.stores import running
 
 
 class FaultyStore(SqliteStore):
@@ -32,7 +32,5 @@ async def test_fault_refuses_the_requests_and_is_logged(tmp_path: Path) -> None:
         with capture_logs() as logs, pytest.raises(RequestError, match="send them again"):
             await ledger.record([delivery(1)])
         assert [entry["event"] for entry in logs if entry.get("exc_info")] == ["a commit failed"]
-        async with asyncio.timeout(30):
-            while ledger.problem:  # noqa: ASYNC110 - the ledger has no event for it
-                await asyncio.sleep(0.01)
+        await until(lambda: ledger.problem is None)
         assert await ledger.record([delivery(1)]) == 1

@@ -44,9 +44,9 @@ def test_keys_differ_by_scope_identity_and_secret() -> None:
 @given(st.lists(st.text() | st.integers() | st.binary()))
 def test_keys_stay_the_same(identities: list[Identity]) -> None:
     """A key depends on its own identity alone, and integers are their digits."""
-    alone = [keys_of(one)[0] for one in identities]
+    alone = [keys_of(identity)[0] for identity in identities]
     assert keys_of(*identities) == alone
-    digits = [str(one) if isinstance(one, int) else one for one in identities]
+    digits = [str(identity) if isinstance(identity, int) else identity for identity in identities]
     assert keys_of(*digits) == alone
 
 
@@ -76,8 +76,8 @@ def test_contents_differ_by_scope_identity_and_content() -> None:
             for credential in (1, 2)
         ]
     }
-    for (one, first), (other, second) in combinations(made.items(), 2):
-        same = (one[0], one[2]) == (other[0], other[2])
+    for (name, first), (other, second) in combinations(made.items(), 2):
+        same = (name[0], name[2]) == (other[0], other[2])
         assert (first.key == second.key) == same
         assert first.content != second.content
     assert all(key.content for key in made.values())

@@ -9,8 +9,8 @@ from exporter.errors import RequestError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.sqlite import SqliteStore
 from exporter.results import Delivery
-from tests.ledger.conftest import running
 from tests.support.deliveries import ACKED, BAD_TOKEN, delivery
+from tests.support.stores import running
 
 MANY = 3200
 PER_SLICE = 32

@@ -21,8 +21,8 @@ def test_a_day_of_commits_is_few_groups() -> None:
     assert DAY * 0.998 <= retention.age(20_000 * 8.64) <= DAY
 
 
-def test_clock_that_is_set_back_shortens_nothing() -> None:
-    """Keys of a commit are remembered for the whole window, whatever the clock did since."""
+def test_clock_set_back_does_not_shorten_the_window() -> None:
+    """Keys of a commit are retained for the whole window, also if the clock is set back."""
     window = DeliveryWindow(1 << 10)
     retention = Retention(window, DAY)
     for number, at in ((1, 7200.0), (2, 7210.0), (3, 0.0)):
@@ -33,7 +33,7 @@ def test_clock_that_is_set_back_shortens_nothing() -> None:
 
 
 def test_evicted_commits_are_not_kept() -> None:
-    """A commit of whose keys none is left in the window has no group."""
+    """A commit without a key in the window has no group."""
     window = DeliveryWindow(1024)
     retention = Retention(window, DAY)
     for number in range(5000):
@@ -45,8 +45,8 @@ def test_evicted_commits_are_not_kept() -> None:
     assert retention.age(0.0) == 0
 
 
-def test_nothing_is_noted_yet() -> None:
-    """Without commits there is no oldest, and nothing that could have been forgotten."""
+def test_without_commits_nothing_is_evicted() -> None:
+    """Without commits there is no oldest one, and no key has been evicted."""
     retention = Retention(DeliveryWindow(8), DAY)
     assert retention.oldest is None
     assert retention.age(5.0) == DAY

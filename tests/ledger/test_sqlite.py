@@ -1,4 +1,4 @@
-"""The ledger's file: what it keeps, whom it refuses, and what a failure leaves behind."""
+"""The ledger's file: its content, refusals, and its state after failures."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,25 +31,25 @@ def path(tmp_path: Path) -> Path:
 
 @contextmanager
 def opened(path: Path, sync: Sync = "full") -> Iterator[tuple[LedgerFile, Stored]]:
-    """Open a ledger; give it and what it held."""
+    """Open a ledger; return it and its content."""
     with closing(LedgerFile(path, sync)) as file:
         yield file, file.open()
 
 
 def stored(path: Path) -> Stored:
-    """Read a ledger that nobody holds."""
+    """Read a ledger that is not in use."""
     with opened(path) as (_, held):
         return held
 
 
 def stored_keys(path: Path) -> list[tuple[int, float, "array[int]"]]:
-    """Read number, time and keys of the commits of a ledger that nobody holds."""
+    """Read number, time and keys of the commits of a ledger that is not in use."""
     with opened(path) as (file, _):
-        return [(one.first, one.at, one.keys) for one in read_all_keys(file)]
+        return [(stored.first, stored.at, stored.keys) for stored in read_all_keys(file)]
 
 
 def totals(path: Path) -> dict[Series, int]:
-    """Read the counts of a ledger that nobody holds."""
+    """Read the counts of a ledger that is not in use."""
     return {series: total for series, total, _ in stored(path).counts}
 
 
@@ -136,7 +137,7 @@ def test_keys_are_read_in_parts(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         for number in range(1, 40):
             keys = range(number * 10, number * 10 + number % 5)
             file.commit(commit(number, keys=keys, at=number * 0.4))
-        assert sum(len(one.keys) for one in file.read_keys(0)) < 20
+        assert sum(len(stored.keys) for stored in file.read_keys(0)) < 20
     read = [key for _, _, keys in stored_keys(path) for key in keys]
     assert read == [number * 10 + n for number in range(1, 40) for n in range(number % 5)]
 
@@ -157,7 +158,7 @@ def test_keys_are_trimmed_by_oldest(path: Path, reopen: bool) -> None:
 
 
 def test_lock_file_follows_no_link(path: Path, tmp_path: Path) -> None:
-    """A link in place of the lock file is refused, and what it points at is left as it was."""
+    """A link in place of the lock file is refused, and its target is unchanged."""
     precious = tmp_path / "precious"
     precious.write_text("do not touch")
     path.parent.mkdir()
@@ -168,26 +169,36 @@ def test_lock_file_follows_no_link(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sync", "level"), [("full", 2), ("normal", 1), ("off", 0)])
-def test_sync_is_what_was_asked_for(path: Path, sync: Sync, level: int) -> None:
+def test_sync_is_the_configured_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch, sync: Sync, level: int
+) -> None:
     """LEDGER_SYNC is SQLite's own `synchronous`, on a write-ahead log."""
-    with opened(path, sync) as (file, _):
-        assert file._database
-        assert file._database.execute("PRAGMA synchronous").fetchone() == (level,)
-        assert file._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connect = sqlite3.connect
+    connections: list[sqlite3.Connection] = []
+
+    def remembered(*given: Any, **more: Any) -> sqlite3.Connection:
+        connections.append(connect(*given, **more))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", remembered)
+    with opened(path, sync):
+        [connection] = connections
+        assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_probe_changes_no_count(path: Path) -> None:
-    """Probing for room writes nothing that anybody reads."""
+    """A probe for free space changes no count."""
     with opened(path) as (file, _):
         file.commit(commit(keys=[1]))
-        before = stored_beside(path)
+        before = stored_in_use(path)
         file.probe()
         file.probe()
-        assert stored_beside(path) == before == [(*ACKED, 1, 1000.5)]
+        assert stored_in_use(path) == before == [(*ACKED, 1, 1000.5)]
 
 
-def stored_beside(path: Path) -> list[tuple[str, str, str, str, int, float]]:
-    """Read the counts as a backup would, while somebody holds the ledger."""
+def stored_in_use(path: Path) -> list[tuple[str, str, str, str, int, float]]:
+    """Read the counts of a ledger in use, as a backup does."""
     with closing(sqlite3.connect(path)) as database:
         return database.execute("SELECT * FROM counts").fetchall()
 
@@ -237,7 +248,7 @@ def test_second_process_is_refused(path: Path) -> None:
 
 
 def test_commit_survives_a_kill(path: Path) -> None:
-    """What was committed before a `kill -9` is there, keys and all, and the lock is gone."""
+    """Counts and keys committed before a `kill -9` are kept, and the lock is released."""
     assert run_other_process(path) == -9
     assert stored(path)[:2] == (1, [(ACKED, 3, 5.0)])
     assert stored_keys(path) == [(1, 5.0, array("Q", [9]))]
@@ -305,8 +316,8 @@ NOT_LEDGERS = {
 
 
 @pytest.mark.parametrize("make", NOT_LEDGERS.values(), ids=NOT_LEDGERS)
-def test_file_that_is_no_sound_ledger_is_refused(path: Path, make: Callable[[Path], None]) -> None:
-    """The refusal names the file and what to do, and leaves both the file and its lock alone."""
+def test_unsound_ledger_is_refused(path: Path, make: Callable[[Path], None]) -> None:
+    """The refusal names the file and the remedy; the file is unchanged and not locked."""
     path.parent.mkdir()
     make(path)
     before = path.read_bytes()
@@ -322,7 +333,7 @@ def test_file_that_is_no_sound_ledger_is_refused(path: Path, make: Callable[[Pat
 
 
 def test_newer_version_is_named(path: Path) -> None:
-    """After a downgrade the refusal says which version the file has and which one is known."""
+    """After a downgrade the refusal names the file's version and the supported one."""
     _change(f"PRAGMA user_version = {VERSION + 6}")(path)
     with (
         pytest.raises(ConfigurationError, match=rf"version {VERSION + 6}.* knows .*{VERSION}\b"),
@@ -349,7 +360,7 @@ def test_removed_file_is_noticed(path: Path, write: Write) -> None:
         assert not path.exists()
 
 
-def test_file_that_was_away_goes_on(path: Path) -> None:
+def test_restored_file_continues(path: Path) -> None:
     """A ledger that was moved away and put back counts on, without what failed meanwhile."""
     away = path.with_name("away")
     with opened(path) as (file, _):
@@ -364,7 +375,7 @@ def test_file_that_was_away_goes_on(path: Path) -> None:
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_replaced_file_is_noticed(path: Path, tmp_path: Path, write: Write) -> None:
-    """Nothing is written when another ledger lies where ours was."""
+    """Nothing is written after the file was replaced by another ledger."""
     backup = tmp_path / "backup.sqlite3"
     with opened(backup) as (other, _):
         other.commit(commit(1, {BAD_TOKEN: 7}))
@@ -400,15 +411,15 @@ def test_locked_database_takes_nothing_until_it_is_free(path: Path) -> None:
             with pytest.raises(sqlite3.OperationalError, match="locked"):
                 file.commit(commit(2, {ACKED: 10}, [2]))
             intruder.execute("ROLLBACK")
-            assert stored_beside(path) == [(*ACKED, 1, 1000.5)]
+            assert stored_in_use(path) == [(*ACKED, 1, 1000.5)]
         file.commit(commit(2, {ACKED: 100}, [3], at=2000.5))
     held = stored(path)
     assert held.counts == [(ACKED, 101, 2000.5)]
     assert stored_keys(path) == [(1, 1000.5, array("Q", [1])), (2, 2000.5, array("Q", [3]))]
 
 
-def test_commit_that_fails_half_way_leaves_nothing(path: Path) -> None:
-    """Counts are taken back if the keys beside them cannot be stored."""
+def test_failed_commit_is_rolled_back(path: Path) -> None:
+    """Counts are rolled back if their keys cannot be stored."""
     with opened(path) as (file, _):
         file.commit(commit(1, {ACKED: 1}, [1]))
         with pytest.raises(sqlite3.IntegrityError):
@@ -417,8 +428,8 @@ def test_commit_that_fails_half_way_leaves_nothing(path: Path) -> None:
     assert totals(path) == {ACKED: 101}
 
 
-def test_closed_file_takes_nothing(path: Path) -> None:
-    """A closed ledger fails like one that is out of reach, and may be closed again."""
+def test_closed_file_refuses_commits(path: Path) -> None:
+    """A closed ledger fails like an unavailable one, and may be closed again."""
     with opened(path) as (file, _):
         file.close()
         for write in WRITES.values():

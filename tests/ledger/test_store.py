@@ -4,7 +4,7 @@ import asyncio
 import random
 from array import array
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,8 +14,9 @@ from exporter.errors import RequestError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import Commit, Entry, Store, StoreError
 from exporter.results import Delivery, Identity, Series
-from tests.ledger.conftest import StoreKind
 from tests.support.deliveries import ACKED, BAD_TOKEN, delivery
+from tests.support.programs import until
+from tests.support.stores import StoreKind
 
 LAST_KEY = 2**64 - 1
 
@@ -23,7 +24,7 @@ LAST_KEY = 2**64 - 1
 def commit(
     number: int, counts: dict[Series, int], keys: Iterable[int] = (), *, at: float = 1000.5
 ) -> Commit:
-    """Make a commit, whose keys count nothing by themselves."""
+    """Make a commit with counts and keys."""
     known = list(keys)
     entries = [Entry(known, 0, Delivery({}, 1))] if known else []
     return Commit(number, at, counts, array("Q", known), 1, entries)
@@ -42,25 +43,18 @@ async def opened(kind: StoreKind) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def started(kind: StoreKind, **given: Any) -> AsyncIterator[Ledger]:
-    """Run a ledger inside the block; one that leaves requests waiting for ever fails the test."""
-    one = Ledger(kind.make(), **given)
+    """Run a ledger inside the block; fail the test if requests are left without a response."""
+    ledger = Ledger(kind.make(), **given)
     try:
         async with asyncio.timeout(60):
-            await one.start()
-            yield one
+            await ledger.start()
+            yield ledger
     finally:
-        await one.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that must come."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - the ledger has no event for it
-            await asyncio.sleep(0.01)
+        await ledger.close()
 
 
 async def stored(kind: StoreKind) -> dict[Series, tuple[int, float]]:
-    """Return what another handle continues from, once nobody holds the ledger."""
+    """Return the counts that another handle reads, once the ledger is not in use."""
     store = kind.make()
     try:
         return {series: (total, at) for series, total, at in (await store.open()).counts}
@@ -69,13 +63,13 @@ async def stored(kind: StoreKind) -> dict[Series, tuple[int, float]]:
 
 
 async def totals(kind: StoreKind) -> dict[Series, int]:
-    """Return what is counted in a ledger that nobody holds."""
+    """Return the totals of a ledger that is not in use."""
     return {series: total for series, (total, _) in (await stored(kind)).items()}
 
 
-def in_memory(one: Ledger) -> dict[Series, int]:
+def in_memory(ledger: Ledger) -> dict[Series, int]:
     """Return the totals that are exposed."""
-    return {series: count.total for series, count in one.counts.items()}
+    return {series: count.total for series, count in ledger.counts.items()}
 
 
 async def reason(accepted: "asyncio.Future[int]") -> str:
@@ -87,7 +81,7 @@ async def reason(accepted: "asyncio.Future[int]") -> str:
 
 
 async def test_new_store_is_empty(kind: StoreKind) -> None:
-    """A ledger that nobody has made is made, and holds nothing."""
+    """A new ledger is created, and is empty."""
     store = kind.make()
     assert store.name
     try:
@@ -126,8 +120,8 @@ SERIES = [
 ]
 
 
-async def test_series_are_told_apart(kind: StoreKind) -> None:
-    """Whatever the text of channel and code, each series has a count of its own."""
+async def test_series_have_separate_counts(kind: StoreKind) -> None:
+    """Each series has its own count, with any text as channel and code."""
     async with opened(kind) as store:
         counts = {series: number for number, series in enumerate(SERIES, 1)}
         await store.commit(commit(1, counts))
@@ -148,8 +142,8 @@ async def test_one_process_holds_a_ledger(kind: StoreKind) -> None:
     await second.close()
 
 
-async def test_closed_store_takes_nothing(kind: StoreKind) -> None:
-    """A closed store fails like one that is out of reach, and may be closed again."""
+async def test_closed_store_refuses_commits(kind: StoreKind) -> None:
+    """A closed store fails like an unavailable one, and may be closed again."""
     async with opened(kind) as store:
         await store.commit(commit(1, {ACKED: 1}))
         await store.close()
@@ -161,33 +155,33 @@ async def test_closed_store_takes_nothing(kind: StoreKind) -> None:
 async def test_blocked_commit_fails_whole(kind: StoreKind) -> None:
     """What could not be written is refused, counts nothing, and counts once when sent again."""
     errors: list[None] = []
-    async with started(kind, on_error=lambda: errors.append(None)) as one:
-        await one.record([delivery(1)])
+    async with started(kind, on_error=lambda: errors.append(None)) as ledger:
+        await ledger.record([delivery(1)])
         with kind.blocked():
-            waiting = [one.record([delivery(1, 2)]), one.record([delivery(2)])]
+            waiting = [ledger.record([delivery(1, 2)]), ledger.record([delivery(2)])]
             assert [await reason(each) for each in waiting] == ["ledger_unavailable"] * 2
-            assert one.problem
+            assert ledger.problem
             assert errors
-            assert in_memory(one) == {ACKED: 1}
-            assert one.pending == 0
-        await until(lambda: one.problem is None)
-        assert await one.record([delivery(1, 2, 3)]) == 2
-        assert in_memory(one) == {ACKED: 3}
+            assert in_memory(ledger) == {ACKED: 1}
+            assert ledger.pending == 0
+        await until(lambda: ledger.problem is None)
+        assert await ledger.record([delivery(1, 2, 3)]) == 2
+        assert in_memory(ledger) == {ACKED: 3}
     assert await totals(kind) == {ACKED: 3}
 
 
 @pytest.mark.parametrize("restarts", [0, 1, 2])
 async def test_repeated_deliveries_are_duplicates(kind: StoreKind, restarts: int) -> None:
-    """A key counts once, before and after restarts; what has no key always counts."""
+    """A key counts once, before and after restarts; a delivery without a key always counts."""
     keyed = [delivery(0, LAST_KEY, 1 << 63, 7, series=BAD_TOKEN)]
-    async with started(kind) as one:
-        assert await one.record([*keyed, delivery(results=2)]) == 6
-        assert await one.record(keyed) == 0
+    async with started(kind) as ledger:
+        assert await ledger.record([*keyed, delivery(results=2)]) == 6
+        assert await ledger.record(keyed) == 0
     for restart in range(restarts):
-        async with started(kind) as one:
-            assert await one.record([*keyed, delivery(results=2)]) == 2
-            assert await one.record([*keyed, delivery(7, 100 + restart, results=5)]) == 5
-            assert await one.record([delivery(100 + restart)]) == 0
+        async with started(kind) as ledger:
+            assert await ledger.record([*keyed, delivery(results=2)]) == 2
+            assert await ledger.record([*keyed, delivery(7, 100 + restart, results=5)]) == 5
+            assert await ledger.record([delivery(100 + restart)]) == 0
     assert await totals(kind) == {ACKED: 2 + 7 * restarts, BAD_TOKEN: 4}
 
 
@@ -195,17 +189,17 @@ async def test_repeated_deliveries_are_duplicates(kind: StoreKind, restarts: int
 async def test_conflicts(kind: StoreKind, restart: bool) -> None:
     """The same key with another content is refused and counts nothing, also after a restart."""
     first, other = [delivery(1, results=2, content=7)], [delivery(1, results=2, content=8)]
-    async with started(kind) as one:
-        assert await one.record(first) == 2
+    async with started(kind) as ledger:
+        assert await ledger.record(first) == 2
         if not restart:
-            assert await reason(one.record(other)) == "conflict"
-    async with started(kind) as one:
-        waiting = [one.record(each) for each in (other, first, other, first)]
+            assert await reason(ledger.record(other)) == "conflict"
+    async with started(kind) as ledger:
+        waiting = [ledger.record(each) for each in (other, first, other, first)]
         outcome = await asyncio.gather(*waiting, return_exceptions=True)
         assert [getattr(each, "reason", each) for each in outcome[::2]] == ["conflict"] * 2
-        assert await one.record(first) == 0
-        assert await reason(one.record(other)) == "conflict"
-        assert one.pending == 0
+        assert await ledger.record(first) == 0
+        assert await reason(ledger.record(other)) == "conflict"
+        assert ledger.pending == 0
     assert await totals(kind) == {ACKED: 2}
 
 
@@ -215,16 +209,16 @@ async def test_any_history_counts_each_delivery_once(kind: StoreKind) -> None:
     expected: Counter[Series] = Counter()
     seen: set[Identity] = set()
     for _ in range(4):
-        async with started(kind) as one:
+        async with started(kind) as ledger:
             for _ in range(10):
                 requests = [
                     [delivery(*rng.choices(range(200), k=rng.randint(1, 6)))]
                     for _ in range(rng.randint(1, 12))
                 ]
                 keys = {key for request in requests for key in request[0].identities}
-                new = sum(await asyncio.gather(*map(one.record, requests)))
+                new = sum(await asyncio.gather(*map(ledger.record, requests)))
                 assert new == len(keys - seen)
                 seen |= keys
                 expected[ACKED] = len(seen)
-                assert in_memory(one) == expected
+                assert in_memory(ledger) == expected
     assert await totals(kind) == expected

@@ -23,9 +23,9 @@ async def test_store_follows_the_settings(tmp_path: Path) -> None:
         "ledger_password_file": password,
     }
     url = "postgresql://u@127.0.0.1:1/d"
-    one = make_store(load_settings(**given))
-    assert one.name == str(path)
-    await one.close()
+    store = make_store(load_settings(**given))
+    assert store.name == str(path)
+    await store.close()
     with pytest.raises(ConfigurationError, match=r"password: No such file"):
         make_store(load_settings(**given, ledger_url=url))
     password.write_text("secret")
@@ -48,7 +48,7 @@ sys.exit(main(["ledger", "list", "--ledger-url", "postgresql://u:secret@h/d"]))
 
 
 def test_driver_that_is_not_installed() -> None:
-    """Without the extra everything else works, and the error says what to install."""
+    """Without the extra everything else works, and the error names the package to install."""
     done = subprocess.run(
         [sys.executable, "-c", _WITHOUT], capture_output=True, text=True, check=False
     )
@@ -68,7 +68,7 @@ def test_driver_that_is_not_installed() -> None:
 async def test_password_never_shows(
     make_settings: MakeSettings, capfd: pytest.CaptureFixture[str], url: str
 ) -> None:
-    """An exporter without its server says where it should be, and nothing of the password."""
+    """An exporter without its server logs the address, without the password."""
     async with started(make_settings(ledger_url=url, log_level="debug")) as exporter:
         status, answer = await exporter.results(b'{"code": 2}')
         assert (status, answer["error"]) == (503, "ledger_unavailable")

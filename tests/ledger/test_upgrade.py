@@ -21,7 +21,6 @@ from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.sqlite import SqliteStore
 from exporter.ledger.store import Store, StoreError
 from exporter.results import Delivery, Identity
-from tests.ledger.conftest import running
 from tests.support.deliveries import ACKED, delivery
 from tests.support.old_ledgers import (
     CHANGED,
@@ -33,6 +32,8 @@ from tests.support.old_ledgers import (
     old_schema,
 )
 from tests.support.postgres import Server
+from tests.support.programs import until
+from tests.support.stores import running
 
 WINDOW = 1000.0
 
@@ -90,41 +91,41 @@ def void(_: object) -> None:
 @asynccontextmanager
 async def opened(old: OldLedger) -> AsyncIterator[Ledger]:
     """Run an exporter's ledger inside the block."""
-    async with running(old.store(), dedupe_seconds=WINDOW) as one:
-        yield one
+    async with running(old.store(), dedupe_seconds=WINDOW) as ledger:
+        yield ledger
 
 
-async def test_totals_go_on(old: OldLedger) -> None:
+async def test_totals_continue(old: OldLedger) -> None:
     """Counts keep their series, without an app, and go on with and without one."""
     old.make(5)
     with_app = ACKED._replace(app="shop")
-    async with opened(old) as one:
-        assert {series: count.total for series, count in one.counts.items()} == dict.fromkeys(
+    async with opened(old) as ledger:
+        assert {series: count.total for series, count in ledger.counts.items()} == dict.fromkeys(
             COUNTS, TOTAL
         )
-        assert await one.record([delivery("new", series=COUNTS[0])]) == 1
-        assert await one.record([delivery("new too", series=with_app)]) == 1
-    async with opened(old) as one:
-        totals = {series: count.total for series, count in one.counts.items()}
+        assert await ledger.record([delivery("new", series=COUNTS[0])]) == 1
+        assert await ledger.record([delivery("new too", series=with_app)]) == 1
+    async with opened(old) as ledger:
+        totals = {series: count.total for series, count in ledger.counts.items()}
     assert totals == {COUNTS[0]: TOTAL + 1, COUNTS[1]: TOTAL, COUNTS[2]: TOTAL, with_app: 1}
 
 
 @pytest.mark.parametrize("restart", [False, True])
 async def test_repeated_deliveries_are_duplicates(old: OldLedger, restart: bool) -> None:
-    """What was counted before the upgrade is not counted after it, restarts and all."""
+    """Deliveries counted before the upgrade are duplicates after it, over restarts too."""
     old.make(5)
     if restart:
         async with opened(old):
             pass
-    async with opened(old) as one:
+    async with opened(old) as ledger:
         for each in REPEATED * 2:
-            assert await one.record([each]) == 0
-        assert await asyncio.gather(*(one.record([each]) for each in REPEATED)) == [0] * 7
+            assert await ledger.record([each]) == 0
+        assert await asyncio.gather(*(ledger.record([each]) for each in REPEATED)) == [0] * 7
         first, second = REPEATED[:2]
         assert first.scope == second.scope
-        assert await one.record([merged("new", *first.identities, *second.identities)]) == 1
-        assert await one.record([merged("new", *first.identities, *second.identities)]) == 0
-        assert sum(count.total for count in one.counts.values()) == 3 * TOTAL + 1
+        assert await ledger.record([merged("new", *first.identities, *second.identities)]) == 1
+        assert await ledger.record([merged("new", *first.identities, *second.identities)]) == 0
+        assert sum(count.total for count in ledger.counts.values()) == 3 * TOTAL + 1
 
 
 def merged(*identities: Identity) -> Delivery:
@@ -134,30 +135,30 @@ def merged(*identities: Identity) -> Delivery:
     return delivery(*identities, series=COUNTS[0], scope=scope)
 
 
-async def test_conflict_with_what_was_counted_before(old: OldLedger) -> None:
+async def test_conflict_with_a_delivery_from_before_the_upgrade(old: OldLedger) -> None:
     """An id that was used before the upgrade with a different body is refused after it."""
     old.make(5)
-    async with opened(old) as one:
+    async with opened(old) as ledger:
         for _ in range(2):
             with pytest.raises(RequestError, match="already used with a different body"):
-                await one.record([CHANGED])
-        assert await one.record([REPEATED[-1]]) == 0
+                await ledger.record([CHANGED])
+        assert await ledger.record([REPEATED[-1]]) == 0
 
 
 async def test_old_keys_expire_in_their_time(old: OldLedger) -> None:
     """A delivery of before the upgrade is new once its own window is over."""
     old.make(WINDOW - 2)
-    async with opened(old) as one:
+    async with opened(old) as ledger:
         await asyncio.sleep(3)
-        assert [await one.record([each]) for each in REPEATED] == [1, 1, 1, 1, 1, 2, 2]
-        assert [await one.record([each]) for each in REPEATED] == [0] * 7
+        assert [await ledger.record([each]) for each in REPEATED] == [1, 1, 1, 1, 1, 2, 2]
+        assert [await ledger.record([each]) for each in REPEATED] == [0] * 7
 
 
-async def test_look_ups_end_a_window_after_the_upgrade(old: OldLedger) -> None:
-    """Then no key is made in the old way any more, by whatever exporter is started."""
+async def test_old_keys_are_looked_up_for_one_window(old: OldLedger) -> None:
+    """Once the window has passed since the upgrade, old keys are not looked up any more."""
     old.make(5)
-    async with opened(old) as one:
-        assert await one.record([delivery("new")]) == 1
+    async with opened(old) as ledger:
+        assert await ledger.record([delivery("new")]) == 1
     old.upgraded(WINDOW)
     store = old.store()
     keyring = (await store.open()).keyring
@@ -173,8 +174,8 @@ def test_file_hides_its_secret(tmp_path: Path) -> None:
     path.chmod(0o644)
 
     async def run() -> None:
-        for one in (path, tmp_path / "new.sqlite3"):
-            store = SqliteStore(one)
+        for file in (path, tmp_path / "new.sqlite3"):
+            store = SqliteStore(file)
             await store.open()
             await store.close()
 
@@ -196,14 +197,12 @@ async def test_role_that_may_not_upgrade(address: Address, server: Server, tmp_p
     make_old_schema(server, 5, *grants)
     owner = Administration(address)
     try:
-        async with running(PostgresStore(guest, "a", dedupe_seconds=WINDOW)) as one:
-            assert "has version 1: run `push-result-exporter ledger init`" in str(one.problem)
+        async with running(PostgresStore(guest, "a", dedupe_seconds=WINDOW)) as ledger:
+            assert "has version 1: run `push-result-exporter ledger init`" in str(ledger.problem)
             await owner.connect(upgrades=True)
             await owner.initialize("guest")
-            async with asyncio.timeout(30):
-                while one.problem:  # noqa: ASYNC110 - the ledger has no event for it
-                    await asyncio.sleep(0.01)
-            assert [await one.record([each]) for each in REPEATED] == [0] * 7
+            await until(lambda: not ledger.problem)
+            assert [await ledger.record([each]) for each in REPEATED] == [0] * 7
     finally:
         await owner.close()
         server.execute("DROP OWNED BY guest", "fresh")
@@ -215,16 +214,16 @@ async def test_upgrade_under_two_new_replicas(address: Address, server: Server) 
     make_old_schema(server, 5)
     stores = [PostgresStore(address, name, dedupe_seconds=WINDOW) for name in "abc"]
     opened = await asyncio.gather(*(store.open() for store in stores))
-    assert len({one.keyring.current.secret for one in opened}) == 1
+    assert len({store.keyring.current.secret for store in opened}) == 1
     assert len(server.execute("SELECT xxh3 FROM push_result_exporter.secrets", "fresh")) == 2
     await asyncio.gather(*(store.close() for store in stores))
 
 
 @pytest.mark.parametrize("statement", OLD_STATEMENTS)
-async def test_exporter_of_before_is_refused(
+async def test_old_exporter_is_refused_after_the_upgrade(
     address: Address, server: Server, statement: str
 ) -> None:
-    """Whatever an old replica writes after the upgrade fails, and so does its next start."""
+    """After the upgrade an old replica can neither commit nor start."""
     make_old_schema(server, 5)
     server.execute(statement, "fresh")
     store = PostgresStore(address, "b", dedupe_seconds=WINDOW)
@@ -282,7 +281,7 @@ async def test_commands_ask_for_the_upgrade(address: Address, server: Server) ->
 
 
 def test_older_file_is_refused(tmp_path: Path) -> None:
-    """A version that is no longer upgraded is named."""
+    """A version that is too old to be upgraded is refused by number."""
     path = tmp_path / "ledger.sqlite3"
     make_old_file(path, 5.0)
     with closing(sqlite3.connect(path)) as database:

@@ -21,7 +21,7 @@ COLLIDING = {
 
 
 def new_to(window: DeliveryWindow, key: int) -> bool:
-    """Add one key; say whether it was new."""
+    """Add one key; return whether it was new."""
     return window.add([key]) == [key]
 
 
@@ -33,8 +33,8 @@ def test_key_is_new_once(key: int) -> None:
 
 
 @pytest.mark.parametrize("keys", COLLIDING.values(), ids=COLLIDING)
-def test_colliding_keys_are_told_apart(keys: list[int]) -> None:
-    """Keys of one bucket are different keys, before and after some are taken back."""
+def test_colliding_keys_are_distinct(keys: list[int]) -> None:
+    """Keys of one bucket are different keys, before and after a rollback."""
     window = DeliveryWindow(8)
     assert window.add(keys[:2]) == keys[:2]
     end = window.end
@@ -44,16 +44,16 @@ def test_colliding_keys_are_told_apart(keys: list[int]) -> None:
     assert window.add(keys) == keys[2:]
 
 
-def test_keys_of_a_batch_are_told_apart() -> None:
-    """Of many keys at once the new ones come back in their order, each once."""
+def test_new_keys_of_a_batch_are_returned_in_order() -> None:
+    """The new ones of many keys are returned in their order, each once."""
     window = DeliveryWindow(16)
     assert window.add([9, 5, 9, 41]) == [9, 5, 41]
     assert window.add([41, 6, 5, 6, 9]) == [6]
     assert window.add([]) == []
 
 
-def test_keys_that_are_taken_back_are_new_again() -> None:
-    """What a failed commit added is forgotten, 0 too, and nothing else is."""
+def test_keys_that_are_rolled_back_are_new() -> None:
+    """A rollback removes the keys of its commit, 0 included, and no others."""
     window = DeliveryWindow(16)
     window.add([1, 2])
     end = window.end
@@ -78,7 +78,7 @@ def test_old_keys_are_new_again() -> None:
 @pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("added", range(1, 40))
 def test_last_keys_are_known(added: int, at_once: bool) -> None:
-    """However many keys came before, in whatever batches, just the last `capacity` are known."""
+    """The window holds exactly the last `capacity` keys, in batches of any size."""
     window = DeliveryWindow(8)
     keys = list(range(100, 100 + added))
     batches = [keys] if at_once else [[key] for key in keys]
@@ -98,7 +98,7 @@ def test_repetitions_push_nothing_out() -> None:
 
 
 def test_capacity_is_rounded_up() -> None:
-    """Any bound gives the next power of two, and a full window says so."""
+    """The capacity is the next power of two, and a full window is reported as full."""
     assert [DeliveryWindow(keys).capacity for keys in (1, 2, 3, 1000, 1024)] == [
         1,
         2,
@@ -170,7 +170,7 @@ def test_failed_commit_in_which_the_window_grew() -> None:
 
 
 def test_rollback_of_a_request_makes_it_new() -> None:
-    """After a failed commit neither key nor content is known, but what was before them is."""
+    """After a failed commit its key and content are unknown, and earlier ones are known."""
     window = DeliveryWindow(8)
     window.add([5])
     end = window.end
@@ -199,7 +199,7 @@ _KEYS = st.integers(0, 3).map(lambda n: 16 * n) | st.sampled_from([1, 3, 17, 2**
 
 
 class WindowAgainstList(RuleBasedStateMachine):
-    """Any sequence of commits, some of which fail, does what a list of the last keys would do."""
+    """Any sequence of commits, some of which fail, is equivalent to a list of the last keys."""
 
     @initialize(capacity=st.sampled_from([1, 2, 4, 8, 64]), step=st.sampled_from([1, 2, 1 << 14]))
     def start(self, capacity: int, step: int) -> None:

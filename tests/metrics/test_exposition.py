@@ -140,7 +140,7 @@ class Labelled(Collector):
 
 
 def lasting(text: bytes) -> list[bytes]:
-    """Leave out what no two renderings share: the process and its garbage collection."""
+    """Leave out the metrics that differ between renderings: process and garbage collection."""
     return [line for line in text.split(b"\n") if not line.startswith((b"process_", b"python_gc"))]
 
 
@@ -149,9 +149,9 @@ Step = Callable[[Exporter], None]
 series = st.sampled_from(KNOWN + UNKNOWN)
 message_ids = st.text(st.characters(codec="utf-8"), max_size=130) | st.just('m"1\\')
 steps = st.one_of(
-    st.builds(lambda one, n: lambda e: e.count(one, n), series, st.integers(1, 10**12)),
-    st.builds(lambda one, text: lambda e: e.show(one, text), series, message_ids),
-    st.builds(lambda one: lambda e: e.age(one), series),
+    st.builds(lambda labels, n: lambda e: e.count(labels, n), series, st.integers(1, 10**12)),
+    st.builds(lambda labels, text: lambda e: e.show(labels, text), series, message_ids),
+    st.builds(lambda labels: lambda e: e.age(labels), series),
     st.builds(lambda number: lambda e: e.reload(number), st.integers(0, 1)),
     st.just(Exporter.restart),
     st.just(Exporter.check),
@@ -163,7 +163,7 @@ steps = st.one_of(
 def test_text_is_the_librarys(
     classifiers: list[Classifier], steps: list[Step], apps: tuple[str, ...]
 ) -> None:
-    """Whatever is counted, shown, reloaded or unused for long, the text is the library's own."""
+    """After any sequence of events the text is equal to prometheus-client's."""
     exporter = Exporter(classifiers, apps)
     for step in steps:
         step(exporter)
@@ -183,8 +183,19 @@ def test_text_follows_the_other_metrics(classifiers: list[Classifier]) -> None:
     assert b'push_results_rejected_total{reason="code_null",source="acme"} 3.0' in text
 
 
+def test_any_number_of_instances(classifiers: list[Classifier]) -> None:
+    """The texts of many instances and formats, of which a few are cached, are right."""
+    exporter = Exporter(classifiers)
+    exporter.count(KNOWN[0], 1)
+    for instance in [*map(str, range(20)), "0"]:
+        exporter.count(KNOWN[0], 1)
+        encode, _ = choose_encoder(OPENMETRICS)
+        text = exporter.exposition.render(OPENMETRICS, instance=instance).text
+        assert lasting(text) == lasting(encode(labelled(exporter.exposition.registry, instance)))
+
+
 def test_only_changed_lines_are_written(classifiers: list[Classifier]) -> None:
-    """Of two texts those lines differ whose series have counted."""
+    """Only the lines of series that have counted differ between two texts."""
     exporter = Exporter(classifiers)
     exporter.count(KNOWN[0], 1)
     before = lasting(exporter.exposition.render(OPENMETRICS).text)

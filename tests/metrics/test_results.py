@@ -77,7 +77,7 @@ def exposed(
 
 
 def exposition(metrics: Metrics, accept: str) -> str:
-    """Return what a scraper gets, in the format that it accepts."""
+    """Return the response to a scrape, in the accepted format."""
     encode, _ = choose_encoder(accept)
     return encode(metrics.registry).decode()
 
@@ -118,7 +118,7 @@ def busy_metrics() -> Metrics:
     return metrics
 
 
-def test_each_exporter_has_a_registry_of_its_own() -> None:
+def test_each_exporter_has_its_own_registry() -> None:
     """Two exporters in one process do not clash, and do not count for each other."""
     first, second = Metrics("1"), Metrics("2")
     first.ledger.commit_errors.inc()
@@ -215,7 +215,7 @@ def test_each_app_starts_at_0() -> None:
 
 
 @pytest.mark.parametrize(("age", "shown"), [(0, {3}), (UNKNOWN_CODE_SECONDS + 60, set())])
-def test_unknown_codes_leave(age: float, shown: set[int]) -> None:
+def test_unknown_codes_expire(age: float, shown: set[int]) -> None:
     """An unknown code that no result had for 30 days has no series any more; `other` stays."""
     other = Series("vivo", OTHER, "")
     counts = {UNKNOWN: Count(3, NOW - age), other: Count(5, NOW - age)}
@@ -247,7 +247,9 @@ def test_counts_are_shown_under_their_labels() -> None:
     ) + len({UNKNOWN})
 
 
-@pytest.mark.parametrize("severity", [one for one in Severity if one is not Severity.UNKNOWN])
+@pytest.mark.parametrize(
+    "severity", [severity for severity in Severity if severity is not Severity.UNKNOWN]
+)
 def test_reclassification_moves_the_whole_count(tmp_path: Path, severity: Severity) -> None:
     """When a table changes a severity, old results change with it, and no series is left."""
     changed = with_operator_table(
@@ -261,8 +263,8 @@ def test_reclassification_moves_the_whole_count(tmp_path: Path, severity: Severi
     ]
 
 
-def test_an_alias_does_not_move_what_was_counted_before(tmp_path: Path) -> None:
-    """A total that jumps is an increase to Prometheus: history keeps its code, and fits its row."""
+def test_an_alias_does_not_move_old_counts(tmp_path: Path) -> None:
+    """Old counts keep their code, so that no total jumps, and get the meaning of the row."""
     changed = with_operator_table(
         tmp_path, 'channel = "apns"\n[codes.2009]\naliases = ["WeirdTok"]\n'
     )
@@ -278,7 +280,7 @@ def test_an_alias_does_not_move_what_was_counted_before(tmp_path: Path) -> None:
     assert results({BAD_TOKEN: Count(5, 1)})["apns", "2009", row.severity] == 5
 
 
-def test_classifier_in_force_is_asked_at_each_scrape(tmp_path: Path) -> None:
+def test_each_scrape_uses_the_current_classifier(tmp_path: Path) -> None:
     """A reload shows at the next scrape, without a new collector; exemplars move along."""
     classifiers = [CLASSIFIER]
     counts = {UNKNOWN: Count(2, NOW)}
@@ -343,8 +345,8 @@ def test_code_info_has_one_row_where_two_tables_share_a_severity(tmp_path: Path)
     ]
 
 
-def test_nothing_is_shown_while_the_ledger_is_not_read() -> None:
-    """Before the counts are known there is no series at all: a 0 would look like a reset."""
+def test_no_series_before_the_ledger_is_read() -> None:
+    """Until the counts are read there is no series: a 0 would look like a reset."""
     assert collected(None) == {}
 
 
@@ -407,7 +409,7 @@ def shown(message_id: str) -> str:
     ],
 )
 def test_hostile_message_ids_parse(message_id: str) -> None:
-    """Quotes, backslashes and any script come out as sent; what is no character is replaced."""
+    """Quotes, backslashes and any script are exposed as sent; invalid characters are replaced."""
     metrics, _ = exposed({UNKNOWN: Count(1, NOW)}, {UNKNOWN: message_id})
     assert exemplars(metrics) == {("vivo", "987654", "unknown"): {"msg_id": shown(message_id)}}
 
@@ -424,7 +426,7 @@ _UNESCAPED = {"\\\\": "\\", "\\n": "\n", '\\"': '"'}
 @example("\n# EOF\n")
 @example('\\"')
 def test_any_message_id_is_escaped(message_id: str) -> None:
-    """Whatever a sender calls its message, it stays inside its quotes and on its line."""
+    """Any message id stays inside its quotes and on its line."""
     metrics, _ = exposed({UNKNOWN: Count(1, NOW)}, {UNKNOWN: message_id})
     lines = exposition(metrics, OPENMETRICS).split("\n")
     head = 'push_results_total{channel="vivo",code="987654",severity="unknown"} 1.0'

@@ -26,7 +26,9 @@ def folder(tmp_path: Path) -> Path:
 
 def records(folder: Path) -> list[Record]:
     """Read the records of a folder, the oldest first."""
-    return [msgspec.json.decode(one.read_bytes(), type=Record) for one in sorted(folder.iterdir())]
+    return [
+        msgspec.json.decode(path.read_bytes(), type=Record) for path in sorted(folder.iterdir())
+    ]
 
 
 async def signed(exporter: Exporter, keys: KeyPair, body: bytes, query: str = "") -> int:
@@ -43,7 +45,7 @@ async def outcomes(exporter: Exporter) -> dict[str, float]:
 
 def size_on_disk(folder: Path) -> int:
     """Add up the blocks that the files of a folder take."""
-    return sum(-(-one.stat().st_size // 4096) * 4096 for one in folder.iterdir())
+    return sum(-(-path.stat().st_size // 4096) * 4096 for path in folder.iterdir())
 
 
 async def test_rejected_calls_are_kept_and_others_are_not(
@@ -61,7 +63,7 @@ async def test_rejected_calls_are_kept_and_others_are_not(
             status, _ = await exporter.results(b"x\n", content_type=kind)
             assert status == 400
     kept = records(folder)
-    assert [(one.source, one.reason) for one in kept] == [
+    assert [(path.source, path.reason) for path in kept] == [
         ("mps", "code_missing"),
         ("mps", "malformed_body"),
         ("results", "code_invalid"),
@@ -71,15 +73,15 @@ async def test_rejected_calls_are_kept_and_others_are_not(
     assert kept[0].body == '{"targetId":"…","statusDesc":"bad"}'
     assert (kept[0].query, kept[0].channel) == (["sign", "channel"], "IOS")
     assert kept[2].body == '[{"code":2},{"code":true,"token":"…"}]'
-    assert [one.content_type for one in kept[3:]] == [
+    assert [path.content_type for path in kept[3:]] == [
         "application/x-ndjson",
         "application/x-www-form-urlencoded",
     ]
-    assert {one.stat().st_mode & 0o777 for one in folder.iterdir()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
 @pytest.mark.parametrize("wanted", [False, True])
-async def test_unsigned_and_forged_calls_are_kept_only_if_asked(
+async def test_unsigned_and_forged_requests_are_recorded_only_if_configured(
     make_settings: MakeSettings, unknown_key: KeyPair, folder: Path, *, wanted: bool
 ) -> None:
     """Calls that prove nothing are kept with RECORD_UNAUTHENTICATED alone."""
@@ -89,10 +91,13 @@ async def test_unsigned_and_forged_calls_are_kept_only_if_asked(
         assert (await exporter.post("/webhooks/results", BAD))[0] == 401
     assert folder.exists() == wanted
     if wanted:
-        assert [one.reason for one in records(folder)] == ["bad_signature", "missing_credentials"]
+        assert [record.reason for record in records(folder)] == [
+            "bad_signature",
+            "missing_credentials",
+        ]
 
 
-async def test_where_anyone_may_call_nothing_is_kept_unasked(
+async def test_without_credentials_nothing_is_recorded_by_default(
     make_settings: MakeSettings, folder: Path
 ) -> None:
     """ALLOW_UNSIGNED accepts calls, but does not make them authenticated."""
@@ -110,7 +115,9 @@ async def test_nothing_is_kept_by_default(exporter: Exporter, tmp_path: Path) ->
     assert await outcomes(exporter) == {}
 
 
-async def test_the_oldest_go_and_strangers_stay(make_settings: MakeSettings, folder: Path) -> None:
+async def test_the_oldest_records_are_deleted_and_other_files_stay(
+    make_settings: MakeSettings, folder: Path
+) -> None:
     """The folder keeps to its size over restarts; the newest records stay, and others' files."""
     folder.mkdir(parents=True)
     notes = folder / "notes.txt"
@@ -123,7 +130,7 @@ async def test_the_oldest_go_and_strangers_stay(make_settings: MakeSettings, fol
                 await exporter.results(b'{"x": %d}' % (10 * run + number))
     assert (notes.read_text(), unfinished.exists()) == ("mine", False)
     notes.unlink()
-    assert [one.body for one in records(folder)] == ['{"x":11}', '{"x":12}', '{"x":13}']
+    assert [record.body for record in records(folder)] == ['{"x":11}', '{"x":12}', '{"x":13}']
     assert size_on_disk(folder) <= 3 * 4096
 
 
@@ -158,7 +165,7 @@ def test_a_request_larger_than_the_folder_is_dropped(folder: Path) -> None:
     kept.keep(b'{"x": "%b"}' % (b"word " * 1000))
     kept.close()
     assert kept.outcomes == ["written", "dropped"]
-    assert [one.body for one in records(folder)] == ['{"x":1}']
+    assert [record.body for record in records(folder)] == ['{"x":1}']
 
 
 def test_a_flood_is_not_recorded_request_by_request(folder: Path) -> None:
@@ -181,10 +188,10 @@ def unwritable(tmp_path: Path) -> Path:
     return path / "records"
 
 
-async def test_an_unwritable_folder_is_logged_once_and_breaks_nothing(
+async def test_an_unwritable_folder_is_logged_once(
     make_settings: MakeSettings, unwritable: Path
 ) -> None:
-    """Requests are answered as ever; each failure counts and the first is a line in the log."""
+    """Requests are unaffected; each failure is counted, and the first is logged."""
     with capture_logs() as logs:
         async with started(make_settings(record=unwritable)) as exporter:
             statuses = [(await exporter.results(b'{"x": 1}'))[0] for _ in range(5)]
@@ -192,12 +199,12 @@ async def test_an_unwritable_folder_is_logged_once_and_breaks_nothing(
                 while await outcomes(exporter) != {"failed": 5}:  # noqa: ASYNC110 - as a scraper
                     await asyncio.sleep(0.05)
     assert statuses == [400] * 5
-    failures = [one for one in logs if one["event"] == "rejected requests cannot be recorded"]
-    assert [one["problem"] for one in failures] == ["Not a directory"]
+    failures = [line for line in logs if line["event"] == "rejected requests cannot be recorded"]
+    assert [failure["problem"] for failure in failures] == ["Not a directory"]
 
 
 def test_a_folder_that_can_be_written_again_is_used(folder: Path) -> None:
-    """A failure in the middle leaves no half file, and the next request is recorded."""
+    """A failure leaves no partial file, and the next request is recorded."""
     kept = Kept(folder)
     kept.keep(b'{"x": 1}')
     assert kept.settled.wait(5)
@@ -208,11 +215,29 @@ def test_a_folder_that_can_be_written_again_is_used(folder: Path) -> None:
     kept.keep(b'{"x": 3}')
     kept.close()
     assert kept.outcomes == ["written", "failed", "written"]
-    assert [one.body for one in records(folder)] == ['{"x":1}', '{"x":3}']
+    assert [record.body for record in records(folder)] == ['{"x":1}', '{"x":3}']
 
 
-def test_a_slow_disk_drops_records_and_delays_nobody() -> None:
-    """While the disk hangs, nothing waits for it; past the bound nothing more is recorded."""
+def test_a_failure_while_keeping_a_record_is_logged() -> None:
+    """A record that fails unexpectedly is logged and dropped, and the next one is kept."""
+    outcomes: list[str] = []
+
+    def write(record: Record | None) -> None:
+        outcomes.append(record.body if record else "dropped")
+        if outcomes == ['{"x":1}']:
+            raise ValueError
+
+    redactor = Redactor(write)
+    with capture_logs() as logs:
+        for body in (b'{"x": 1}', b'{"x": 2}'):
+            redactor.submit("results", "code_missing", ReceivedRequest(body))
+        redactor.close()
+    assert outcomes == ['{"x":1}', "dropped", '{"x":2}']
+    assert [line["problem"] for line in logs] == ["ValueError"]
+
+
+def test_a_slow_disk_drops_records_and_delays_no_request() -> None:
+    """While the disk hangs no request waits, and the number of pending records is bounded."""
     outcomes: list[str] = []
     disk = threading.Event()  # no disk hangs on demand
 

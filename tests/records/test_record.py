@@ -44,8 +44,8 @@ def contents(path: Path) -> list[bytes]:
     return [captured.body for captured in read_captured(str(path))]
 
 
-def test_what_a_record_holds() -> None:
-    """A record has the harmless facts of a call and its redacted body; no value of the query."""
+def test_content_of_a_record() -> None:
+    """A record has the facts of a request and its redacted body, and no value of the query."""
     made = record(b'{"targetId": "abc"}', "IOS", "sign", "channel", TOKEN)
     assert msgspec.to_builtins(made) == {
         "record": 1,
@@ -80,8 +80,8 @@ def test_text_that_is_not_unicode_is_redacted_and_comes_back() -> None:
     assert made.content() == text % "…".encode()
 
 
-def test_bytes_that_are_no_text_come_back() -> None:
-    """What is not UTF-8 is escaped, and a backslash is told from an escape."""
+def test_binary_bytes_survive_a_record() -> None:
+    """Bytes that are not UTF-8 are escaped, and backslashes are unambiguous."""
     body = b'{"a": "\xff\\xfe\\\\\xc4\xe3", "token": "x"}'
     made = record(body)
     assert made.encoding == "escaped"
@@ -98,8 +98,8 @@ def test_bytes_that_are_no_text_come_back() -> None:
     ],
     ids=["gzip", "no utf-16", "utf-16, no JSON"],
 )
-def test_of_a_binary_body_only_the_start_is_kept(body: bytes) -> None:
-    """A body that is no text is kept to know its format by: 64 bytes."""
+def test_only_the_start_of_a_binary_body_is_kept(body: bytes) -> None:
+    """Of a binary body the first 64 bytes are kept, which show its format."""
     made = record(body)
     assert (made.size, made.encoding) == (len(body), "escaped")
     assert made.content() == body[:64]
@@ -107,7 +107,7 @@ def test_of_a_binary_body_only_the_start_is_kept(body: bytes) -> None:
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 def test_any_body_can_be_kept(body: bytes) -> None:
-    """Whatever the body, its record can be written and read, and holds no long word."""
+    """The record of any body can be written and read, and contains no long word."""
     made = record(body)
     captured = as_record(msgspec.json.encode(made))
     assert captured is not None
@@ -129,14 +129,14 @@ def test_any_body_can_be_kept(body: bytes) -> None:
         b'["record"]',
     ],
 )
-def test_what_is_no_record(data: bytes) -> None:
-    """Only what has every field of a record is one; all else is a body."""
+def test_other_documents_are_not_records(data: bytes) -> None:
+    """A document with every field of a record is a record; any other is a body."""
     assert as_record(data) is None
 
 
 @pytest.mark.parametrize("encoding", ["nonsense", "base64", "ascii", "utf-16\x00"])
 def test_a_damaged_record_is_refused(encoding: str) -> None:
-    """A record whose encoding does not fit is refused, not a traceback."""
+    """A record with an invalid encoding is refused without a traceback."""
     made = msgspec.structs.replace(record(b"{}"), encoding=encoding, body="\u63a8")
     with pytest.raises(RequestError, match="encoding"):
         as_record(msgspec.json.encode(made))
@@ -218,7 +218,7 @@ def test_a_whole_file_is_bounded(tmp_path: Path, size: int) -> None:
 
 @pytest.mark.parametrize("read", [read_whole, lambda file: [*read_captured(file)]])
 @pytest.mark.parametrize("file", ["/nowhere/body", "\0"])
-def test_a_file_that_is_not_there_is_named(read: object, file: str) -> None:
+def test_a_missing_file_is_named(read: object, file: str) -> None:
     """A path that cannot be opened is an error that names it."""
     assert callable(read)
     with pytest.raises(ConfigurationError, match="payload"):
@@ -228,7 +228,7 @@ def test_a_file_that_is_not_there_is_named(read: object, file: str) -> None:
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """`-` is standard input."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1\n2\n")))
-    assert [one.body for one in read_captured("-")] == [b"1", b"2"]
+    assert [captured.body for captured in read_captured("-")] == [b"1", b"2"]
 
 
 LARGE = b'{"code": true, "message": "%b"}' % (b"word " * 100)

@@ -40,12 +40,12 @@ def test_silence(items: int, without_code: int, *, silent: bool) -> None:
 def test_items_without_a_code(
     reasons: tuple[ItemReason, ...], defaulted: int, without_code: int
 ) -> None:
-    """Missing, null and default codes are no match."""
-    items = DecodedItems([], [Rejection(0, one, "") for one in reasons], 5, defaulted)
+    """Missing, null and default codes do not match."""
+    items = DecodedItems([], [Rejection(0, reason, "") for reason in reasons], 5, defaulted)
     assert items.without_code == without_code
 
 
-async def test_silence_is_a_finding(tmp_path: Path) -> None:
+async def test_gateway_without_codes_is_a_finding(tmp_path: Path) -> None:
     """The status page names a gateway whose first hundred items had no code."""
     sender = Sender("acme", url_token, '[auth]\nscheme = "none"\n[fields]\ncode = "cod"\n')
     async with started(sender.settings(tmp_path)) as exporter:
@@ -59,4 +59,8 @@ async def findings(exporter: Exporter) -> list[dict[str, str]]:
     """Return the findings of descriptions."""
     async with exporter.client.get(exporter.admin + "/api/v1/status") as response:
         found = (await response.json())["health"]["findings"]
-    return [one for one in found if "/webhooks/acme: fields.code matches nothing" in one["title"]]
+    return [
+        finding
+        for finding in found
+        if "/webhooks/acme: fields.code matches nothing" in finding["title"]
+    ]

@@ -8,7 +8,7 @@ from tests.support.exporter import Exporter
 
 def counts(names: FrequentNames) -> dict[str, int]:
     """Return how often each name was seen."""
-    return {one.name: one.count for one in names.most_frequent()}
+    return {name.name: name.count for name in names.most_frequent()}
 
 
 def test_the_most_frequent_stay() -> None:

@@ -8,7 +8,7 @@ from exporter.runtime.scrapes import Scrapes
 
 
 async def scraped_every(seconds: float, times: int) -> Scrapes:
-    """Give what is known after some scrapes."""
+    """Return the scrape interval known after some scrapes."""
     scrapes = Scrapes()
     for number in range(times):
         if number:
@@ -41,7 +41,7 @@ async def test_the_next_scrape_ends_the_wait() -> None:
     assert 0.05 < await waited(scrapes) < 1.0
 
 
-async def test_a_scrape_that_does_not_come_is_waited_for_twice_the_interval() -> None:
+async def test_a_missing_scrape_is_noticed_after_twice_the_interval() -> None:
     """The wait ends two intervals after the last scrape."""
     scrapes = await scraped_every(0.1, 3)
     assert await waited(scrapes) > 0.1

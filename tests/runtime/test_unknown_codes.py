@@ -29,7 +29,7 @@ def admit(
 
 
 def empty() -> UnknownCodes:
-    """Give a memory beside an empty ledger."""
+    """Return an empty memory of unknown codes, with an empty ledger."""
     return UnknownCodes(dict)
 
 
@@ -60,7 +60,7 @@ def test_the_first_twenty_keep_their_label() -> None:
 def test_the_next_is_other(full: UnknownCodes, code: str) -> None:
     """From the 21st on, a new code of the channel is counted under `other`."""
     assert [admit(full, code), admit(full, code)] == ["other", "other"]
-    assert {one.code for one in full.labelled} == set(FIRST)
+    assert {code.code for code in full.labelled} == set(FIRST)
 
 
 def test_an_admitted_code_stays(full: UnknownCodes) -> None:
@@ -86,25 +86,26 @@ def test_restored_codes_keep_their_label() -> None:
 def test_restored_codes_have_not_been_seen_yet() -> None:
     """A restored code has no message and no time until it is repeated."""
     unknown = restored("4000")
-    assert [(one.channel, one.code, one.message, one.seen) for one in unknown.labelled] == [
-        ("vivo", "4000", None, False)
-    ]
+    assert [
+        (unknown_code.channel, unknown_code.code, unknown_code.message, unknown_code.seen)
+        for unknown_code in unknown.labelled
+    ] == [("vivo", "4000", None, False)]
     before = time.time()
     admit(unknown, "4000", message="too hot")
-    (one,) = unknown.labelled
-    assert one.message == "too hot"
-    assert one.seen
-    assert before <= one.last_used <= time.time()
+    (unknown_code,) = unknown.labelled
+    assert unknown_code.message == "too hot"
+    assert unknown_code.seen
+    assert before <= unknown_code.last_used <= time.time()
 
 
-def test_the_restored_remainder_is_no_code() -> None:
-    """The label `other` of the ledger takes no place among the 20."""
+def test_the_restored_label_other_is_not_a_code() -> None:
+    """The label `other` of the ledger does not count among the 20."""
     unknown = restored("other", *FIRST[1:])
     assert admit(unknown, FIRST[0]) == FIRST[0]
     assert admit(unknown, "4020") == "other"
 
 
-def test_a_code_that_is_known_by_now_is_dropped(
+def test_a_code_known_by_now_is_dropped(
     full: UnknownCodes, make_settings: MakeSettings, tmp_path: Path
 ) -> None:
     """A code that a reloaded table has, as a code or alias, is dropped, and its place is free."""
@@ -114,33 +115,37 @@ def test_a_code_that_is_known_by_now_is_dropped(
         'severity = "error"\ncategory = "auth"\nretry = "no"\naction = "Look."\n'
     )
     full.update(load_snapshot(make_settings(code_table_files=[own])))
-    assert {one.code for one in full.labelled} == {*FIRST} - {"4003", "4005"}
+    assert {code.code for code in full.labelled} == {*FIRST} - {"4003", "4005"}
     assert admit(full, "4021") == "4021"
     assert admit(full, "4020") == "4020"
     assert admit(full, "4022") == "other"
 
 
-def test_what_is_known_of_a_code() -> None:
-    """The status page gets channel, code, the latest message and when it came, in Unix seconds."""
+def test_details_of_an_unknown_code() -> None:
+    """An unknown code has channel, code, the latest message and its time in Unix seconds."""
     unknown = empty()
     before = time.time()
     admit(unknown, "4242", message="cold")
     admit(unknown, "4242", message="hot")
-    (one,) = unknown.labelled
-    assert (one.channel, one.code, one.message) == ("vivo", "4242", "hot")
-    assert one.seen
-    assert before <= one.last_used <= time.time()
+    (unknown_code,) = unknown.labelled
+    assert (unknown_code.channel, unknown_code.code, unknown_code.message) == (
+        "vivo",
+        "4242",
+        "hot",
+    )
+    assert unknown_code.seen
+    assert before <= unknown_code.last_used <= time.time()
 
 
 @pytest.mark.parametrize(
     ("length", "kept"), [(0, None), (1, 1), (200, 200), (201, 200), (10**6, 200)]
 )
 def test_a_long_message_is_cut(length: int, kept: int | None) -> None:
-    """At most 200 characters of a message are remembered, and an empty one is none."""
+    """At most 200 characters of a message are kept; an empty one counts as absent."""
     unknown = empty()
     admit(unknown, "4242", message=("word " * length)[:length])
-    (one,) = unknown.labelled
-    assert one.message == (None if kept is None else ("word " * kept)[:kept])
+    (unknown_code,) = unknown.labelled
+    assert unknown_code.message == (None if kept is None else ("word " * kept)[:kept])
 
 
 def test_a_code_is_logged_once_without_its_message() -> None:
@@ -169,11 +174,11 @@ def test_codes_past_the_bound_are_remembered(full: UnknownCodes) -> None:
         for _ in range(3):
             admit(full, "4020", message="brand new failure")
             admit(full, "4021")
-    assert [(one.code, one.message) for one in full.others] == [
+    assert [(code.code, code.message) for code in full.others] == [
         ("4020", "brand new failure"),
         ("4021", None),
     ]
-    assert [one["code"] for one in logs] == ["4020", "4021"]
+    assert [line["code"] for line in logs] == ["4020", "4021"]
 
 
 def test_a_flood_of_codes_is_bounded_everywhere(full: UnknownCodes) -> None:
@@ -181,7 +186,7 @@ def test_a_flood_of_codes_is_bounded_everywhere(full: UnknownCodes) -> None:
     with capture_logs() as logs:
         for number in range(1000):
             admit(full, f"flood-{number}")
-    assert [one.code for one in full.others] == [
+    assert [code.code for code in full.others] == [
         f"flood-{number}" for number in range(1000 - MAX_OTHERS, 1000)
     ]
     assert len(logs) <= 40  # two hours, if one ends meanwhile
@@ -203,7 +208,7 @@ def test_a_place_becomes_free_while_the_exporter_runs() -> None:
     assert admit(unknown, FIRST[0]) == FIRST[0]
     time.sleep(0.3)
     assert admit(unknown, "4020") == "4020"
-    assert {one.code for one in unknown.labelled} == {FIRST[0], "4020"}
+    assert {unknown_code.code for unknown_code in unknown.labelled} == {FIRST[0], "4020"}
 
 
 channels = st.sampled_from(["vivo", "oppo", "other"])
@@ -214,10 +219,10 @@ few_or_many = st.integers(0, 60).map(str) | st.just("other") | st.text(max_size=
     restored=st.sets(st.tuples(channels, st.integers(0, 19).map(str)), max_size=20),
     sent=st.lists(st.tuples(channels, few_or_many, st.none() | st.text()), max_size=120),
 )
-def test_labels_are_bounded_whatever_is_sent(
+def test_labels_are_bounded(
     restored: set[tuple[str, str]], sent: list[tuple[str, str, str | None]]
 ) -> None:
-    """A channel never has more than 20 labels and `other`, and a label never changes hands."""
+    """A channel has at most 20 labels and `other`, and a label never changes its code."""
     counts = {Series(channel, code, ""): Count(1, time.time()) for channel, code in restored}
     unknown = UnknownCodes(lambda: counts)
     unknown.restore()
@@ -246,8 +251,8 @@ def test_a_token_in_a_message_is_not_kept(token: str) -> None:
     """What may be a device token is left out of the message that the status page shows."""
     unknown = empty()
     admit(unknown, "4242", message=f"device {token} is not registered")
-    (one,) = unknown.labelled
-    assert one.message == "device … is not registered"
+    (unknown_code,) = unknown.labelled
+    assert unknown_code.message == "device … is not registered"
 
 
 def note(unknown: UnknownCodes, hint: str | None, code: str = "2", channel: str = "other") -> None:
@@ -256,22 +261,22 @@ def note(unknown: UnknownCodes, hint: str | None, code: str = "2", channel: str 
 
 
 def test_an_unknown_hint_is_remembered() -> None:
-    """The status page gets the hint, the latest code that came with it, and when."""
+    """An unknown hint has the latest code that came with it, and its time."""
     unknown = empty()
     before = time.time()
     for hint, code in (("VIVOPUSH", "1"), (" vivopush ", "2"), ("VIVO PUSH", "3")):
         note(unknown, hint, code)
-    (one,) = unknown.hints
-    assert (one.hint, one.code) == ("VIVOPUSH", "3")
-    assert before <= one.last_seen <= time.time()
+    (found,) = unknown.hints
+    assert (found.hint, found.code) == ("VIVOPUSH", "3")
+    assert before <= found.last_seen <= time.time()
 
 
 @pytest.mark.parametrize(
     ("hint", "channel"),
     [(None, "other"), ("", "other"), (" \t", "other"), ("OTHER", "other"), ("vivo", "vivo")],
 )
-def test_what_is_no_unknown_hint(hint: str | None, channel: str) -> None:
-    """No hint, one of spaces, and one that led to a channel are not remembered."""
+def test_hints_that_are_not_kept(hint: str | None, channel: str) -> None:
+    """Absent, blank and known hints are not kept."""
     unknown = empty()
     note(unknown, hint, channel=channel)
     assert unknown.hints == []
@@ -283,7 +288,7 @@ def test_an_unknown_hint_is_logged_once_with_its_remedy() -> None:
     with capture_logs() as logs:
         for code in ("1", "2"):
             note(unknown, "VIVOPUSH", code)
-    assert [one for one in logs if one["event"] == "unknown hint"] == [
+    assert [line for line in logs if line["event"] == "unknown hint"] == [
         {
             "event": "unknown hint",
             "log_level": "warning",
@@ -299,19 +304,19 @@ def test_unknown_hints_are_bounded() -> None:
     with capture_logs() as logs:
         for number in range(1000):
             note(unknown, f"flood-{number} " + "word " * 1000)
-    assert [one.hint.split()[0] for one in unknown.hints] == [
+    assert [hint.hint.split()[0] for hint in unknown.hints] == [
         f"flood-{n}" for n in range(MAX_HINTS)
     ]
-    assert max(len(one.hint) for one in unknown.hints) <= 64
-    assert len([one for one in logs if one["event"] == "unknown hint"]) == MAX_HINTS
+    assert max(len(hint.hint) for hint in unknown.hints) <= 64
+    assert len([line for line in logs if line["event"] == "unknown hint"]) == MAX_HINTS
 
 
 def test_a_token_in_a_hint_is_not_shown() -> None:
     """What may be a device token is left out of a hint."""
     unknown = empty()
     note(unknown, "apns " + "0123456789abcdef" * 4)
-    (one,) = unknown.hints
-    assert one.hint == "apns \u2026"
+    (found,) = unknown.hints
+    assert found.hint == "apns \u2026"
 
 
 def test_a_hint_that_is_an_alias_by_now_is_dropped(
@@ -324,4 +329,4 @@ def test_a_hint_that_is_an_alias_by_now_is_dropped(
     own = tmp_path / "own.toml"
     own.write_text('channel = "vivo"\naliases = ["VIVOPUSH"]\n')
     unknown.update(load_snapshot(make_settings(code_table_files=[own])))
-    assert [one.hint for one in unknown.hints] == ["pigeon"]
+    assert [hint.hint for hint in unknown.hints] == ["pigeon"]

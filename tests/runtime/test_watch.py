@@ -15,6 +15,7 @@ from exporter.errors import ConfigurationError
 from exporter.runtime.snapshot import load_snapshot
 from exporter.runtime.watch import watching
 from tests.support.certificates import make_certificate
+from tests.support.programs import until
 
 DESCRIPTION = '[auth]\nscheme = "bearer"\nsecrets = ["{secret}"]\n[fields]\ncode = "code"\n'
 
@@ -45,13 +46,6 @@ async def watched(settings: Settings) -> AsyncIterator[Current]:
     async with watching(current, interval=0.01, settle=0.01):
         await asyncio.sleep(0.05)
         yield current
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what changes is elsewhere
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -112,7 +106,7 @@ async def test_link_of_a_secret_is_followed(tmp_path: Path) -> None:
 
 
 async def test_touched_file_is_not_loaded(token: Path) -> None:
-    """A new time alone, or the same content in a new file, is no change."""
+    """A new modification time, or the same content in a new file, is not a change."""
     async with watched(load_settings(results_token_files=[token])) as current:
         os.utime(token)
         copy = token.with_name("copy")
@@ -154,7 +148,7 @@ async def test_file_named_by_a_failed_reload_is_watched(tmp_path: Path) -> None:
 
 
 async def test_certificate_and_key_are_loaded_together(tmp_path: Path) -> None:
-    """A certificate that is replaced a moment before its key is no failed reload."""
+    """A certificate that is replaced shortly before its key causes no failed reload."""
     pair, renewed = (make_certificate(tmp_path, name) for name in ("old", "new"))
     settings = load_settings(tls_cert_file=pair.chain, tls_key_file=pair.key, allow_unsigned=True)
     current = Current(settings)
@@ -168,7 +162,7 @@ async def test_certificate_and_key_are_loaded_together(tmp_path: Path) -> None:
 
 
 async def test_files_of_every_kind_are_watched(tmp_path: Path) -> None:
-    """Whatever a reload reads is watched, and nothing that is shipped."""
+    """All files that a reload reads are watched, except the shipped ones."""
     pair = make_certificate(tmp_path, "pair")
     secret, description, table = (tmp_path / name for name in ("secret", "vivo.toml", "t.toml"))
     secret.write_text("a-secret")
@@ -186,8 +180,19 @@ async def test_files_of_every_kind_are_watched(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+async def test_file_that_keeps_changing_is_loaded(token: Path) -> None:
+    """A file that never settles is loaded after a bounded time."""
+    async with watched(load_settings(results_token_files=[token])) as current:
+        for number in range(400):
+            if current.reloads:
+                break
+            token.write_text(f"token-{number}")
+            await asyncio.sleep(0.005)
+        assert current.reloads
+
+
 async def test_manual_reload_is_not_repeated(token: Path) -> None:
-    """What an operator has reloaded is not reloaded again."""
+    """Files that an operator has reloaded are not reloaded again."""
     async with watched(load_settings(results_token_files=[token])) as current:
         token.write_text("other-token")
         current.reload()
@@ -211,4 +216,4 @@ async def test_watching_survives_an_unexpected_error(token: Path) -> None:
             await until(lambda: current.reload == reload)
             token.write_text("third-token")
             await until(lambda: current.reloads)
-    assert [one["event"] for one in logs if one["log_level"] == "error"] == ["reload failed"]
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["reload failed"]

@@ -123,7 +123,7 @@ def test_advice_for_root_does_no_harm(
     command, settings = advice(setting, place)
     assert "-R" not in command
     subprocess.run(command, check=True)
-    changed = {str(one.relative_to(folder)) for one in folder.rglob("*") if one.stat().st_uid}
+    changed = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.stat().st_uid}
     assert changed == owned
     place = Path(settings.get(setting, place))
     with running_as(UID, UID):
@@ -187,7 +187,11 @@ def test_ledger_on_a_network_file_system(
     mounts = tmp_path / "mountinfo"
     mounts.write_text(MOUNTINFO.format(kind=kind))
     monkeypatch.setattr(module, "MOUNTS", mounts)
-    failed = [one for one in check(Path("/srv/push/ledger.sqlite3")) if "network" in one.problem]
+    failed = [
+        problem
+        for problem in check(Path("/srv/push/ledger.sqlite3"))
+        if "network" in problem.problem
+    ]
     assert bool(failed) == network
     for finding in failed:
         assert f"LEDGER_PATH /srv/push/ledger.sqlite3 is on a network file system ({kind})" in (

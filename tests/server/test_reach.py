@@ -20,13 +20,13 @@ from tests.support.programs import free_port, mounted
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """Run a PostgreSQL for the tests of this module."""
-    with running_server() as one:
-        yield one
+    with running_server() as server:
+        yield server
 
 
 def problems(settings: Settings) -> dict[str, str]:
     """Return what cannot be reached, by the setting."""
-    return {one.target.split()[0]: one.problem for one in reach(settings) if one.problem}
+    return {line.target.split()[0]: line.problem for line in reach(settings) if line.problem}
 
 
 def test_nothing_is_left_behind(make_settings: MakeSettings, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_nothing_is_left_behind(make_settings: MakeSettings, tmp_path: Path) -> 
 def test_ledger_of_a_running_exporter_is_left_alone(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
-    """A ledger that a process holds is no problem, and gets no file of another user."""
+    """A ledger in use is not a problem, and no file is created next to it."""
     file = LedgerFile(tmp_path / "ledger.sqlite3", "full")
     with closing(file):
         file.open()
@@ -66,7 +66,7 @@ def test_ledger_of_a_running_exporter_is_left_alone(
 def test_file_is_not_a_ledger(
     make_settings: MakeSettings, tmp_path: Path, content: str | bytes, problem: str
 ) -> None:
-    """Another file, another database and a newer ledger are told apart."""
+    """Another file, another database and a newer ledger have different errors."""
     path = tmp_path / "ledger.sqlite3"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -77,7 +77,7 @@ def test_file_is_not_a_ledger(
 
 
 def test_folder_in_the_place_of_the_ledger(make_settings: MakeSettings, tmp_path: Path) -> None:
-    """A folder is no ledger."""
+    """A folder in place of the ledger is a problem."""
     (tmp_path / "ledger.sqlite3").mkdir()
     assert "it is a folder" in problems(make_settings())["LEDGER_PATH"]
 
@@ -112,13 +112,13 @@ def test_bad_host_is_named(make_settings: MakeSettings) -> None:
 
 
 def test_database(make_settings: MakeSettings, server: Server, tmp_path: Path) -> None:
-    """A database is connected to; the server's own words say why that fails."""
+    """The check connects to the database, and reports the server's own error."""
     password = tmp_path / "password"
     password.write_text(PASSWORD)
     url = server.url(database="postgres")
     settings = make_settings(ledger_url=url, ledger_password_file=password)
     assert problems(settings) == {}
-    [attempt] = [one for one in reach(settings) if one.target.startswith("LEDGER_URL")]
+    [attempt] = [line for line in reach(settings) if line.target.startswith("LEDGER_URL")]
     assert "there is no schema yet" in attempt.target
     password.write_text("wrong")
     assert "LEDGER_PASSWORD_FILE" in problems(settings)["LEDGER_URL"]

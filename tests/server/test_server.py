@@ -70,7 +70,7 @@ def test_signal_stops_it_gracefully(process: ExporterProcess, number: signal.Sig
 
 
 def test_request_in_flight_gets_its_response(process: ExporterProcess) -> None:
-    """A call whose body is still arriving at SIGTERM is finished and counted."""
+    """A request whose body is still arriving at SIGTERM is completed and counted."""
     address = process.ingest.removeprefix("http://")
     with closing(http.client.HTTPConnection(address, timeout=20)) as connection:
         connection.putrequest("POST", "/webhooks/results")
@@ -135,7 +135,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_not_a_ledger_is_refused(tmp_path: Path) -> None:
-    """A file that is no ledger ends the start with a message that names it."""
+    """The start fails on a file that is not a ledger, with an error that names it."""
     file = tmp_path / "notes.txt"
     file.write_text("not a database, " * 1000)
     done = run("serve", "--allow-unsigned", "--ledger-path", str(file))
@@ -159,7 +159,7 @@ def test_serve_names_a_port_in_use(process: ExporterProcess, tmp_path: Path) -> 
 def test_demo_counts_signed_traffic(tmp_path: Path, scenario: str) -> None:
     """The demo signs, sends and counts, prints its URL, and ends with success.
 
-    Its receipts are accepted beside a gateway that somebody tries.
+    Its receipts are accepted with a custom gateway configured, too.
     """
     file = tmp_path / "acme.toml"
     file.write_text("auth = { scheme = 'none' }\nfields = { code = 'status' }\n")
@@ -188,7 +188,7 @@ def test_demo_shows_receipts_until_a_signal() -> None:
 
 
 def delivered(url: str) -> dict[str, Any] | None:
-    """Return what receipts say of the last hour, once it is more than the first few."""
+    """Return the receipts of the last hour, once there are more than a few."""
     status = json.loads(fetch(f"{url}/api/v1/status"))
     rows: list[dict[str, Any]] = status["deliveries_last_hour"]
     return next((row for row in rows if row["delivered"] >= 40 and row["opened"]), None)
@@ -224,7 +224,7 @@ def test_refused_requests_are_logged(tmp_path: Path, token: Path) -> None:
         assert not answers(exporter.ingest.replace("http:", "https:"))
         log = exporter.log
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    refused = {one["reason"]: one for one in lines if one["event"] == "requests refused"}
+    refused = {line["reason"]: line for line in lines if line["event"] == "requests refused"}
     assert "Authorization: Bearer" in refused["missing_credentials"]["detail"]
     assert refused["not_found"]["last_path"] == "/webhook/results"
     assert refused["not_found"]["webhooks"] == "/webhooks/mps /webhooks/results"
@@ -247,8 +247,8 @@ def test_admin_listener_with_client_certificates(tmp_path: Path, token: Path) ->
 
 
 @pytest.mark.slow
-def test_replaced_token_takes_effect_by_itself(tmp_path: Path, token: Path) -> None:
-    """Within a minute a token that was written to the file lets requests in."""
+def test_replaced_token_takes_effect_without_a_reload(tmp_path: Path, token: Path) -> None:
+    """A new token in the file is accepted within a minute, without a reload."""
     with exporter_process(tmp_path, results_token_files=token) as exporter:
         new = tmp_path / "new"
         new.write_text("another-token-of-the-sender")
@@ -285,9 +285,11 @@ def test_log_lines(tmp_path: Path, token: Path, keys: KeyPair, form: str) -> Non
     if form == "json":
         lines = [json.loads(line) for line in log.splitlines()]
     if form == "logfmt":
-        lines = [dict(word.split("=", 1) for word in shlex.split(one)) for one in log.splitlines()]
+        lines = [
+            dict(word.split("=", 1) for word in shlex.split(line)) for line in log.splitlines()
+        ]
         assert all(
-            re.match("timestamp=[^ ]+ level=[a-z]+ logger=", one) for one in log.splitlines()
+            re.match("timestamp=[^ ]+ level=[a-z]+ logger=", line) for line in log.splitlines()
         )
     if lines:
         assert {line["level"] for line in lines} >= {"debug", "info"}
@@ -295,7 +297,7 @@ def test_log_lines(tmp_path: Path, token: Path, keys: KeyPair, form: str) -> Non
 
 
 def test_start_names_urls_and_credentials(tmp_path: Path, token: Path, keys: KeyPair) -> None:
-    """The first lines say where to send what, with fingerprints of keys, and no secret."""
+    """The first lines of the log have the webhooks' URLs, fingerprints of keys, and no secret."""
     settings = {"results_token_files": token, "mps_public_key_files": keys.public}
     with exporter_process(tmp_path, log_format="json", **settings) as exporter:
         lines = [json.loads(line) for line in exporter.log.read_text().splitlines()]
@@ -308,8 +310,8 @@ def test_start_names_urls_and_credentials(tmp_path: Path, token: Path, keys: Key
     assert TOKEN not in exporter.log.read_text()
 
 
-def test_start_without_credentials_says_what_to_set(tmp_path: Path) -> None:
-    """A webhook that anyone may call is a warning with the settings that close it."""
+def test_start_without_credentials_names_the_settings(tmp_path: Path) -> None:
+    """A webhook open to anyone is a warning that names the settings to close it."""
     settings = {"log_format": "json", "allow_unsigned": True, "record_max_bytes": 9}
     with exporter_process(tmp_path, **settings) as exporter:
         lines = [json.loads(line) for line in exporter.log.read_text().splitlines()]

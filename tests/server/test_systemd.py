@@ -1,4 +1,4 @@
-"""Sockets that systemd passes, and what it is told, by its own program and a datagram socket."""
+"""Sockets passed by systemd, and notifications to it."""
 
 import os
 import signal
@@ -80,7 +80,7 @@ def test_systemd_is_notified_of_each_state(tmp_path: Path, keys: KeyPair) -> Non
             assert exporter.process.wait(20) == 0
 
 
-def test_no_watchdog_was_asked_for(tmp_path: Path, keys: KeyPair) -> None:
+def test_without_a_watchdog_no_pings_are_sent(tmp_path: Path, keys: KeyPair) -> None:
     """Without WatchdogSec, or with another process's, nothing is sent after READY."""
     address = tmp_path / "notify"
     with closing(Manager(str(address))) as manager, pytest.MonkeyPatch.context() as environment:

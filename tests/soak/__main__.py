@@ -102,9 +102,9 @@ def fleet(folder: Path, server: Server, args: argparse.Namespace) -> Iterator[li
 
 async def soak(server: Server, replicas: list[Replica], args: argparse.Namespace) -> int:
     """Send, and print a row every interval; then check."""
-    senders = Senders([one.url for one in replicas], "soak", args.rate)
+    senders = Senders([replica.url for replica in replicas], "soak", args.rate)
     sending = asyncio.create_task(senders.send())
-    measured = ([one.process for one in replicas], [one.admin for one in replicas])
+    measured = ([replica.process for replica in replicas], [replica.admin for replica in replicas])
     print(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}", flush=True)
     loop = asyncio.get_running_loop()
     end = loop.time() + args.seconds
@@ -152,20 +152,20 @@ def row(
 
 
 def verdict(server: Server, senders: Senders, rows: list[dict[str, float]]) -> int:
-    """Compare what was acknowledged with what was counted, and look for growth."""
+    """Compare the acknowledged results with the counted ones, and look for growth."""
     tally = senders.tally
     [(counted,)] = server.execute("SELECT sum(count)::bigint FROM push_result_exporter.counts")
     print(
         f"\n{tally.requests:,} requests acknowledged, {tally.repeats:,} of them repeats; "
         f"{tally.accepted:,} results accepted, {counted:,} counted"
     )
-    problems = [f"unexpected: {one}" for one in tally.unexpected[:10]]
+    problems = [f"unexpected: {error}" for error in tally.unexpected[:10]]
     if counted != tally.accepted:
         problems.append(f"{counted:,} results are counted, {tally.accepted:,} were acknowledged")
     third = len(rows) // 3
     for name, bound in GROWTH.items() if len(rows) >= MIN_ROWS else ():
         early, late = (
-            statistics.median(one[name] for one in part)
+            statistics.median(value[name] for value in part)
             for part in (rows[third:-third], rows[-third:])
         )
         if late > early * bound:

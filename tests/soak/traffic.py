@@ -44,7 +44,7 @@ class Senders:
         self._later: set[asyncio.Task[None]] = set()
 
     async def send(self) -> None:
-        """Send until `stopping` is set, and what is due to be sent again."""
+        """Send requests until `stopping` is set, and repeat those that are due."""
         headers = {"Authorization": f"Bearer {TOKEN}"}
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=60)
@@ -118,6 +118,6 @@ def _body(rng: random.Random, name: str) -> tuple[bytes, str]:
         return json.dumps(result).encode(), ""
     results = [{"channel": "apns", "code": rng.choice(CODES)} for _ in range(100)]
     if kind < 0.94:
-        results = [one | {"id": f"{name}-{n}"} for n, one in enumerate(results)]
+        results = [result | {"id": f"{name}-{n}"} for n, result in enumerate(results)]
         return json.dumps(results).encode(), ""
     return json.dumps(results).encode(), name

@@ -23,7 +23,7 @@ BODY = b'{"statusCode": "2"}'
 
 
 def openssl(*arguments: str | Path, given: bytes = b"") -> bytes:
-    """Run the openssl program; return what it prints."""
+    """Run the openssl program; return its output."""
     command = ["openssl", *map(str, arguments)]
     return subprocess.run(command, input=given, capture_output=True, check=True).stdout
 

@@ -13,7 +13,7 @@ ALIKE = 2**61 - 1
 
 
 class Body(NamedTuple):
-    """A body, named by what is special about it."""
+    """A body, named by its peculiarity."""
 
     name: str
     content: bytes
@@ -144,7 +144,9 @@ def _with(form: Format, **fields: Any) -> str:
 def _as_meant(form: Format, number: int) -> str:
     """Write an item with an id of its own."""
     names = ("m", "r", "t", "e", "c")
-    return _with(form, **{key: f"{one}{number}" for key, one in form.item.items() if one in names})
+    return _with(
+        form, **{key: f"{value}{number}" for key, value in form.item.items() if value in names}
+    )
 
 
 ITEMS: dict[str, Callable[[Format, int], str]] = {

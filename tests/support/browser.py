@@ -19,7 +19,7 @@ DESKTOP, PHONE = (1280, 900), (360, 740)
 
 
 def short_minutes(seconds: float) -> Launch:
-    """Start an exporter whose minutes of the last hour take so many seconds."""
+    """Start an exporter with shortened minutes in its last hour."""
     program = (
         f"import exporter.admin.history as one; one.MINUTE = {seconds};"
         "from exporter.commands.main import main; main(['serve'])"

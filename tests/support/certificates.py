@@ -23,6 +23,13 @@ class Certificate(NamedTuple):
         """Return the certificate as a peer sees it."""
         return ssl.PEM_cert_to_DER_cert(self.chain.read_text())
 
+    @property
+    def expires_at(self) -> float:
+        """Return the Unix time at which it expires, as the openssl program reads it."""
+        command = ["openssl", "x509", "-noout", "-enddate", "-in", str(self.chain)]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return ssl.cert_time_to_seconds(printed.strip().removeprefix("notAfter="))
+
 
 def make_certificate(folder: Path, name: str, *options: str) -> Certificate:
     """Make a certificate with the openssl program."""

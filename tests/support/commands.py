@@ -27,7 +27,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def printed(capsys: Capture, *words: str) -> str:
-    """Run a command that must succeed in silence on standard error; return what it prints."""
+    """Run a command that must succeed without a message; return its output."""
     assert main(words) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -35,7 +35,7 @@ def printed(capsys: Capture, *words: str) -> str:
 
 
 def refused(capsys: Capture, *words: str) -> str:
-    """Run a command that must fail for bad usage; return what it says on standard error."""
+    """Run a command that must fail for bad usage; return its error message."""
     assert main(words) == 2
     out, err = capsys.readouterr()
     assert out == ""

@@ -18,9 +18,9 @@ def delivery(
     content: int = 0,
     scope: Scope = SCOPE,
 ) -> Delivery:
-    """Make a delivery, each identity of which stands for so many results of a series.
+    """Make a delivery whose identities each stand for `results` results of a series.
 
-    A `content` makes it one that may conflict.
+    With a `content` the delivery may conflict.
     """
     body = str(content).encode() if content else None
     return Delivery({series: results}, results, scope, identities, body)

@@ -1,7 +1,7 @@
 """The tables of the documentation that are generated from the code.
 
 `python -m tests.support.docs` writes each between its markers, as `<!-- settings -->` and
-`<!-- /settings -->`; with `--check` it only says which are not current, and exits with 1.
+`<!-- /settings -->`; with `--check` it only texts which are not current, and exits with 1.
 """
 
 import argparse
@@ -49,10 +49,10 @@ def settings_table() -> Rows:
 
 def limits_table() -> Rows:
     """List the bounds of the public listener."""
-    says = docstrings(Limits)
+    texts = docstrings(Limits)
     rows = [
-        (f"`{one.name}`", f"{one.default:,}".removesuffix(".0"), says[one.name])
-        for one in dataclasses.fields(Limits)
+        (f"`{field.name}`", f"{field.default:,}".removesuffix(".0"), texts[field.name])
+        for field in dataclasses.fields(Limits)
     ]
     return [("limit", "default", "meaning"), *rows]
 
@@ -61,19 +61,19 @@ def reasons_table() -> Rows:
     """List why a request is refused."""
     rows = [
         (
-            str(one.status),
-            f"`{one}`",
-            one.meaning,
-            f"after {one.retry_after} s" if one.retry_after else "",
+            str(reason.status),
+            f"`{reason}`",
+            reason.meaning,
+            f"after {reason.retry_after} s" if reason.retry_after else "",
         )
-        for one in Reason
+        for reason in Reason
     ]
     return [("status", "reason", "meaning", "repeat it"), *rows]
 
 
 def item_reasons_table() -> Rows:
     """List why an item is rejected."""
-    return [("reason", "meaning"), *((f"`{one}`", one.meaning) for one in ItemReason)]
+    return [("reason", "meaning"), *((f"`{reason}`", reason.meaning) for reason in ItemReason)]
 
 
 def metrics_table() -> Rows:
@@ -108,8 +108,8 @@ def alerts_table() -> Rows:
     rows = []
     for alert in ALERTS:
         text = RUNBOOKS[alert.name]
-        (says,) = re.findall(r"^\*\*Severity \w+\.\*\* (.*?\.)", text, re.MULTILINE)
-        rows.append((f"[{alert.name}](runbooks/{alert.name}.md)", alert.severity, says))
+        (texts,) = re.findall(r"^\*\*Severity \w+\.\*\* (.*?\.)", text, re.MULTILINE)
+        rows.append((f"[{alert.name}](runbooks/{alert.name}.md)", alert.severity, texts))
     return [("alert", "severity", "says"), *rows]
 
 
@@ -208,7 +208,9 @@ def _labels(metric: Metric) -> str:
 
 def commands() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of each command."""
-    (action,) = [one for one in build_parser(COMMANDS)._actions if one.nargs == argparse.PARSER]
+    (action,) = [
+        action for action in build_parser(COMMANDS)._actions if action.nargs == argparse.PARSER
+    ]
     return dict(action.choices or {})
 
 

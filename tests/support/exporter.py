@@ -55,6 +55,20 @@ def make_key_pair(folder: Path, name: str) -> KeyPair:
 TOKEN = "correct-horse-battery-staple"
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ....").decode()
 
+
+def webhook_headers(body: bytes, at: float, webhook_id: str = "msg_1") -> dict[str, str]:
+    """Sign a request with openssl according to Standard Webhooks."""
+    signed = f"{webhook_id}.{int(at)}.".encode() + body
+    key = base64.b64decode(SECRET.removeprefix("whsec_")).hex()
+    command = ["openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", f"hexkey:{key}", "-binary"]
+    mac = subprocess.run(command, input=signed, capture_output=True, check=True).stdout
+    return {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(int(at)),
+        "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
+    }
+
+
 MakeSettings = Callable[..., Settings]
 
 

@@ -26,35 +26,36 @@ _NOTHING = (types.NoneType, msgspec.UnsetType)
 
 
 def words(annotation: Any) -> str:
-    """Say a type in the words of someone who writes TOML or JSON."""
+    """Name a type in the terms of TOML and JSON."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        said = words(arguments[0])
+        named = words(arguments[0])
     elif origin in (typing.Union, types.UnionType):
-        said = " or ".join(words(one) for one in arguments if one not in _NOTHING)
+        named = " or ".join(words(argument) for argument in arguments if argument not in _NOTHING)
     elif origin in (list, tuple):
-        said = f"list of {words(arguments[0])}s" if arguments[0] in _TYPES else "list"
+        named = f"list of {words(arguments[0])}s" if arguments[0] in _TYPES else "list"
     elif origin is dict:
-        said = f"object of {words(arguments[1])}s" if arguments[1] is not Any else "object"
+        named = f"object of {words(arguments[1])}s" if arguments[1] is not Any else "object"
     elif origin is typing.Literal or (
         isinstance(annotation, type) and issubclass(annotation, Enum)
     ):
-        said = ", ".join(f"`{one}`" for one in arguments or annotation)
+        named = ", ".join(f"`{argument}`" for argument in arguments or annotation)
     else:
-        said = _TYPES.get(annotation, "object")
-    return said
+        named = _TYPES.get(annotation, "object")
+    return named
 
 
 def fields(
     struct: type[msgspec.Struct], prefix: str, seen: dict[type, str]
 ) -> Iterator[tuple[str, str, str]]:
     """List the fields of a struct, and once those of each struct inside it."""
-    says = docstrings(struct)
+    texts = docstrings(struct)
     for field in msgspec.structs.fields(struct):
-        inner = next((one for one in _parts(field.type) if _is_struct(one)), None)
-        is_list = any(typing.get_origin(one) is list for one in (field.type, *_options(field.type)))
+        inner = next((part for part in _parts(field.type) if _is_struct(part)), None)
+        options = (field.type, *_options(field.type))
+        is_list = any(typing.get_origin(option) is list for option in options)
         path = prefix + field.name + ("[]" if is_list else "")
-        meaning = says.get(field.name) or (_summary(inner) if inner else "")
+        meaning = texts.get(field.name) or (_summary(inner) if inner else "")
         if inner in seen:
             meaning += f" Fields as of `{seen[inner]}`."
         optional = " or null" if types.NoneType in _options(field.type) else ""

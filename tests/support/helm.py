@@ -63,7 +63,7 @@ class Request(NamedTuple):
 
 def render(*requests: Request) -> list[Any]:
     """Render charts; return the text of each template by its path, or the error of Helm."""
-    given = json.dumps([one._asdict() for one in requests])
+    given = json.dumps([request._asdict() for request in requests])
     command = [sys.executable, "-c", RENDER]
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
     return list(json.loads(done.stdout))
@@ -80,7 +80,11 @@ GoLoader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.01
 def objects(text: str, *kinds: str) -> list[Manifest]:
     """Return the objects in a text, all or those of some kinds."""
     found = yaml.load_all(text, GoLoader)
-    return [one for one in found if one and (not kinds or one["kind"] in kinds)]
+    return [
+        found_object
+        for found_object in found
+        if found_object and (not kinds or found_object["kind"] in kinds)
+    ]
 
 
 def rendered(name: str, *kinds: str) -> list[Manifest]:
@@ -97,7 +101,7 @@ def rendered_now(values: dict[str, Any], *kinds: str, chart: Path = CHART) -> li
 
 
 def request_of(name: str) -> Request:
-    """Return how a set is rendered: its file may say `# release: NAME VERSION`."""
+    """Return the request to render a set; its file may have a line `# release: NAME VERSION`."""
     text = (FOLDER / f"{name}.values.yaml").read_text("utf-8")
     release = re.search(r"^# release: (\S+) (\S+)$", text, re.MULTILINE)
     return Request(IMAGE | yaml.safe_load(text), *(release.groups() if release else ()))

@@ -159,15 +159,15 @@ def descriptors(exporter: ExporterProcess) -> int:
     return len(list(Path(f"/proc/{exporter.process.pid}/fd").iterdir()))
 
 
-def complaints(exporter: ExporterProcess) -> str:
-    """Return the log from the first line on that only a fault of ours would leave."""
+def logged_errors(exporter: ExporterProcess) -> str:
+    """Return the log from the first internal error on."""
     found = re.search(
         r".*(Traceback|\[error|\[critical|Exception)(.|\n)*", exporter.log.read_text()
     )
     return found.group() if found else ""
 
 
-def patiently(call: Callable[[], None], seconds: float) -> float:
+def retried_until_it_works(call: Callable[[], None], seconds: float) -> float:
     """Try again as a gateway does, for so long; return after how many seconds it worked."""
     begun = time.monotonic()
     while True:

@@ -73,7 +73,7 @@ def _refused(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         for name, below in value.items():
             yield from _refused(below, (*path, name))
         if key in _TYPES:
-            yield from ((".".join(path), one) for one in _one_of("type", value, key))
+            yield from ((".".join(path), problem) for problem in _one_of("type", value, key))
     elif isinstance(value, list):
         for below in value:
             yield from _refused(below, path)
@@ -103,5 +103,5 @@ def _accepted(key: str, above: str, value: Any) -> bool:
 def _repeated(items: list[Any], path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     """Name the items of a list that share what has to be unique."""
     key = _UNIQUE.get(path[-1]) if path else None
-    values = [one[key] for one in items if isinstance(one, dict) and key in one] if key else []
-    yield from ((".".join(path), one) for one in values if values.count(one) > 1)
+    values = [item[key] for item in items if isinstance(item, dict) and key in item] if key else []
+    yield from ((".".join(path), value) for value in values if values.count(value) > 1)

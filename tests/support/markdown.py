@@ -58,7 +58,7 @@ def anchors(file: Path) -> set[str]:
 
 
 def words(file: Path) -> int:
-    """Count the words of a file that are read, code and markup left out."""
+    """Count the words of a file, without code and markup."""
     text = re.sub(r"<[^>]*>|\]\([^)]*\)|[|#*`\[\]-]+", " ", _prose(file))
     return len(text.split())
 

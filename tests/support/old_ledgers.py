@@ -126,7 +126,7 @@ def make_old_file(path: Path, at: float) -> None:
         for series in COUNTS:
             row = (*series[:3], TOTAL, at)
             database.execute("INSERT INTO counts VALUES (?, ?, ?, ?, ?)", row)
-        keys = array("Q", [one for old in DELIVERIES for one in old[1:] if one])
+        keys = array("Q", [row for old in DELIVERIES for row in old[1:] if row])
         database.execute("INSERT INTO deliveries VALUES (7, ?, ?)", (at, keys.tobytes()))
         database.commit()
 

@@ -21,13 +21,13 @@ PASSWORD = "a password, which never shows: p%w"
 
 def postgresql(name: str) -> str:
     """Return the path of a program of PostgreSQL's server, the newest version of it."""
-    found = sorted(_DEBIAN.glob(f"*/bin/{name}"), key=lambda one: int(one.parts[-3]))
+    found = sorted(_DEBIAN.glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     path = found[-1] if found else shutil.which(name)
     return str(path or unavailable(f"{name} is not installed (Debian package postgresql)"))
 
 
 def plain_user() -> list[str]:
-    """Return what a command begins with to run as a plain user: the server refuses root."""
+    """Return the prefix that runs a command as a plain user: the server refuses root."""
     if os.geteuid():
         return []
     nobody = pwd.getpwnam("nobody")

@@ -1,5 +1,6 @@
-"""Real programs for the tests: found, started on free ports, ended by process id."""
+"""Real programs for the tests: found, started on free ports, awaited, ended by process id."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -40,7 +41,7 @@ def unavailable(message: str) -> NoReturn:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Find a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -53,13 +54,20 @@ def reachable(port: int) -> bool:
 
 
 def wait_for(condition: Callable[[], Found | None], what: str) -> Found:
-    """Ask again until there is an answer that is not empty."""
+    """Wait until a condition holds; return its value."""
     end = time.monotonic() + DEADLINE
     while time.monotonic() < end:
         if found := condition():
             return found
         time.sleep(0.1)
-    pytest.fail(f"waited {DEADLINE} s in vain: {what}")
+    pytest.fail(f"timeout after {DEADLINE} s: {what}")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds, without blocking the event loop."""
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110 - polls what signals no event
+            await asyncio.sleep(0.01)
 
 
 def fetch(
@@ -68,7 +76,7 @@ def fetch(
     headers: dict[str, str] | None = None,
     trust: ssl.SSLContext | None = None,
 ) -> bytes:
-    """Get or post; OSError if there is no answer or an error."""
+    """Send a GET or POST request; OSError if there is no response, or an error."""
     request = urllib.request.Request(url, body, headers or {})
     try:
         with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
@@ -92,9 +100,9 @@ def answers(
 
 @contextmanager
 def beside(work: Callable[[], object], end: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Do something in a thread beside the block; what fails there fails after the block.
+    """Run `work` in a background thread during the block; its exception is raised after the block.
 
-    `end` is called at the end of the block: it tells the work to come to an end.
+    `end` is called at the end of the block, to end the work.
     """
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(work)
@@ -136,7 +144,7 @@ class ExporterProcess(NamedTuple):
 
 
 class Launch(NamedTuple):
-    """How an exporter is started, and what it takes to reach its admin listener."""
+    """The command of an exporter, and the headers and trust for its admin listener."""
 
     command: Sequence[str] = (sys.executable, "-m", "exporter", "serve")
     headers: dict[str, str] | None = None
@@ -160,7 +168,9 @@ def exporter_starting(
     }
     environment = {f"PUSH_EXPORTER_{name.upper()}": str(value) for name, value in values.items()}
     scheme = "https" if "tls_cert_file" in values else "http"
-    ingest, admin = (f"{scheme}://127.0.0.1:{values[f'{one}_port']}" for one in ("ingest", "admin"))
+    ingest, admin = (
+        f"{scheme}://127.0.0.1:{values[f'{name}_port']}" for name in ("ingest", "admin")
+    )
     log = folder / "exporter.log"
     with started([*launch.command], log, **environment) as process:
         yield ExporterProcess(process, ingest, admin, log)
@@ -254,6 +264,6 @@ def prometheus(folder: Path, config: str, *flags: str) -> Iterator[str]:
 
 
 def cpu_seconds(process: int) -> float:
-    """Return what a process has used, in user mode and in the kernel (proc_pid_stat(5))."""
+    """Return the CPU time of a process, in user mode and in the kernel (proc_pid_stat(5))."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -10,7 +10,7 @@ Cut = Callable[[bytes, bool], bool]
 
 
 class Proxy:
-    """Forwards every connection, until `cut` says to drop one."""
+    """Forwards every connection, until `cut` returns true for one."""
 
     def __init__(self, port: int) -> None:
         self.cut: Cut = lambda _data, _from_server: False
@@ -50,17 +50,17 @@ class Proxy:
                         sink.sendall(data)
                     break
                 sink.sendall(data)
-        for one in (source, sink):
+        for writer in (source, sink):
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+                writer.shutdown(socket.SHUT_RDWR)
+            writer.close()
 
 
 @contextlib.contextmanager
 def proxy_to(port: int) -> Iterator[Proxy]:
     """Run a proxy inside the block."""
-    one = Proxy(port)
+    proxy = Proxy(port)
     try:
-        yield one
+        yield proxy
     finally:
-        one.close()
+        proxy.close()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 
 class Message(NamedTuple):
-    """What a person reads: a message to a chat, or the texts of the alerts of a webhook."""
+    """A message as a person reads it: that of a chat, or the texts of a webhook's alerts."""
 
     at: float
     """Unix time in seconds."""
@@ -20,7 +20,7 @@ class Message(NamedTuple):
 
 
 class Receiver(ThreadingHTTPServer):
-    """A webhook that keeps what Alertmanager sends.
+    """A webhook that keeps the notifications of Alertmanager.
 
     Alerts are sent to the path of their receiver's name, and what a person reads to `/message`
     below it.
@@ -65,7 +65,11 @@ class _Handler(BaseHTTPRequestHandler):
 def _text(body: dict[str, Any]) -> str:
     """Return the text of a Slack message, or of the alerts that a webhook gets."""
     if "attachments" in body:
-        parts = [part for one in body["attachments"] for part in (one["title"], one["text"])]
+        parts = [
+            part
+            for attachment in body["attachments"]
+            for part in (attachment["title"], attachment["text"])
+        ]
     else:
         parts = [body["status"].upper()]
         for alert in body["alerts"]:

@@ -15,13 +15,14 @@ from exporter.configuration.settings import Settings, load_settings
 from tests.support.exporter import KeyPair, url_sign
 
 RECIPES = Path(__file__).parents[2] / "deploy/gateways"
+PAYLOADS = Path(__file__).parents[1] / "payloads"
 
 OLD, NEW = "the-old-secret-0123456789", "bmV3LXNlY3JldC1vZi10aGlydHktdHdvLWJ5dGVz"
 """Two secrets, of which the second is Base64, too: a rotation."""
 
 
 class Sent(NamedTuple):
-    """What a sender makes of a body."""
+    """A request that a sender makes of a body."""
 
     body: bytes
     headers: Mapping[str, str] = MappingProxyType({})
@@ -33,7 +34,7 @@ Sign = Callable[[bytes, str, float], Sent]
 
 
 def openssl(*arguments: str | Path, given: bytes = b"") -> bytes:
-    """Run the openssl program; return what it prints."""
+    """Run the openssl program; return its output."""
     command = ["openssl", *map(str, arguments)]
     return subprocess.run(command, input=given, capture_output=True, check=True).stdout
 
@@ -179,7 +180,7 @@ def engagelab(body: bytes, secret: str, age: float) -> Sent:
 
 
 def standard(body: bytes, secret: str, age: float) -> Sent:
-    """Sign as Standard Webhooks says."""
+    """Sign according to Standard Webhooks."""
     at = stamp(age)
     made = hmac(base64.b64decode(secret), f"msg_1.{at}.".encode() + body)
     return Sent(
@@ -193,7 +194,7 @@ def standard(body: bytes, secret: str, age: float) -> Sent:
 
 
 def mps(keys: KeyPair) -> Sign:
-    """Sign as MPS does, whatever the secret."""
+    """Sign as MPS does, with a key instead of a secret."""
     return lambda body, _secret, _age: Sent(body, {}, f"sign={url_sign(keys.sign(body))}")
 
 

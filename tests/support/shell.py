@@ -43,7 +43,7 @@ make() {{ command make --dry-run --directory {ROOT} "$@" > /dev/null; }}
 
 
 def runnable(blocks: Sequence[Block]) -> list[Block]:
-    """Select the shell examples that say no reason why they are not run."""
+    """Select the shell examples without a reason not to run them."""
     shell = [block for block in blocks if block.language == "sh"]
     return [block for block in shell if not block.code.startswith(NOT_TESTED)]
 

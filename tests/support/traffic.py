@@ -38,7 +38,7 @@ Totals = Counter[tuple[str, str]]
 
 
 class Call(NamedTuple):
-    """One webhook call, which is made again until it is acknowledged, and what it adds."""
+    """A webhook request that is repeated until it is acknowledged, and the results that it adds."""
 
     path: str
     body: bytes
@@ -47,11 +47,11 @@ class Call(NamedTuple):
 
 
 def results_call(
-    dice: random.Random, name: str, items: int, *, whole: bool = False, padding: int = 0
+    rng: random.Random, name: str, items: int, *, whole: bool = False, padding: int = 0
 ) -> Call:
     """Make a call of so many results, each with an id, or with one `webhook-id` for them all."""
-    chosen = dice.choices(CODES, k=items)
-    results: list[dict[str, Any]] = [{"channel": one, "code": code} for one, code in chosen]
+    chosen = rng.choices(CODES, k=items)
+    results: list[dict[str, Any]] = [{"channel": channel, "code": code} for channel, code in chosen]
     if not whole:
         results = [result | {"id": f"{name}-{n}"} for n, result in enumerate(results)]
     headers = AUTHORIZATION | ({"webhook-id": name} if whole else {})
@@ -61,7 +61,7 @@ def results_call(
 
 def signed_calls(keys: KeyPair, number: int) -> deque[Call]:
     """Make callbacks of MPS, each signed by openssl."""
-    dice = random.Random(number)
+    rng = random.Random(number)
 
     def sign(index: int, code: tuple[str, str]) -> Call:
         callback = {"msgId": f"m{index}", "channel": code[0], "statusCode": code[1]}
@@ -69,20 +69,20 @@ def signed_calls(keys: KeyPair, number: int) -> deque[Call]:
         return Call(f"/webhooks/mps?sign={url_sign(keys.sign(body))}", body, {}, Counter([code]))
 
     with ThreadPoolExecutor(2) as pool:
-        return deque(pool.map(sign, range(number), dice.choices(CODES, k=number)))
+        return deque(pool.map(sign, range(number), rng.choices(CODES, k=number)))
 
 
 def mixed_calls(sender: int, signed: deque[Call]) -> Iterator[Call]:
     """Make calls of every kind without end, those of each sender distinct."""
-    dice = random.Random(sender)
+    rng = random.Random(sender)
     number = 0
     while True:
         number += 1
         if number % 4 == 0 and signed:
             yield signed.popleft()
         else:
-            whole = dice.random() < 0.5
-            yield results_call(dice, f"{sender}.{number}", dice.randint(1, 12), whole=whole)
+            whole = rng.random() < 0.5
+            yield results_call(rng, f"{sender}.{number}", rng.randint(1, 12), whole=whole)
 
 
 class NoAnswerError(Exception):
@@ -103,7 +103,7 @@ class Client:
         """Whether the last call went over a connection that had carried another one."""
 
     def post(self, call: Call) -> tuple[int, dict[str, Any]]:
-        """Return status and answer; OSError if there is no connection, or NoAnswerError."""
+        """Return status and body; OSError if there is no connection, or NoAnswerError."""
         connection = self._connection
         self.reused = connection.sock is not None
         if not self.reused:
@@ -143,7 +143,7 @@ class Gateway:
     def sending(self, *calls: Iterator[Call]) -> Iterator[None]:
         """Send inside the block, from one thread for each of these."""
         with ThreadPoolExecutor(len(calls)) as pool:
-            self._senders = [pool.submit(self._send, one) for one in calls]
+            self._senders = [pool.submit(self._send, call) for call in calls]
             try:
                 yield
                 self.finish()
@@ -206,7 +206,7 @@ def exposed(admin: str) -> Totals:
 
 
 def totals_of(exposition: str) -> Totals:
-    """Read the results that are not 0 from what was scraped."""
+    """Read the results that are not 0 from a scrape."""
     totals: Totals = Counter()
     for family in text_string_to_metric_families(exposition):
         for sample in family.samples:
@@ -216,7 +216,7 @@ def totals_of(exposition: str) -> Totals:
 
 
 def copy_ledger(ledger: Path, folder: Path) -> Path:
-    """Copy the files of a ledger that nobody writes to now."""
+    """Copy the files of a ledger that is not being written."""
     folder.mkdir(exist_ok=True)
     for suffix in ("", "-wal"):
         source = ledger.with_name(ledger.name + suffix)

@@ -61,7 +61,7 @@ def with_apps(folder: Path) -> Iterator[ExporterProcess]:
 
 @contextmanager
 def stressed(folder: Path, keys: KeyPair) -> Iterator[ExporterProcess]:
-    """Run an exporter with whatever is long, wide, odd or much."""
+    """Run an exporter with long, wide, odd and numerous results."""
     (folder / "token").write_text(TOKEN)
     description = folder / "long.toml"
     (folder / "secret").write_text("a secret of thirty-two characters")

@@ -13,7 +13,7 @@ from tests.support.exporter import Exporter
 
 
 class Answer(NamedTuple):
-    """What a vendor answers a push with, and the code that counts for it."""
+    """A vendor's response to a push, and its code."""
 
     status: int
     body: Any
@@ -135,7 +135,9 @@ async def _fcm(request: web.Request) -> web.Response:
 
 
 async def _expo_tickets(request: web.Request) -> web.Response:
-    return web.json_response({"data": [_expo_ticket(one["to"]) for one in await request.json()]})
+    return web.json_response(
+        {"data": [_expo_ticket(message["to"]) for message in await request.json()]}
+    )
 
 
 def _expo_ticket(token: str) -> dict[str, Any]:
@@ -149,13 +151,13 @@ def _expo_ticket(token: str) -> dict[str, Any]:
 
 async def _expo_receipts(request: web.Request) -> web.Response:
     ids = (await request.json())["ids"]
-    found = {one: EXPO_RECEIPTS[one] for one in ids if one in EXPO_RECEIPTS}
+    found = {token: EXPO_RECEIPTS[token] for token in ids if token in EXPO_RECEIPTS}
     return web.json_response({"data": found})
 
 
 async def _jpush_statuses(request: web.Request) -> web.Response:
     ids = (await request.json())["registration_ids"]
-    return web.json_response({one: {"status": number % 3} for number, one in enumerate(ids)})
+    return web.json_response({token: {"status": number % 3} for number, token in enumerate(ids)})
 
 
 async def _umeng_task(request: web.Request) -> web.Response:

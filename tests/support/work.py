@@ -37,7 +37,7 @@ def decoding(gateway: Gateway, request: ReceivedRequest, meter: Meter) -> Iterat
 
 
 def authentication(gateway: Gateway, request: ReceivedRequest, meter: Meter) -> float:
-    """Do what is done before a request is authenticated; return its cost."""
+    """Run the steps before a request is authenticated; return their cost."""
     before = meter()
     if gateway.verification(request) is None:
         with suppress(RequestError):

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 
-from tests.support.browser import chromium
 from tests.support.debian import bootstrap, download_wheels
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import Settings, free_port
@@ -41,10 +39,3 @@ def wheels(debian: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheels")
     download_wheels(debian, folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Run Chromium; Playwright runs an event loop meanwhile, beside which no other can run."""
-    with chromium() as one:
-        yield one

@@ -38,7 +38,7 @@ def lost_responses(every: int) -> Cut:
 def start(
     libraries: Libraries, folder: Path, name: str, ports: tuple[int, int]
 ) -> subprocess.Popen[bytes]:
-    """Start a client, each of whose requests has a `webhook-id` of its own."""
+    """Start a client that sends each request with a new `webhook-id`."""
     body = json.dumps([{"channel": "apns", "code": CLIENTS[name]}])
     urls = cycle(f"http://127.0.0.1:{port}/webhooks/results" for port in ports)
     calls = [f"{name}-{number}={url}" for number, url in zip(range(CALLS), urls, strict=False)]
@@ -58,7 +58,9 @@ def test_each_result_counts_once(libraries: Libraries, tmp_path: Path, settings:
             wait_for(lambda: len(exposed(exporter.admin)) == len(CLIENTS), "every client has begun")
             assert any(client.poll() is None for client in clients)
         with exporter_process(tmp_path, **settings) as exporter:
-            statuses = {name: one.wait(60) for name, one in zip(CLIENTS, clients, strict=True)}
+            statuses = {
+                name: client.wait(60) for name, client in zip(CLIENTS, clients, strict=True)
+            }
             assert statuses == dict.fromkeys(CLIENTS, 0)
             assert exposed(exporter.admin) == Counter(
                 {("apns", code): CALLS for code in CLIENTS.values()}

@@ -100,7 +100,7 @@ def image(buildah: Buildah, base: str, wheels: Path) -> Iterator[Image]:
     arguments = [word for name in offline for word in ("--build-arg", f"{name}={offline[name]}")]
     buildah.build("exporter", ROOT, *arguments, "--volume", f"{wheels}:/wheels:ro")
     images = json.loads(buildah("images", "--json"))
-    sizes = {one["names"][0].split("/")[1]: one["size"] for one in images}
+    sizes = {image["names"][0].split("/")[1]: image["size"] for image in images}
     config = json.loads(buildah("inspect", "--type", "image", "exporter"))["Docker"]["config"]
     container = buildah("from", "localhost/exporter").strip()
     # buildah gives a declared volume a folder of its own, which now and then hides the one of
@@ -110,7 +110,7 @@ def image(buildah: Buildah, base: str, wheels: Path) -> Iterator[Image]:
     buildah("umount", container)
 
 
-def test_image_says_how_it_is_run(image: Image) -> None:
+def test_image_declares_how_to_run_it(image: Image) -> None:
     """User, ports, volume, signal and commands are those that orchestrators and README expect."""
     config = image.config
     assert config["User"] == f"{UID}:{UID}"
@@ -135,7 +135,7 @@ def test_image_knows_its_revision(image: Image) -> None:
 
 
 def test_image_holds_nothing_but_the_exporter(image: Image) -> None:
-    """No compiler, no pip beside the exporter, no cache, no source, no test."""
+    """The image has no compiler, no pip, no cache, no source and no test."""
     for name in ("cc", "gcc", "make", "pip", "git"):
         assert not list(image.root.glob(f"usr/bin/{name}")), name
     home = image.root / HOME[1:]
@@ -241,7 +241,7 @@ def on_read_only_root(image: Image, volume: Path, key: Path, log_file: Path) -> 
 
 
 def deliver(url: str, calls: list[Call]) -> Totals:
-    """Send each request once; return what was acknowledged as new."""
+    """Send each request once; return the number of results acknowledged as new."""
     accepted = [call for call in calls if json.loads(fetch(url + call.path, call.body))["accepted"]]
     return add(accepted)
 

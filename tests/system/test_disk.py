@@ -50,8 +50,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 def make_calls(number: int, *, items: int = 20) -> list[Call]:
     """Make calls of distinct results."""
-    dice = random.Random(number)
-    return [results_call(dice, f"{items}.{n}", items) for n in range(number)]
+    rng = random.Random(number)
+    return [results_call(rng, f"{items}.{n}", items) for n in range(number)]
 
 
 def deliver(url: str, calls: list[Call]) -> list[Call]:
@@ -108,7 +108,7 @@ def check_recovery(exporter: ExporterProcess, counted: Totals, refused: list[Cal
 def test_full_disk_counts_nothing_and_recovers(
     tmp_path: Path, disk: Path, settings: Settings
 ) -> None:
-    """What a full disk refuses is not counted, and counts once when it is sent again later."""
+    """A request refused for a full disk is not counted, and counts once when it is repeated."""
     ledger = disk / "ledger.sqlite3"
     with exporter_process(tmp_path, ledger_path=ledger, **settings) as exporter:
         counted: Totals = add([])
@@ -147,7 +147,7 @@ def test_disk_that_fills_up_under_the_ledger(
 
 @pytest.mark.parametrize("new", [True, False], ids=["new-ledger", "old-ledger"])
 def test_start_on_a_full_disk(tmp_path: Path, disk: Path, settings: Settings, new: bool) -> None:
-    """An exporter that starts on a full disk waits, says no totals, and goes on from the ledger."""
+    """An exporter that starts on a full disk exposes no totals until it can read the ledger."""
     ledger = disk / "ledger.sqlite3"
     counted = Counter() if new else count_some(tmp_path, settings, ledger)
     filler = fill(disk)
@@ -261,11 +261,11 @@ def _other_program(ledger: Path) -> None:
 
 
 def _corrupt(ledger: Path) -> None:
-    dice = random.Random(20261127)
+    rng = random.Random(20261127)
     page = 4096
     with ledger.open("r+b") as file:
-        file.seek(page * dice.randrange(1, ledger.stat().st_size // page))
-        file.write(dice.randbytes(page))
+        file.seek(page * rng.randrange(1, ledger.stat().st_size // page))
+        file.write(rng.randbytes(page))
 
 
 def _text(ledger: Path) -> None:
@@ -281,20 +281,20 @@ SPOILERS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("spoil", SPOILERS.values(), ids=SPOILERS)
-def test_file_that_is_no_sound_ledger_ends_the_start(
+def test_unsound_ledger_ends_the_start(
     tmp_path: Path, settings: Settings, spoil: Callable[[Path], None]
 ) -> None:
-    """The exporter ends with status 2, names the file, says what to do, and does not touch it."""
+    """The exporter exits with status 2, names the file and the remedy, and does not change it."""
     ledger = tmp_path / "ledger.sqlite3"
     count_some(tmp_path, settings, ledger)
     spoil(ledger)
     before = ledger.read_bytes()
     with exporter_starting(tmp_path, **settings) as exporter:
         assert exporter.process.wait(20) == 2
-    said = exporter.log.read_text()
-    assert f"push-result-exporter: ledger {ledger}: " in said
-    assert said.endswith("move this one away to start again from zero.\n")
-    assert "Traceback" not in said
+    log = exporter.log.read_text()
+    assert f"push-result-exporter: ledger {ledger}: " in log
+    assert log.endswith("move this one away to start again from zero.\n")
+    assert "Traceback" not in log
     assert ledger.read_bytes() == before
 
 

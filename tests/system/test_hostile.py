@@ -28,11 +28,11 @@ from tests.support.hostile import (
     Gateway,
     address,
     allow_descriptors,
-    complaints,
     descriptors,
     hold,
-    patiently,
+    logged_errors,
     resident,
+    retried_until_it_works,
     unread,
 )
 from tests.support.programs import (
@@ -74,8 +74,8 @@ def attacked(
         gateway = Gateway(exporter, keys)
         yield exporter, gateway
         assert answers(f"{exporter.admin}/-/ready")
-        patiently(gateway.call, SLACK)
-        assert complaints(exporter) == ""
+        retried_until_it_works(gateway.call, SLACK)
+        assert logged_errors(exporter) == ""
 
 
 async def test_two_thousand_hostile_connections(tmp_path: Path, keys: KeyPair) -> None:
@@ -110,7 +110,7 @@ SLOW_MODES = {
 
 
 def test_slowhttptest(tmp_path: Path, keys: KeyPair) -> None:
-    """The three attacks of slowhttptest at once, 500 connections each, deny nobody the service."""
+    """Three concurrent attacks by slowhttptest, 500 connections each, do not deny the service."""
     path = program("slowhttptest", "slowhttptest")
     allow_descriptors(8192)
     with attacked(tmp_path, keys) as (exporter, gateway), ThreadPoolExecutor(3) as pool:
@@ -155,14 +155,14 @@ async def test_new_connection_gets_through_at_the_bound(
         await asyncio.to_thread(
             wait_for, lambda: descriptors(exporter) >= before + 45, "the bound is reached"
         )
-        await asyncio.to_thread(patiently, gateway.call, seconds)
+        await asyncio.to_thread(retried_until_it_works, gateway.call, seconds)
         assert descriptors(exporter) <= before + 50 + SPARE
         await give_up(attacks)
 
 
 @pytest.mark.parametrize("field", [b"", b"Expect: 100-continue\r\n"], ids=["plain", "expecting"])
 def test_clients_that_leave_before_their_body(tmp_path: Path, keys: KeyPair, field: bytes) -> None:
-    """Who announces a body and disconnects at once is no fault of ours, and leaves no traceback."""
+    """A client that disconnects before its body causes no error and no traceback."""
     with attacked(tmp_path, keys) as (exporter, _gateway):
         for _ in range(300):
             with socket.create_connection(address(exporter)) as client:
@@ -171,21 +171,21 @@ def test_clients_that_leave_before_their_body(tmp_path: Path, keys: KeyPair, fie
         assert 'push_webhook_requests_total{source="mps",status="internal_error"} 0.0' in metrics
 
 
-def test_clients_that_never_read_make_room(tmp_path: Path, keys: KeyPair) -> None:
-    """Connections whose answers nobody reads keep neither their place nor a gateway out."""
+def test_clients_that_never_read_are_closed(tmp_path: Path, keys: KeyPair) -> None:
+    """Connections with unread responses are closed, and do not exclude a gateway."""
     with attacked(tmp_path, keys, max_connections=5) as (exporter, gateway):
         gateway.call()
         before, memory = descriptors(exporter), resident(exporter)
         with unread(exporter, 20):
             for _ in range(10):
-                patiently(gateway.call, SLACK)
+                retried_until_it_works(gateway.call, SLACK)
             held, grown = descriptors(exporter) - before, resident(exporter) - memory
         assert held <= 5 + SPARE, f"{held} connections at a bound of 5"
         assert grown < 50, f"{grown:.0f} MiB more"
 
 
 def test_stop_does_not_wait_for_clients_that_never_read(tmp_path: Path, keys: KeyPair) -> None:
-    """SIGTERM ends the exporter within its grace, whoever holds a connection open."""
+    """SIGTERM ends the exporter within its grace period, despite open connections."""
     with exporter_process(tmp_path, mps_public_key_files=keys.public) as exporter:
         with unread(exporter, 2):
             begun = time.monotonic()
@@ -193,7 +193,7 @@ def test_stop_does_not_wait_for_clients_that_never_read(tmp_path: Path, keys: Ke
             assert exporter.process.wait(60) == 0
             seconds = time.monotonic() - begun
         assert seconds < STOP_SECONDS + 1
-        assert complaints(exporter) == ""
+        assert logged_errors(exporter) == ""
 
 
 @pytest.mark.parametrize("limit", ["soft", "hard"])
@@ -211,8 +211,8 @@ async def test_open_files_bound_the_connections_too(
         await give_up(attacks)
 
 
-def test_bodies_held_back_deny_nobody_the_service(tmp_path: Path, keys: KeyPair) -> None:
-    """Large bodies that stop before their end, 64 MiB of them, leave room for honest small ones."""
+def test_unfinished_bodies_do_not_deny_the_service(tmp_path: Path, keys: KeyPair) -> None:
+    """Unfinished large bodies, 64 MiB in all, do not exclude small ones."""
     size = 1024 * 1024
     head = HEAD + b"Content-Length: %d\r\n\r\n" % size
     with attacked(tmp_path, keys) as (exporter, gateway), ExitStack() as stack:

@@ -30,7 +30,7 @@ def call(body: bytes, *fields: bytes, target: bytes = RESULTS) -> bytes:
 
 
 def chunked(body: bytes, *fields: bytes) -> bytes:
-    """Make a call whose body comes with these chunks as they stand."""
+    """Make a request with the given bytes as its chunks."""
     return head(b"Transfer-Encoding: chunked", *fields) + body
 
 
@@ -194,7 +194,7 @@ def _stays_well(exporter: ExporterProcess) -> Iterator[None]:
 
 
 def statuses(exporter: ExporterProcess, sent: bytes) -> list[int]:
-    """Send bytes; return the status of each answer until there are no more."""
+    """Send bytes; return the status of each response until the end."""
     received = b""
     with socket.create_connection(address(exporter), timeout=5) as client:
         try:
@@ -237,7 +237,7 @@ def test_client_that_waits_before_its_body(exporter: ExporterProcess) -> None:
 
 
 def test_thousand_pipelined_calls(exporter: ExporterProcess) -> None:
-    """Calls sent in one go are answered in order, each once, though nobody reads for a while."""
+    """Pipelined requests are answered in order, each once, although the responses are read late."""
     before = counted(exporter)
     with socket.create_connection(address(exporter), timeout=10) as client:
         client.sendall(call(GOOD) * 1000)
@@ -249,8 +249,8 @@ def test_thousand_pipelined_calls(exporter: ExporterProcess) -> None:
     assert counted(exporter) == before + 1000
 
 
-def test_pipelined_calls_whose_answers_nobody_reads(exporter: ExporterProcess) -> None:
-    """Calls without end on ten connections take bounded memory, and leave no connection behind."""
+def test_pipelined_requests_with_unread_responses(exporter: ExporterProcess) -> None:
+    """Endless pipelined requests on ten connections take bounded memory, and leave none open."""
     memory, before = resident(exporter), descriptors(exporter)
     with unread(exporter, 10):
         grown = resident(exporter) - memory

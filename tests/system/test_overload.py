@@ -29,7 +29,7 @@ STALLS = 5
 
 
 class Outcome(NamedTuple):
-    """What the senders were told, and how long the accepted calls took."""
+    """The responses to the senders, and the latency of the accepted requests."""
 
     answers: Counter[tuple[int, str, str | None]]
     """Calls by status, error and Retry-After."""
@@ -68,9 +68,9 @@ def send(address: str, sender: int, done: threading.Event) -> Outcome:
             began = time.perf_counter()
             connection.request("POST", "/webhooks/results", json.dumps(items), AUTHORIZATION)
             answer = connection.getresponse()
-            said = json.loads(answer.read())
-            told = (answer.status, said.get("error", ""), answer.getheader("Retry-After"))
-            outcome.answers[told] += 1
+            body = json.loads(answer.read())
+            response = (answer.status, body.get("error", ""), answer.getheader("Retry-After"))
+            outcome.answers[response] += 1
             if answer.status == 200:
                 outcome.seconds.append(time.perf_counter() - began)
             else:
@@ -98,8 +98,10 @@ def test_overload_is_refused_within_bounds(tmp_path: Path, settings: Settings) -
         before = resident(exporter)
         with ThreadPoolExecutor(SENDERS + 1) as pool, stalling(tmp_path / "ledger.sqlite3", done):
             watched = pool.submit(pending, exporter.admin, done)
-            outcomes = list(pool.map(lambda one: send(address, one, done), range(SENDERS)))
-        answers = sum((one.answers for one in outcomes), Counter[tuple[int, str, str | None]]())
+            outcomes = list(pool.map(lambda number: send(address, number, done), range(SENDERS)))
+        answers = sum(
+            (outcome.answers for outcome in outcomes), Counter[tuple[int, str, str | None]]()
+        )
         accepted, refused = (200, "", None), (503, "overloaded", "2")
         assert set(answers) == {accepted, refused}
         assert BOUND / 2 < max(watched.result()) <= BOUND
@@ -113,7 +115,7 @@ def test_overload_is_refused_within_bounds(tmp_path: Path, settings: Settings) -
         threading.Timer(0.3, again.set).start()
         after = send(address, SENDERS, again).answers
         assert set(after) == {accepted}
-    seconds = sorted(second for one in outcomes for second in one.seconds)
+    seconds = sorted(second for outcome in outcomes for second in outcome.seconds)
     print(  # noqa: T201 - figures, shown by `pytest -s`
         f"{answers[accepted]} accepted, {answers[refused]} refused; accepted within "
         f"{seconds[len(seconds) // 2]:.2f} s, at most {seconds[-1]:.2f} s; {grown:.0f} MiB more"

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class Mark(NamedTuple):
-    """What an acknowledgement promised: calls, and the part of the log that holds them."""
+    """The state at an acknowledgement: requests, and the part of the log that holds them."""
 
     calls: int
     salts: bytes
@@ -57,17 +57,16 @@ class Writer:
     """The only sender, so that after an acknowledgement nothing is being written."""
 
     def __init__(self, url: str, ledger: Path) -> None:
-        dice = random.Random(7)
+        rng = random.Random(7)
         self.calls = [
-            results_call(dice, f"w{number}", dice.choice((1, 2, 30, 900)))
-            for number in range(CALLS)
+            results_call(rng, f"w{number}", rng.choice((1, 2, 30, 900))) for number in range(CALLS)
         ]
         self.mark = Mark(0, b"", 0)
         self.lives: set[bytes] = set()
         self._client = Client(url)
         self._log = ledger.with_name(ledger.name + "-wal")
 
-    def wait_until(self, calls: int) -> None:
+    def wait_for_acknowledged(self, calls: int) -> None:
         """Wait until so many calls are acknowledged."""
         wait_for(lambda: self.mark.calls >= calls, "more calls are acknowledged")
 
@@ -102,20 +101,20 @@ class Writer:
 Damage = Callable[[random.Random, bytes, int], bytes]
 
 
-def _shorten(dice: random.Random, log: bytes, safe: int) -> bytes:
-    return log[: dice.randint(safe, len(log))]
+def _shorten(rng: random.Random, log: bytes, safe: int) -> bytes:
+    return log[: rng.randint(safe, len(log))]
 
 
-def _cut_in_frame(dice: random.Random, log: bytes, safe: int) -> bytes:
-    return log[: safe + dice.choice((1, 23, 24, 25, 2000, 4119))]
+def _cut_in_frame(rng: random.Random, log: bytes, safe: int) -> bytes:
+    return log[: safe + rng.choice((1, 23, 24, 25, 2000, 4119))]
 
 
-def _zeros(dice: random.Random, log: bytes, safe: int) -> bytes:
-    return _shorten(dice, log, safe) + bytes(dice.randint(1, 20_000))
+def _zeros(rng: random.Random, log: bytes, safe: int) -> bytes:
+    return _shorten(rng, log, safe) + bytes(rng.randint(1, 20_000))
 
 
-def _noise(dice: random.Random, log: bytes, safe: int) -> bytes:
-    return _shorten(dice, log, safe) + dice.randbytes(dice.randint(1, 20_000))
+def _noise(rng: random.Random, log: bytes, safe: int) -> bytes:
+    return _shorten(rng, log, safe) + rng.randbytes(rng.randint(1, 20_000))
 
 
 DAMAGES: tuple[Damage, ...] = (
@@ -130,24 +129,24 @@ DAMAGES: tuple[Damage, ...] = (
 
 
 def test_any_tail_of_the_log_may_be_lost(tmp_path: Path, settings: Settings) -> None:
-    """However much of what was not acknowledged is lost or garbled, what was is there, once."""
-    dice = random.Random(20261124)
+    """Damage after the last acknowledgement leaves all acknowledged results, once each."""
+    rng = random.Random(20261124)
     ledger = tmp_path / "ledger.sqlite3"
     total, torn = CUTS * len(DAMAGES), 0
-    kept = {number: tmp_path / f"kept-{number}" for number in dice.sample(range(total), 2)}
+    kept = {number: tmp_path / f"kept-{number}" for number in rng.sample(range(total), 2)}
     with exporter_process(tmp_path, ledger_sync="full", **settings) as exporter:
         writer = Writer(exporter.ingest, ledger)
         with ThreadPoolExecutor(1) as pool:
             writing = pool.submit(writer.write)
             for cut in range(CUTS):
-                writer.wait_until((cut + 1) * CALLS // (CUTS + 1))
-                time.sleep(dice.uniform(0, 0.01))
+                writer.wait_for_acknowledged((cut + 1) * CALLS // (CUTS + 1))
+                time.sleep(rng.uniform(0, 0.01))
                 with frozen(exporter.process):
                     mark = writer.mark
                     image = copy_ledger(ledger, tmp_path / "image")
                 for number, damage in enumerate(DAMAGES, cut * len(DAMAGES)):
                     remains = copy_ledger(image, kept.get(number, tmp_path / "cut"))
-                    torn += damage_log(remains, mark, partial(damage, dice))
+                    torn += damage_log(remains, mark, partial(damage, rng))
                     found = check_prefix(remains, writer.calls)
                     assert mark.calls <= found <= mark.calls + 1
             writing.result()
@@ -163,7 +162,7 @@ def test_any_tail_of_the_log_may_be_lost(tmp_path: Path, settings: Settings) -> 
 
 
 def damage_log(ledger: Path, mark: Mark, damage: Callable[[bytes, int], bytes]) -> bool:
-    """Damage what the last acknowledgement had not promised; say whether there was any."""
+    """Damage the log after the last acknowledgement; return whether there was any to damage."""
     file = ledger.with_name(ledger.name + "-wal")
     written = file.read_bytes()
     # In a new life it holds nothing that was promised: the checkpoint has it all in the database.
@@ -176,7 +175,7 @@ def check_prefix(ledger: Path, calls: list[Call]) -> int:
     """Open a ledger that is to hold the first calls, each whole; return how many."""
     with closing(LedgerFile(ledger, "full")) as file:
         held = file.open()
-        keys = sum(len(one.keys) for one in read_all_keys(file))
+        keys = sum(len(stored.keys) for stored in read_all_keys(file))
     counts: Totals = Counter()
     for series, total, _ in held.counts:
         counts[series.channel, series.code] += total
@@ -202,11 +201,11 @@ def check_retries(folder: Path, settings: Settings, calls: list[Call]) -> None:
         assert exposed(exporter.admin) == add(calls)
 
 
-def test_disk_without_its_caches_has_what_was_acknowledged(
+def test_disk_without_its_caches_has_all_acknowledged_results(
     tmp_path: Path, keys: KeyPair, settings: Settings
 ) -> None:
-    """What has reached the disk itself, and not only the kernel, holds all that was promised."""
-    dice = random.Random(20261125)
+    """The disk without the kernel's caches has all acknowledged results."""
+    rng = random.Random(20261125)
     signed = signed_calls(keys, 100)
     gateway = Gateway(f"http://127.0.0.1:{settings['ingest_port']}")
     image = make_disk(tmp_path)
@@ -218,7 +217,7 @@ def test_disk_without_its_caches_has_what_was_acknowledged(
         gateway.sending(*(mixed_calls(number, signed) for number in range(SENDERS))),
     ):
         for _ in range(DISK_CUTS):
-            gateway.wait_for_more(dice.randint(1, 300))
+            gateway.wait_for_more(rng.randint(1, 300))
             with frozen(exporter.process):
                 acknowledged = add(list(gateway.acknowledged))
                 copy = copy_disk(image)

@@ -26,6 +26,7 @@ from tests.support.programs import (
     prometheus,
     wait_for,
 )
+from tests.support.promql import QUERY, ask
 from tests.support.traffic import (
     Call,
     Client,
@@ -36,7 +37,6 @@ from tests.support.traffic import (
     mixed_calls,
     signed_calls,
 )
-from tests.system.test_prometheus import QUERY, ask
 
 pytestmark = pytest.mark.load
 
@@ -127,17 +127,17 @@ def send_again(calls: list[Call], nginx: Balancer) -> None:
             assert (status, answer["accepted"]) == (200, 0)
 
 
-def test_sum_is_what_was_acknowledged(
+def test_sum_is_equal_to_the_acknowledged_results(
     fleet: Fleet, scraping: str, certificate: Certificate, keys: KeyPair, tmp_path: Path
 ) -> None:
-    """Retries count once; stops and kills lose nothing; Prometheus adds up what was acknowledged.
+    """Retries count once, stops and kills lose nothing, and Prometheus has the acknowledged sum.
 
     A request under way when its exporter was killed may be counted by another one again:
     nobody but the dead one knows. These are few, and no other is.
     """
     signed = signed_calls(keys, 200)
     rng = random.Random(20261124)
-    with nginx(tmp_path, certificate, SQLITE, [one for one, _ in fleet.ports]) as front:
+    with nginx(tmp_path, certificate, SQLITE, [ingest for ingest, _ in fleet.ports]) as front:
         gateway = Gateway(front.url, front.trust)
         with gateway.sending(*(mixed_calls(number, signed) for number in range(SENDERS))):
             gateway.wait_for_more(600)
@@ -150,7 +150,7 @@ def test_sum_is_what_was_acknowledged(
         expected = add(gateway.acknowledged)
         assert not gateway.unanswered
         wait_for(lambda: summed(scraping) == expected, "Prometheus has the sum")
-        shares = [one.total() / expected.total() for one in fleet.totals()]
+        shares = [series.total() / expected.total() for series in fleet.totals()]
         assert min(shares) > 0.1, shares
 
         rested = Gateway(front.url, front.trust)
@@ -182,7 +182,7 @@ def test_without_failover_a_kill_counts_nothing_twice(
     """With `proxy_next_upstream off` requests wait for their exporter, and the sum is exact."""
     signed = signed_calls(keys, 100)
     off = ("proxy_next_upstream error timeout;", "proxy_next_upstream off;")
-    with nginx(tmp_path, certificate, SQLITE, [one for one, _ in fleet.ports], off) as front:
+    with nginx(tmp_path, certificate, SQLITE, [ingest for ingest, _ in fleet.ports], off) as front:
         gateway = Gateway(front.url, front.trust)
         with gateway.sending(*(mixed_calls(number, signed) for number in range(SENDERS))):
             for number in range(REPLICAS):
@@ -201,7 +201,7 @@ def test_a_request_that_was_sent_is_not_sent_elsewhere(
     """A request without a response in time stays with its exporter; repeated, it counts once."""
     calls = list(signed_calls(keys, 12))
     short_timeout = ("proxy_read_timeout 15s;", "proxy_read_timeout 1s;")
-    ports = [one for one, _ in fleet.ports]
+    ports = [ingest for ingest, _ in fleet.ports]
     with ExitStack() as stack:
         front = stack.enter_context(nginx(tmp_path, certificate, SQLITE, ports, short_timeout))
         with ThreadPoolExecutor(len(calls)) as pool, frozen(fleet.exporters[0].process):
@@ -222,7 +222,7 @@ def test_nginx_refuses_what_the_exporter_would(
     (call,) = signed_calls(keys, 1)
     few = ("limit_conn push_senders 200;", "limit_conn push_senders 5;")
     with (
-        nginx(tmp_path, certificate, SQLITE, [one for one, _ in fleet.ports], few) as front,
+        nginx(tmp_path, certificate, SQLITE, [ingest for ingest, _ in fleet.ports], few) as front,
         closing(front.client()) as client,
     ):
         full = call._replace(path="/webhooks/results", body=b" " * largest)
@@ -258,7 +258,7 @@ def refused(client: Client, call: Call) -> tuple[int, str]:
 
 @contextmanager
 def slow_requests(front: Balancer, number: int) -> Iterator[None]:
-    """Hold so many requests open, whose bodies do not come."""
+    """Hold requests open without sending their bodies."""
     request = b"POST /webhooks/mps HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
     port = int(front.url.rpartition(":")[2])
     with ExitStack() as stack:

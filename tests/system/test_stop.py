@@ -50,7 +50,7 @@ class Sender:
         self._next = next(calls)
 
     def send_until_refused(self) -> None:
-        """Make one call after another; one that is not acknowledged is made again."""
+        """Send one request after another; repeat those not acknowledged."""
         outcome = ""
         while outcome != "refused":
             outcome = self._send(self._next)
@@ -87,8 +87,8 @@ def make_senders(url: str, keys: KeyPair) -> list[Sender]:
 
 def large_calls(name: str) -> Iterator[Call]:
     """Make calls that are still on their way when their answer comes early."""
-    dice = random.Random(name)
-    return (results_call(dice, f"{name}-{number}", 5, padding=300_000) for number in count())
+    rng = random.Random(name)
+    return (results_call(rng, f"{name}-{number}", 5, padding=300_000) for number in count())
 
 
 def acknowledged(senders: list[Sender]) -> int:
@@ -96,18 +96,18 @@ def acknowledged(senders: list[Sender]) -> int:
     return sum(len(sender.acknowledged) for sender in senders)
 
 
-def wait_until_acknowledged(senders: list[Sender], calls: int) -> None:
+def wait_for_acknowledged(senders: list[Sender], calls: int) -> None:
     """Wait until so many calls are acknowledged."""
     wait_for(lambda: acknowledged(senders) >= calls, "more calls are acknowledged")
 
 
 def test_stop_under_load(tmp_path: Path, keys: KeyPair, settings: Settings) -> None:
-    """SIGTERM loses nothing and counts nothing twice, whatever a sender gets to see of it.
+    """SIGTERM loses nothing and counts nothing twice, however it appears to a sender.
 
-    A sender without a proxy may see a reset: of a connection that nobody had accepted yet, or of
+    A sender without a proxy may see a reset: of a connection that was not accepted yet, or of
     one that was closed as its next request came. Nothing of such a request was acknowledged.
     """
-    dice = random.Random(20261126)
+    rng = random.Random(20261126)
     senders = make_senders(f"http://127.0.0.1:{settings['ingest_port']}", keys)
     for _ in range(ROUNDS):
         before = acknowledged(senders)
@@ -116,25 +116,25 @@ def test_stop_under_load(tmp_path: Path, keys: KeyPair, settings: Settings) -> N
             ThreadPoolExecutor(len(senders)) as pool,
         ):
             sending = [pool.submit(sender.send_until_refused) for sender in senders]
-            wait_until_acknowledged(senders, before + dice.randint(100, 500))
-            time.sleep(dice.uniform(0, 0.02))
+            wait_for_acknowledged(senders, before + rng.randint(100, 500))
+            time.sleep(rng.uniform(0, 0.02))
             exporter.process.send_signal(signal.SIGTERM)
             assert exporter.process.wait(STOP_SECONDS) == 0
-            for one in sending:
-                one.result()
+            for future in sending:
+                future.result()
     outcomes = sum((sender.outcomes for sender in senders), Counter[str]())
     log.info("%d stops: %s", ROUNDS, dict(outcomes))
     assert outcomes["refused"] == ROUNDS * len(senders)
     with exporter_process(tmp_path, **settings) as exporter:
         # A call that was counted, but whose answer was lost, would make this differ.
         assert exposed(exporter.admin) == add(
-            [one for sender in senders for one in sender.acknowledged]
+            [call for sender in senders for call in sender.acknowledged]
         )
     assert outcomes["acknowledged"] > outcomes["kept, unanswered"] + outcomes["new, unanswered"]
 
 
 def test_stop_with_slow_bodies(tmp_path: Path, settings: Settings) -> None:
-    """At SIGTERM a body that still arrives is counted, and one that never ends holds up nobody."""
+    """At SIGTERM an arriving body is completed and counted, and an endless one delays nothing."""
     with (
         exporter_process(tmp_path, body_timeout_seconds=60, **settings) as exporter,
         ExitStack() as stack,

@@ -72,7 +72,7 @@ print(urllib.request.urlopen(sys.argv[1], body).read().decode())
 
 
 def install(machine: Path, wheels: Path, key: Path) -> None:
-    """Do what README says: a venv from the lock, the units, the key."""
+    """Install as README describes: a venv from the lock, the units, the key."""
     shutil.copytree(LOCKS, machine / "install")
     shutil.copytree(wheels, machine / "install" / "wheels")
     pip = [sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps"]
@@ -169,7 +169,7 @@ def machine(
 
 
 def test_services_count_and_continue(machine: Machine, keys: KeyPair) -> None:
-    """One exporter and two instances run beside each other, reload, and restart on their ledger."""
+    """One exporter and two instances run side by side, reload, and continue after restarts."""
     calls = list(signed_calls(keys, 9))
     parts = {unit: calls[number::3] for number, unit in enumerate(INGEST)}
     for unit, part in parts.items():
@@ -183,8 +183,8 @@ def test_services_count_and_continue(machine: Machine, keys: KeyPair) -> None:
         assert '"event": "stopped"' in log
 
 
-def test_restart_refuses_nobody(machine: Machine, keys: KeyPair) -> None:
-    """With the socket unit, a sender that repeats nothing loses nothing over restarts."""
+def test_restart_refuses_no_request(machine: Machine, keys: KeyPair) -> None:
+    """With the socket unit, a sender without retries loses nothing over restarts."""
     before = machine.counted(SINGLE)
     calls = list(signed_calls(keys, 900))[12:]
     with ThreadPoolExecutor(1) as pool:
@@ -197,7 +197,7 @@ def test_restart_refuses_nobody(machine: Machine, keys: KeyPair) -> None:
 
 
 def test_services_are_confined(machine: Machine) -> None:
-    """The process has no privileges, sees no key of root's, and can write its own folder alone."""
+    """The process has no privileges, reads no key of root's, and writes to its own folder only."""
     process = machine.show(SINGLE, "MainPID")
     status = machine.control("cat", f"/proc/{process}/status")
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -214,7 +214,7 @@ def test_services_are_confined(machine: Machine) -> None:
 
 
 def test_hung_service_is_restarted(machine: Machine, keys: KeyPair) -> None:
-    """An exporter whose loop does not turn is ended by the watchdog, and goes on counting."""
+    """The watchdog restarts an exporter with a blocked event loop, and counting continues."""
     before = machine.counted(SECOND)
     calls = list(signed_calls(keys, 12))[9:]
     machine.deliver(SECOND, calls)

@@ -1,4 +1,4 @@
-"""Captured bodies against a running exporter, and what is said of the answers."""
+"""Captured bodies, replayed to a running exporter, and the report of the responses."""
 
 import json
 import socket
@@ -46,8 +46,8 @@ def secret(tmp_path: Path) -> Path:
 
 
 async def replay(url: str, known: Signers, *bodies: bytes | Captured, rate: float = 1e6) -> Summary:
-    """Send bodies as they are, or as a record says."""
-    captured = [one if isinstance(one, Captured) else Captured(one) for one in bodies]
+    """Send bodies as they are, or according to a record."""
+    captured = [body if isinstance(body, Captured) else Captured(body) for body in bodies]
     return await send(requests_of(captured, url, unsigned_gateways(), known), rate=rate)
 
 
@@ -60,7 +60,7 @@ def record(body: bytes, **facts: Any) -> Captured:
 async def test_each_body_goes_to_its_webhook(
     exporter: Exporter, keys: KeyPair, token: Path
 ) -> None:
-    """Without a path in the URL, bodies are told apart by their look and signed for each."""
+    """Without a path in the URL, each body is recognized and signed for its webhook."""
     credentials = signers(private_key=keys.private, token=token)
     for url in (exporter.ingest, f"{exporter.ingest}/"):
         summary = await replay(url, credentials, CALLBACK, RESULT)
@@ -81,7 +81,7 @@ async def test_a_secret_signs(exporter: Exporter, secret: Path) -> None:
 async def test_a_path_in_the_url_takes_everything(
     exporter: Exporter, keys: KeyPair, token: Path
 ) -> None:
-    """A webhook that the URL names gets every body, whatever it looks like."""
+    """A webhook in the URL gets every body, in any format."""
     credentials = signers(private_key=keys.private, token=token)
     summary = await replay(f"{exporter.ingest}/webhooks/mps", credentials, CALLBACK, RESULT)
     assert summary.responses == {"200": 1, "400": 1}
@@ -89,7 +89,7 @@ async def test_a_path_in_the_url_takes_everything(
 
 
 async def test_a_record_is_sent_as_it_came(exporter: Exporter, keys: KeyPair, token: Path) -> None:
-    """A record says webhook, hint and content type; without a usable one there is a default."""
+    """A record has webhook, hint and content type; unusable values are replaced by defaults."""
     credentials = signers(private_key=keys.private, token=token)
     lines = RESULT + b"\n" + RESULT
     summary = await replay(
@@ -107,13 +107,13 @@ async def test_a_record_is_sent_as_it_came(exporter: Exporter, keys: KeyPair, to
 
 
 async def test_the_urls_own_query_stays(exporter: Exporter, keys: KeyPair) -> None:
-    """A hint in the URL goes before the record's, and other parameters stay."""
+    """A hint in the URL takes precedence over the record's, and other parameters stay."""
     credentials = signers(private_key=keys.private)
-    one = record(b'{"statusCode": "2"}', source="mps", channel="VIVO")
+    captured = record(b'{"statusCode": "2"}', source="mps", channel="VIVO")
     for query in ("?channel=HMS", "?x=1"):
         body = b'{"statusCode": "2"}' + b" " * len(query)
         assert (
-            await replay(exporter.ingest + query, credentials, one._replace(body=body))
+            await replay(exporter.ingest + query, credentials, captured._replace(body=body))
         ).all_accepted
     assert await exporter.counted() == {("huawei", "2", "info"): 1, ("vivo", "2", "info"): 1}
 
@@ -136,10 +136,10 @@ async def test_refusals_are_counted_by_status_and_reason(exporter: Exporter, tok
     assert not summary.all_accepted
 
 
-async def test_what_was_recorded_is_rejected_again(
+async def test_records_are_rejected_for_the_same_reasons(
     make_settings: MakeSettings, tmp_path: Path, token: Path
 ) -> None:
-    """A folder of records brings the same reasons as the calls did."""
+    """Replayed records are rejected for the same reasons as the original requests."""
     folder = tmp_path / "records"
     bodies = [
         b'{"targetId": "abc"}',
@@ -171,7 +171,7 @@ async def test_the_rate_is_kept(exporter: Exporter, token: Path) -> None:
 
 @asynccontextmanager
 async def server(answer: web.Response) -> AsyncIterator[str]:
-    """Run something that is no exporter; give its URL."""
+    """Run a server that is not an exporter; return its URL."""
 
     async def handle(_request: web.BaseRequest) -> web.Response:
         return answer
@@ -196,7 +196,7 @@ async def server(answer: web.Response) -> AsyncIterator[str]:
     ],
 )
 async def test_something_else_may_answer(status: int, text: str, reasons: dict[str, int]) -> None:
-    """Whatever listens there, its status counts and its words do not reach the terminal."""
+    """The status of another server counts, and its text does not reach the terminal."""
     async with server(web.Response(status=status, text=text)) as url:
         summary = await replay(url, NOTHING, RESULT)
     assert summary.responses == {str(status): 1}
@@ -217,7 +217,7 @@ async def test_a_redirect_is_not_followed(token: Path) -> None:
     [ConfigurationError("line 2 is bad"), RequestError(Reason.TOO_LARGE, "line 2 is large")],
 )
 async def test_a_bad_line_ends_the_run_by_its_name(exporter: Exporter, problem: Exception) -> None:
-    """What was sent before is answered, then the problem is raised for what it is."""
+    """The requests before an invalid line are sent, then its error is raised."""
 
     def broken() -> Iterator[Request]:
         yield Request(f"{exporter.ingest}/webhooks/results", RESULT)
@@ -229,8 +229,8 @@ async def test_a_bad_line_ends_the_run_by_its_name(exporter: Exporter, problem: 
     assert refused["results", "missing_credentials"] == 1
 
 
-def test_nothing_to_replay_is_an_error() -> None:
-    """An empty file is said to be one."""
+def test_empty_file_is_an_error() -> None:
+    """An empty file is an error."""
     with pytest.raises(ConfigurationError, match="nothing to replay"):
         list(requests_of([], "http://127.0.0.1", unsigned_gateways(), NOTHING))
 
@@ -246,7 +246,7 @@ def test_a_url_that_leads_nowhere_is_an_error(url: str) -> None:
 
 
 def test_bodies_may_be_bytes_of_any_kind(keys: KeyPair, secret: Path, token: Path) -> None:
-    """What is no text is signed all the same; the exporter has to say what is wrong with it."""
+    """Binary bodies are signed and sent, too; the exporter rejects them."""
     credentials = signers(private_key=keys.private, token=token, secret=secret)
     made = list(requests_of([Captured(b"\xff\x00")], "http://x", unsigned_gateways(), credentials))
     assert made[0].body == b"\xff\x00"

@@ -25,7 +25,9 @@ from tests.support.senders import NEW, OLD, RECIPES, SENDERS, Sender
 
 TABLES = load_tables(sorted((RECIPES / "codes").glob("*.toml")), {"acme": "acme"})
 CLASSIFIER = Classifier(TABLES)
-DESCRIBED = {f"{one.name}-{number}": one for number, one in enumerate(SENDERS) if one.description}
+DESCRIBED = {
+    f"{sender.name}-{number}": sender for number, sender in enumerate(SENDERS) if sender.description
+}
 
 
 def loaded(sender: Sender, folder: Path) -> tuple[Described, DescribedSigner]:
@@ -110,9 +112,9 @@ def test_private_key_signs(tmp_path: Path, keys: KeyPair) -> None:
     assert gateway.authenticate(request).proven
 
 
-async def test_commands_send_what_a_description_reads(tmp_path: Path) -> None:
+async def test_commands_send_requests_of_a_description(tmp_path: Path) -> None:
     """`simulate --gateway` and `replay --gateway-files` sign with the description's own secret."""
-    sender = {one.name: one for one in SENDERS}["huawei-receipts"]
+    sender = {sender.name: sender for sender in SENDERS}["huawei-receipts"]
     body = tmp_path / "body.json"
     body.write_text('{"statuses": [{"requestId": "r1", "token": "t", "status": 0}]}')
     async with started(sender.settings(tmp_path)) as exporter:
@@ -177,7 +179,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("described", SHAPES.values(), ids=SHAPES)
 async def test_receipts_of_other_shapes_are_counted(tmp_path: Path, described: str) -> None:
-    """Whatever shape and scheme a description has, each receipt that is sent is counted once."""
+    """Receipts for a description of any shape and scheme are counted once each."""
     sender = Sender("acme", SENDERS[0].sign, f'channel = "meizu-receipts"\n{described}')
     async with started(sender.settings(tmp_path, NEW)) as exporter:
         words = ["--gateway", str(tmp_path / "acme.toml"), "--count", "9", "--rate", "1000"]

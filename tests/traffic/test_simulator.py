@@ -74,7 +74,7 @@ def test_openssl_verifies_the_signature(tmp_path: Path, keys: KeyPair, body: byt
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_code_is_known_on_its_channel(scenario: str) -> None:
-    """Each kind of result is in a table, on the channel it says, by MPS's own name for that."""
+    """Each kind of result has a code in its channel's table, under MPS's name for the channel."""
     for kind in SCENARIOS[scenario]:
         result = PushResult(str(kind.code), hint=kind.channel, message=kind.message)
         meaning = CLASSIFIER.classify(result)
@@ -88,7 +88,7 @@ def test_trouble_looks_like_trouble(scenario: str) -> None:
 
     def bad(scenario: str) -> int:
         results = [decode(body).groups[0].result for body in sent(scenario, 3000, seed=6)]
-        return sum(CLASSIFIER.classify(one).severity is not Severity.INFO for one in results)
+        return sum(CLASSIFIER.classify(result).severity is not Severity.INFO for result in results)
 
     assert bad(scenario) > 3 * bad("healthy") > 0
 
@@ -116,7 +116,7 @@ def test_bodies_are_callbacks(scenario: str) -> None:
     results = [decode(body) for body in made]
     assert all(len(batch.groups) == 1 and not batch.rejected for batch in results)
     ids = Counter(batch.groups[0].ids[0] for batch in results)
-    repeated = sum(one == other for one, other in pairwise(made))
+    repeated = sum(first == other for first, other in pairwise(made))
     assert None not in ids
     assert len(ids) == len(set(made)) == len(made) - repeated
     assert 0 < repeated < 100
@@ -138,7 +138,7 @@ def test_spike_is_a_spike() -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-async def test_exporter_counts_what_was_sent(
+async def test_exporter_counts_all_results(
     exporter: Exporter, keys: KeyPair, scenario: str
 ) -> None:
     """Every result of a run is counted once under its channel, code and severity."""
@@ -156,7 +156,7 @@ async def test_exporter_counts_what_was_sent(
 
 
 async def test_url_may_have_a_query(exporter: Exporter, keys: KeyPair) -> None:
-    """The signature goes beside what is in the URL already, which still counts."""
+    """The signature is added to the URL's own parameters, which stay in effect."""
     url = f"{exporter.ingest}/webhooks/mps?channel=HONOR"
     summary = await simulate(url, signer(keys), rate=1e6, count=5, seed=1)
     assert summary.responses == {"200": 5}
@@ -166,8 +166,8 @@ async def test_url_may_have_a_query(exporter: Exporter, keys: KeyPair) -> None:
 async def test_wrong_or_no_key_is_refused(exporter: Exporter, unknown_key: KeyPair) -> None:
     """Answers are counted by status: a unknown_key's results, and unsigned ones, get a 401."""
     url = f"{exporter.ingest}/webhooks/mps"
-    for one in (signer(unknown_key), unsigned):
-        summary = await simulate(url, one, rate=1e6, count=5)
+    for signer_ in (signer(unknown_key), unsigned):
+        summary = await simulate(url, signer_, rate=1e6, count=5)
         assert (summary.sent, summary.responses) == (5, {"401": 5})
     assert await exporter.counted() == {}
 
@@ -199,8 +199,8 @@ async def test_limits(
     assert math.isfinite(summary.seconds)
 
 
-async def test_progress_is_told_for_each_call(exporter: Exporter, keys: KeyPair) -> None:
-    """The progress function sees the number sent grow by one a call."""
+async def test_progress_is_reported_for_each_request(exporter: Exporter, keys: KeyPair) -> None:
+    """The progress function is called after each request with the number sent."""
     seen: list[Summary] = []
     url = f"{exporter.ingest}/webhooks/mps"
     await simulate(url, signer(keys), rate=1e6, count=10, progress=seen.append)
@@ -219,7 +219,7 @@ async def test_progress_is_told_for_each_call(exporter: Exporter, keys: KeyPair)
     ],
 )
 async def test_no_answer_is_counted(keys: KeyPair, url: str, cause: str) -> None:
-    """Where nobody answers a run goes on to its end, and says why there was no answer."""
+    """Without a server a run continues to its end, and reports the error."""
 
     async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.read(65536)
@@ -276,7 +276,7 @@ def _bad_key(kind: str, keys: KeyPair) -> bytes | None:
     ],
 )
 def test_bad_key_file(tmp_path: Path, keys: KeyPair, kind: str, problem: str) -> None:
-    """A file that is no plain RSA private key is named, and never shown."""
+    """A file that is not an unencrypted RSA private key is named, and its content is not shown."""
     path = tmp_path / "key"
     content = _bad_key(kind, keys)
     if content is not None:

@@ -9,7 +9,7 @@ from exporter.traffic.story import APPS, STORY, AppResult, phase_at, tell
 
 def failures(results: list[AppResult], app: str) -> float:
     """Return the share of refused certificates among the iOS results of an app."""
-    kinds = [one.result.kind for one in results if one.app == app]
+    kinds = [result.result.kind for result in results if result.app == app]
     ios = [kind for kind in kinds if kind.channel == "IOS"]
     return sum(kind.message == "BadCertificate" for kind in ios) / len(ios)
 
@@ -25,7 +25,7 @@ def test_story_turns_bad_recovers_and_repeats(seconds: float, scenario: str) -> 
 
 
 @pytest.mark.parametrize(("seconds", "bad"), [(0, False), (60, True), (200, False)])
-def test_one_app_fails_beside_a_healthy_one(seconds: float, bad: bool) -> None:
+def test_one_app_fails_while_another_is_healthy(seconds: float, bad: bool) -> None:
     """In the incident the first app's certificate is refused; the other app notices nothing."""
     texts: list[str] = []
     results = list(islice(tell(STORY, lambda: seconds, texts.append, seed=3), 2000))
@@ -35,7 +35,7 @@ def test_one_app_fails_beside_a_healthy_one(seconds: float, bad: bool) -> None:
 
 
 def test_each_phase_is_announced_once() -> None:
-    """A person is told when it turns, and of which app."""
+    """Each phase is announced once, with its app."""
     texts: list[str] = []
     now = iter(range(0, 700, 10))
     list(islice(tell(STORY, lambda: next(now), texts.append, seed=3), 70))

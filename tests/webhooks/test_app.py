@@ -19,15 +19,15 @@ SECRET = b"s3cret-in-the-request"
 
 
 @pytest.fixture(autouse=True)
-def _no_fault_is_logged() -> Iterator[None]:
-    """Whatever a client sends, the exporter does not take it for a fault of its own."""
+def _no_internal_error_is_logged() -> Iterator[None]:
+    """Check that no input of a client was logged as an internal error."""
     with capture_logs() as logs:
         yield
     assert [line for line in logs if line["log_level"] in ("error", "critical")] == []
 
 
 async def test_ready_responses_have_the_same_bytes(exporter: Exporter) -> None:
-    """A response on a kept connection differs from one that closes by that header alone."""
+    """Responses on kept-alive and closing connections differ in the Connection header only."""
     answers = []
     for last in (LAST, LAST.replace(b"/results", b"/results?verbose=1")):
         kept = last.replace(b"Connection: close\r\n", b"")
@@ -36,7 +36,7 @@ async def test_ready_responses_have_the_same_bytes(exporter: Exporter) -> None:
         ]
         assert b"Connection: close\r\n" in closing
         answers += [closing.replace(b"Connection: close\r\n", b""), *ready]
-    dated = {re.sub(rb"Date: [^\r]+ GMT", b"Date", one) for one in answers}
+    dated = {re.sub(rb"Date: [^\r]+ GMT", b"Date", answer) for answer in answers}
     assert len(dated) == 1
     [response] = dated
     assert response.endswith(b'{"accepted":1,"duplicates":0,"rejected":[]}')
@@ -83,7 +83,7 @@ async def test_malformed_request_is_refused_discreetly(
 async def test_broken_chunks_are_refused_discreetly(
     exporter: Exporter, chunks: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Chunks that are none end the request with a 400, and leave nothing in the log."""
+    """Invalid chunks end the request with a 400, and leave nothing in the log."""
     caplog.set_level(logging.DEBUG)
     response = await exporter.exchange(
         f"{HEADERS}Transfer-Encoding: chunked\r\n\r\n".encode() + chunks
@@ -110,7 +110,7 @@ async def test_broken_chunks_are_refused_discreetly(
 async def test_path_and_method(
     exporter: Exporter, method: str, path: str, status: int, reason: str
 ) -> None:
-    """What is no webhook, or not posted, gets the contract's JSON, and is counted."""
+    """An unknown path or a method other than POST gets the documented JSON, and is counted."""
     async with exporter.client.request(method, exporter.ingest + path) as response:
         assert (response.status, (await response.json())["error"]) == (status, reason)
         assert (response.headers.get("Allow") == "POST") == (status == 405)
@@ -130,7 +130,7 @@ async def test_slashes_do_not_matter(exporter: Exporter, path: str) -> None:
 
 
 async def test_pipelined_requests_are_answered_in_order(exporter: Exporter) -> None:
-    """One after the other; the body of one that is refused is not taken for a request."""
+    """Pipelined requests are answered in order, and the body of a refused one is not parsed."""
     stray = REQUEST.replace(b"/webhooks/results", b"/elsewhere")
     hidden = stray.replace(b"Content-Length: 11", b"Content-Length: %d" % len(REQUEST))
     sent = REQUEST * 3 + stray + hidden[:-11] + REQUEST + REQUEST.replace(b"POST", b"PUT") + LAST
@@ -179,12 +179,12 @@ async def test_asterisk_form_is_not_a_webhook(exporter: Exporter) -> None:
         (ConnectionResetError(SECRET.decode()), None),
         (web.RequestPayloadError(SECRET.decode()), None),
     ],
-    ids=lambda one: type(one).__name__,
+    ids=lambda value: type(value).__name__,
 )
 def test_log_of_connections_quotes_nothing(
     caplog: pytest.LogCaptureFixture, error: Exception, line: str | None
 ) -> None:
-    """What aiohttp logs of a connection is named by its kind; what a client does is not logged."""
+    """Errors of connections are logged by their type only; actions of clients are not logged."""
     try:
         raise error
     except type(error):
@@ -228,10 +228,8 @@ async def test_http_1_0_expects_nothing(exporter: Exporter) -> None:
     assert response.startswith(b"HTTP/1.0 200 ")
 
 
-async def test_fault_of_the_exporter_is_a_500(
-    exporter: Exporter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is counted, logged with its traceback, and says nothing of the inside."""
+async def test_internal_error_is_a_500(exporter: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An internal error is counted and logged with its traceback; the response has no details."""
 
     def broken(_deliveries: object) -> None:
         raise KeyError("inside")

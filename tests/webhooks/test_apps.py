@@ -18,7 +18,7 @@ APPS = ["shop", "news"]
 
 @pytest.fixture
 def by_app(make_settings: MakeSettings, tmp_path: Path) -> Settings:
-    """Declare two apps: one has a token of its own, the other shares one with anybody."""
+    """Declare two apps: one has its own token, the other uses one without an app."""
     for name in ("shop", "anybody"):
         (tmp_path / name).write_text(f"the-token-of-{name}\n")
     tokens = [f"shop={tmp_path}/shop", tmp_path / "anybody"]
@@ -63,7 +63,7 @@ async def test_credential_decides_else_the_item(
         assert [labels for labels, value in received.items() if value] == [(counted, "apns")]
 
 
-async def test_app_is_no_part_of_a_delivery(by_app: Settings) -> None:
+async def test_app_does_not_identify_a_delivery(by_app: Settings) -> None:
     """A result that is repeated under another app is a duplicate."""
     async with started(by_app) as exporter:
         assert (await post(exporter, "anybody", item("shop", id="m-1")))["accepted"] == 1
@@ -87,7 +87,7 @@ async def test_undeclared_apps_are_remembered(by_app: Settings) -> None:
         token = "0123456789abcdef" * 4
         await post(exporter, "anybody", *(item("games") for _ in range(3)), item(token))
         await post(exporter, "anybody", *(item(f"app-{number}") for number in range(50)))
-        names = {one.name: one.count for one in exporter.hub.undeclared_apps.most_frequent()}
+        names = {app.name: app.count for app in exporter.hub.undeclared_apps.most_frequent()}
     assert names.pop("games") == 3
     assert len(names) == MAX_NAMES - 1
     assert not any(token in name for name in names)

@@ -48,7 +48,7 @@ def test_results_with_ids_share_a_delivery() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("sent", "other"),
     [
         (("apns", "apns", "2"), ("apns", "apns", "3")),
         (("apns", "apns", "2"), ("vivo", "vivo", "2")),
@@ -57,10 +57,10 @@ def test_results_with_ids_share_a_delivery() -> None:
     ],
 )
 def test_ids_are_scoped(
-    one: tuple[str | None, str, str], other: tuple[str | None, str, str]
+    sent: tuple[str | None, str, str], other: tuple[str | None, str, str]
 ) -> None:
     """Ids of different channels, codes, or hints that no table knows are not each other's."""
-    assert delivery_of("m", *one).scope != delivery_of("m", *other).scope
+    assert delivery_of("m", *sent).scope != delivery_of("m", *other).scope
 
 
 def test_code_is_scoped_as_it_was_sent() -> None:

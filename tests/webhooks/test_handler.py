@@ -5,7 +5,6 @@ import base64
 import hmac
 import json
 import sqlite3
-import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
@@ -20,14 +19,15 @@ from exporter.classification.tables import COMMON_CHANNEL, load_tables
 from exporter.errors import Reason
 from exporter.webhooks.responses import LISTED_REJECTIONS, MAX_LISTED_REJECTIONS
 from tests.support.exporter import (
-    SECRET,
     TOKEN,
     Exporter,
     KeyPair,
     MakeSettings,
     started,
     url_sign,
+    webhook_headers,
 )
+from tests.support.programs import until
 
 MPS = "/webhooks/mps"
 RESULTS = "/webhooks/results"
@@ -124,14 +124,14 @@ async def test_every_code_of_every_table_is_counted(exporter: Exporter, keys: Ke
 async def test_callback_is_read_tolerantly(
     exporter: Exporter, keys: KeyPair, more: dict[str, Any], series: tuple[str, ...]
 ) -> None:
-    """Hints are taken from where DESIGN says, and odd optional fields do no harm."""
+    """Hints are read from all documented places, and odd optional fields are ignored."""
     status, _ = await call(exporter, keys, callback("2", **more))
     assert status == 200
     assert await exporter.counted() == {series: 1}
 
 
 async def test_query_names_the_channel(exporter: Exporter, keys: KeyPair) -> None:
-    """A hint in the URL goes before the body's."""
+    """A hint in the URL takes precedence over the body's."""
     await call(exporter, keys, callback(10072, channel="OPPO"), "&channel=vivo")
     assert await exporter.counted() == {("vivo", "10072", "warning"): 1}
 
@@ -147,11 +147,11 @@ async def test_spellings_of_a_code_are_one(exporter: Exporter, keys: KeyPair, co
 async def test_callback_with_an_impossible_code(
     exporter: Exporter, keys: KeyPair, code: object
 ) -> None:
-    """What cannot be a code is refused by name, and not mistaken for one that it equals."""
+    """A value that cannot be a code is refused by name, and not converted to a code."""
     body = json.dumps([json.loads(callback(1)), json.loads(callback(code))]).encode()
     status, answer = await call(exporter, keys, body)
     assert (status, answer["accepted"]) == (200, 1)
-    assert [one["reason"] for one in answer["rejected"]] == ["code_invalid"]
+    assert [item["reason"] for item in answer["rejected"]] == ["code_invalid"]
     assert await exporter.counted() == {("mps", "1", "warning"): 1}
 
 
@@ -169,7 +169,7 @@ async def test_callback_with_a_number_out_of_range(
     """A number that no float holds is refused with its callback, and the others are counted."""
     status, answer = await call(exporter, keys, f'[{item}, {{"statusCode": 2}}]'.encode())
     assert (status, answer["accepted"]) == (200, 1)
-    assert [one["reason"] for one in answer["rejected"]] == [reason]
+    assert [item["reason"] for item in answer["rejected"]] == [reason]
 
 
 async def test_same_body_is_counted_once(exporter: Exporter, keys: KeyPair) -> None:
@@ -189,7 +189,7 @@ async def test_array_of_callbacks_is_one_delivery(exporter: Exporter, keys: KeyP
     body = json.dumps([json.loads(callback("2")), 5, {"msgId": "x"}]).encode()
     status, answer = await call(exporter, keys, body)
     assert (status, answer["accepted"]) == (200, 1)
-    assert [(one["index"], one["reason"]) for one in answer["rejected"]] == [
+    assert [(item["index"], item["reason"]) for item in answer["rejected"]] == [
         (1, "not_an_object"),
         (2, "code_missing"),
     ]
@@ -302,7 +302,7 @@ async def test_bad_item_leaves_the_others(exporter: Exporter, item: Any, reason:
     for batch in ([good, item, good], {"results": [good, item, good]}):
         status, answer = await exporter.results(json.dumps(batch).encode())
         assert (status, answer["accepted"]) == (200, 2)
-        assert [(one["index"], one["reason"]) for one in answer["rejected"]] == [(1, reason)]
+        assert [(item["index"], item["reason"]) for item in answer["rejected"]] == [(1, reason)]
         assert answer["rejected"][0]["detail"]
     rejected = await exporter.series("push_results_rejected_total")
     assert rejected[reason, "results"] == 2
@@ -310,10 +310,10 @@ async def test_bad_item_leaves_the_others(exporter: Exporter, item: Any, reason:
 
 
 async def test_batch_of_bad_items_is_a_400(exporter: Exporter) -> None:
-    """Nothing accepted and something rejected is an error that lists what was wrong."""
+    """A batch without a valid item is an error that lists the invalid ones."""
     status, answer = await exporter.results(b'[{"code": true}, {}]')
     assert (status, answer["error"], answer["accepted"]) == (400, "invalid_results", 0)
-    assert [one["reason"] for one in answer["rejected"]] == ["code_invalid", "code_missing"]
+    assert [item["reason"] for item in answer["rejected"]] == ["code_invalid", "code_missing"]
     assert "index 0" in answer["detail"]
     assert await outcome(exporter, "results", "invalid_results") == 1
 
@@ -340,11 +340,11 @@ async def test_list_of_rejections_is_bounded(exporter: Exporter, query: str, lis
 
 async def test_shapes_of_the_generic_format(exporter: Exporter) -> None:
     """An object, an array, an envelope and NDJSON are all read, with `count` and hints."""
-    one = b'{"channel": "vivo", "code": 10072, "message": "push too fast", "count": 3}'
-    for body in (one, b"[" + one + b"]", b'{"results": [' + one + b"]}"):
+    item = b'{"channel": "vivo", "code": 10072, "message": "push too fast", "count": 3}'
+    for body in (item, b"[" + item + b"]", b'{"results": [' + item + b"]}"):
         status, answer = await exporter.results(body)
         assert (status, answer["accepted"]) == (200, 1)
-    lines = one + b"\r\n\n" + one + b"\n{broken\n"
+    lines = item + b"\r\n\n" + item + b"\n{broken\n"
     status, answer = await exporter.results(lines, Content_Type="application/x-ndjson")
     assert (status, answer["accepted"]) == (200, 2)
     assert [(each["index"], each["reason"]) for each in answer["rejected"]] == [
@@ -363,7 +363,7 @@ async def test_empty_batch_is_accepted(exporter: Exporter, body: bytes) -> None:
 
 
 async def test_ids_make_results_unique(exporter: Exporter) -> None:
-    """A result with an id is counted once by channel, id and code, whatever the alias."""
+    """A result with an id is counted once by channel, id and code, under any alias."""
     batch = [
         {"channel": "vivo", "code": 10072, "id": "m-1"},
         {"channel": "VIVO", "code": "10072", "id": "m-1"},
@@ -406,21 +406,8 @@ async def test_duplicates_survive_a_restart(make_settings: MakeSettings, keys: K
         assert await exporter.counted() == {("mps", "2", "info"): 1}
 
 
-def webhook_headers(body: bytes, at: float, identity: str = "msg_1") -> dict[str, str]:
-    """Sign a call as Standard Webhooks says, with openssl."""
-    signed = f"{identity}.{int(at)}.".encode() + body
-    key = base64.b64decode(SECRET.removeprefix("whsec_")).hex()
-    command = ["openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", f"hexkey:{key}", "-binary"]
-    mac = subprocess.run(command, input=signed, capture_output=True, check=True).stdout
-    return {
-        "webhook-id": identity,
-        "webhook-timestamp": str(int(at)),
-        "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
-    }
-
-
 async def test_standard_webhooks(exporter: Exporter) -> None:
-    """A signed call is accepted; a stale or a forged one is told apart."""
+    """A signed request is accepted; stale and forged ones have different errors."""
     body = b'{"code": 2}'
     status, _ = await exporter.post(RESULTS, body, webhook_headers(body, time.time()))
     assert status == 200
@@ -474,7 +461,7 @@ async def test_webhook_without_credentials_is_closed(make_settings: MakeSettings
         assert (status, answer["error"]) == (401, "missing_credentials")
 
 
-async def test_debug_logs_one_line_a_request(make_settings: MakeSettings) -> None:
+async def test_debug_logs_one_line_per_request(make_settings: MakeSettings) -> None:
     """At level debug, and only there, each request has one line with its outcome."""
     for level, lines in (("debug", 2), ("info", 0)):
         with capture_logs() as logs:
@@ -484,8 +471,8 @@ async def test_debug_logs_one_line_a_request(make_settings: MakeSettings) -> Non
             assert len([line for line in logs if line["event"] == "request"]) == lines
 
 
-async def test_overload_is_told_apart(make_settings: MakeSettings, keys: KeyPair) -> None:
-    """Past the bound on pending results calls get 503 and Retry-After; the others count."""
+async def test_overload_has_its_own_error(make_settings: MakeSettings, keys: KeyPair) -> None:
+    """Beyond the bound on pending results requests get 503 and Retry-After; the others count."""
     settings = make_settings(max_pending_results=2)
     async with started(settings) as exporter:
         bodies = [callback("2", msgId=f"m{number}") for number in range(5)]
@@ -520,8 +507,7 @@ async def test_locked_ledger_acknowledges_nothing(
             async with exporter.client.get(exporter.admin + "/-/healthy") as answer:
                 assert answer.status == 200
             lock.execute("ROLLBACK")
-        while exporter.hub.ledger.problem:  # noqa: ASYNC110 - as a load balancer would look
-            await asyncio.sleep(0.05)
+        await until(lambda: not exporter.hub.ledger.problem)
         assert (await call(exporter, keys, body))[1]["accepted"] == 1
         assert await exporter.counted() == {("mps", "2", "info"): 1}
 

@@ -37,7 +37,7 @@ async def test_health_of_an_exporter_that_refuses_results(exporter: Exporter) ->
     [("POST", "/"), ("POST", "/-/ready"), ("GET", "/?echostr=x"), ("GET", "/ready"), ("PUT", "/")],
 )
 async def test_other_requests_are_not_found(exporter: Exporter, method: str, path: str) -> None:
-    """Requests that are no health check get the response of a path without a webhook."""
+    """Requests other than health checks get the response of an unknown path."""
     async with exporter.client.request(method, exporter.ingest + path) as response:
         assert response.status == 404
         assert (await response.json())["error"] == "not_found"

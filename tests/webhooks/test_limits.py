@@ -1,6 +1,7 @@
 """The bounds of the public listener, each on real sockets."""
 
 import asyncio
+import errno
 import gzip
 import inspect
 import json
@@ -8,8 +9,8 @@ import socket
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import fields
 from functools import partial
 
@@ -20,6 +21,7 @@ from structlog.testing import capture_logs
 from exporter.errors import Reason, RequestError
 from exporter.webhooks.limits import ArrivingBytes, Bodies, Limits
 from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
+from tests.support.programs import until
 
 HEADERS = f"POST /webhooks/results HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
 REQUEST = f'{HEADERS}Content-Length: 11\r\n\r\n{{"code": 2}}'.encode()
@@ -27,8 +29,8 @@ UNFINISHED = REQUEST[:-3]
 
 
 @pytest.fixture(autouse=True)
-def _no_fault_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Whatever a client does, the exporter does not take it for a fault of its own."""
+def _no_internal_error_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Check that no action of a client was logged as an internal error."""
     with capture_logs() as logs:
         yield
     assert [line for line in logs if line["log_level"] in ("error", "critical")] == []
@@ -43,20 +45,13 @@ async def closed(reader: asyncio.StreamReader) -> bool:
         return True
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until something holds, five seconds at most."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - as a client would look
-            await asyncio.sleep(0.01)
-
-
 def in_flight(exporter: Exporter, number: int) -> bool:
     """Whether so many requests have begun and have no response yet."""
     return exporter.in_flight == number
 
 
 async def test_every_bound_has_a_number_and_a_reason() -> None:
-    """The table says of each bound what it is for."""
+    """The table has a purpose for each bound."""
     text = inspect.getsource(Limits)
     for field in fields(Limits):
         declaration = text.partition(f"    {field.name}: ")[2].splitlines()
@@ -73,7 +68,7 @@ async def test_every_bound_has_a_number_and_a_reason() -> None:
     ids=["dribbled", "silent"],
 )
 async def test_first_headers_have_their_time(make_settings: MakeSettings, sent: bytes) -> None:
-    """A connection whose headers do not arrive is closed; one that has made a request stays."""
+    """A connection without headers is closed in time; one that has made a request stays open."""
     async with started(make_settings(), Limits(header_timeout_seconds=0.5)) as exporter:
         used_reader, used = await exporter.connect()
         used.write(REQUEST)
@@ -207,7 +202,7 @@ async def test_client_that_leaves_in_its_body_is_counted(exporter: Exporter) -> 
 async def test_connection_that_closes_before_its_request_is_handled_is_counted(
     make_settings: MakeSettings, expect: str
 ) -> None:
-    """A request that had just arrived when its connection was closed is one that broke off."""
+    """A request whose connection closes before it is handled is counted as aborted."""
     async with started(make_settings(max_connections=1)) as exporter:
         reader, writer = await exporter.connect()
         writer.write(REQUEST)
@@ -228,6 +223,22 @@ async def test_connection_that_closes_before_its_request_is_handled_is_counted(
     assert seen == {("results", "accepted"): 1, ("results", reason): 1}
 
 
+@asynccontextmanager
+async def server_of(
+    receive: Callable[[web.Request], Awaitable[web.Response]],
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve requests by one handler inside the block; give the address."""
+    app = web.Application()
+    app.router.add_post("/webhooks/results", receive)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner.addresses[0]
+    finally:
+        await runner.cleanup()
+
+
 async def test_body_of_a_closed_connection_broke_off() -> None:
     """It does so whether or not the client had gone before its body was asked for."""
     reasons: asyncio.Queue[Reason] = asyncio.Queue()
@@ -239,15 +250,29 @@ async def test_body_of_a_closed_connection_broke_off() -> None:
         reasons.put_nowait(refused.value.reason)
         return web.Response()
 
-    app = web.Application()
-    app.router.add_post("/webhooks/results", receive)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    with socket.create_connection(runner.addresses[0]) as client:
-        client.sendall(UNFINISHED)
-    assert await asyncio.wait_for(reasons.get(), 5) is Reason.MALFORMED_BODY
-    await runner.cleanup()
+    async with server_of(receive) as address:
+        with socket.create_connection(address) as client:
+            client.sendall(UNFINISHED)
+        assert await asyncio.wait_for(reasons.get(), 5) is Reason.MALFORMED_BODY
+
+
+async def test_body_of_a_lost_connection_is_refused() -> None:
+    """A connection that the kernel gives up while a body arrives (ETIMEDOUT) ends the body."""
+    reasons: asyncio.Queue[Reason] = asyncio.Queue()
+
+    async def receive(request: web.Request) -> web.Response:
+        reading = asyncio.create_task(Bodies(Limits()).read(request))
+        await asyncio.sleep(0.05)
+        request.content.set_exception(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
+        with pytest.raises(RequestError) as refused:
+            await reading
+        reasons.put_nowait(refused.value.reason)
+        return web.Response()
+
+    async with server_of(receive) as address:
+        with socket.create_connection(address) as client:
+            client.sendall(UNFINISHED)
+            assert await asyncio.wait_for(reasons.get(), 5) is Reason.BODY_TIMEOUT
 
 
 async def test_bytes_of_all_bodies_are_bounded(make_settings: MakeSettings) -> None:
@@ -280,7 +305,7 @@ async def test_body_above_the_bound_on_all_passes_alone(make_settings: MakeSetti
         writer.close()
 
 
-async def test_idle_connections_make_way(make_settings: MakeSettings) -> None:
+async def test_idle_connections_are_closed_for_new_ones(make_settings: MakeSettings) -> None:
     """At the bound the connection that has been idle longest is closed for a new one."""
     async with started(make_settings(max_connections=4)) as exporter:
         used_reader, used = await exporter.connect()

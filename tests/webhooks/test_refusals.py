@@ -19,7 +19,7 @@ def webhooks() -> list[str]:
 
 def counts(logs: list[Any]) -> list[tuple[str, str, int]]:
     """Return source, reason and number of each line."""
-    return [(one["source"], one["reason"], one["requests"]) for one in logs]
+    return [(line["source"], line["reason"], line["requests"]) for line in logs]
 
 
 async def test_first_is_logged_at_once_and_the_rest_together() -> None:
@@ -45,7 +45,7 @@ async def test_each_gateway_and_reason_has_its_line() -> None:
                 refusals.add(source, error)
         refusals.close()
     assert len(logs) == 4
-    assert {(one["log_level"], one["event"]) for one in logs} == {("info", "requests refused")}
+    assert {(line["log_level"], line["event"]) for line in logs} == {("info", "requests refused")}
     assert logs[0]["detail"] == "No configured key verifies it."
 
 

@@ -215,10 +215,7 @@ class NoAuth(Scheme):
 
     scheme: Literal["none"] = "none"
 
-    @property
-    def expected(self) -> str:
-        """Nothing."""
-        return "nothing"
+    expected: ClassVar[str] = "nothing"
 
     def load_all(self, gateway: str, files: Sequence[CredentialFile]) -> list[Known]:
         """Return the one credential of all senders."""

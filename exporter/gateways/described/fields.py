@@ -235,6 +235,10 @@ def _number(value: Any) -> int | None:
     return int(text) if text is not None and _DIGITS.fullmatch(text.strip()) else None
 
 
+_MARK = "\0"
+"""Stands for a separator of white space."""
+
+
 def _size(value: Any, separator: str | None) -> int | None:
     """Return the number of values of an array, or of a text with one; None for other values."""
     if is_absent(value):
@@ -255,7 +259,7 @@ def _size(value: Any, separator: str | None) -> int | None:
 
 def _pieces(text: str, separator: str) -> int:
     """Count the pieces between separators that are not blank, without making them."""
-    if separator.isspace():
-        return len(text.split(separator))
+    if separator.isspace():  # a mark in its place is kept where white space is removed
+        text, separator = text.replace(separator, _MARK), _MARK
     compact = "".join(text.split())
     return len(compact.replace("".join(separator.split()), " ").split())

@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 
 
 class Ledger:
-    """What has come since the last commit makes the next one, on a thread."""
+    """Commits callbacks in groups, on a thread."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect(DATABASE, isolation_level=None, check_same_thread=False)

@@ -1,4 +1,4 @@
-"""What people write in Python: FastAPI on uvicorn, counters in memory, nothing verified."""
+"""A typical receiver in Python: FastAPI on uvicorn, counters in memory, nothing verified."""
 
 import sys
 

@@ -71,8 +71,8 @@ def test_reason_does_not_depend_on_the_order() -> None:
     assert reasons[0] == reasons[1]
 
 
-def test_no_scheme_lets_nobody_in() -> None:
-    """Without any credentials configured, every call lacks them."""
+def test_without_a_scheme_every_request_is_refused() -> None:
+    """If no credentials are configured, every request lacks them."""
     assert refusal(any_of(), headers=GOOD_TOKEN) == "missing_credentials"
 
 
@@ -90,10 +90,10 @@ UNEXPECTED: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize(("headers", "query", "found"), UNEXPECTED.values(), ids=UNEXPECTED)
-def test_refusal_describes_what_was_expected_and_what_came(
+def test_refusal_names_expected_and_received_credentials(
     headers: dict[str, str], query: dict[str, str], found: str
 ) -> None:
-    """Credentials of another kind are named, with those that would do, and never repeated."""
+    """The refusal names the kind of credentials received and those accepted, and quotes neither."""
     error = refused(any_of(*_http_schemes()), query, headers)
     assert error
     assert error.reason == "missing_credentials"
@@ -110,25 +110,25 @@ def credential(scheme: LoadedScheme, headers: dict[str, str]) -> Credential:
 
 def test_credentials_have_scopes_that_last() -> None:
     """A scope is the same whenever the files are read, and another for each credential."""
-    one, two = {"Authorization": "Bearer one"}, {"Authorization": "Bearer two"}
+    first, two = {"Authorization": "Bearer one"}, {"Authorization": "Bearer two"}
     before, after = bearer(b"one", b"two"), bearer(b"two", b"one")
-    assert credential(before, one) == credential(after, one) != credential(before, two)
+    assert credential(before, first) == credential(after, first) != credential(before, two)
     assert credential(before, two) == credential(after, two)
-    assert credential(bearer(b"one", gateway="another"), one) != credential(before, one)
-    assert all(0 <= credential(before, headers).scope < 2**64 for headers in (one, two))
+    assert credential(bearer(b"one", gateway="another"), first) != credential(before, first)
+    assert all(0 <= credential(before, headers).scope < 2**64 for headers in (first, two))
     # Known from the outside, so that an update does not make every retry a new result.
     digest = hashlib.sha256(b"push-result-exporter\0results\0one").digest()
-    assert credential(before, one) == Credential(int.from_bytes(digest[:8], "big"))
+    assert credential(before, first) == Credential(int.from_bytes(digest[:8], "big"))
 
 
 def test_unsigned_requests_are_not_proven() -> None:
-    """ALLOW_UNSIGNED lets in without any proof, and only where nothing is configured."""
+    """ALLOW_UNSIGNED accepts unsigned requests only at webhooks without credentials."""
     assert not any_of(allow_unsigned=True).authenticate(request()).proven
     assert refusal(any_of(bearer(b"one"), allow_unsigned=True)) == "missing_credentials"
 
 
 def test_refusals_repeat_no_credentials(keys: KeyPair) -> None:
-    """The detail that a sender reads back holds neither its own secrets nor ours."""
+    """The detail in a response contains neither the sender's secrets nor the configured ones."""
     authenticators = [*map(any_of, _http_schemes()), load_rsa_signature([keys.public])]
     secrets = ["hunter2hunter2", "c2lnbmF0dXJl", secret_line(KEY), "msg_secret"]
     headers = {
@@ -137,7 +137,9 @@ def test_refusals_repeat_no_credentials(keys: KeyPair) -> None:
         "Webhook-Timestamp": str(int(time.time())),
         "Webhook-Signature": "v1,c2lnbmF0dXJl",
     }
-    for one in authenticators:
+    for authenticator in authenticators:
         with pytest.raises(RequestError) as refused:
-            one.authenticate(request({"sign": "c2lnbmF0dXJl"}, headers, b"hunter2hunter2"))
+            authenticator.authenticate(
+                request({"sign": "c2lnbmF0dXJl"}, headers, b"hunter2hunter2")
+            )
         assert not any(secret in refused.value.detail for secret in secrets)

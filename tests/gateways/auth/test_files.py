@@ -41,17 +41,17 @@ def test_key_in_place_of_a_file_name(content: str) -> None:
 @pytest.mark.parametrize(
     "name", ["mps.pem", "/run/secrets/results-token", "keys/2024/MPS_production_key_new", "token"]
 )
-def test_file_that_is_missing_is_named(name: str) -> None:
-    """The name of a file that is not there is no key."""
+def test_missing_file_is_named(name: str) -> None:
+    """A missing file is an error that names it."""
     assert credential_files([name]) == [CredentialFile(Path(name))]
 
 
 @pytest.mark.parametrize("load", ["secrets", "tokens"])
 @pytest.mark.parametrize("write", [spki, private, certificate])
-def test_key_file_is_no_secret(
+def test_key_file_is_refused_as_secrets(
     tmp_path: Path, keys: KeyPair, load: str, write: Callable[[KeyPair], bytes]
 ) -> None:
-    """A PEM file as tokens or secrets is refused: everybody knows its first line."""
+    """A PEM file as tokens or secrets is refused: its first line is the same for everyone."""
     path = tmp_path / "key.pem"
     path.write_bytes(write(keys))
     assert "openssl rand" in configuration_error(LOADERS[load], path)
@@ -109,7 +109,7 @@ def test_file_without_a_line(
     content: bytes,
     problem: str,
 ) -> None:
-    """A file that is blank or not text would let nobody in, and is refused."""
+    """A blank or binary file would accept no request, and is refused."""
     path = tmp_path / "file"
     path.write_bytes(content)
     assert problem in configuration_error(load, path)

@@ -106,6 +106,7 @@ BAD_KEY_FILES: dict[str, tuple[Callable[[KeyPair], bytes], str]] = {
     "text": (lambda _: b"remember the milk, and the key\n", "no public key"),
     "binary": (lambda _: bytes(range(1, 256)) * 4, "no public key"),
     "base64-of-no-key": (lambda _: base64.b64encode(bytes(300)), "no public key"),
+    "cut-der": (lambda pair: _der(spki(pair))[:200], "no public key"),
     "cut-bare": (lambda pair: bare(pair)[:200], "cut off"),
     "cut-pem": (lambda pair: spki(pair)[:200], "cut off"),
     "pem-cut-inside": (lambda p: _lines_without(spki(p), 3), "cut off"),
@@ -123,7 +124,7 @@ def _lines_without(text: bytes, number: int) -> bytes:
 def test_bad_key_file(
     tmp_path: Path, keys: KeyPair, write: Callable[[KeyPair], bytes], problem: str
 ) -> None:
-    """What is no RSA public key is refused by name and kind, and never shown."""
+    """A file that is not an RSA public key is refused by name and kind, without its content."""
     path = tmp_path / "key"
     path.write_bytes(write(keys))
     assert problem in configuration_error(load_rsa_signature, path)
@@ -151,7 +152,7 @@ MENDABLE_KEY_FILES: dict[str, tuple[Callable[[KeyPair], bytes], str]] = {
 
 
 @pytest.mark.parametrize(("write", "mistake"), MENDABLE_KEY_FILES.values(), ids=MENDABLE_KEY_FILES)
-def test_command_of_a_mistake_makes_a_key_of_the_file(
+def test_suggested_command_converts_the_file(
     tmp_path: Path, keys: KeyPair, write: Callable[[KeyPair], bytes], mistake: str
 ) -> None:
     """The command in the error, run by a shell, writes the public key that the file holds."""
@@ -177,4 +178,4 @@ def test_small_keys(tmp_path: Path, bits: int, found: str) -> None:
         assert f"{bits} bits" in configuration_error(load_rsa_signature, path)
     else:
         warnings = load_rsa_signature([path]).warnings
-        assert [f"{bits} bits" in one for one in warnings] == [True] * (found == "warning")
+        assert [f"{bits} bits" in warning for warning in warnings] == [True] * (found == "warning")

@@ -70,14 +70,14 @@ def test_signature_is_over_the_raw_body(keys: KeyPair, body: bytes) -> None:
 def test_any_of_several_keys_verifies(
     keys: KeyPair, unknown_key: KeyPair, signed: Signed, order: int
 ) -> None:
-    """During a rotation the old and the new key both count, in whatever order they are given."""
+    """During a rotation both the old and the new key verify, in either order."""
     scheme = load_rsa_signature([keys.public, unknown_key.public][::order])
     for pair in (keys, unknown_key):
         sign = base64.b64encode(pair.sign(signed.body)).decode()
         assert refusal(scheme, {"sign": sign}, body=signed.body) is None
 
 
-def test_signature_by_a_stranger(keys: KeyPair, unknown_key: KeyPair, signed: Signed) -> None:
+def test_signature_by_an_unknown_key(keys: KeyPair, unknown_key: KeyPair, signed: Signed) -> None:
     """A signature by a key that is not configured is refused."""
     sign = base64.b64encode(unknown_key.sign(signed.body)).decode()
     scheme = load_rsa_signature([keys.public])
@@ -124,14 +124,14 @@ DAMAGES: dict[str, tuple[Callable[[str], str], str]] = {
 def test_damaged_signature(
     keys: KeyPair, signed: Signed, damage: Callable[[str], str], reason: str
 ) -> None:
-    """Whatever else stands in `sign` is refused with a reason."""
+    """Any other value of `sign` is refused with a reason."""
     sign = damage(base64.b64encode(signed.signature).decode())
     scheme = load_rsa_signature([keys.public])
     assert refusal(scheme, {"sign": sign}, body=signed.body) == reason
 
 
 def test_signature_is_read_from_the_query_alone(keys: KeyPair, signed: Signed) -> None:
-    """A call without `sign` has no credentials, whatever its headers say."""
+    """A request without `sign` has no credentials, regardless of its headers."""
     scheme = load_rsa_signature([keys.public])
     headers = {"sign": base64.b64encode(signed.signature).decode()}
     assert refusal(scheme, {}, headers, signed.body) == "missing_credentials"
@@ -140,6 +140,6 @@ def test_signature_is_read_from_the_query_alone(keys: KeyPair, signed: Signed) -
 @settings(max_examples=200, deadline=None)
 @given(sign=st.text() | st.binary(max_size=300).map(lambda raw: base64.b64encode(raw).decode()))
 def test_any_other_sign_is_refused(keys: KeyPair, sign: str) -> None:
-    """No text at all makes the check fail in another way than by a refusal."""
+    """Any text in `sign` is refused, without an internal error."""
     reason = refusal(load_rsa_signature([keys.public]), {"sign": sign})
     assert reason == ("bad_signature" if sign else "missing_credentials")

@@ -38,7 +38,7 @@ from tests.support.authentication import (
     ],
 )
 def test_bearer_token(tmp_path: Path, authorization: str, reason: str | None) -> None:
-    """Any whole token of any file counts, whatever the case of `Bearer`, and nothing else does."""
+    """Any complete token of any file is accepted, `Bearer` in any case, and nothing else is."""
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_text("\ufeffone\n# a comment\n  two  \r\n", "utf-8")
     second.write_text("three\n密码", "utf-8")
@@ -47,12 +47,12 @@ def test_bearer_token(tmp_path: Path, authorization: str, reason: str | None) ->
 
 
 def test_no_authorization_header() -> None:
-    """A call without the header has no credentials."""
+    """A request without the header has no credentials."""
     assert refusal(any_of(bearer(b"one"))) == "missing_credentials"
 
 
 def test_token_is_not_read_from_the_query() -> None:
-    """A token in the URL would be in every log, and is not looked for."""
+    """A token in the URL, where logs would contain it, is ignored."""
     scheme = any_of(bearer(b"one"))
     query = {"authorization": "Bearer one", "access_token": "one"}
     assert refusal(scheme, query) == "missing_credentials"

@@ -95,7 +95,7 @@ class World(NamedTuple):
 
 
 def in_test(query: Query) -> str:
-    """Fill in the variables, and let the day before be the seconds before."""
+    """Fill in the variables, with seconds for the days before."""
     channel = "apns" if query.board == "push-channel" else ".+"
     expression = query.expression(channel=channel, interval="5s", time_range="1m")
     return expression.replace("offset 1d", f"offset {SECONDS}s")
@@ -197,7 +197,7 @@ def value(samples: Samples) -> float:
 
 def of_panel(board: str, title: str, ref: str = "A") -> Query:
     """Find a query by its place."""
-    (found,) = (one for one in all_queries() if one.name == f"{board}: {title}: {ref}")
+    (found,) = (query for query in all_queries() if query.name == f"{board}: {title}: {ref}")
     return found
 
 
@@ -213,7 +213,7 @@ def test_no_panel_is_empty_when_healthy(world: World) -> None:
 
 
 def test_every_query_returns_data_in_trouble(world: World) -> None:
-    """Each query finds what it looks for, with replicas that disagree and after a restart."""
+    """Each query returns data, with replicas that disagree and after a restart."""
     with ThreadPoolExecutor(2) as pool:
         drawn = pool.map(
             lambda query: world.drawn(query, world.healthy, world.trouble), all_queries()
@@ -241,7 +241,7 @@ def test_every_variable_and_annotation_has_values(world: World) -> None:
 
 
 def test_health_is_good_then_bad(world: World) -> None:
-    """The numbers at the top say that all is well, and then what is not."""
+    """The figures at the top are good at first, and then show the trouble."""
     exporter, failures, rejected, throttled, unknown, firing = (
         in_test(of_panel("push-overview", title))
         for title in ("Exporter", "Failures", "Channels rejected", "Throttled", "Unknown codes",
@@ -270,7 +270,9 @@ def test_shares_are_shares(world: World) -> None:
 def test_failing_codes_are_named_once(world: World) -> None:
     """The table names each failing code once, with its runbook, although replicas disagree."""
     found = world.samples(in_test(of_panel("push-overview", "Top failing codes")), world.trouble)
-    rows = {(one["metric"]["channel"], one["metric"]["code"]): one["metric"] for one in found}
+    rows = {
+        (query["metric"]["channel"], query["metric"]["code"]): query["metric"] for query in found
+    }
     assert len(rows) == len(found)
     assert rows["vivo", "10072"]["name"] in {"SendTooFast", "TooFast"}
     for code, name, runbook in [
@@ -281,13 +283,13 @@ def test_failing_codes_are_named_once(world: World) -> None:
         assert (rows[code]["name"], rows[code]["runbook"]) == (name, runbook)
 
 
-def test_restart_is_no_traffic(world: World) -> None:
-    """The replica that restarts continues its counts: nobody sees more than was sent."""
+def test_restart_shows_no_traffic(world: World) -> None:
+    """A replica that restarts continues its counts, and no panel shows more than was sent."""
     query = of_panel("push-overview", "Results by channel")
     series = world.drawn(query, world.begun, world.trouble)
     totals: dict[float, float] = {}
-    for one in series:
-        for at, rate in one["values"]:
+    for labels in series:
+        for at, rate in labels["values"]:
             totals[at] = totals.get(at, 0) + float(rate)
     assert 0 < max(totals.values()) < 1.5 * 2 * RATE
 
@@ -296,12 +298,12 @@ def test_exemplars_lead_to_messages(world: World) -> None:
     """The failing codes of a channel come with the id of a message."""
     query = of_panel("push-channel", "Failing codes")
     found = world.ask("query_exemplars", query=in_test(query), start=world.begun, end=world.trouble)
-    labels = [exemplar["labels"] for one in found for exemplar in one["exemplars"]]
-    assert any(one["msg_id"].startswith("simulated_") for one in labels)
+    labels = [exemplar["labels"] for labels in found for exemplar in labels["exemplars"]]
+    assert any(label["msg_id"].startswith("simulated_") for label in labels)
 
 
 def test_every_dashboard_works_for_a_channel_with_common_codes_only(world: World) -> None:
-    """A channel whose table is empty has numbers, too: 0 of what it cannot have."""
+    """A channel with an empty table has figures, too: 0 where it has no codes."""
     for query in all_queries():
         if query.board == "push-channel" and query.panel["type"] == "stat":
             expression = query.expression(channel="honor", interval="5s", time_range="1m")

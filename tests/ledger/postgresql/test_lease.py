@@ -13,9 +13,10 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.sqlite import SqliteStore
 from exporter.ledger.store import StoreError
-from tests.ledger.conftest import running
 from tests.support.deliveries import delivery
 from tests.support.postgres import Server
+from tests.support.programs import until
+from tests.support.stores import running
 
 WINDOW = 1000.0
 
@@ -25,19 +26,23 @@ def store(address: Address, instance: str | None = None) -> PostgresStore:
     return PostgresStore(address, instance, dedupe_seconds=WINDOW)
 
 
-def total(one: Ledger) -> int:
-    """Return what a replica exposes."""
-    return sum(count.total for count in one.counts.values())
+def total(ledger: Ledger) -> int:
+    """Return the number of results that a replica exposes."""
+    return sum(count.total for count in ledger.counts.values())
 
 
 async def test_replicas_take_the_lowest_free_names(address: Address) -> None:
-    """Names form a small set: one that is free is taken, and its counts are gone on from."""
+    """A replica takes the lowest free name, and continues its counts."""
     async with AsyncExitStack() as stack:
         first = Ledger(store(address))
         assert first.instance is None
         await first.start()
         others = [await stack.enter_async_context(running(store(address))) for _ in range(2)]
-        assert [one.instance for one in (first, *others)] == ["replica-0", "replica-1", "replica-2"]
+        assert [ledger.instance for ledger in (first, *others)] == [
+            "replica-0",
+            "replica-1",
+            "replica-2",
+        ]
         assert await first.record([delivery(1, 2)]) == 2
         await first.close()
         next_one = await stack.enter_async_context(running(store(address)))
@@ -52,47 +57,48 @@ async def test_replicas_that_start_together(address: Address) -> None:
     first = store(address)
     await first.open()  # which makes the schema
     others = [store(address) for _ in range(5)]
-    await asyncio.gather(*(one.open() for one in others))
-    assert sorted(str(one.instance) for one in others) == [f"replica-{n}" for n in range(1, 6)]
-    await asyncio.gather(*(one.close() for one in (first, *others)))
+    await asyncio.gather(*(ledger.open() for ledger in others))
+    assert sorted(str(ledger.instance) for ledger in others) == [
+        f"replica-{n}" for n in range(1, 6)
+    ]
+    await asyncio.gather(*(ledger.close() for ledger in (first, *others)))
 
 
 async def test_given_names_are_not_leased(address: Address, server: Server) -> None:
-    """A name that somebody gave is left to that process, whether it runs or not."""
+    """A configured name is reserved for its process, whether that runs or not."""
     async with running(store(address, "replica-0")) as given:
         await given.record([delivery(1)])
-    async with running(store(address)) as one:
-        assert one.instance == "replica-1"
+    async with running(store(address)) as ledger:
+        assert ledger.instance == "replica-1"
     server.execute("UPDATE push_result_exporter.instances SET leased = true", "fresh")
-    async with running(store(address)) as one:
-        assert (one.instance, total(one)) == ("replica-0", 1)
+    async with running(store(address)) as ledger:
+        assert (ledger.instance, total(ledger)) == ("replica-0", 1)
 
 
 async def test_host_name_that_has_counted_is_kept(address: Address) -> None:
     """What counted under its host's name goes on under it; a second one there takes another."""
     async with running(store(address, socket.gethostname())) as before:
         await before.record([delivery(1)])
-    async with running(store(address)) as one, running(store(address)) as two:
-        assert (one.instance, total(one)) == (socket.gethostname(), 1)
+    async with running(store(address)) as ledger, running(store(address)) as two:
+        assert (ledger.instance, total(ledger)) == (socket.gethostname(), 1)
         assert two.instance == "replica-0"
 
 
-async def test_leased_name_that_is_lost(address: Address, server: Server) -> None:
-    """A process whose name was taken over takes another one, and exposes the counts of that."""
-    async with running(store(address)) as one:
-        await one.record([delivery(1)])
+async def test_lost_lease(address: Address, server: Server) -> None:
+    """A process that lost its name takes another, and exposes the counts of that name."""
+    async with running(store(address)) as ledger:
+        await ledger.record([delivery(1)])
         server.execute(
             "UPDATE push_result_exporter.instances SET epoch = epoch + 1, holder = 'another', "
             "seen_at = now() + interval '1 hour'",
             "fresh",
         )
         with pytest.raises(RequestError, match="send them again"):
-            await one.record([delivery(2)])
-        while one.problem:
-            assert "taken over" in one.problem
-            await asyncio.sleep(0.01)
-        assert (one.instance, total(one)) == ("replica-1", 0)
-        assert await one.record([delivery(1, 2)]) == 1
+            await ledger.record([delivery(2)])
+        assert "taken over" in str(ledger.problem)
+        await until(lambda: not ledger.problem)
+        assert (ledger.instance, total(ledger)) == ("replica-1", 0)
+        assert await ledger.record([delivery(1, 2)]) == 1
 
 
 async def test_name_of_the_process_before_is_preferred(address: Address) -> None:
@@ -106,7 +112,7 @@ async def test_name_of_the_process_before_is_preferred(address: Address) -> None
     await second.close()
 
 
-async def test_given_name_that_is_held(address: Address) -> None:
+async def test_configured_name_in_use(address: Address) -> None:
     """The refusal names who has it, and what to do."""
     async with running(store(address, "a")):
         other = store(address, "a")
@@ -115,9 +121,9 @@ async def test_given_name_that_is_held(address: Address) -> None:
         await other.close()
 
 
-async def test_file_has_no_names(tmp_path: Path) -> None:
-    """Over SQLite there is no name."""
-    one = Ledger(SqliteStore(tmp_path / "ledger.sqlite3"))
-    await one.start()
-    assert (one.instance, one.upkeep) == (None, None)
-    await one.close()
+async def test_ledger_in_sqlite_has_no_name(tmp_path: Path) -> None:
+    """A ledger in SQLite has no instance name."""
+    ledger = Ledger(SqliteStore(tmp_path / "ledger.sqlite3"))
+    await ledger.start()
+    assert (ledger.instance, ledger.upkeep) == (None, None)
+    await ledger.close()

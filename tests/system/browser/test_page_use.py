@@ -21,8 +21,8 @@ CODES = sum(len(table.codes) for table in load_tables().values())
 @pytest.fixture(scope="module")
 def exporter(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[ExporterProcess]:
     """Run an exporter with trouble of all kinds."""
-    with troubled(tmp_path_factory.mktemp("page"), keys) as one:
-        yield one
+    with troubled(tmp_path_factory.mktemp("page"), keys) as exporter:
+        yield exporter
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,14 @@ def test_hidden_page_requests_nothing(browser: Browser, exporter: ExporterProces
         page.clock.install()
         page.reload()
         asked: list[str] = []
-        page.on("request", lambda one: asked.append(one.url) if one.is_navigation_request()
-                or one.resource_type == "fetch" else None)  # fmt: skip
+        page.on(
+            "request",
+            lambda request: (
+                asked.append(request.url)
+                if request.is_navigation_request() or request.resource_type == "fetch"
+                else None
+            ),
+        )
         page.evaluate(HIDE, True)
         page.clock.run_for(60_000)
         assert asked == []
@@ -88,8 +94,8 @@ def test_hidden_page_requests_nothing(browser: Browser, exporter: ExporterProces
         assert asked == [exporter.admin + "/"]
 
 
-def test_exporter_that_is_gone(browser: Browser, tmp_path: Path, keys: KeyPair) -> None:
-    """When the exporter is not reachable the page says so, and goes on when it is back."""
+def test_unreachable_exporter(browser: Browser, tmp_path: Path, keys: KeyPair) -> None:
+    """While the exporter is unreachable the page says so, and it recovers afterwards."""
     ports = {"ingest_port": free_port(), "admin_port": free_port()}
     settings = {"mps_public_key_files": keys.public, **ports}
     # Not `opened`: what fails is in the console, as it should be.
@@ -148,7 +154,7 @@ def test_codes_are_filtered(browser: Browser, exporter: ExporterProcess) -> None
 
 
 def test_one_channel(browser: Browser, exporter: ExporterProcess) -> None:
-    """A channel can be chosen; the page says that there is trouble elsewhere, and leads back."""
+    """A channel can be selected; trouble elsewhere is shown with a link back."""
     with opened(browser, exporter.admin) as page:
         page.get_by_label("Channel", exact=True).select_option("fcm")
         page.get_by_role("button", name="Show", exact=True).click()
@@ -231,7 +237,7 @@ def test_doubled_slashes(browser: Browser, exporter: ExporterProcess) -> None:
 
 
 def test_another_query_finds_other_codes(browser: Browser, exporter: ExporterProcess) -> None:
-    """A page of a query has the rows that it finds; the rest is loaded when somebody types."""
+    """A page with a query has the matching rows; the others are loaded when the query changes."""
     with opened(browser, f"{exporter.admin}/codes?q=oppo+-2") as page:
         rows = page.locator("#codes tbody tr")
         assert rows.count() < 10

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from exporter.ledger.maintenance import SLOTS_PER_WINDOW, Maintenance
 from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.store import Commit, Entry, StoreError
 from exporter.results import Delivery
-from tests.ledger.conftest import running
 from tests.support.deliveries import ACKED, delivery
 from tests.support.postgres import PASSWORD, Server
+from tests.support.programs import until
 from tests.support.proxy import Cut, Proxy, proxy_to
+from tests.support.stores import running
 
 WINDOW = 1000.0
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'push-result-exporter'"
@@ -51,16 +52,9 @@ def keys(server: Server) -> int:
     return int(number)
 
 
-def total(one: Ledger) -> int:
-    """Return what a replica exposes."""
-    return sum(count.total for count in one.counts.values())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that must come."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - the ledger has no event for it
-            await asyncio.sleep(0.01)
+def total(ledger: Ledger) -> int:
+    """Return the number of results that a replica exposes."""
+    return sum(count.total for count in ledger.counts.values())
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "serializable"])
@@ -73,20 +67,22 @@ async def test_replicas_share_keys_and_count_apart(
         f"ALTER DATABASE fresh SET default_transaction_isolation = '{isolation}'", "postgres"
     )
     async with AsyncExitStack() as stack:
-        a, b, c = [await stack.enter_async_context(running(one)) for one in stores]
+        a, b, c = [await stack.enter_async_context(running(store)) for store in stores]
         assert await a.record([delivery(1, 2, 3)]) == 3
         assert await b.record([delivery(3, 4), delivery(2)]) == 1
         assert await b.record([delivery(1, 5), delivery(2), Delivery({ACKED: 7}, 7)]) == 8
         assert await c.record([delivery(5, 4, 3, 2, 1)]) == 0
-        waiting = [one.record([delivery(*range(100, 200))]) for one in (a, b, c) for _ in range(3)]
+        waiting = [
+            ledger.record([delivery(*range(100, 200))]) for ledger in (a, b, c) for _ in range(3)
+        ]
         assert sum(await asyncio.gather(*waiting)) == 100
-        shown = {name: total(one) for name, one in zip("abc", (a, b, c), strict=True)}
+        shown = {name: total(ledger) for name, ledger in zip("abc", (a, b, c), strict=True)}
         assert sum(shown.values()) == 3 + 1 + 8 + 100
     assert counts(server) == {name: number for name, number in shown.items() if number}
 
 
 async def test_known_key_is_refused_without_the_database(address: Address, server: Server) -> None:
-    """What this replica has counted, or was told of, is a duplicate with no commit."""
+    """A key that this replica has counted, or read, is a duplicate without a commit."""
     commits: list[float] = []
     async with (
         running(store(address, "a")) as a,
@@ -99,13 +95,13 @@ async def test_known_key_is_refused_without_the_database(address: Address, serve
 
 
 async def test_conflict_between_replicas(address: Address, server: Server) -> None:
-    """A key with another content than the one that another replica counted is refused."""
+    """A key that another replica counted with different content is refused."""
     async with running(store(address, "a")) as a, running(store(address, "b")) as b:
         await a.record([delivery(1, content=7)])
         for _ in range(2):
             waiting = [b.record([delivery(1, content=content)]) for content in (8, 7, 8, 9)]
             outcome = await asyncio.gather(*waiting, return_exceptions=True)
-            assert all(isinstance(one, RequestError) or one == 0 for one in outcome)
+            assert all(isinstance(result, RequestError) or result == 0 for result in outcome)
             assert getattr(outcome[0], "reason", None) == "conflict"
         assert await b.record([delivery(1, content=7)]) == 0
         assert b.pending == 0
@@ -136,7 +132,7 @@ async def test_only_the_conflict_is_refused(address: Address, server: Server) ->
     assert counts(server) == {"a": 1, "b": 2}
 
 
-async def test_slots_go_round(address: Address, server: Server) -> None:
+async def test_slots_are_reused(address: Address, server: Server) -> None:
     """Keys are written into one slot after another; a repeat is known in whichever it is."""
     rounds = Maintenance(address, WINDOW)
     async with running(store(address, "a")) as a, running(store(address, "b")) as b:
@@ -161,19 +157,19 @@ async def test_slots_go_round(address: Address, server: Server) -> None:
     assert counts(server) == {"a": 8, "b": 9, "c": 2}
 
 
-async def test_full_ring_goes_on(address: Address, server: Server) -> None:
+async def test_full_ring_of_slots_continues(address: Address, server: Server) -> None:
     """While no slot can be emptied the one in use stays, and nothing is counted twice."""
     rounds = Maintenance(address, WINDOW)
-    async with running(store(address)) as one:
+    async with running(store(address)) as ledger:
         for number in range(14):
-            assert await one.record([delivery(number)]) == 1
+            assert await ledger.record([delivery(number)]) == 1
             server.execute(
                 "UPDATE push_result_exporter.slot_in_use SET began_at = began_at - interval '1 h'",
                 "fresh",
             )
             await rounds.run()
         assert [number for _, number in filled_slots(server)] == [*[1] * 11, 3]
-        assert await one.record([delivery(*range(14))]) == 0
+        assert await ledger.record([delivery(*range(14))]) == 0
 
 
 def filled_slots(server: Server) -> list[tuple[int, int]]:
@@ -203,16 +199,16 @@ def age(server: Server, seconds: float) -> None:
     )
 
 
-async def test_maintenance_goes_round_by_itself(
+async def test_maintenance_repeats(
     address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A running replica empties what has expired, again and again, whatever failed once."""
+    """A running replica empties expired slots repeatedly, also after a failure."""
     monkeypatch.setattr(maintenance, "_INTERVAL", 0.05)
     away = address.password_file
     assert away
-    async with running(store(address)) as one:
+    async with running(store(address)) as ledger:
         for number in (1, 2):
-            await one.record([delivery(number)])
+            await ledger.record([delivery(number)])
             away.rename(away.with_suffix(".away"))
             await asyncio.sleep(0.2)
             away.with_suffix(".away").rename(away)
@@ -221,7 +217,7 @@ async def test_maintenance_goes_round_by_itself(
             await until(lambda before=before: slot_in_use(server) != before)  # type: ignore[misc]
             age(server, WINDOW + 2)
             await until(lambda: keys(server) == 0)
-        assert one.problem is None
+        assert ledger.problem is None
 
 
 async def test_expired_key_in_the_slot_in_use_is_new(address: Address, server: Server) -> None:
@@ -237,31 +233,31 @@ async def test_expired_key_in_the_slot_in_use_is_new(address: Address, server: S
     assert counts(server) == {"a": 2, "b": 3}
 
 
-async def test_slot_that_is_being_read_is_emptied_later(address: Address, server: Server) -> None:
+async def test_slot_in_use_by_a_reader_is_emptied_later(address: Address, server: Server) -> None:
     """A long transaction that has read the keys delays neither commits nor the next slot."""
     rounds = Maintenance(address, WINDOW)
-    async with running(store(address)) as one:
-        await one.record([delivery(1)])
+    async with running(store(address)) as ledger:
+        await ledger.record([delivery(1)])
         age(server, WINDOW / SLOTS_PER_WINDOW)
         await rounds.run()
         age(server, WINDOW + 2)
         with closing(psycopg.connect(server.url("postgres", "fresh"))) as backup:
             backup.execute("SELECT count(*) FROM push_result_exporter.keys")
             await rounds.run()
-            assert await one.record([delivery(2)]) == 1
+            assert await ledger.record([delivery(2)]) == 1
             assert filled_slots(server) == [(0, 1), (2, 1)]
         await rounds.run()
         assert filled_slots(server) == [(2, 1)]
-        assert one.problem is None
+        assert ledger.problem is None
     assert rounds.upkeep.expiry_seconds > 0
 
 
 async def test_slot_that_may_not_be_emptied(address: Address, server: Server) -> None:
     """A slot that fails stops neither the others nor the change of slots, and is reported."""
     rounds = Maintenance(address, WINDOW)
-    async with running(store(address)) as one:
+    async with running(store(address)) as ledger:
         for number in range(2):
-            await one.record([delivery(number)])
+            await ledger.record([delivery(number)])
             age(server, WINDOW / SLOTS_PER_WINDOW)
             await rounds.run()
         age(server, WINDOW + 2)
@@ -274,27 +270,27 @@ async def test_slot_that_may_not_be_emptied(address: Address, server: Server) ->
 
 async def test_rounds_of_several_replicas(address: Address, server: Server) -> None:
     """However many go round at the same time, the slot is changed once."""
-    async with running(store(address)) as one:
-        await one.record([delivery(1)])
+    async with running(store(address)) as ledger:
+        await ledger.record([delivery(1)])
         age(server, WINDOW / SLOTS_PER_WINDOW)
         await asyncio.gather(*(Maintenance(address, WINDOW).run() for _ in range(8)))
-        await one.record([delivery(2)])
+        await ledger.record([delivery(2)])
         assert filled_slots(server) == [(0, 1), (1, 1)]
 
 
 async def test_old_transaction_is_dated(address: Address, server: Server) -> None:
-    """The age of the oldest view of the database is seen, whatever role has it."""
+    """The age of the oldest snapshot is known, whichever role holds it."""
     rounds = Maintenance(address, WINDOW)
-    async with running(store(address)) as one:
-        await one.record([delivery(1)])
+    async with running(store(address)) as ledger:
+        await ledger.record([delivery(1)])
         await rounds.run()
         assert rounds.upkeep.oldest_transaction_seconds == 0
-        await one.record([delivery(2)])
+        await ledger.record([delivery(2)])
         await rounds.run()
         with closing(psycopg.connect(server.url("postgres", "fresh"))) as backup:
             backup.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             backup.execute("SELECT 1")
-            await one.record([delivery(3)])
+            await ledger.record([delivery(3)])
             await asyncio.sleep(1)
             await rounds.run()
             assert 1 <= rounds.upkeep.oldest_transaction_seconds < 20
@@ -304,9 +300,9 @@ async def test_old_transaction_is_dated(address: Address, server: Server) -> Non
 
 @pytest.mark.parametrize("number", [1, 10_000])
 async def test_plans_use_indexes(address: Address, server: Server, number: int) -> None:
-    """Whatever is known of the tables' sizes, a commit of any size reads keys by their index."""
-    one = store(address)
-    await one.open()
+    """A commit of any size reads keys by their index, with any statistics."""
+    opened = store(address)
+    await opened.open()
     server.execute(
         "INSERT INTO push_result_exporter.keys SELECT hashint8extended(n, 5), 0, n % 12 "
         "FROM generate_series(1, 200000) AS n",
@@ -333,7 +329,7 @@ async def test_plans_use_indexes(address: Address, server: Server, number: int) 
     of_keys = [plan for plan in plans if "_pkey on keys_" in plan]
     assert len(of_keys) >= 2
     assert not [plan for plan in plans if "Seq Scan on keys" in plan]
-    await one.close()
+    await opened.close()
 
 
 PLANS_AS_NOTICES = {
@@ -344,15 +340,18 @@ PLANS_AS_NOTICES = {
 }
 
 
-async def test_repeats_are_no_errors(address: Address, server: Server) -> None:
-    """Whichever replica gets a repeat, also at the same moment, the server's log says nothing."""
+async def test_repeated_deliveries_log_no_errors(address: Address, server: Server) -> None:
+    """Repeated deliveries, concurrent ones included, cause no error in the server's log."""
     log = server.log
     async with running(store(address, "a")) as a, running(store(address, "b")) as b:
         before = log.stat().st_size
         for number in range(20):
             again = [
-                *(one.record([delivery(*range(number * 10, number * 10 + 10))]) for one in (a, b)),
-                *(one.record([delivery(-1 - number, content=5)]) for one in (a, b)),
+                *(
+                    ledger.record([delivery(*range(number * 10, number * 10 + 10))])
+                    for ledger in (a, b)
+                ),
+                *(ledger.record([delivery(-1 - number, content=5)]) for ledger in (a, b)),
             ]
             assert sum(await asyncio.gather(*again)) == 11
         assert log.stat().st_size == before
@@ -398,8 +397,8 @@ async def test_lost_connection_has_one_outcome(
 ) -> None:
     """Cut before, during or after COMMIT, a batch is acknowledged and counted once."""
     with proxied(address, server) as (proxy, way):
-        async with running(store(way)) as one:
-            await one.record([delivery(1)])
+        async with running(store(way)) as ledger:
+            await ledger.record([delivery(1)])
             for number in range(2, 12):
                 proxy.forward_last = forward
                 cut_once(proxy, reply=reply)
@@ -408,39 +407,39 @@ async def test_lost_connection_has_one_outcome(
                     [Delivery({ACKED: 1}, 1)],
                     [delivery(number, 1)],
                 ]
-                assert await asyncio.gather(*map(one.record, requests)) == [1, 1, 0]
-            assert one.problem is None
+                assert await asyncio.gather(*map(ledger.record, requests)) == [1, 1, 0]
+            assert ledger.problem is None
             assert proxy.cuts == 10
-            assert total(one) == 21
+            assert total(ledger) == 21
     assert counts(server) == {"a": 21}
 
 
-async def test_outcome_that_is_not_known_is_refused(
+async def test_unknown_outcome_is_a_refusal(
     address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the server is away nothing is acknowledged; what it had committed is found again."""
+    """While the server is away nothing is acknowledged; a commit of unknown outcome is found."""
     monkeypatch.setattr(postgres, "_RECONNECT_SECONDS", 0.5)
     with proxied(address, server) as (proxy, way):
-        async with running(store(way)) as one:
-            await one.record([delivery(1)])
+        async with running(store(way)) as ledger:
+            await ledger.record([delivery(1)])
             cut_once(proxy, reply=True, afterwards=lambda _data, _from_server: True)
             with pytest.raises(RequestError, match="send them again"):
-                await one.record([delivery(2)])
-            assert (one.problem is None, total(one)) == (False, 1)
+                await ledger.record([delivery(2)])
+            assert (ledger.problem is None, total(ledger)) == (False, 1)
             proxy.cut = cut_nothing
-            await until(lambda: one.problem is None)
-            assert total(one) == 2
-            assert await one.record([delivery(2), delivery(3)]) == 1
-            assert total(one) == 3
+            await until(lambda: ledger.problem is None)
+            assert total(ledger) == 2
+            assert await ledger.record([delivery(2), delivery(3)]) == 1
+            assert total(ledger) == 3
     assert counts(server) == {"a": 3}
 
 
 @pytest.mark.parametrize("error", ["deadlock_detected", "serialization_failure"])
-async def test_commit_that_the_server_asks_to_repeat(
+async def test_serialization_failure_is_retried(
     address: Address, server: Server, error: str
 ) -> None:
-    """A transaction that lost against another one is repeated, and nobody hears of it."""
-    async with running(store(address)) as one:
+    """A transaction that fails to serialize is repeated, and no request is refused."""
+    async with running(store(address)) as ledger:
         # A sequence is not rolled back: the first transaction alone fails.
         server.execute(
             f"""
@@ -457,22 +456,20 @@ async def test_commit_that_the_server_asks_to_repeat(
             """,
             "fresh",
         )
-        assert await one.record([delivery(1)]) == 1
-        assert one.problem is None
+        assert await ledger.record([delivery(1)]) == 1
+        assert ledger.problem is None
     assert server.execute("SELECT last_value FROM attempts", "fresh") == [(2,)]
     assert counts(server) == {"a": 1}
 
 
-async def test_name_that_is_taken_over_while_the_connection_is_lost(
-    address: Address, server: Server
-) -> None:
+async def test_name_taken_over_during_a_lost_connection(address: Address, server: Server) -> None:
     """If another process has counted under the name meanwhile, its counts are gone on from."""
     with proxied(address, server) as (proxy, way):
-        async with running(store(way)) as one:
-            await one.record([delivery(1)])
+        async with running(store(way)) as ledger:
+            await ledger.record([delivery(1)])
             cut_once(proxy, reply=False, afterwards=lambda _data, _from_server: True)
             proxy.forward_last = False
-            waiting = one.record([delivery(2)])
+            waiting = ledger.record([delivery(2)])
             await until(lambda: proxy.cuts > 0)
             server.execute("UPDATE push_result_exporter.instances SET holder = ''", "fresh")
             async with running(store(address)) as other:
@@ -480,9 +477,9 @@ async def test_name_that_is_taken_over_while_the_connection_is_lost(
             proxy.cut = cut_nothing
             with pytest.raises(RequestError, match="send them again"):
                 await waiting
-            await until(lambda: one.problem is None)
-            assert total(one) == 2
-            assert await one.record([delivery(1, 2, 3)]) == 1
+            await until(lambda: ledger.problem is None)
+            assert total(ledger) == 2
+            assert await ledger.record([delivery(1, 2, 3)]) == 1
     assert counts(server) == {"a": 3}
 
 
@@ -490,22 +487,22 @@ async def test_password_that_cannot_be_read(address: Address, server: Server) ->
     """A password file that goes away is named as the problem, until it is back."""
     file = address.password_file
     assert file
-    async with running(store(address)) as one:
+    async with running(store(address)) as ledger:
         file.rename(file.with_suffix(".away"))
         server.execute(CUT_OFF)
         with pytest.raises(RequestError):
-            await one.record([delivery(1)])
-        assert "LEDGER_PASSWORD_FILE" in str(one.problem)
-        await until(lambda: "No such file" in str(one.problem))
+            await ledger.record([delivery(1)])
+        assert "LEDGER_PASSWORD_FILE" in str(ledger.problem)
+        await until(lambda: "No such file" in str(ledger.problem))
         file.with_suffix(".away").rename(file)
-        await until(lambda: one.problem is None)
-        assert await one.record([delivery(1)]) == 1
+        await until(lambda: ledger.problem is None)
+        assert await ledger.record([delivery(1)]) == 1
 
 
 async def test_server_that_becomes_read_only(address: Address, server: Server) -> None:
     """A server that takes no writes any more is given up, and every host of the URL tried."""
-    one = store(address)
-    async with running(one) as ledger:
+    given = store(address)
+    async with running(given) as ledger:
         await ledger.record([delivery(1)])
         with setting(
             server,
@@ -523,39 +520,39 @@ async def test_server_that_becomes_read_only(address: Address, server: Server) -
 
 
 async def test_new_database_that_is_read_only(address: Address, server: Server) -> None:
-    """Where nothing can be made the problem is what is in the way, not what is missing."""
+    """On a read-only server without a schema the problem is the server, not the schema."""
     server.execute("ALTER DATABASE fresh SET default_transaction_read_only = on", "postgres")
-    async with running(store(address)) as one:
-        assert "read-only" in str(one.problem)
+    async with running(store(address)) as ledger:
+        assert "read-only" in str(ledger.problem)
 
 
 async def test_close_without_a_server(address: Address, server: Server) -> None:
     """A ledger closes whether or not the server is there."""
     with proxied(address, server) as (proxy, way):
-        async with running(store(way)) as one:
-            await one.record([delivery(1)])
+        async with running(store(way)) as ledger:
+            await ledger.record([delivery(1)])
             proxy.cut = lambda _data, _from_server: True
-    async with running(store(address)) as one:
-        await until(lambda: one.problem is None)
-        assert total(one) == 1
+    async with running(store(address)) as ledger:
+        await until(lambda: ledger.problem is None)
+        assert total(ledger) == 1
 
 
-async def test_idle_connection_that_is_lost(address: Address, server: Server) -> None:
-    """A connection that the server ends while nothing happens is replaced, and nobody notices."""
+async def test_lost_idle_connection_is_replaced(address: Address, server: Server) -> None:
+    """An idle connection that the server closes is replaced, and no request is refused."""
     errors: list[None] = []
-    async with running(store(address), on_error=lambda: errors.append(None)) as one:
-        await one.record([delivery(1)])
+    async with running(store(address), on_error=lambda: errors.append(None)) as ledger:
+        await ledger.record([delivery(1)])
         backends = {pid for (pid,) in server.execute(BACKENDS)}
         server.execute(CUT_OFF)
         await until(lambda: bool({pid for (pid,) in server.execute(BACKENDS)} - backends))
-        assert await one.record([delivery(1), delivery(2)]) == 1
-        assert (one.problem, errors, total(one)) == (None, [], 2)
+        assert await ledger.record([delivery(1), delivery(2)]) == 1
+        assert (ledger.problem, errors, total(ledger)) == (None, [], 2)
 
 
 async def test_late_commit_of_a_lost_connection_is_refused(
     address: Address, server: Server
 ) -> None:
-    """What an old connection still had under way when the process connected again is void."""
+    """A commit of an old connection fails once its process has connected again."""
     first, second = (
         PostgresStore(address, "a", dedupe_seconds=WINDOW, holder="the same process")
         for _ in range(2)
@@ -592,10 +589,10 @@ async def test_second_process_waits_for_the_first(address: Address, server: Serv
     assert counts(server) == {"a": 2}
 
 
-async def test_dead_process_is_replaced_and_one_that_wakes_up_is_not_heard(
+async def test_expired_lease_is_replaced_and_its_process_cannot_commit(
     address: Address, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name is free when its process was not seen for a while; that one cannot count any more."""
+    """A name is free when its lease has expired; its previous process cannot commit any more."""
     asleep = store(address)
     await asleep.open()
     async with running(store(address)) as second:
@@ -616,11 +613,11 @@ async def test_dead_process_is_replaced_and_one_that_wakes_up_is_not_heard(
 
 async def test_duplicates_alone_keep_the_name(address: Address) -> None:
     """A replica that gets nothing but duplicates keeps its name."""
-    async with running(store(address)) as one:
-        await one.record([delivery(1)])
+    async with running(store(address)) as ledger:
+        await ledger.record([delivery(1)])
         end = time.monotonic() + lease.LEASE_SECONDS + 1
         while time.monotonic() < end:
-            assert await one.record([delivery(1)]) == 0
+            assert await ledger.record([delivery(1)]) == 0
             await asyncio.sleep(0.05)
         other = store(address)
         with pytest.raises(StoreError, match="counts as"):
@@ -630,20 +627,20 @@ async def test_duplicates_alone_keep_the_name(address: Address) -> None:
 
 async def test_hanging_server_is_a_refusal(address: Address, server: Server) -> None:
     """A server that is stopped does not hang the exporter, and service is back by itself."""
-    async with running(store(address)) as one:
-        await one.record([delivery(1)])
+    async with running(store(address)) as ledger:
+        await ledger.record([delivery(1)])
         [(backend,)] = server.execute(BACKENDS)
         os.kill(backend, signal.SIGSTOP)
         try:
-            waiting = one.record([delivery(2)])
+            waiting = ledger.record([delivery(2)])
             await asyncio.sleep(4)
         finally:
             os.kill(backend, signal.SIGCONT)
         [accepted] = await asyncio.gather(waiting, return_exceptions=True)
-        await until(lambda: one.problem is None)
-        again = await one.record([delivery(2)])
+        await until(lambda: ledger.problem is None)
+        again = await ledger.record([delivery(2)])
         assert (accepted == 1) == (again == 0)
-        assert total(one) == 2
+        assert total(ledger) == 2
     assert counts(server) == {"a": 2}
 
 
@@ -689,25 +686,25 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize(("trouble", "undo", "advice"), TROUBLES.values(), ids=TROUBLES)
-async def test_server_that_refuses(
+async def test_refusal_of_the_server_is_a_problem_with_advice(
     address: Address,
     server: Server,
     trouble: str,
     undo: str,
     advice: str,
 ) -> None:
-    """Nothing is acknowledged, the problem says what to do, and it goes away with its cause."""
-    async with running(store(address)) as one:
-        await one.record([delivery(1)])
+    """Nothing is acknowledged, the problem includes advice, and it disappears with its cause."""
+    async with running(store(address)) as ledger:
+        await ledger.record([delivery(1)])
         with setting(server, trouble, undo):
             server.execute(CUT_OFF)
-            await until(lambda: advice in str(one.problem))
+            await until(lambda: advice in str(ledger.problem))
             with pytest.raises(RequestError):
-                await one.record([delivery(2)])
-            assert PASSWORD not in str(one.problem)
-        await until(lambda: one.problem is None)
-        assert await one.record([delivery(1), delivery(2)]) == 1
-        assert total(one) == 2
+                await ledger.record([delivery(2)])
+            assert PASSWORD not in str(ledger.problem)
+        await until(lambda: ledger.problem is None)
+        assert await ledger.record([delivery(1), delivery(2)]) == 1
+        assert total(ledger) == 2
     assert counts(server) == {"a": 2}
 
 
@@ -715,36 +712,36 @@ async def test_server_that_refuses(
 async def test_server_restarts_under_load(address: Address, server: Server, mode: str) -> None:
     """Each delivery is counted once over a restart of the server, retries included."""
 
-    async def deliver(one: Ledger, number: int) -> int:
+    async def deliver(ledger: Ledger, number: int) -> int:
         while True:
             try:
-                return await one.record([delivery(number)])
+                return await ledger.record([delivery(number)])
             except RequestError:
                 await asyncio.sleep(0.05)
 
-    async with running(store(address)) as one, asyncio.timeout(60):
-        sending = [asyncio.create_task(deliver(one, number)) for number in range(50)]
+    async with running(store(address)) as ledger, asyncio.timeout(60):
+        sending = [asyncio.create_task(deliver(ledger, number)) for number in range(50)]
         await asyncio.sleep(0.05)
         await asyncio.to_thread(server.stop, mode)
-        sending += [asyncio.create_task(deliver(one, number)) for number in range(50, 100)]
+        sending += [asyncio.create_task(deliver(ledger, number)) for number in range(50, 100)]
         await asyncio.sleep(0.5)
         await asyncio.to_thread(server.start)
         await asyncio.gather(*sending)
-        assert total(one) == 100
+        assert total(ledger) == 100
     assert counts(server) == {"a": 100}
 
 
 async def test_start_without_a_server() -> None:
     """A server that is away is a problem that names what to check, and no end."""
-    async with running(store(parse_address("postgresql://u:secret@127.0.0.1:1/d"))) as one:
-        assert "check that the server runs" in str(one.problem)
-        assert not one.loaded
+    async with running(store(parse_address("postgresql://u:secret@127.0.0.1:1/d"))) as ledger:
+        assert "check that the server runs" in str(ledger.problem)
+        assert not ledger.loaded
         with pytest.raises(RequestError):
-            await one.record([delivery(1)])
+            await ledger.record([delivery(1)])
 
 
 async def test_schema_without_a_version_is_named(address: Address, server: Server) -> None:
-    """Where only the definition was restored the problem says so; what completes it is named."""
+    """After a restore of the definition alone the problem names the command that completes it."""
     store = PostgresStore(address, "a", dedupe_seconds=1000)
     await store.open()
     await store.close()
@@ -771,61 +768,73 @@ async def test_newer_schema_is_refused(address: Address, server: Server) -> None
     async with running(store(address)):
         pass
     server.execute("UPDATE push_result_exporter.schema_version SET version = 7", "fresh")
-    one = Ledger(store(address))
+    ledger = Ledger(store(address))
     with pytest.raises(ConfigurationError, match="version 7, and this exporter knows 2"):
-        await one.start()
-    await one.close()
+        await ledger.start()
+    await ledger.close()
 
 
-async def test_schema_is_made_by_somebody_else(
+async def test_role_without_rights_names_the_command(
     address: Address, server: Server, tmp_path: Path
 ) -> None:
-    """A role that may not create a schema is told how to get one."""
+    """For a role that may not create a schema, the problem names the command to run."""
     server.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'", "postgres")
     password = tmp_path / "guest"
     password.write_text("guest")
     guest = parse_address(server.url("guest", "fresh"), password)
-    async with running(store(guest)) as one:
-        assert "ledger init" in str(one.problem)
+    async with running(store(guest)) as ledger:
+        assert "ledger init" in str(ledger.problem)
         async with running(store(address, "owner")):
             pass
-        await until(lambda: "--grant-to" in str(one.problem))
+        await until(lambda: "--grant-to" in str(ledger.problem))
         owner = Administration(address)
         await owner.connect()
         await owner.initialize("guest")
         await owner.close()
-        await until(lambda: one.problem is None)
-        assert await one.record([delivery(1)]) == 1
+        await until(lambda: ledger.problem is None)
+        assert await ledger.record([delivery(1)]) == 1
     server.execute("DROP OWNED BY guest", "fresh")
     server.execute("DROP ROLE guest", "postgres")
 
 
+NOTE_COMMIT_SETTING = """
+CREATE TABLE noted (setting text);
+GRANT INSERT ON noted TO exporter;
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN INSERT INTO noted VALUES (current_setting('synchronous_commit')); RETURN NULL; END$$;
+CREATE TRIGGER note AFTER INSERT OR UPDATE ON push_result_exporter.counts EXECUTE FUNCTION note();
+"""
+"""Notes the setting under which each transaction writes counts."""
+
+
 async def test_asynchronous_commit_is_made_synchronous(address: Address, server: Server) -> None:
-    """A server that would acknowledge before its disk has it is asked not to, unless told to."""
+    """Commits are synchronous unless configured otherwise, whatever the database's default."""
     with setting(
         server,
         "ALTER DATABASE fresh SET synchronous_commit = off",
         "ALTER DATABASE fresh RESET synchronous_commit",
     ):
-        for durable, expected in ((True, "on"), (False, "off")):
-            one = PostgresStore(address, "a", dedupe_seconds=WINDOW, durable=durable)
-            await one.open()
-            [(found,)] = await one._database.run("SELECT current_setting('synchronous_commit')")
-            assert found == expected
-            await one.close()
+        for durable in (True, False):
+            given = PostgresStore(address, "a", dedupe_seconds=WINDOW, durable=durable)
+            async with running(given) as ledger:
+                if durable:
+                    server.execute(NOTE_COMMIT_SETTING, "fresh")
+                await ledger.record([delivery(int(durable))])
+    noted = server.execute("SELECT setting FROM noted", "fresh")
+    assert [*dict.fromkeys(noted)] == [("on",), ("off",)]
 
 
-async def test_table_that_is_locked(address: Address, server: Server) -> None:
-    """A lock that somebody else holds is a refusal after the statement timeout."""
-    async with running(store(address)) as one:
-        await one.record([delivery(1)])
+async def test_locked_table_is_a_refusal(address: Address, server: Server) -> None:
+    """A table that is locked by another session is a refusal after the statement timeout."""
+    async with running(store(address)) as ledger:
+        await ledger.record([delivery(1)])
         with closing(psycopg.connect(server.url("postgres", "fresh"))) as intruder:
             intruder.execute("LOCK TABLE push_result_exporter.keys")
             with pytest.raises(RequestError):
-                await one.record([delivery(2)])
-            assert "look for locks" in str(one.problem)
-        await until(lambda: one.problem is None)
-        assert await one.record([delivery(2)]) == 1
+                await ledger.record([delivery(2)])
+            assert "look for locks" in str(ledger.problem)
+        await until(lambda: ledger.problem is None)
+        assert await ledger.record([delivery(2)]) == 1
 
 
 PARTS: dict[str, Any] = {
@@ -841,7 +850,7 @@ PARTS: dict[str, Any] = {
 
 @pytest.mark.parametrize(("url", "name"), PARTS.items())
 def test_name_of_a_ledger_shows_no_password(url: str, name: str) -> None:
-    """People see user, hosts and database, whatever else the URL holds."""
+    """The name of a ledger has user, hosts and database, and nothing else of the URL."""
     assert parse_address(url).name == name
 
 

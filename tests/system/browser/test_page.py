@@ -39,20 +39,20 @@ PATHS = ("/", "/codes", "/runbooks", "/runbooks/PushChannelRejected")
 @pytest.fixture(scope="module")
 def exporter(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[ExporterProcess]:
     """Run an exporter with trouble of all kinds."""
-    with troubled(tmp_path_factory.mktemp("page"), keys) as one:
-        yield one
+    with troubled(tmp_path_factory.mktemp("page"), keys) as exporter:
+        yield exporter
 
 
 def expected(scenario: str) -> Counter[ClassifiedResult]:
     """Classify what the simulator sends, the repetitions left out."""
     meanings: Counter[ClassifiedResult] = Counter()
     for body in dict.fromkeys(islice(bodies(scenario, 1), RESULTS)):
-        said = json.loads(body)
+        sent = json.loads(body)
         result = PushResult(
-            said["statusCode"],
-            said["channel"],
-            said["statusDesc"],
-            said["extInfo"]["osType"] == "ios",
+            sent["statusCode"],
+            sent["channel"],
+            sent["statusDesc"],
+            sent["extInfo"]["osType"] == "ios",
         )
         meanings[CLASSIFIER.classify(result)] += 1
     return meanings
@@ -64,10 +64,10 @@ def cell(page: Page, row: str, label: str) -> str:
 
 
 @pytest.mark.parametrize("scenario", HEADLINES)
-def test_page_shows_what_was_sent(
+def test_page_shows_all_traffic(
     browser: Browser, tmp_path: Path, keys: KeyPair, scenario: str
 ) -> None:
-    """Under each scenario the headline, the channels and the failing codes are those sent."""
+    """In each scenario the page has the headline, channels and failing codes of the traffic."""
     with exporter_process(tmp_path, mps_public_key_files=keys.public) as exporter:
         sent(exporter, keys.private, scenario, RESULTS)
         with opened(browser, exporter.admin) as page:
@@ -121,7 +121,7 @@ def test_results_stop_and_the_ledger_fails(browser: Browser, tmp_path: Path) -> 
 
 
 def test_hostile_messages_do_not_run(browser: Browser, exporter: ExporterProcess) -> None:
-    """Whatever a message holds is shown as text, in the page and in the row to paste."""
+    """Any message is shown as text, in the page and in the row to paste."""
     with opened(browser, exporter.admin) as page:
         for number, message in enumerate(HOSTILE):
             row = page.locator(f"#unknown-vivo-H{number}")

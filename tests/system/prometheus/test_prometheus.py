@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.classification.tables import COMMON_CHANNEL, load_tables
 from tests.support.exporter import KeyPair, url_sign
 from tests.support.programs import ExporterProcess, exporter_process, fetch, prometheus, wait_for
+from tests.support.promql import QUERY, Series, ask
 
 pytestmark = pytest.mark.load
 
@@ -23,21 +24,6 @@ scrape_configs:
   - job_name: push-result-exporter
     static_configs: [{{targets: ["{target}"]}}]
 """
-QUERY = "sum by (channel, code, severity) (push_results_total)"
-
-Series = tuple[str, str, str]
-
-
-def ask(url: str, query: str) -> dict[Series, float]:
-    """Evaluate a query by channel, code and severity, without what is 0."""
-    answer = json.loads(fetch(f"{url}/api/v1/query?query={quote(query)}"))
-    found = {}
-    for sample in answer["data"]["result"]:
-        labels = sample["metric"]
-        value = float(sample["value"][1])
-        if value:
-            found[labels["channel"], labels["code"], labels["severity"]] = value
-    return found
 
 
 def post(exporter: ExporterProcess, keys: KeyPair, body: bytes) -> int:
@@ -49,28 +35,28 @@ def post(exporter: ExporterProcess, keys: KeyPair, body: bytes) -> int:
 
 def traffic() -> tuple[list[bytes], Counter[Series]]:
     """Make callbacks for every code of every channel, each a few times, and what they add up to."""
-    dice = random.Random(20261123)
+    rng = random.Random(20261123)
     tables = load_tables()
     bodies: list[bytes] = []
     expected: Counter[Series] = Counter()
     for channel, table in tables.items():
         common = tables[COMMON_CHANNEL].codes if table.common_codes else {}
         for code, row in {**common, **table.codes}.items():
-            for _ in range(dice.randrange(1, 4)):
+            for _ in range(rng.randrange(1, 4)):
                 expected[channel, code, row.severity.value] += 1
                 callback = {
                     "msgId": f"m{len(bodies)}",
                     "channel": channel.upper(),
                     "statusCode": code,
                     "statusDesc": row.name,
-                    "targetId": f"target-{dice.getrandbits(64)}",
+                    "targetId": f"target-{rng.getrandbits(64)}",
                 }
                 bodies.append(json.dumps(callback).encode())
-    dice.shuffle(bodies)
+    rng.shuffle(bodies)
     return bodies, expected
 
 
-def test_prometheus_counts_exactly_what_was_sent(tmp_path: Path, keys: KeyPair) -> None:
+def test_prometheus_counts_exactly_the_acknowledged_results(tmp_path: Path, keys: KeyPair) -> None:
     """PromQL returns each series with the number that was acknowledged, over a restart too."""
     bodies, expected = traffic()
     half = len(bodies) // 2
@@ -114,7 +100,7 @@ HOSTILE_IDS = [
 ]
 
 
-def test_prometheus_scrapes_whatever_text_was_sent(tmp_path: Path) -> None:
+def test_prometheus_scrapes_hostile_texts(tmp_path: Path) -> None:
     """With exemplar storage, hostile texts leave the target up and every count right."""
     token = tmp_path / "token"
     token.write_text("a-token")
@@ -144,7 +130,9 @@ def test_prometheus_scrapes_whatever_text_was_sent(tmp_path: Path) -> None:
                 )
             )
             shown = {
-                one["labels"]["msg_id"] for series in found["data"] for one in series["exemplars"]
+                exemplar["labels"]["msg_id"]
+                for series in found["data"]
+                for exemplar in series["exemplars"]
             }
             assert "a\N{REPLACEMENT CHARACTER}b" in shown
         assert sum(ask_exporter(exporter.admin).values()) == len(items)

@@ -44,15 +44,15 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def exporter(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[ExporterProcess]:
     """Run an exporter with trouble of all kinds."""
-    with troubled(tmp_path_factory.mktemp("page"), keys) as one:
-        yield one
+    with troubled(tmp_path_factory.mktemp("page"), keys) as exporter:
+        yield exporter
 
 
 @pytest.fixture(scope="module")
 def stress(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[ExporterProcess]:
-    """Run an exporter with whatever is long, wide, odd or much."""
-    with stressed(tmp_path_factory.mktemp("stress"), keys) as one:
-        yield one
+    """Run an exporter with long, wide, odd and numerous results."""
+    with stressed(tmp_path_factory.mktemp("stress"), keys) as exporter:
+        yield exporter
 
 
 @pytest.fixture(scope="module")
@@ -99,25 +99,25 @@ def test_each_state(
     """Before the first result, when all is well, without a ledger, and when it is gone."""
     (tmp_path / "token").write_text(TOKEN)
     settings = {"mps_public_key_files": keys.public, "results_token_files": tmp_path / "token"}
-    with exporter_process(tmp_path, **settings) as one:
+    with exporter_process(tmp_path, **settings) as exporter:
         for path in ("/webhook/mps", "/webhooks/mps?sign=forged"):
             with suppress(OSError):
-                fetch(one.ingest + path, b"{}")
-        with opened(browser, one.admin, size) as page:
+                fetch(exporter.ingest + path, b"{}")
+        with opened(browser, exporter.admin, size) as page:
             expect(page.locator("#setup")).to_be_visible()
             check(page, axe)
-        sent(one, keys.private, "healthy", 100)
-        with opened(browser, one.admin, size) as page:
+        sent(exporter, keys.private, "healthy", 100)
+        with opened(browser, exporter.admin, size) as page:
             expect(page.locator("h1")).to_contain_text("All is well")
             check(page, axe)
         (tmp_path / "ledger.sqlite3").rename(tmp_path / "gone")
         with suppress(OSError):
-            post(one, [{"channel": "oppo", "code": 2}])
-        with opened(browser, one.admin, size, errors=True) as page:
+            post(exporter, [{"channel": "oppo", "code": 2}])
+        with opened(browser, exporter.admin, size, errors=True) as page:
             expect(page.locator("h1")).to_contain_text("the ledger cannot be used")
             check(page, axe)
-            one.process.terminate()
-            one.process.wait(20)
+            exporter.process.terminate()
+            exporter.process.wait(20)
             page.evaluate("refresh()")
             expect(page.get_by_role("alert")).to_contain_text("Not reachable since")
             check(page, axe)
@@ -252,5 +252,5 @@ def test_screen_reader(browser: Browser, exporter: ExporterProcess) -> None:
             assert page.get_by_role("rowheader").count() > 0
     with opened(browser, exporter.admin) as page:
         live = page.locator("[aria-live]")
-        assert [one.get_attribute("id") for one in live.all()] == ["headline"]
+        assert [region.get_attribute("id") for region in live.all()] == ["headline"]
         assert live.get_attribute("aria-live") == "polite"

@@ -17,7 +17,7 @@ from tests.support.rules import ALERTMANAGER, ALERTS, read
 
 pytestmark = pytest.mark.load
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", ["wrong-certificate", "huawei-outage"])
@@ -53,7 +53,7 @@ def test_a_drill_shows_its_timeline_on_a_terminal_and_as_json(name: str) -> None
 
 
 def _read_all(terminal: int) -> str:
-    """Read what is written to a terminal until nobody has its other side."""
+    """Read the output to a terminal until its other side is closed."""
     parts = []
     try:
         while part := os.read(terminal, 65536):
@@ -66,9 +66,11 @@ def _read_all(terminal: int) -> str:
 
 @pytest.mark.parametrize("incident", INCIDENTS.values(), ids=INCIDENTS.keys())
 def test_an_incident_has_its_alert_and_receivers(incident: Incident) -> None:
-    """What an incident waits for is among the shipped rules and receivers, and it is trouble."""
+    """The alert and receivers of an incident are shipped ones, and its results are failures."""
     assert incident.alert in {alert.name for alert in ALERTS}
-    assert {*incident.receivers} <= {one["name"] for one in read(ALERTMANAGER)["receivers"]}
+    assert {*incident.receivers} <= {
+        receiver["name"] for receiver in read(ALERTMANAGER)["receivers"]
+    }
     assert incident.full_disk or {channel for channel, _, _ in incident.results} == {
         incident.channel
     }

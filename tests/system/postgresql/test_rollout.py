@@ -67,13 +67,13 @@ class Fleet:
         self._discover(self.running)
 
     def _discover(self, replicas: list[ExporterProcess]) -> None:
-        addresses = [one.admin.removeprefix("http://") for one in replicas]
+        addresses = [replica.admin.removeprefix("http://") for replica in replicas]
         self.targets.write_text(json.dumps([{"targets": addresses}]))
 
 
 @contextmanager
 def sending(fleet: Fleet) -> Iterator[list[int]]:
-    """Send batches to the running replicas in turn inside the block; give what was accepted."""
+    """Send batches to the running replicas in turn inside the block; yield the accepted totals."""
     stop, accepted, numbers = threading.Event(), [0], count()
 
     def send() -> None:

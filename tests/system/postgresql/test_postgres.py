@@ -91,7 +91,7 @@ log = logging.getLogger(__name__)
 def nginx(folder: Path, ports: list[int]) -> Iterator[str]:
     """Run nginx with plain round robin, which knows nothing of who saw a first try."""
     port = free_port()
-    servers = "\n        ".join(f"server 127.0.0.1:{one} max_fails=0;" for one in ports)
+    servers = "\n        ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in ports)
     config = folder / "nginx.conf"
     user = "" if os.geteuid() else "user root;"
     config.write_text(NGINX.format(user=user, folder=folder, servers=servers, port=port))
@@ -102,7 +102,7 @@ def nginx(folder: Path, ports: list[int]) -> Iterator[str]:
 
 
 def reached(port: int) -> bool:
-    """Whether somebody listens."""
+    """Whether the port accepts connections."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -118,7 +118,7 @@ class Fleet:
         self._stack = stack
         self._settings = settings | {"ledger_url": url, "ledger_password_file": password}
         self.exporters = [self._start(number) for number in range(REPLICAS)]
-        self.wait_until_ready()
+        self.wait_for_ready()
 
     def kill(self, number: int) -> None:
         """Kill one of them and start it again at once."""
@@ -127,7 +127,7 @@ class Fleet:
         assert process.wait(20) == -signal.SIGKILL
         self.exporters[number] = self._start(number)
 
-    def wait_until_ready(self) -> None:
+    def wait_for_ready(self) -> None:
         """Wait until all of them are ready."""
         for exporter in self.exporters:
             wait_for(
@@ -137,7 +137,7 @@ class Fleet:
 
     def totals(self) -> Totals:
         """Add up what each has counted, as Prometheus does."""
-        totals: Totals = sum((exposed(one.admin) for one in self.exporters), Totals())
+        totals: Totals = sum((exposed(exporter.admin) for exporter in self.exporters), Totals())
         return totals
 
     def _start(self, number: int) -> ExporterProcess:
@@ -159,9 +159,9 @@ class Scene:
         self.server = server
 
     def check(self) -> None:
-        """Finish what was begun: all of it is counted once, and shown so."""
+        """Finish all requests; each is counted once, in the database and in the metrics."""
         self.gateway.finish()
-        self.fleet.wait_until_ready()
+        self.fleet.wait_for_ready()
         expected = add(self.gateway.acknowledged)
         assert self.fleet.totals() == expected
         rows = self.server.execute(
@@ -182,12 +182,12 @@ class Scene:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Run a PostgreSQL of the test's own."""
-    with running_server() as one:
-        yield one
+    with running_server() as server:
+        yield server
 
 
 @contextmanager
-def scene(
+def running_scene(
     folder: Path, settings: Settings, keys: KeyPair, server: Server, url: str
 ) -> Iterator[Scene]:
     """Run all of it, senders sending, inside the block; then check."""
@@ -196,11 +196,11 @@ def scene(
         address = stack.enter_context(nginx(folder, [ingest for ingest, _ in fleet.ports]))
         gateway = Gateway(address)
         signed = signed_calls(keys, 200)
-        one = Scene(fleet, gateway, server)
+        scene = Scene(fleet, gateway, server)
         with gateway.sending(*(mixed_calls(number, signed) for number in range(SENDERS))):
             gateway.wait_for_more(50)
-            yield one
-            one.check()
+            yield scene
+            scene.check()
 
 
 def test_killed_exporters(
@@ -208,19 +208,19 @@ def test_killed_exporters(
 ) -> None:
     """After twenty-one kills, whichever replica a retry reaches, each result is counted once."""
     rng = random.Random(20261126)
-    with scene(tmp_path, settings, keys, server, server.url()) as one:
+    with running_scene(tmp_path, settings, keys, server, server.url()) as scene:
         for _ in range(KILLS):
-            one.gateway.wait_for_more(rng.randint(1, 30))
+            scene.gateway.wait_for_more(rng.randint(1, 30))
             time.sleep(rng.uniform(0, 0.2))
-            one.fleet.kill(rng.randrange(REPLICAS))
+            scene.fleet.kill(rng.randrange(REPLICAS))
 
 
 def test_crashed_server(tmp_path: Path, settings: Settings, keys: KeyPair, server: Server) -> None:
     """After immediate shutdowns of the server under load service is back, and nothing is lost."""
     rng = random.Random(20261127)
-    with scene(tmp_path, settings, keys, server, server.url()) as one:
+    with running_scene(tmp_path, settings, keys, server, server.url()) as scene:
         for _ in range(4):
-            one.gateway.wait_for_more(rng.randint(20, 100))
+            scene.gateway.wait_for_more(rng.randint(20, 100))
             server.stop("immediate")
             time.sleep(rng.uniform(0, 2))
             server.start()
@@ -233,14 +233,14 @@ def test_failover(tmp_path: Path, settings: Settings, keys: KeyPair, server: Ser
         f"127.0.0.1:{server.port}", f"127.0.0.1:{server.port},127.0.0.1:{standby.port}"
     )
     try:
-        with scene(
+        with running_scene(
             tmp_path, settings, keys, standby, f"{url}?target_session_attrs=read-write"
-        ) as one:
-            one.gateway.wait_for_more(200)
+        ) as scene:
+            scene.gateway.wait_for_more(200)
             server.stop("immediate")
             time.sleep(1)
             standby.promote()
-            one.gateway.wait_for_more(200)
+            scene.gateway.wait_for_more(200)
     finally:
         standby.stop("immediate")
 
@@ -252,7 +252,7 @@ def test_connections_cut_in_commits(
     rng = random.Random(20261128)
     with proxy_to(server.port) as proxy:
         url = server.url().replace(str(server.port), str(proxy.port)) + "?sslmode=disable"
-        with scene(tmp_path, settings, keys, server, url):
+        with running_scene(tmp_path, settings, keys, server, url):
             cut_at_random(proxy, rng)
             wait_for(lambda: proxy.cuts >= 60, "enough connections were cut")
             proxy.cut = lambda _data, _from_server: False
@@ -277,7 +277,7 @@ def cut_at_random(proxy: Proxy, rng: random.Random) -> None:
 def test_pgbouncer_in_transaction_mode(
     tmp_path: Path, settings: Settings, keys: KeyPair, server: Server
 ) -> None:
-    """Behind PgBouncer, whose two server connections three replicas share, all holds as well."""
+    """Behind PgBouncer, with two server connections for three replicas, nothing is lost either."""
     rng = random.Random(20261129)
     port = free_port()
     with plain_folder() as folder:
@@ -290,10 +290,10 @@ def test_pgbouncer_in_transaction_mode(
         with started(command, tmp_path / "pgbouncer.log"):
             wait_for(lambda: reached(port), "PgBouncer listens")
             url = server.url().replace(str(server.port), str(port))
-            with scene(tmp_path, settings, keys, server, url) as one:
+            with running_scene(tmp_path, settings, keys, server, url) as scene:
                 for _ in range(6):
-                    one.gateway.wait_for_more(rng.randint(1, 30))
-                    one.fleet.kill(rng.randrange(REPLICAS))
+                    scene.gateway.wait_for_more(rng.randint(1, 30))
+                    scene.fleet.kill(rng.randrange(REPLICAS))
                 server.stop("immediate")
                 server.start()
-                one.gateway.wait_for_more(100)
+                scene.gateway.wait_for_more(100)

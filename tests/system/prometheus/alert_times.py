@@ -1,4 +1,4 @@
-"""How long an alert takes to its message, in real time: `python -m tests.system.alert_times`.
+"""The time from an alert to its message: `python -m tests.system.prometheus.alert_times`.
 
 The shipped Prometheus and Alertmanager files as they are, but for addresses. Ten minutes: after
 some of normal traffic one channel dies, one is rejected, and a fifth of the tokens of one are bad.
@@ -40,10 +40,12 @@ def play(ingest: str, traffic: list[tuple[str, int, float]], seconds: float) -> 
         time.sleep(max(0.0, begun + 5 - time.monotonic()))
 
 
-def first_told(told: Receiver, alert: str, channel: str) -> Any:
+def first_sent(receiver: Receiver, alert: str, channel: str) -> Any:
     """Return when an alert first reached any receiver; None if it did not."""
     times = [
-        one["first_told_at"] for key, one in told.alerts.items() if key[1:] == (alert, channel)
+        found["first_told_at"]
+        for key, found in receiver.alerts.items()
+        if key[1:] == (alert, channel)
     ]
     return min(times, default=None)
 
@@ -51,13 +53,13 @@ def first_told(told: Receiver, alert: str, channel: str) -> Any:
 def main() -> int:
     """Measure and print; fail if a message took too long or one was not expected."""
     with tempfile.TemporaryDirectory() as name, chain(Path(name), short=False) as path:
-        told, ingest = path.told, path.exporter.ingest
+        receiver, ingest = path.told, path.exporter.ingest
         play(ingest, NORMAL, NORMAL_SECONDS)
-        assert not told.alerts, told.alerts.keys()
+        assert not receiver.alerts, receiver.alerts.keys()
         begun = time.time()
         play(ingest, TROUBLE, TROUBLE_SECONDS)
-        took = {one: first_told(told, *one) for one in EXPECTED}
-        unexpected = {key[1:] for key in told.alerts} - EXPECTED.keys()
+        took = {name: first_sent(receiver, *name) for name in EXPECTED}
+        unexpected = {key[1:] for key in receiver.alerts} - EXPECTED.keys()
     late = False
     for (alert, channel), at in took.items():
         seconds = at - begun if at else float("inf")

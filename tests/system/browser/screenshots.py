@@ -14,7 +14,7 @@ from tests.support.browser import DESKTOP, PHONE, SCREENSHOTS, chromium, opened,
 from tests.support.exporter import TOKEN, KeyPair, make_key_pair
 from tests.support.programs import ExporterProcess, exporter_process, fetch, started
 
-README = Path(__file__).parents[2] / ".github" / "screenshots"
+README = Path(__file__).parents[3] / ".github" / "screenshots"
 MINUTE = 0.5
 """Seconds that a minute takes."""
 

@@ -1,0 +1,1 @@
+"""Tests that need Prometheus; those of alerting need Alertmanager, too."""
