@@ -26,9 +26,9 @@ from tests.support.chain import (
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import (
     Settings,
-    beside,
     fetch,
     frozen,
+    in_background,
     program,
     wait_for,
 )
@@ -225,7 +225,7 @@ def results(path: Chain, result: dict[str, Any], at_once: int) -> Iterator[None]
                 headers = {"Authorization": f"Bearer {TOKEN}"}
                 fetch(f"{path.exporter.ingest}/webhooks/results", body, headers)
 
-    with beside(send, over.set):
+    with in_background(send, over.set):
         yield
 
 
