@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import promql_parser
 import pytest
@@ -19,68 +19,16 @@ from exporter.classification.alerts import DECLARATIONS, RUNBOOKS, AlertName
 from exporter.classification.tables import load_tables
 from exporter.metrics import metrics
 from exporter.results import Category, Severity
+from tests.support.dashboards import BOARDS, Query, all_queries, panels, substituted
 from tests.support.programs import program, unavailable
 from tests.support.rules import RECORDED
 
 PROVISIONING = build.GRAFANA / "provisioning"
-BOARDS: dict[str, dict[str, Any]] = {
-    path.stem: json.loads(path.read_text())
-    for path in sorted((build.GRAFANA / "dashboards").glob("*.json"))
-}
 HISTOGRAMS = {metrics.REQUEST_SECONDS, metrics.COMMIT_SECONDS}
 FAMILIES = {value for name, value in vars(metrics).items() if name.isupper() and name[0] != "_"}
 OURS = FAMILIES - HISTOGRAMS | {f"{name}_{of}" for name in HISTOGRAMS for of in ("bucket", "count")}
 GRAFANA_SCHEMA = "12.4.11"
 SCHEMA_GENERATOR = "2.10.0"
-
-
-class Query(NamedTuple):
-    """A query, and the panel and dashboard that it is of."""
-
-    board: str
-    panel: dict[str, Any]
-    target: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """Say where the query is."""
-        return f"{self.board}: {self.panel['title']}: {self.target['refId']}"
-
-    def expression(self, **values: str) -> str:
-        """Return the PromQL with values in the place of Grafana's variables."""
-        return substituted(self.target["expr"], **values)
-
-
-def panels() -> list[tuple[str, dict[str, Any]]]:
-    """List every panel but the rows, with the uid of its dashboard."""
-    return [
-        (uid, panel)
-        for uid, board in BOARDS.items()
-        for panel in board["panels"]
-        if panel["type"] != "row"
-    ]
-
-
-def all_queries() -> list[Query]:
-    """List every query of every panel."""
-    return [Query(uid, panel, target) for uid, panel in panels() for target in panel["targets"]]
-
-
-def substituted(
-    expression: str, channel: str = ".+", interval: str = "1m", time_range: str = "6h"
-) -> str:
-    """Put values in the place of Grafana's variables."""
-    values = {
-        "$__rate_interval": interval,
-        "$__range": time_range,
-        "$channel": channel,
-        "$app": ".*",
-        "$source": "mps",
-        **{f"${label}": ".*" for label in names.TARGET_LABELS},
-    }
-    for name, value in values.items():
-        expression = expression.replace(name, value)
-    return expression
 
 
 def selectors(expression: str) -> list[promql_parser.VectorSelector]:

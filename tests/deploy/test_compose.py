@@ -17,9 +17,18 @@ from exporter import VERSION
 from exporter.commands.parser import COMMANDS, build_parser
 from exporter.configuration.settings import load_settings
 from exporter.gateways.auth.public_keys import load_private_key
-from tests.deploy.test_deploy import DEPLOY, ROOT, checked, tool
-from tests.support.programs import answers, fetch, free_port, program, started, wait_for
-from tests.support.rules import ALERTS
+from tests.support.markdown import ROOT
+from tests.support.programs import (
+    answers,
+    checked,
+    fetch,
+    free_port,
+    program,
+    started,
+    tool,
+    wait_for,
+)
+from tests.support.rules import ALERTS, DEPLOY
 
 FILE = DEPLOY / "compose.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))

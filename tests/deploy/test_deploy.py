@@ -13,24 +13,9 @@ import pytest
 from exporter.configuration.settings import Settings, load_settings
 from tests.support.certificates import make_certificate
 from tests.support.exporter import MakeSettings, started
-from tests.support.programs import free_port, program
-
-ROOT = Path(__file__).parents[2]
-DEPLOY = ROOT / "deploy"
-
-
-def checked(*command: object) -> str:
-    """Run a checker; fail with what it found."""
-    words = [str(word) for word in command]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def tool(name: str) -> Path:
-    """Find a program that was installed with the tests."""
-    return Path(sys.executable).with_name(name)
-
+from tests.support.markdown import ROOT
+from tests.support.programs import checked, free_port, program, tool
+from tests.support.rules import DEPLOY
 
 # ---------------------------------------------------------------- image
 

@@ -12,7 +12,6 @@ import yaml
 
 from exporter import VERSION
 from exporter.configuration.settings import Settings
-from tests.deploy.test_deploy import checked, tool
 from tests.support.chart_values import chart_values
 from tests.support.helm import (
     CHART,
@@ -28,7 +27,7 @@ from tests.support.helm import (
     request_of,
 )
 from tests.support.kubernetes import problems
-from tests.support.programs import program, unavailable
+from tests.support.programs import checked, program, tool, unavailable
 
 BUILT_IN = ("v1", "apps/v1", "autoscaling/v2", "networking.k8s.io/v1", "policy/v1")
 OLDEST, LATEST = "1.27.0", None

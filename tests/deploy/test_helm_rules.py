@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.test_deploy import DEPLOY, checked
 from tests.support.helm import IMAGE, Manifest, rendered, rendered_now
-from tests.support.programs import fetch, program, prometheus, wait_for
-from tests.support.rules import RULES
+from tests.support.programs import checked, fetch, program, prometheus, wait_for
+from tests.support.rules import DEPLOY, RULES
 
 SHIPPED: dict[str, Any] = yaml.safe_load(RULES.read_text("utf-8"))
 CONSTANT = re.compile(r"vector\([-+.0-9e]+\)")

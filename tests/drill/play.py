@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from tests.drill.incidents import Incident, Results
 from tests.drill.timeline import Event, Stage, happened
 from tests.support.chain import NORMAL, Chain, chain, post_results
-from tests.support.programs import beside, fetch, fill, mounted
+from tests.support.programs import fetch, fill, in_background, mounted
 from tests.support.receiver import Message
 from tests.support.rules import sends_resolved
 
@@ -108,7 +108,7 @@ def _stages(
     incident: Incident, path: Chain, disk: Path | None, pace: Pace, wait: Wait[Any]
 ) -> Iterator[Event]:
     traffic = Traffic(path.exporter.ingest, pace)
-    with beside(traffic.run, traffic.stop):
+    with in_background(traffic.run, traffic.stop):
         normal = time.monotonic() + pace.normal_seconds
         wait("some time of normal results", lambda: time.monotonic() >= normal)
         filler = fill(disk) if disk else None

@@ -18,10 +18,10 @@ from tests.support.exporter import TOKEN
 from tests.support.programs import (
     ExporterProcess,
     answers,
-    beside,
     exporter_process,
     fetch,
     free_port,
+    in_background,
     program,
     prometheus,
     started,
@@ -213,7 +213,7 @@ def strangers(path: Chain, seconds: float) -> Iterator[None]:
                 list(pool.map(post, bodies, [token] * len(bodies)))
                 forged.result()
 
-    with beside(send, over.set):
+    with in_background(send, over.set):
         yield
 
 

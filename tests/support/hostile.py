@@ -15,7 +15,7 @@ from statistics import median
 from urllib.parse import urlsplit
 
 from tests.support.exporter import KeyPair, url_sign
-from tests.support.programs import ExporterProcess, beside, fetch
+from tests.support.programs import ExporterProcess, fetch, in_background
 
 HEAD = b"POST /webhooks/mps?sign=Zm9yZ2Vk HTTP/1.1\r\nHost: x\r\n"
 FORGED = HEAD + b"Content-Length: 2\r\n\r\n{}"
@@ -111,7 +111,7 @@ class Gateway:
     def calling(self) -> Iterator[None]:
         """Call inside the block, from a thread of its own; what fails there fails at its end."""
         enough = threading.Event()
-        with beside(lambda: self.call_until(enough), enough.set):
+        with in_background(lambda: self.call_until(enough), enough.set):
             yield
 
     def report(self, what: str) -> str:

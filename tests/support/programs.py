@@ -33,6 +33,19 @@ def program(name: str, package: str) -> str:
     return shutil.which(name) or unavailable(f"{name} is not installed (Debian package {package})")
 
 
+def checked(*command: object) -> str:
+    """Run a checker; fail with its output; return that of success."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def tool(name: str) -> Path:
+    """Return the path of a program that is installed with the tests."""
+    return Path(sys.executable).with_name(name)
+
+
 def unavailable(message: str) -> NoReturn:
     """Skip a test for lack of something, but fail it in CI."""
     if os.environ.get("CI") == "true":
@@ -99,7 +112,9 @@ def answers(
 
 
 @contextmanager
-def beside(work: Callable[[], object], end: Callable[[], None] = lambda: None) -> Iterator[None]:
+def in_background(
+    work: Callable[[], object], end: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Run `work` in a background thread during the block; its exception is raised after the block.
 
     `end` is called at the end of the block, to end the work.

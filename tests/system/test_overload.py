@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.hostile import resident
-from tests.support.programs import Settings, beside, exporter_process, fetch
+from tests.support.programs import Settings, exporter_process, fetch, in_background
 from tests.support.traffic import AUTHORIZATION, exposed
 
 pytestmark = pytest.mark.load
@@ -51,7 +51,7 @@ def stalling(ledger: Path, done: threading.Event) -> Iterator[None]:
         finally:  # else the senders would never end
             done.set()
 
-    with beside(stall):
+    with in_background(stall):
         yield
 
 

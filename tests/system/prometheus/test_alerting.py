@@ -26,9 +26,9 @@ from tests.support.chain import (
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import (
     Settings,
-    beside,
     fetch,
     frozen,
+    in_background,
     program,
     wait_for,
 )
@@ -233,7 +233,7 @@ def results(
                 headers = {"Authorization": f"Bearer {token}"}
                 fetch(f"{path.exporter.ingest}/webhooks/results", body, headers)
 
-    with beside(send, over.set):
+    with in_background(send, over.set):
         yield
 
 

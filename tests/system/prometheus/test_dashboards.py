@@ -15,7 +15,7 @@ from dashboards import rules
 from exporter.gateways.auth.public_keys import load_private_key
 from exporter.traffic.mps import signer
 from exporter.traffic.simulator import simulate
-from tests.dashboards.test_dashboards import BOARDS, Query, all_queries, substituted
+from tests.support.dashboards import BOARDS, Query, all_queries, substituted
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import exporter_process, fetch, free_port, prometheus, wait_for
 

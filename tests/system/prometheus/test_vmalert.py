@@ -18,10 +18,10 @@ from tests.support.programs import (
     ExporterProcess,
     Settings,
     answers,
-    beside,
     exporter_process,
     fetch,
     free_port,
+    in_background,
     program,
     prometheus,
     started,
@@ -161,7 +161,7 @@ def sending(exporter: ExporterProcess, traffic: list[tuple[str, int, float]]) ->
         while not over.wait(0.2):
             post_results(exporter.ingest, scaled, 0.2)
 
-    with beside(post, over.set):
+    with in_background(post, over.set):
         yield
 
 
