@@ -1,4 +1,4 @@
-"""Requests that commit together: their sums, and the outcome of each."""
+"""Group commit: the requests of one commit, and the sums of their counts."""
 
 import asyncio
 from array import array
@@ -14,19 +14,19 @@ from exporter.results import Delivery, Series
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request waiting for its commit."""
+    """A request waiting to be committed."""
 
     results: int
     new: int
-    """How many of them this process had not counted before."""
+    """Results that are new to this process."""
     accepted: "asyncio.Future[int]"
     key: int
-    """Of a request that may conflict, its key; else 0."""
+    """The key of a request that may conflict, else 0."""
     conflict: bool
-    """Whether this process knows the key with another content."""
+    """Whether this process knows the key with a different content."""
 
     def accept(self, counted_by_others: int) -> None:
-        """Resolve the request now that its batch is durable."""
+        """Resolve the request after its commit."""
         if self.accepted.done():  # it was cancelled, or refused as a conflict
             return
         if self.conflict:
@@ -35,13 +35,13 @@ class Request(msgspec.Struct, frozen=True):
             self.accepted.set_result(self.new - counted_by_others)
 
     def refuse(self, error: RequestError) -> None:
-        """Resolve the request with an error; it counted nothing."""
+        """Resolve the request with an error; nothing was counted."""
         if not self.accepted.done():
             self.accepted.set_exception(error)
 
 
 class Batch:
-    """Requests that commit together, and their sums."""
+    """The requests of one commit, and the sums of their counts."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -50,7 +50,7 @@ class Batch:
         self.keys: array[int] = array("Q")
         self.entries: list[Entry] = []
         self.end = 0
-        """Where its keys end in the window."""
+        """The position after its keys in the window."""
 
     def add(
         self,
@@ -59,7 +59,7 @@ class Batch:
         accepted: "asyncio.Future[int]",
         memory: Memory | None,
     ) -> None:
-        """Add what is new of a request; without a memory all of it is."""
+        """Add a request with its new deliveries; without a memory all are new."""
         new, key, conflicts = 0, 0, False
         for delivery in deliveries:
             times = len(delivery.identities) or 1
@@ -77,7 +77,7 @@ class Batch:
         self.results += results
 
     def _add_results(self, delivery: Delivery, memory: Memory) -> int:
-        """Add the new keys of a delivery; return how many there are."""
+        """Add the new keys of a delivery; return their number."""
         fresh, earlier = memory.add(delivery)
         if fresh:
             self.keys.extend(fresh)
@@ -94,7 +94,7 @@ class Batch:
         return key, seen
 
     def accept(self, outcome: Outcome) -> None:
-        """Resolve every request, now that the batch is durable."""
+        """Resolve every request after the commit."""
         others: Counter[int] = Counter()
         if outcome.known:
             for entry in self.entries:
@@ -104,15 +104,15 @@ class Batch:
             request.accept(others[number] if others else 0)
 
     def refuse(self, error: RequestError) -> None:
-        """Resolve every request with an error: nothing of the batch was counted."""
+        """Resolve every request with an error; nothing was counted."""
         for request in self.requests:
             request.refuse(error)
 
     def refuse_conflicts(self, keys: frozenset[int]) -> None:
-        """Refuse the requests whose key another process has counted with another content.
+        """Refuse the requests whose key another process has counted with a different content.
 
-        Of these, the ones with a third content were compared with what was never counted: they
-        have to be sent again.
+        Requests that conflicted within this process were compared with a content that was not
+        counted after all; their senders have to retry.
         """
         for request in self.requests:
             if request.key in keys:

@@ -110,7 +110,9 @@ async def test_given_name_that_is_held(address: Address) -> None:
     """The refusal names who has it, and what to do."""
     async with running(store(address, "a")):
         other = store(address, "a")
-        with pytest.raises(StoreError, match="counts as INSTANCE a; give each replica an INSTANCE"):
+        with pytest.raises(
+            StoreError, match="counts as INSTANCE a; give each replica a different INSTANCE"
+        ):
             await other.open()
         await other.close()
 

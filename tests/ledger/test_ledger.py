@@ -34,9 +34,9 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for a recovery more often than in production, and wait less for a lock."""
-    monkeypatch.setattr(ledger, "_PROBE_EVERY", 0.02)
+    monkeypatch.setattr(ledger, "_PROBE_INTERVAL", 0.02)
     monkeypatch.setattr(ledger, "_START_SECONDS", 60)
-    monkeypatch.setattr(ledger_file, "_LOCK_WAIT", 0.05)
+    monkeypatch.setattr(ledger_file, "_LOCK_SECONDS", 0.05)
 
 
 @asynccontextmanager
@@ -368,7 +368,7 @@ async def test_locked_file_refuses_all_that_wait(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One failed commit refuses those in the queue behind it too, and none of them stays."""
-    monkeypatch.setattr(ledger, "_PROBE_EVERY", 1.0)  # so that no probe fails besides
+    monkeypatch.setattr(ledger, "_PROBE_INTERVAL", 1.0)  # so that no probe fails besides
     errors: list[None] = []
     async with started(path, on_error=lambda: errors.append(None)) as one:
         with locked(path):
@@ -386,7 +386,7 @@ async def test_locked_file_refuses_all_that_wait(
 
 async def test_short_lock_goes_unnoticed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that goes within the busy timeout delays the answer and refuses nobody."""
-    monkeypatch.setattr(ledger_file, "_LOCK_WAIT", 30.0)
+    monkeypatch.setattr(ledger_file, "_LOCK_SECONDS", 30.0)
     async with started(path) as one:
         with locked(path):
             waiting = one.record([delivery(1)])
@@ -471,7 +471,7 @@ async def test_keys_that_cannot_be_read_are_read_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failure in the middle of reading is a problem until all of the keys are read."""
-    monkeypatch.setattr(ledger_file, "_KEYS_AT_ONCE", 1)
+    monkeypatch.setattr(ledger_file, "_KEYS_PER_READ", 1)
     monkeypatch.setattr(ledger_file, "_MERGE_SECONDS", 0)
     async with started(path) as one:
         for number in range(10, 20):
@@ -564,7 +564,7 @@ async def test_cancelled_request_disturbs_nobody(
     path: Path, monkeypatch: pytest.MonkeyPatch, under_way: bool
 ) -> None:
     """If a sender disconnects the others are answered, and its own retry makes one count in all."""
-    monkeypatch.setattr(ledger_file, "_LOCK_WAIT", 30.0)
+    monkeypatch.setattr(ledger_file, "_LOCK_SECONDS", 30.0)
     async with started(path) as one:
         with locked(path):
             waiting = [one.record([delivery(key)]) for key in (2, 3, 4)]
