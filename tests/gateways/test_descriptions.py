@@ -66,7 +66,7 @@ MISTAKES = {
         '[fields]\ncode = "a[?x]"',
         "fields.code: invalid path 'a[?x]' at '[?x]'",
     ),
-    "path-with-a-star": ('[fields]\ncode = "a.*"', "items.path alone"),
+    "path-with-a-star": ('[fields]\ncode = "a.*"', "only items.path may have '*'"),
     "star-within": (f'[items]\npath = "*.a"\n{CODE}', "items.path"),
     "path-too-long": (f'[fields]\ncode = "{".".join("a" * 17)}"', "more than 16 steps"),
     "too-many-paths": (f"[fields]\ncode = {['x'] * (MAX_PATHS + 1)}", "1 to 8 paths"),
@@ -89,7 +89,7 @@ MISTAKES = {
     ),
     "weak-hmac": (f'{HMAC}hash = "md5"\n{CODE}', "auth.hash: Input should be 'sha256'"),
     "field-of-json": (f'[content]\nfield = "data"\n{CODE}', "'field' is of a form"),
-    "unknown-use": (f'use = "huawei"\n{CODE}', "use: no description is named 'huawei'"),
+    "unknown-use": (f'use = "huawei"\n{CODE}', "use: unknown description 'huawei'"),
     "bad-channel": (f'channel = "A B"\n{CODE}', "acme.toml: channel or map.channel: 'A B'"),
     "digest-without-a-secret": (
         f'{HMAC.replace("hmac", "digest")}signed = "{{body}}"\n{CODE}',
@@ -97,7 +97,7 @@ MISTAKES = {
     ),
     "name-of-no-header": (
         f'[auth]\nscheme = "header"\nname = "X Y"\n{CODE}',
-        "'X Y' is not the name of a header",
+        "'X Y' is not a valid header name",
     ),
     "slot-of-no-header": (f'{HMAC}signed = "{{header:X Y}}"\n{CODE}', "auth.signed: 'X Y'"),
     "text-for-a-list": (
@@ -288,7 +288,7 @@ def test_weak_authentication_is_warned_of(tmp_path: Path) -> None:
     expected = {
         "none": (f'[auth]\nscheme = "none"\n{CODE}', "anyone"),
         "absent": (CODE, "no [auth]"),
-        "no-secrets": (f'[auth]\nscheme = "bearer"\n{CODE}', "auth.secrets: there are none"),
+        "no-secrets": (f'[auth]\nscheme = "bearer"\n{CODE}', "auth.secrets is missing"),
         "unsigned-body": (f'{HMAC}signed = "{{header:T}}"\n{CODE}', "without {body}"),
         "digest": (f'{HMAC.replace("hmac", "digest")}signed = "{{body}}{{secret}}"\n{CODE}',
                    "weaker"),
@@ -458,7 +458,7 @@ def test_no_body_makes_a_description_slow() -> None:
 MORE_MISTAKES = {
     "key-to-items": (f'[items]\npath = "@key"\n{CODE}', "items.path"),
     "empty-path": ('[fields]\ncode = ""', "a path cannot be empty"),
-    "parts-without-header": (f'{HMAC}parts = ","\n{CODE}', "belong together"),
+    "parts-without-header": (f'{HMAC}parts = ","\n{CODE}', "set both 'header' and 'parts'"),
     "signature-without-a-slot": (
         f'[auth]\nscheme = "hmac"\nsignature = "x"\n{CODE}',
         "no slot of the request",
@@ -594,7 +594,7 @@ def test_signatures_within_a_body_that_is_none(tmp_path: Path) -> None:
 def test_find_gateway_names_what_there_is() -> None:
     """A word that is no gateway is an error that lists them."""
     known = load_gateways(load_settings(allow_unsigned=True))
-    with pytest.raises(ConfigurationError, match=r"'huawei': there are mps, results, getui"):
+    with pytest.raises(ConfigurationError, match=r"'huawei'; known are mps, results, getui"):
         find_gateway("huawei", known, load_settings(allow_unsigned=True))
     for file in sorted(RECIPES.glob("*.toml")):
         assert find_gateway(str(file), known, load_settings(allow_unsigned=True)).name == file.stem
@@ -607,7 +607,7 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         files.append(tmp_path / folder / "acme.toml")
         files[-1].write_text(CODE)
-    with pytest.raises(ConfigurationError, match="another gateway named 'acme'"):
+    with pytest.raises(ConfigurationError, match="another gateway has the name 'acme'"):
         load_gateways(load_settings(gateway_files=files))
 
 
