@@ -1,4 +1,4 @@
-"""Makes the deliveries of a request: what is counted once, and what identifies it."""
+"""Makes the submission of a request, with its deliveries and their identities."""
 
 from exporter.classification.tables import OTHER
 from exporter.gateways.gateway import Credential, RequestKey
@@ -15,21 +15,21 @@ from exporter.results import (
 from exporter.runtime.frequent import MAX_NAMES
 from exporter.runtime.submission import Submission, UnknownCodes
 
-Classified = list[tuple[ResultGroup, ClassifiedResult]]
-"""The groups of a body, each with what it means."""
+ClassifiedGroups = list[tuple[ResultGroup, ClassifiedResult]]
+"""The groups of a body, classified."""
 
 
 class Content:
-    """The content of a body, as far as it has been read."""
+    """The content of a body, as far as it has been decoded."""
 
     def __init__(self) -> None:
         self.items = DecodedItems()
-        self.classified: Classified = []
+        self.groups: ClassifiedGroups = []
         self.undeclared_apps: dict[str, int] = {}
-        """Items that name an app which is not declared, by that name."""
+        """The number of items by undeclared app."""
 
     def add_undeclared(self, app: str, items: int) -> None:
-        """Count items that name an app, of no more apps than are shown."""
+        """Count the items of an undeclared app; the number of apps is bounded."""
         known = self.undeclared_apps
         if app in known or len(known) < MAX_NAMES:
             known[app] = known.get(app, 0) + items
@@ -41,21 +41,21 @@ def make_submission(
     credential: Credential,
     request_key: RequestKey | None,
 ) -> Submission:
-    """Gather all that is to be counted of a request."""
+    """Make the submission of a request."""
     items = content.items
     exemplars: dict[Series, str] = {}
     unknown: UnknownCodes = {}
-    for group, meaning in content.classified:
-        if meaning.severity is Severity.INFO:
+    for group, classified in content.groups:
+        if classified.severity is Severity.INFO:
             continue
         if group.exemplar is not None:
-            exemplars[meaning.series] = group.exemplar
-        if meaning.severity is Severity.UNKNOWN:
-            key = meaning.series, group.result.hint
+            exemplars[classified.series] = group.exemplar
+        if classified.severity is Severity.UNKNOWN:
+            key = classified.series, group.result.hint
             unknown[key] = group.result.message or unknown.get(key)
     return Submission(
         source,
-        make_deliveries(content.classified, credential, request_key),
+        make_deliveries(content.groups, credential, request_key),
         exemplars,
         unknown,
         items.rejected,
@@ -66,14 +66,14 @@ def make_submission(
 
 
 def make_deliveries(
-    classified: Classified, credential: Credential, request_key: RequestKey | None
+    groups: ClassifiedGroups, credential: Credential, request_key: RequestKey | None
 ) -> list[Delivery]:
-    """Make one delivery of a request with a key; else one for the results of each group."""
+    """Make one delivery for a request with a key, else one or two per group."""
     if request_key is not None:
-        return _whole(classified, credential.scope, request_key)
+        return _whole(groups, credential.scope, request_key)
     deliveries = []
-    for group, meaning in classified:
-        series = meaning.series
+    for group, classified in groups:
+        series = classified.series
         if group.anonymous:
             pushes = group.count * group.anonymous
             deliveries.append(Delivery({series: pushes}, group.anonymous))
@@ -83,13 +83,13 @@ def make_deliveries(
     return deliveries
 
 
-def _whole(classified: Classified, credential: int, request_key: RequestKey) -> list[Delivery]:
+def _whole(groups: ClassifiedGroups, credential: int, request_key: RequestKey) -> list[Delivery]:
     counts: dict[Series, int] = {}
     results = 0
-    for group, meaning in classified:
+    for group, classified in groups:
         items = group.items
         results += items
-        counts[meaning.series] = counts.get(meaning.series, 0) + group.count * items
+        counts[classified.series] = counts.get(classified.series, 0) + group.count * items
     if not counts:
         return []
     scope = Scope(credential, Identified.REQUEST)
@@ -97,7 +97,7 @@ def _whole(classified: Classified, credential: int, request_key: RequestKey) -> 
 
 
 def _scope(group: ResultGroup, series: Series, credential: int) -> Scope:
-    """Scope the ids of a group to its channel and to its code as it was sent."""
-    # Channels that no table has share a label, but their ids are not each other's.
+    """Scope the ids of a group to its channel and its code as sent."""
+    # Unknown channels share the label `other`, but not the scope of ids.
     channel = repr(group.result.hint) if series.channel == OTHER else series.channel
     return Scope(credential, Identified.RESULT, channel, group.result.code)
