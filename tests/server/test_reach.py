@@ -123,4 +123,4 @@ def test_database(make_settings: MakeSettings, server: Server, tmp_path: Path) -
     password.write_text("wrong")
     assert "LEDGER_PASSWORD_FILE" in problems(settings)["LEDGER_URL"]
     gone = make_settings(ledger_url="postgresql://exporter@127.0.0.1:1/push")
-    assert "check that the server runs" in problems(gone)["LEDGER_URL"]
+    assert "check that the server is running" in problems(gone)["LEDGER_URL"]
