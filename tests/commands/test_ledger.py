@@ -287,7 +287,7 @@ FAULTS: dict[str, Fault] = {
         {"ledger_url": "postgresql://u:hush@127.0.0.1:1/d", "ledger_password_file": ""},
         ["list"],
         1,
-        "check that the server runs",
+        "check that the server is running",
     ),
     "no-password": ({"ledger_password_file": "/nowhere"}, ["list"], 2, "/nowhere: No such file"),
     "no-schema": ({}, ["list"], 1, "ledger init"),
