@@ -15,7 +15,7 @@ GRAFANA = rules.DEPLOY / "grafana"
 PROVISIONING = Path(__file__).parent / "provisioning"
 _MADE = "# Made by `make dashboards` from dashboards/provisioning/ and dashboards/names.py.\n"
 
-_UNASKED = {"auto", "auto_count", "auto_min", "footer"}
+_SDK_EXTRAS = {"auto", "auto_count", "auto_min", "footer"}
 
 
 def files() -> Mapping[Path, str]:
@@ -53,18 +53,18 @@ def _provisioning() -> Mapping[Path, str]:
 
 
 def _text(board: Dashboard) -> str:
-    plain = _mended(json.loads(JSONEncoder().encode(board)))
+    plain = _without_extras(json.loads(JSONEncoder().encode(board)))
     return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _mended(value: Any) -> Any:
-    """Drop what the SDK sets without being asked: links in a menu, and fields that are gone."""
+def _without_extras(value: Any) -> Any:
+    """Remove what the SDK adds by itself: links in a menu, and fields that Grafana dropped."""
     if isinstance(value, list):
-        return [_mended(item) for item in value]
+        return [_without_extras(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {
-        key: _mended(item)
+        key: _without_extras(item)
         for key, item in value.items()
-        if (key, item) != ("placement", "inControlsMenu") and key not in _UNASKED
+        if (key, item) != ("placement", "inControlsMenu") and key not in _SDK_EXTRAS
     }

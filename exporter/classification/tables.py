@@ -89,8 +89,8 @@ def _empty(channel: str, gateway: str) -> CodeTable:
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         raise ConfigurationError(
-            f"gateway description {gateway}.toml: channel or map.channel: unknown channel "
-            f"{channel!r}, and not a valid name for a new one: {problem}"
+            f"gateway description {gateway}.toml: channel or map.channel: {channel!r} is not a "
+            f"known channel, nor a valid name for a new one: {problem}"
         ) from None
 
 
@@ -156,7 +156,7 @@ def _check_receipts(tables: Tables, table: CodeTable, path: Path) -> None:
     """Refuse receipts of receipts; the channel in `receipts_of` may have no table."""
     sending = tables.get(table.receipts_of)
     if sending and sending.receipts_of:
-        claim = f"{table.receipts_of!r} is itself a channel of receipts"
+        claim = f"{table.receipts_of!r} is a channel of receipts itself"
         raise ConfigurationError(f"code table {path}: receipts_of: {claim}")
 
 

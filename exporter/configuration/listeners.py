@@ -113,7 +113,7 @@ class ListenerSettings(Group):
             names = [f"{prefix}_{what}_FILE" for what in ("CERT", "KEY")]
             given = [getattr(self, name.lower()) is not None for name in names]
             if any(given) and not all(given):
-                problems.append(f"set both {' and '.join(names)}, or neither")
+                problems.append(f"{' and '.join(names)}: set both, or neither")
         if self.admin_tls_client_ca_file and not self.admin_tls:
             problems.append(
                 "ADMIN_TLS_CLIENT_CA_FILE needs a certificate of the admin listener: set "

@@ -130,7 +130,7 @@ class Ledger:
                 await self._started.wait()
 
     async def close(self) -> None:
-        """Commit what is pending, then close the store."""
+        """Commit the pending results, then close the store."""
         self._closing = True
         self._wake.set()
         if self._writer:

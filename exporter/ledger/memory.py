@@ -70,7 +70,7 @@ class Memory:
         return fresh, {key: others[key] for key in fresh}
 
     def add_request(self, delivery: Delivery) -> tuple[Key, list[Key], Seen]:
-        """Add a delivery that may conflict; return its key, earlier keys, and what was known."""
+        """Add a delivery that may conflict; return its key, earlier keys, and whether it is new."""
         key = self._keyring.current.of_request(delivery)
         earlier = [earlier_key for [earlier_key] in self._keyring.earlier(delivery)]
         for earlier_key in earlier:

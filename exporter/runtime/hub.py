@@ -82,7 +82,7 @@ class Hub:
         await self.ledger.start()
 
     async def close(self) -> None:
-        """Commit what is pending and close the ledger."""
+        """Commit the pending results and close the ledger."""
         await self.ledger.close()
 
     async def commit(self, submission: Submission) -> Receipt:

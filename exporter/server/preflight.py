@@ -84,7 +84,7 @@ def _check_writable(path: Written) -> FailedCheck | None:
         why, remedy = f"{place} {_rights(place)}", f"Run as root: {_remedy(path, place)}"
     return FailedCheck(
         f"{path.setting} {path.given} cannot be written: {why}.",
-        f"{remedy}. Or set {path.setting} to a path in a folder that the exporter can write to.",
+        f"{remedy}. Or set {path.setting} to a path that the exporter can write to.",
     )
 
 

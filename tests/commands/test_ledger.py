@@ -152,7 +152,9 @@ def test_copy(
     assert main(["ledger", "init"]) == 0
     assert main(["ledger", "copy"]) == 0
     told = capsys.readouterr().err
-    assert told == ("Copied 12,346 results and 12,345 deduplication keys; new goes on from them.\n")
+    assert told == (
+        "Copied 12,346 results and 12,345 deduplication keys; new continues from them.\n"
+    )
     assert totals(server) == {("new", "2"): 12_345, ("new", "2009"): 1}
     assert main(["ledger", "copy"]) == 2
     assert "INSTANCE new has counted in" in capsys.readouterr().err
@@ -255,7 +257,7 @@ def test_init_grants_least_rights(
     server.execute("CREATE ROLE \"gu'est\" LOGIN PASSWORD 'guest'", "postgres")
     for _ in range(2):
         assert main(["ledger", "init", "--grant-to", "gu'est"]) == 0
-    assert capsys.readouterr().out.endswith("The schema is ready, and gu'est may use it.\n")
+    assert capsys.readouterr().out.endswith("The schema is up to date; gu'est has access.\n")
     password = tmp_path / "guest"
     password.write_text("guest")
     guest = parse_address(server.url("gu'est".replace("'", "%27"), "fresh"), password)
@@ -281,7 +283,7 @@ def test_init_prints_its_sql(
 
 Fault = tuple[dict[str, str], list[str], int, str]
 FAULTS: dict[str, Fault] = {
-    "no-url": ({"ledger_url": ""}, ["list"], 2, "LEDGER_URL: it is needed"),
+    "no-url": ({"ledger_url": ""}, ["list"], 2, "LEDGER_URL: required"),
     "bad-url": ({"ledger_url": "mysql://u:hush@h/d"}, ["list"], 2, "LEDGER_URL: it is not a URL"),
     "no-server": (
         {"ledger_url": "postgresql://u:hush@127.0.0.1:1/d", "ledger_password_file": ""},

@@ -165,7 +165,7 @@ def test_an_operators_channel_is_among_the_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize("channel", [None, "apns"])
 def test_what_cannot_be_a_code_is_an_error(code: str, channel: str | None) -> None:
     """Text that is no code is refused by name."""
-    with pytest.raises(ConfigurationError, match="cannot be a code") as caught:
+    with pytest.raises(ConfigurationError, match="is not a valid code") as caught:
         explain_code(CLASSIFIER, code, channel)
     assert repr(code) in str(caught.value)
 
@@ -211,7 +211,7 @@ def test_a_payload_of_any_format_is_explained(payload: bytes, expected: list[str
         ({"code": 2009, "channel": " "}, "only this table has the code"),
         (
             {"code": 10000, "message": "Invalid RegistrationId"},
-            "the message is one of this table alone",
+            "the message matches only this table",
         ),
         ({"code": 10000}, "several tables (or none) have this code"),
         ({"code": 4242}, "several tables (or none) have this code"),
@@ -250,7 +250,7 @@ def test_rejected_item_names_its_reason(payload: bytes, expected: list[str]) -> 
 @pytest.mark.parametrize("payload", [b"", b" \n", b"[]", b'{"results": []}'])
 def test_body_without_results(payload: bytes) -> None:
     """A body that holds nothing gets a sentence, not silence."""
-    assert explain_payload(payload) == "The body holds no result."
+    assert explain_payload(payload) == "The body contains no results."
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_explanation_names_the_rule_of_the_row() -> None:
     own = {"code": -1, "channel": "oppo"}
     assert "the message matches neither" in explain_payload(body(own)).splitlines()[0]
     said = explain_payload(body(own | {"message": "WaitingForVerify"}))
-    assert "the message is this one's" in said.splitlines()[0]
+    assert "the message matches this row" in said.splitlines()[0]
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ async def test_unsigned_and_forged_calls_are_kept_only_if_asked(
         assert [one.reason for one in records(folder)] == ["bad_signature", "missing_credentials"]
 
 
-async def test_where_anyone_may_call_nothing_is_kept_unasked(
+async def test_unauthenticated_requests_are_not_recorded_by_default(
     make_settings: MakeSettings, folder: Path
 ) -> None:
     """ALLOW_UNSIGNED accepts calls, but does not make them authenticated."""

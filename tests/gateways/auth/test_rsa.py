@@ -77,7 +77,7 @@ def test_any_of_several_keys_verifies(
         assert refusal(scheme, {"sign": sign}, body=signed.body) is None
 
 
-def test_signature_by_a_stranger(keys: KeyPair, unknown_key: KeyPair, signed: Signed) -> None:
+def test_signature_by_an_unknown_key(keys: KeyPair, unknown_key: KeyPair, signed: Signed) -> None:
     """A signature by a key that is not configured is refused."""
     sign = base64.b64encode(unknown_key.sign(signed.body)).decode()
     scheme = load_rsa_signature([keys.public])
