@@ -349,7 +349,7 @@ def test_explain_shows_what_each_path_gave(tmp_path: Path) -> None:
         "  code = a: null",
         "  code = b: '7'",
         "  count = targets: a text of 2",
-        "  dedupe = token: there, and only hashed",
+        "  dedupe = token: present (only hashed)",
         "item 1: skipped by items.only",
         "item 2: rejected: code_missing",
         "  code = a: an array of 2",

@@ -86,7 +86,7 @@ async def test_leased_name_that_is_lost(address: Address, server: Server) -> Non
             "seen_at = now() + interval '1 hour'",
             "fresh",
         )
-        with pytest.raises(RequestError, match="send them again"):
+        with pytest.raises(RequestError, match="repeat the request"):
             await one.record([delivery(2)])
         while one.problem:
             assert "taken over" in one.problem

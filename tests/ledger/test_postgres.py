@@ -424,7 +424,7 @@ async def test_outcome_that_is_not_known_is_refused(
         async with running(store(way)) as one:
             await one.record([delivery(1)])
             cut_once(proxy, reply=True, afterwards=lambda _data, _from_server: True)
-            with pytest.raises(RequestError, match="send them again"):
+            with pytest.raises(RequestError, match="repeat the request"):
                 await one.record([delivery(2)])
             assert (one.problem is None, total(one)) == (False, 1)
             proxy.cut = cut_nothing
@@ -478,7 +478,7 @@ async def test_name_that_is_taken_over_while_the_connection_is_lost(
             async with running(store(address)) as other:
                 assert await other.record([delivery(3)]) == 1
             proxy.cut = cut_nothing
-            with pytest.raises(RequestError, match="send them again"):
+            with pytest.raises(RequestError, match="repeat the request"):
                 await waiting
             await until(lambda: one.problem is None)
             assert total(one) == 2

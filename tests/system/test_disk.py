@@ -294,7 +294,7 @@ def test_file_that_is_no_sound_ledger_ends_the_start(
         assert exporter.process.wait(20) == 2
     said = exporter.log.read_text()
     assert f"push-result-exporter: ledger {ledger}: " in said
-    assert said.endswith("move this one away to start again from zero.\n")
+    assert said.endswith("move this one away to start from zero.\n")
     assert "Traceback" not in said
     assert ledger.read_bytes() == before
 
