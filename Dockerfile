@@ -1,16 +1,16 @@
-# The exporter alone: no compiler, no pip, no cache, not root; any uid of group 0 works.
+# The exporter without compiler, pip or caches; it does not run as root. Any uid with group 0 works.
 #
 #   docker build --tag push-result-exporter .
 #   docker run --read-only -p 10987:10987 -v push-ledger:/var/lib/push-result-exporter \
 #     -v "$PWD/mps-public-key.txt:/run/secrets/mps-public-key:ro" \
 #     -e PUSH_EXPORTER_MPS_PUBLIC_KEY_FILES=/run/secrets/mps-public-key push-result-exporter
 #
-# BASE may be any image with Python 3.11 or newer and its venv module. Without a network, pass
-# PIP_NO_INDEX=1 and PIP_FIND_LINKS, a folder of wheels that the builder sees; hashes are checked
-# all the same.
+# BASE may be any image with Python 3.11 or newer and its venv module. To build without a network, set
+# PIP_NO_INDEX=1, and PIP_FIND_LINKS to a folder of wheels that the builder can read. Hashes are
+# checked in any case.
 ARG BASE=base
 
-# In a line of its own, which Dependabot updates; it does not read ARG.
+# On a separate line, which Dependabot updates; it does not read ARG.
 FROM python:3.14.8-slim-trixie@sha256:a2b82f3c48559aa0a8446d9af49826b6e2b2016f4cd2afabfe6013ec53729170 AS base
 
 FROM ${BASE} AS build
@@ -24,11 +24,10 @@ RUN python3 -m venv /build \
     && python3 -m venv --without-pip /opt/push-result-exporter \
     && /build/bin/pip --python /opt/push-result-exporter/bin/python install \
         --require-hashes --only-binary :all: -r deploy/image/requirements.txt
-# Wheels bring 25 MB of debug symbols. They stay where binutils cannot be installed, as without a
-# network.
+# Strip 25 MB of debug symbols from wheels, unless binutils cannot be installed, as without a network.
 # hadolint ignore=DL3008
 RUN command -v strip || { apt-get update && apt-get install -y --no-install-recommends binutils; } \
-        || echo "debug symbols stay: no binutils"; \
+        || echo "binutils is missing: debug symbols are kept"; \
     rm -rf /var/lib/apt/lists/*; \
     ! command -v strip || find /opt/push-result-exporter -name '*.so' -exec strip --strip-unneeded {} +
 COPY . .
@@ -48,10 +47,10 @@ LABEL org.opencontainers.image.title="push-result-exporter" \
     org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/push-result-exporter /opt/push-result-exporter
 COPY deploy/image/healthcheck.py /opt/push-result-exporter/
-# Not by COPY, which gives no folder its mode.
+# COPY cannot set the mode of a folder.
 RUN install -d -o 10001 -g 0 -m 0770 /var/lib/push-result-exporter
-# Prometheus does not reach 127.0.0.1 of a container, so the admin listener has every address of it:
-# publish 10987 alone, never 10988. For IPv6 set both hosts to `::`.
+# Prometheus cannot reach 127.0.0.1 of a container, so the admin listener listens on all addresses:
+# publish only 10987, never 10988. For IPv6 set both hosts to `::`.
 ENV PATH="/opt/push-result-exporter/bin:${PATH}" \
     PYTHONDONTWRITEBYTECODE=1 \
     PUSH_EXPORTER_ADMIN_HOST=0.0.0.0 \

@@ -8,9 +8,9 @@ VERSION = "0.1.0"
 
 @cache
 def revision() -> str:
-    """Return the git commit of this copy, or `unknown`.
+    """Return the git commit of this installation, or `unknown`.
 
-    It is in the file `REVISION` of a build; in a checkout, git is asked.
+    A build has it in the file `REVISION`; in a checkout, git reports it.
     """
     package = Path(__file__).parent
     try:
@@ -22,7 +22,7 @@ def revision() -> str:
 def _checked_out(folder: Path) -> str | None:
     if not (folder / ".git").exists():
         return None
-    import subprocess  # noqa: PLC0415 - a checkout alone needs it
+    import subprocess  # noqa: PLC0415 - needed in a checkout only
 
     command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
     try:

@@ -6,12 +6,12 @@ from enum import StrEnum
 from typing import Any, Self
 
 UNROUTED = "unknown"
-"""The label `source` of requests to no gateway, so that none can have this name."""
+"""The label `source` of requests without a gateway; reserved, so no gateway can have this name."""
 
 ACCEPTED = "accepted"
-"""The label `status` of requests that were counted, …"""
+"""The label `status` of requests that were counted."""
 VERIFIED = "verified"
-"""… and of handshakes, which a sender makes to try the address."""
+"""The label `status` of handshakes, with which a sender verifies the address."""
 
 SUCCEEDED = (ACCEPTED, VERIFIED)
 
@@ -19,9 +19,9 @@ SUCCEEDED = (ACCEPTED, VERIFIED)
 class Reason(StrEnum):
     """Why a request is refused: the `error` of its response, and the label `status`.
 
-    `status` is the HTTP status and `meaning` the sentence of the manual. `retry_after` is the
+    `status` is the HTTP status and `meaning` the sentence in the manual. `retry_after` is the
     number of seconds after which the request may be repeated, None if it must change first.
-    `closes` is True if the rest of the body is not read, so that the connection ends.
+    `closes` is True if the connection is closed because the rest of the body is not read.
     """
 
     status: int
@@ -32,12 +32,12 @@ class Reason(StrEnum):
     def __new__(
         cls,
         value: str,
-        status: int = 0,  # looking up a member by its value calls this, too
+        status: int = 0,  # a lookup by value calls `__new__` with the value alone
         meaning: str = "",
         retry_after: int | None = None,
         closes: bool = False,
     ) -> Self:
-        """Make a member; its value is the public name."""
+        """Create a member; its value is the public name."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.status = status
@@ -118,7 +118,7 @@ class Reason(StrEnum):
     @property
     def of_exporter(self) -> bool:
         """Whether the cause is the state of the exporter and not the content of the request."""
-        return self.status >= 500  # noqa: PLR2004 - HTTP's own line between the two
+        return self.status >= 500  # noqa: PLR2004 - HTTP's class of server errors
 
 
 class ItemReason(StrEnum):
@@ -127,7 +127,7 @@ class ItemReason(StrEnum):
     meaning: str
 
     def __new__(cls, value: str, meaning: str = "") -> Self:
-        """Make a member; its value is the public name."""
+        """Create a member; its value is the public name."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning
@@ -148,15 +148,15 @@ class ItemReason(StrEnum):
 
 
 class ConfigurationError(ValueError):
-    """A setting or a file that it names is unusable; the message names it and its place."""
+    """A setting, or a file named by a setting, is unusable; the message names it and the place."""
 
 
 class RequestError(Exception):
-    """A request to a webhook that gets an error response.
+    """A request to a webhook is refused.
 
-    `detail` is a sentence for the sender, without secrets and target ids. `headers` are further
-    headers of the response (`Allow`, `WWW-Authenticate`, `Accept-Encoding`), `extra` further
-    members of its JSON.
+    `detail` is a sentence for the sender, without secrets and target ids. `headers` are additional
+    response headers (`Allow`, `WWW-Authenticate`, `Accept-Encoding`), `extra` additional members
+    of the JSON body.
     """
 
     def __init__(
@@ -174,9 +174,9 @@ class RequestError(Exception):
 
 
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
-    """Return the end of a message about an unknown word: the known one that is nearest, if any.
+    """Return a suggestion for an unknown word, to append to a message; empty if none is similar.
 
-    `prefix` is put before it: what all known words begin with does not make them alike.
+    `prefix`, which all known words share, is prepended to the suggestion and not compared.
     """
     near = get_close_matches(word, list(known), 1, cutoff=0.5)
     return f"; did you mean {prefix + near[0]!r}?" if near else ""

@@ -7,15 +7,15 @@ from typing import Any, NoReturn
 import msgspec
 
 MARK = "…"
-"""Stands where something was left out."""
+"""Replaces redacted text."""
 
 _LETTER = r"[\w+/=:.-]"
 _FORM = f"application/x-www-form-urlencoded(?!{_LETTER})"  # 33 letters, and curl's default
 
 LONG_WORD = re.compile(rf"(?<!{_LETTER})(?!{_FORM}){_LETTER}{{32,}}|[0-9]{{16,}}")
-"""Device tokens and target ids are long words; those of a vendor's message are not."""
+"""Device tokens and target ids are long words; the words of a vendor's message are short."""
 
-# Names that end with such a word, and names that consist of one, perhaps after a separator.
+# Names that end with such a word, or consist of it, perhaps after a separator.
 _NAME = (
     r"(?:[\w.-]*(?:token|secret|password|phone|mobile|imei|oaid|idfa|email"
     r"|(?:target|reg|registration|device|user|client|open)[_-]?id|(?:api|access|app)[_-]?key)"
@@ -23,9 +23,9 @@ _NAME = (
     r"(?:target|alias|account|uid|cid|sign|signature|authorization|cookie))s?"
 )
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
-# Each word is tried once, from its beginning, and none is longer than 31 characters, for LONG_WORD
-# goes first: so the time is linear. A blank line separates the name of a form's field from its
-# value, `>` that of an element.
+# The time is linear: each word is tried once, from its beginning, and has at most 31 characters,
+# because LONG_WORD is applied first. A blank line separates the name of a multipart form field from
+# its value, `>` the name of an XML element.
 _NAMED = re.compile(
     rf"""((?<![\w.-]){_NAME}\\*["']?(?:\s*[:=>]|\r?\n\r?\n)\s*\\*)"""
     r"""([\[{]|"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&}\]<]+)""",
@@ -33,8 +33,8 @@ _NAMED = re.compile(
 )
 _SEPARATOR = re.compile(r"[:=>]|\n\r?\n")
 _BRACKET = re.compile(r"[\[\]{}]")
-_SHORTEST = len('{"uid":"x"}')  # a line that may hold a secret by its name
-_WORD = re.compile(r"[\w.-]{8,}")  # what is shorter may be any word
+_SHORTEST = len('{"uid":"x"}')  # the shortest line with a named secret
+_WORD = re.compile(r"[\w.-]{8,}")  # a shorter secret may equal an ordinary word
 
 # A token in a path has more digits than a word such as `v1`, or is longer.
 _PATH_WORD = re.compile(r"(?=.{1,24}$)[A-Za-z._~-]*[0-9]{0,2}[A-Za-z._~-]*", re.ASCII)
@@ -42,10 +42,10 @@ _MAX_SEGMENTS = 6
 
 
 def redact(text: str) -> str:
-    """Redact JSON, lines of JSON, or any other text; JSON stays JSON of the same shape."""
+    """Redact JSON, lines of JSON, or any other text; JSON keeps its structure."""
     try:
         return _Redactor().json(text)
-    except (ValueError, RecursionError):  # not JSON, or nested deeper than we go
+    except (ValueError, RecursionError):  # not JSON, or nested too deeply
         pass
     pieces: list[str] = []
     other: list[str] = []
@@ -60,17 +60,19 @@ def redact(text: str) -> str:
 
 
 def redact_text(text: str) -> str:
-    """Leave out long words, values that are named as secrets, and what repeats these."""
+    """Redact long words, the values of fields named as secrets, and repetitions of these values."""
     return _Redactor().text(text)
 
 
 def redact_path(path: str) -> str:
-    """Redact every segment of a URL's path that is not a short word; leave out all after six."""
+    """Redact the segments of a URL path that are not short words, and all beyond the sixth."""
     segments = path.split("/", _MAX_SEGMENTS + 1)[1:]
-    shown = [one if not one or _PATH_WORD.fullmatch(one) else MARK for one in segments]
+    shown = [
+        segment if not segment or _PATH_WORD.fullmatch(segment) else MARK for segment in segments
+    ]
     if len(shown) > _MAX_SEGMENTS:
         shown[_MAX_SEGMENTS - 1 :] = [MARK]
-    return "".join(f"/{one}" for one in shown)
+    return "".join(f"/{segment}" for segment in shown)
 
 
 def _json_line(line: str) -> str | None:
@@ -83,20 +85,20 @@ def _json_line(line: str) -> str | None:
 
 
 def _rest(lines: list[str]) -> list[str]:
-    """Redact lines that are no JSON together, for a value may stand under its name."""
+    """Redact lines that are not JSON as one text: a value may be on the line below its name."""
     return [redact_text("\n".join(lines))] if lines else []
 
 
 class _Redactor:
-    """Redacts one text; knows the secrets that it has found by their names."""
+    """Redacts one text, and remembers the secrets that it has found by their names."""
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
 
     def json(self, text: str) -> str:
-        """Redact JSON; ValueError or RecursionError if that is not possible."""
+        """Redact JSON; raises ValueError or RecursionError if it cannot be parsed."""
         value = _parsed(text)
-        self._value(value, secret=False)  # once to learn the secrets, once to leave them out
+        self._value(value, secret=False)  # the first pass finds the secrets, the second redacts
         return self._written(value)
 
     def _written(self, value: Any) -> str:
@@ -105,7 +107,7 @@ class _Redactor:
     def text(self, text: str) -> str:
         """Redact any text."""
         short = LONG_WORD.sub(MARK, text.encode("utf-8", "replace").decode())
-        if _SEPARATOR.search(short):  # seldom in a vendor's message
+        if _SEPARATOR.search(short):  # rare in a vendor's message
             short = self._without_named(short)
         return _WORD.sub(self._unless_secret, short) if self._secrets else short
 
@@ -127,7 +129,7 @@ class _Redactor:
         for number, (name, value) in enumerate(fields.items()):
             inside = secret or _SECRET_NAME.fullmatch(name) is not None
             shown = self._string(name, secret=secret)
-            if shown in redacted:  # names that were redacted alike
+            if shown in redacted:  # two names may be redacted to the same text
                 shown = f"{shown}{number}"
             redacted[shown] = self._value(value, secret=inside)
         return redacted
@@ -144,7 +146,7 @@ class _Redactor:
         return self.text(text)
 
     def _without_named(self, text: str) -> str:
-        """Leave out what stands under the name of a secret: a value, a list or an object."""
+        """Redact what follows the name of a secret: a value, a list or an object."""
         pieces = []
         place = 0
         while match := _NAMED.search(text, place):
@@ -171,7 +173,7 @@ class _Redactor:
 
 
 def _end_of_brackets(text: str, start: int) -> int:
-    """Return where the brackets that open here are closed, or the end of the text."""
+    """Return the position after the matching closing bracket, or the end of the text."""
     depth = 0
     for bracket in _BRACKET.finditer(text, start):
         depth += 1 if bracket[0] in "[{" else -1
@@ -184,7 +186,7 @@ _ZERO = msgspec.Raw(b"0")
 
 
 def _parsed(text: str) -> Any:
-    # Numbers are kept as they are written: some are out of any type's range.
+    # Numbers keep their text: some exceed the range of every type.
     return json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_refuse)
 
 

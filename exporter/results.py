@@ -14,7 +14,7 @@ from exporter.redaction import LONG_WORD
 MAX_CODE_LENGTH = 64
 
 _MAX_TEXT_LENGTH = 256
-"""Characters of a text that are looked at, which bounds the work and what the cache holds."""
+"""Characters of a text that are parsed; bounds CPU time and the memory of the cache."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]+(?:\.0+)?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
@@ -86,7 +86,7 @@ class PushResult(msgspec.Struct, frozen=True, gc=False):
 class ResultGroup(msgspec.Struct):
     """Identical items of a body, which are classified once.
 
-    A body of a hundred results seldom has more than a dozen different ones.
+    A body of a hundred results seldom has more than a dozen distinct results.
     """
 
     result: PushResult
@@ -106,19 +106,19 @@ class ResultGroup(msgspec.Struct):
 
 
 class Series(NamedTuple):
-    """What the ledger counts by."""
+    """The key of a count in the ledger."""
 
     channel: str
     code: str
     table: str
-    """The channel of the table whose row matched, empty for an unknown code: it tells apart the
+    """The channel of the table whose row matched, empty for an unknown code. It distinguishes the
     two meanings of `-1` under OPPO without storing a severity."""
     app: str = ""
-    """The declared app; empty where results have no label `app`, which is not the app `other`."""
+    """The declared app. Empty if results have no label `app`; that is not the app `other`."""
 
 
 class ClassifiedResult(msgspec.Struct, frozen=True):
-    """The meaning of a result: one shared instance for each known series."""
+    """A series with the meaning of its code: one shared instance per known series."""
 
     series: Series
     name: str
@@ -132,12 +132,12 @@ class ClassifiedResult(msgspec.Struct, frozen=True):
         return bool(self.series.table)
 
     def of_app(self, app: str) -> "ClassifiedResult":
-        """Return the same meaning, of an app."""
+        """Return a copy whose series has an app."""
         return msgspec.structs.replace(self, series=self.series._replace(app=app))
 
     @classmethod
     def unknown(cls, channel: str, code: str) -> "ClassifiedResult":
-        """Make the meaning of a code that has no row on this channel."""
+        """Classify a code that has no row on this channel."""
         return cls(
             Series(channel, code, ""), "Unknown", Severity.UNKNOWN, Category.UNKNOWN, Retry.NO
         )
@@ -159,7 +159,7 @@ class DecodedItems(msgspec.Struct):
     skipped: int = 0
     """Items skipped by the description's items.only."""
     defaulted: int = 0
-    """Results whose code is the description's default, since no path has one."""
+    """Results with the description's default code, because no path of the code has a value."""
 
     def add(self, other: "DecodedItems") -> None:
         """Add the items of another part of the same body."""
@@ -179,51 +179,52 @@ class DecodedItems(msgspec.Struct):
         """The number of items without a value at a path of the code."""
         if not self.rejected:
             return self.defaulted
-        return self.defaulted + sum(one.reason in _WITHOUT_CODE for one in self.rejected)
+        return self.defaulted + sum(item.reason in _WITHOUT_CODE for item in self.rejected)
 
 
 _WITHOUT_CODE = (ItemReason.CODE_MISSING, ItemReason.CODE_NULL)
 
 
 class Identified(StrEnum):
-    """What an identity identifies; a code is a single result's alone."""
+    """What an identity identifies."""
 
     REQUEST = "request"
     RESULT = "result"
 
 
 class Scope(NamedTuple):
-    """Where identities are unique: equal ones of different scopes are different deliveries."""
+    """Where identities are unique: equal identities in two scopes are different deliveries."""
 
     credential: int
-    """The scope of the credential that let the request in."""
+    """The scope of the credential that authenticated the request."""
     kind: Identified
     channel: str = ""
-    """Of a result: its channel, or the sender's own word for one that no table has."""
+    """The channel of a result, or the sender's word for an unknown channel; empty for a request."""
     code: str = ""
+    """The code of a result; empty for a request."""
 
 
 Identity = str | bytes | int
-"""What identifies a delivery within its scope; an integer is the same as its digits."""
+"""Identifies a delivery within its scope; an integer equals its decimal digits."""
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
-    """Results that are counted once; with several identities, once for each."""
+    """Results that are counted once; with several identities, once per identity."""
 
     counts: dict[Series, int]
-    """What each identity counts; without identities, what is counted."""
+    """Counts per identity; in total if there are no identities."""
     results: int
-    """How many results each identity stands for; without identities, how many there are."""
+    """Number of results per identity; in total if there are no identities."""
     scope: Scope | None = None
     identities: Sequence[Identity] = ()
-    """None for results that nothing identifies."""
+    """Empty for anonymous results, which are never duplicates."""
     content: bytes | None = None
-    """The body of a request, where a different body under the same identity is a conflict. Such a
-    delivery has one identity, and is the only one of its request."""
+    """The body of a request, if a different body under the same identity is a conflict. Such a
+    delivery has one identity, and is the only delivery of its request."""
 
 
 def results_of(deliveries: Iterable[Delivery]) -> int:
-    """Count the results of deliveries, new or not."""
+    """Return the number of results in deliveries, duplicates included."""
     results = 0
     for delivery in deliveries:
         results += delivery.results * (len(delivery.identities) or 1)
@@ -233,15 +234,15 @@ def results_of(deliveries: Iterable[Delivery]) -> int:
 def canonical_code(code: object) -> str | None:
     """Return the code as canonical text, or None if it cannot be a code.
 
-    An integer is plain decimal digits. Any other text is a name of 1 to 64 of `[A-Za-z0-9_.-]`,
-    in which `_` stands for each run of other characters: `messaging/internal-error` is
-    `messaging_internal-error`. A longer text is cut. Device tokens and ids in such texts are left
-    out: the code becomes a label. Of a list or tuple, and of the text of one, the first element is
-    the code.
+    An integer becomes plain decimal digits. Any other text becomes a name of 1 to 64 characters of
+    `[A-Za-z0-9_.-]`, in which `_` replaces each run of other characters:
+    `messaging/internal-error` becomes `messaging_internal-error`. A longer text is truncated.
+    Device tokens and ids are removed, since the code becomes a label. The code of a list or tuple,
+    or of its text, is its first element.
     """
     if isinstance(code, str):
         text = code.strip()
-        if len(text) > _MAX_TEXT_LENGTH:  # in whole words, for a part of a token looks like none
+        if len(text) > _MAX_TEXT_LENGTH:  # at a word boundary: part of a token looks like a word
             text = text[:_MAX_TEXT_LENGTH].rsplit(maxsplit=1)[0]
         return _canonical_text(text)
     if isinstance(code, list | tuple) and code and not isinstance(code[0], list | tuple):
@@ -254,9 +255,9 @@ def canonical_code(code: object) -> str | None:
 
 
 def text_of_code(code: object) -> str | None:
-    """Return the text of a code of which the canonical form loses something, None for any other.
+    """Return the text of a code whose canonical form is lossy, else None.
 
-    It stands in for the message of a result that has none.
+    It is the message of a result without a message.
     """
     if not isinstance(code, str):
         return None
@@ -280,6 +281,6 @@ def _canonical_text(text: str) -> str | None:
 
 
 def _without_token(word: re.Match[str]) -> str:
-    """Leave the parts with digits out of a long word; the names of errors and paths have none."""
+    """Remove the parts with digits from a long word; names of errors and paths have no digits."""
     parts = word[0].split("/")
     return "/".join(" " if any(map(str.isdigit, part)) else part for part in parts)

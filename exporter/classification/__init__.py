@@ -1,1 +1,1 @@
-"""Code tables, and the pure, total function from a result to its meaning."""
+"""Code tables, and the pure, total function that classifies a result."""

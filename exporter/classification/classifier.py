@@ -1,4 +1,4 @@
-"""Find which channel a result belongs to and what its code means there: pure and total."""
+"""Classifies results: a pure, total function from a result to its channel and meaning."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -21,17 +21,17 @@ from exporter.results import ClassifiedResult, PushResult, Series
 ChannelRule = Literal[
     "hint", "unknown_hint", "ios", "common_code", "only_table", "message", "nothing"
 ]
-"""By which rule a result got its channel."""
+"""The rule that determined the channel of a result."""
 
-_MAX_REMEMBERED = 200
-"""Characters of a message that is remembered with what it means, for the memory that takes."""
+_MAX_CACHED_MESSAGE = 200
+"""Maximum number of characters of a message in the cache, which bounds its memory."""
 
 Decision = tuple[ClassifiedResult, ChannelRule, RowRule]
-"""What a result means, and why; a bare tuple of constants, since every result pays for it."""
+"""A classified result with the rules; a plain tuple, since it is made for every result."""
 
 
 class Classifier:
-    """The rules of classification over one set of tables."""
+    """Classifies results by one set of tables."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -39,7 +39,7 @@ class Classifier:
             spelling: table.channel
             for table in tables.values()
             for word in (table.channel, *table.aliases)
-            for spelling in (fold(word), word.upper())  # MPS's own words need no folding
+            for spelling in (fold(word), word.upper())  # MPS's words are found without folding
         }
         for table in tables.values():
             self._channels |= dict.fromkeys(table.exact_aliases, table.channel)
@@ -48,20 +48,20 @@ class Classifier:
             for channel, table in tables.items()
             for common in [_common(tables, table)]
         }
-        # Senders report the same few messages over and over.
-        self._find_remembered = lru_cache(maxsize=512)(self._find)
-        self._choose_remembered = lru_cache(maxsize=512)(self._choose)
+        # Most senders report only a few distinct messages.
+        self._find_cached = lru_cache(maxsize=512)(self._find)
+        self._choose_cached = lru_cache(maxsize=512)(self._choose)
         self._common_codes = self._spaces[COMMON_CHANNEL].own.by_code
         self._hintless = Hintless(
             self._spaces[channel].own for channel, table in tables.items() if not table.hint_only
         )
 
     def classify(self, result: PushResult) -> ClassifiedResult:
-        """Find what the result means; an unknown code is a result too."""
+        """Classify a result; an unknown code is a result, too."""
         return self.decide(result)[0]
 
     def decide(self, result: PushResult) -> Decision:
-        """Find what the result means, and by which rules."""
+        """Classify a result, and return the rules that applied."""
         if result.hint and (hint := result.hint.strip()):
             channel = self.channel(hint)
             if channel is None:
@@ -73,16 +73,16 @@ class Classifier:
         return self._inferred(result)
 
     def channel(self, word: str) -> str | None:
-        """Return the channel of which this is the name or an alias."""
+        """Return the channel with a name or alias, or None."""
         if len(word) > MAX_HINT_LENGTH:
             return None
         return self._channels.get(word) or self._channels.get(fold(word))
 
     def current(self, series: Series) -> ClassifiedResult:
-        """Return what a series of the ledger means by the current tables.
+        """Classify a series of the ledger by the current tables.
 
-        What was counted by a common row stays common. An unknown code that has become a name or
-        alias means its row.
+        A result counted by a common row keeps that row. An unknown code that is now a name or alias
+        has the meaning of its row.
         """
         channel, code, table = series[:3]
         space = self._spaces.get(channel)
@@ -96,30 +96,30 @@ class Classifier:
         return space.find(code, None)[0]
 
     def known(self) -> Iterator[ClassifiedResult]:
-        """Yield every pair of channel and code that the tables can produce, own rows first."""
+        """Yield a classified result for each channel and code in the tables."""
         for space in self._spaces.values():
             yield from space
 
     def has_receipts(self, channel: str) -> bool:
-        """Whether the results of a channel are receipts of pushes that another one accepted."""
+        """Whether the results of a channel are receipts of pushes accepted by another channel."""
         table = self._tables.get(channel)
         return bool(table and table.receipts_of)
 
     def receipt_channels(self) -> dict[str, str]:
-        """Return the channel that each channel's receipts are of, empty for channels of sending."""
+        """Map each channel of receipts to the channel of its pushes, and other channels to ''."""
         return {channel: table.receipts_of for channel, table in self._tables.items()}
 
     def channels(self) -> list[str]:
-        """List every value that the label `channel` can take."""
+        """Return all values of the label `channel`."""
         return [*self._tables, OTHER]
 
     def row(self, series: Series) -> CodeRow | None:
-        """Return the row behind a known series."""
+        """Return the row of a known series, or None."""
         table = self._tables.get(series.table)
         return table.codes.get(series.code) if table else None
 
     def meanings(self, code: str) -> list[ClassifiedResult]:
-        """List what a code, name or alias means in each table that has it."""
+        """Return the meanings of a code, name or alias in all tables."""
         spaces = self._spaces.values()
         exact = [found for space in spaces if (found := space.own.spelled(code))]
         return exact or [found for space in spaces if (found := space.own.named(code))]
@@ -128,21 +128,21 @@ class Classifier:
         space = self._spaces[channel]
         if plain := space.plain.get(result.code):
             return plain, rule, "one_row"
-        find = self._find_remembered if _is_short(result.message) else self._find
-        meaning, row_rule = find(channel, result.code, result.message)
-        return meaning, rule, row_rule
+        find = self._find_cached if _is_short(result.message) else self._find
+        classified, row_rule = find(channel, result.code, result.message)
+        return classified, rule, row_rule
 
     def _find(self, channel: str, code: str, message: str | None) -> Found:
         return self._spaces[channel].find(code, message)
 
     def _from_common_channel(self, result: PushResult) -> Decision:
-        """Place a common code: MPS reaches iOS through APNs alone."""
+        """Classify a common code; MPS sends to iOS through APNs only."""
         if result.ios:
             return self._on_channel("apns", result, "ios")
         return self._on_channel(COMMON_CHANNEL, result, "common_code")
 
     def _inferred(self, result: PushResult) -> Decision:
-        """Place a result without a hint by the only table that has its code, or by its message."""
+        """Classify a result without a hint: by the only table with its code, or by its message."""
         owners = self._hintless.owners(result.code)
         if len(owners) == 1:
             channel = owners[0][0].channel
@@ -150,19 +150,19 @@ class Classifier:
                 return self._from_common_channel(result)
             return self._on_channel(channel, result, "only_table")
         if owners and result.message:
-            choose = self._choose_remembered if _is_short(result.message) else self._choose
-            if meant := choose(result.code, result.message):
-                return meant, "message", "one_row"
+            choose = self._choose_cached if _is_short(result.message) else self._choose
+            if chosen := choose(result.code, result.message):
+                return chosen, "message", "one_row"
         return ClassifiedResult.unknown(OTHER, result.code), "nothing", "one_row"
 
     def _choose(self, code: str, message: str) -> ClassifiedResult | None:
-        """Choose by the message between the tables that have a code."""
+        """Choose by the message between the tables with a code."""
         owners = self._hintless.owners(code)
         return stated(message, [rows.candidate(found) for rows, found in owners])
 
 
 def _is_short(message: str | None) -> bool:
-    return message is None or len(message) <= _MAX_REMEMBERED
+    return message is None or len(message) <= _MAX_CACHED_MESSAGE
 
 
 def _rows(channel: str, table: CodeTable) -> Rows:
@@ -170,7 +170,7 @@ def _rows(channel: str, table: CodeTable) -> Rows:
 
 
 def _common(tables: Tables, table: CodeTable) -> CodeTable:
-    """Return the table of the common codes as far as they apply on a table's channel."""
+    """Return the table of common codes, without rows if they do not apply to a table's channel."""
     common = tables[COMMON_CHANNEL]
     applies = table.common_codes and table is not common
     return common if applies else common.model_copy(update={"codes": {}})

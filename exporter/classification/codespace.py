@@ -1,4 +1,4 @@
-"""The codes of one channel: found by code, by name or alias, and by the text of a message."""
+"""Looks up the codes of one channel: by code, by name or alias, and by the text of a message."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -17,25 +17,25 @@ from exporter.classification.texts import Message, Texts, letters_of, texts_of
 from exporter.results import ClassifiedResult, Series, canonical_code
 
 RowRule = Literal["one_row", "name", "sentence", "http_message", "message", "own_row", "common_row"]
-"""By which rule a result got its row: the only one of its code; that of its name or alias; the
-one that a sentence in place of the code names; the one that the message of an HTTP status names;
-of several, the one of the message; or else the channel's own or the common one."""
+"""The rule that determined the row of a result: the only row of its code; the row of a name or
+alias; the row named by a sentence in place of the code; the row named by the message of an HTTP
+status; of several rows, the one named by the message, else the channel's or the common row."""
 
 Found = tuple[ClassifiedResult, RowRule]
 
 Candidate = tuple[ClassifiedResult, Texts]
-"""What a code may mean, and the texts by which a message would name it."""
+"""A possible meaning of a code, and the texts with which a message names it."""
 
 REASON_PHRASES = {letters_of(status.phrase): str(status.value) for status in HTTPStatus} | {
     "payloadtoolarge": "413",
     "requestentitytoolarge": "413",
     "contenttoolarge": "413",
 }
-"""The HTTP status of each reason phrase, as letters; that of 413 varies with the version."""
+"""The HTTP status of each reason phrase, as letters; the phrase of 413 varies between versions."""
 
 
 class Rows:
-    """The rows of one table, as they are counted on one channel."""
+    """The rows of one table, classified on one channel."""
 
     def __init__(
         self, channel: str, table: CodeTable, shared_words: Mapping[str, Iterable[str]]
@@ -56,9 +56,9 @@ class Rows:
         self._shared_words = shared_words
         self._candidates: dict[str, Candidate] = {}
         self.exact: dict[str, str | None] = {}
-        """The code of each spelling; None for one that several rows share."""
+        """The code of each spelling; None if several rows share it."""
         self.folded: dict[str, str | None] = {}
-        """The same for the spellings in lower case."""
+        """The same for folded spellings."""
         for code, spelling in _spellings(table):
             _register(self.exact, spelling, code)
             _register(self.folded, spelling.casefold(), code)
@@ -67,33 +67,33 @@ class Rows:
         return iter(self.by_code.values())
 
     def spelled(self, text: str) -> ClassifiedResult | None:
-        """Find the row whose code, name or alias this is, letter by letter."""
+        """Find the row with a code, name or alias, case-sensitively."""
         return self.by_code.get(text) or self.by_code.get(self.exact.get(text) or "")
 
     def named(self, text: str) -> ClassifiedResult | None:
-        """Find the row whose code, name or alias this is; case matters where two differ by it."""
+        """Find the row with a code, name or alias; case matters only if rows differ by it."""
         return self.spelled(text) or self.by_code.get(self.folded.get(text.casefold()) or "")
 
     def candidate(self, code: str) -> Candidate:
-        """Return a row with its texts, to tell it from one of the same code in another table."""
-        if code not in self._candidates:  # few are ever asked for
+        """Return a row with its texts, to distinguish it from the same code in another table."""
+        if code not in self._candidates:  # few are ever used
             row = self.rows[code]
             texts = (row.name, row.description, *row.aliases, *row.messages)
             self._candidates[code] = self.by_code[code], texts_of((), texts)
         return self._candidates[code]
 
     def narrower(self, code: str) -> Candidate:
-        """Return a row with its texts, to tell it from the vaguer code that it narrows."""
+        """Return a row with its texts, to distinguish it from the vaguer code that it narrows."""
         row = self.rows[code]
         return self.by_code[code], texts_of((row.name, *row.aliases), row.messages)
 
     def stated_by(self, sentence: str) -> ClassifiedResult | None:
-        """Find the row that a sentence names."""
+        """Find the row named by a sentence."""
         return self.by_code.get(self._sentences.find(sentence) or "")
 
     @cached_property
     def words(self) -> dict[str, ClassifiedResult]:
-        """The shared words of the table, folded, with what they mean."""
+        """The meaning of each shared word of the table, folded."""
         return {
             (canonical_code(word) or "").casefold(): self.by_code[code]
             for code, row in self.rows.items()
@@ -102,7 +102,7 @@ class Rows:
 
     @cached_property
     def patterns(self) -> list[tuple[list[str], ClassifiedResult]]:
-        """The aliases with wildcards, cut at these, with what they mean."""
+        """The aliases with wildcards, split at the wildcards, each with its meaning."""
         return [
             ([canonical_code(part) or "" for part in alias.split(ANY_TEXT)], self.by_code[code])
             for code, row in self.rows.items()
@@ -116,7 +116,7 @@ class Rows:
 
 
 class CodeSpace:
-    """What codes mean on one channel: by its own rows, and by the common ones where they apply."""
+    """The meanings of codes on one channel, by its own rows and the common rows if they apply."""
 
     def __init__(self, channel: str, own: Rows, common: Rows) -> None:
         self.channel = channel
@@ -133,27 +133,27 @@ class CodeSpace:
                 self._narrowing.setdefault(vague, []).append(own.narrower(code))
         special = self._shared.keys() | self._statuses | self._narrowing.keys()
         self.plain = {
-            code: meaning
-            for code, meaning in {**common.by_code, **own.by_code}.items()
+            code: classified
+            for code, classified in {**common.by_code, **own.by_code}.items()
             if code not in special
         }
-        """The codes whose row depends on nothing else: nearly every result."""
+        """The codes whose row does not depend on the message: nearly every result."""
 
     def __iter__(self) -> Iterator[ClassifiedResult]:
         yield from self.own
         yield from self.common
 
     def find(self, code: str, message: str | None) -> Found:
-        """Find what a code means here; one without a row is unknown."""
+        """Return the meaning of a code on this channel; unknown if it has no row."""
         if plain := self.plain.get(code):
             return plain, "one_row"
         found, rule = self._find(code, message)
         if narrowing := self._narrowing.get(found.series.code):
             sentence = rule == "sentence"
-            told = sentence or message is None or canonical_code(message) != code
+            informative = sentence or message is None or canonical_code(message) != code
             text = _sentence(code, message) if sentence else message
-            if told and (meant := stated(text, narrowing)):
-                return meant, "message"
+            if informative and (narrower := stated(text, narrowing)):
+                return narrower, "message"
         return found, rule
 
     def _find(self, code: str, message: str | None) -> Found:
@@ -168,23 +168,23 @@ class CodeSpace:
         return found or (row or ClassifiedResult.unknown(self.channel, code), "one_row")
 
     def _resolve_shared(self, code: str, message: str | None) -> Found:
-        """Choose between a row of the channel's own and a common one."""
+        """Choose between the channel's row and the common row of a code."""
         own, common = self._shared[code]
-        if meant := stated(message, [own, common]):
-            return meant, "message"
+        if chosen := stated(message, [own, common]):
+            return chosen, "message"
         if self.own.rows[code].overrides_common:
             return own[0], "own_row"
         return common[0], "common_row"
 
     def _of_status(self, message: str | None) -> Found | None:
-        """Find the failure that the message of an HTTP status names."""
+        """Find the failure named by the message of an HTTP status."""
         if not message:
             return None
         named = self.own.named(canonical_code(message) or "") or self.own.stated_by(message)
         return (named, "http_message") if named and named.category not in SUCCESS else None
 
     def _of_words(self, code: str, message: str | None) -> Found | None:
-        """Find the row that a library's word for a code, or a sentence in its place, means."""
+        """Find the row of a library's word for a code, or of a sentence in place of a code."""
         if word := self._words.get(code.casefold()):
             return word, "name"
         if code.lstrip("-").isdecimal():
@@ -203,7 +203,8 @@ class CodeSpace:
         status = REASON_PHRASES.get(code.casefold() if code.isalnum() else letters_of(code))
         if status in self._statuses:
             return self.own.by_code[status]
-        return next((meaning for parts, meaning in self._patterns if _fits(code, parts)), None)
+        matches = (found for parts, found in self._patterns if _fits(code, parts))
+        return next(matches, None)
 
     @cached_property
     def _words(self) -> dict[str, ClassifiedResult]:
@@ -215,35 +216,35 @@ class CodeSpace:
 
 
 def stated(message: str | None, candidates: Sequence[Candidate]) -> ClassifiedResult | None:
-    """Return the only candidate of which the message states a text; None for several."""
+    """Return the only candidate named by a message; None if there are several, or none."""
     if not message:
         return None
-    there = Message(message)
-    matching = [meaning for meaning, texts in candidates if there.names(texts)]
+    parsed = Message(message)
+    matching = [classified for classified, texts in candidates if parsed.names(texts)]
     return matching[0] if len(matching) == 1 else None
 
 
 def _spellings(table: CodeTable) -> Iterator[tuple[str, str]]:
-    """Yield each code with its own spelling and those of its name and aliases."""
+    """Yield each code with the spellings of code, name and aliases."""
     for code, row in table.codes.items():
         for word in (code, row.name, *row.aliases):
             spelling = canonical_code(word)
-            if spelling and any(map(str.isalnum, spelling)):  # not what is left of another script
+            if spelling and any(map(str.isalnum, spelling)):  # else a text in another script
                 yield code, spelling
 
 
 def _register(owners: dict[str, str | None], spelling: str, code: str) -> None:
-    """Note whose spelling it is; None for one that several rows share, since it means none."""
+    """Register the code of a spelling; None if several rows share it."""
     owners[spelling] = code if owners.get(spelling, code) == code else None
 
 
 def _sentence(code: str, message: str | None) -> str:
-    """Return the text that was sent as the code: the message, if the code is made of it."""
+    """Return the text that was sent as the code: the message, if the code is derived from it."""
     return message if message and canonical_code(message) == code else code
 
 
 def _fits(code: str, parts: Sequence[str]) -> bool:
-    """Whether a code has the parts of an alias around its wildcards, in their order."""
+    """Whether a code matches an alias that is split at its wildcards."""
     first, *others, last = parts
     if not (code.startswith(first) and code.endswith(last)):
         return False

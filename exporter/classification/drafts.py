@@ -7,18 +7,19 @@ from exporter.results import Category, Retry, Severity
 
 
 def draft_row(channel: str, code: str, message: str | None) -> str:
-    """Draft the row of an unknown code: each `?` is for the operator to fill in.
+    """Draft the row of an unknown code, with `?` for each value that the operator has to fill in.
 
-    It does not load before that, and may follow other rows in a file.
+    It does not load until these are filled in, and may follow other rows in a file.
     """
     key = code if re.fullmatch("[A-Za-z0-9_-]+", code) else _quoted(code)
     known = channel if channel != OTHER else "?"
     severities, categories, retries = (
-        ", ".join(one for one in kind if one != "unknown") for kind in (Severity, Category, Retry)
+        ", ".join(value for value in kind if value != "unknown")
+        for kind in (Severity, Category, Retry)
     )
     return f"""# In a file that begins with: channel = "{known}"
 [codes.{key}]
-name = {_quoted(f"Code {code}")}  # a short one of your own
+name = {_quoted(f"Code {code}")}  # choose a short name
 description = {_quoted(message.strip() if message and message.strip() else "?")}
 severity = "?"  # {severities}
 category = "?"  # {categories}
@@ -30,7 +31,7 @@ action = "?"
 def draft_alias(hint: str) -> str:
     """Draft the head of a table that makes an unknown hint an alias of a channel.
 
-    It does not load before the operator has filled in the channel.
+    It does not load until the operator has filled in the channel.
     """
     return f'channel = "?"\naliases = [{_quoted(hint)}]\n'
 
@@ -44,7 +45,7 @@ def draft_app(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Write text as a TOML string without invisible characters."""
+    """Quote text as a TOML string, with invisible characters escaped."""
     return '"' + "".join(map(_escaped, text)) + '"'
 
 

@@ -1,4 +1,4 @@
-"""Where a result without a hint may belong: the tables that need none."""
+"""Looks up results without a hint, in the tables that do not require one."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,13 @@ from exporter.classification.codespace import REASON_PHRASES, Rows
 from exporter.classification.texts import letters_of
 
 Owner = tuple[Rows, str]
-"""The rows of a table, and the code of one of them."""
+"""The rows of a table, and the code of one row."""
 
 
 class Hintless:
-    """The codes, names and aliases that need no hint, with the rows that have them.
+    """The codes, names and aliases that need no hint, and their rows.
 
-    Bare HTTP statuses and reason phrases of HTTP are not among them: any service may send them.
+    Bare HTTP statuses and reason phrases are excluded: any service may send them.
     """
 
     def __init__(self, tables: Iterable[Rows]) -> None:
@@ -27,7 +27,7 @@ class Hintless:
             _add(self._folded, rows.folded, rows)
 
     def owners(self, text: str) -> list[Owner]:
-        """List the rows of which this is the code, or else the name, or else in another case."""
+        """Return the rows with this code; if there are none, with this name in this or any case."""
         return (
             self._codes.get(text)
             or self._names.get(text)
@@ -37,7 +37,7 @@ class Hintless:
 
 
 def _add(owners: dict[str, list[Owner]], spellings: dict[str, str | None], rows: Rows) -> None:
-    """Add the names and aliases of a table; a code in its own case is found before."""
+    """Add the names and aliases of a table; exact codes are looked up first."""
     for spelling, code in spellings.items():
         if code and spelling != code and letters_of(spelling) not in REASON_PHRASES:
             owners.setdefault(spelling, []).append((rows, code))

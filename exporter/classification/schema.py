@@ -1,4 +1,4 @@
-"""The code tables as data: channels, rows and their fields, and the checks of a whole table."""
+"""The schema of code tables: channels, rows and fields, and the checks of a whole table."""
 
 import datetime as dt
 import re
@@ -19,21 +19,21 @@ COMMON_CHANNEL = "mps"
 """The channel whose table holds the common codes."""
 
 OTHER = "other"
-"""The channel of a result that cannot be placed, and the label of unknown codes over the bound."""
+"""The channel of results without a known channel, and the label of unknown codes over the bound."""
 
 MAX_HINT_LENGTH = 64
-"""Characters of a hint; a longer one is the name of no channel."""
+"""Maximum number of characters of a hint; a longer hint is unknown."""
 
 HTTP_ERRORS = range(400, 600)
 
 SUCCESS = frozenset({Category.ACCEPTED, Category.PENDING, Category.DELIVERED, Category.OPENED})
-"""The categories of rows that report no failure."""
+"""The categories that are not failures."""
 
 CLASS_SUFFIXES = ("Error", "Exception")
-"""What the name of an exception adds to that of a code, as in `UnregisteredError`."""
+"""Suffixes of exceptions that are named after a code, such as `UnregisteredError`."""
 
 ANY_TEXT = "*"
-"""In an alias: stands for any run of characters."""
+"""The wildcard of aliases: matches any run of characters."""
 
 Channel = Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,31}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
@@ -50,19 +50,19 @@ def _known(severity: Severity) -> Severity:
 
 
 class CodeRow(_Strict):
-    """What one code means and what to do about it."""
+    """The meaning of one code, and the action to take."""
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     aliases: tuple[Text, ...] = ()
-    """Other codes with the same meaning, counted under this row's code, as its name is."""
+    """Other spellings of the code, which, like the name, are counted under it."""
     aliases_from: Literal["success", "connection", "unexplained"] | None = None
-    """A list of `shared/words.toml` whose words are aliases of this row, too, unless another row
+    """A list in `shared/words.toml` whose words are also aliases of this row, unless another row
     of the channel has them; they need a hint."""
     messages: tuple[Text, ...] = ()
     """Other texts with which the vendor reports the code."""
     narrows: tuple[Text, ...] = ()
-    """Vaguer codes that mean this row where the message contains its name, an alias, or one of
-    its messages."""
+    """Vaguer codes that are classified as this row if the message contains its name, an alias, or
+    one of its messages."""
     description: Text
     severity: Annotated[Severity, AfterValidator(_known)]
     category: Category
@@ -71,11 +71,11 @@ class CodeRow(_Strict):
     source: Text
     origin: Annotated[str, Field(pattern="^(status-page|vendor|integrator|operator)$")]
     http_status: bool = False
-    """Whether the code is a bare HTTP status: any service may send it, so that it needs a hint,
-    and a message that names another row takes precedence."""
+    """Whether the code is a bare HTTP status. Any service may send it, so it needs a hint, and a
+    message that names another row takes precedence."""
     overrides_common: bool = False
-    """Whether this row takes precedence over the common row of the same code where the message
-    fits neither."""
+    """Whether this row takes precedence over the common row of the same code if the message matches
+    neither."""
 
 
 HOW_TO_MATCH = {
@@ -86,7 +86,7 @@ HOW_TO_MATCH = {
     "http_status",
     "overrides_common",
 }
-"""The fields by which a row is found; the others describe its meaning."""
+"""The fields that define which codes match a row; the others describe its meaning."""
 
 
 class CodeTable(_Strict):
@@ -95,20 +95,20 @@ class CodeTable(_Strict):
     channel: Channel
     title: Text
     order: int = 1000
-    """The position of the channel in lists, ascending; equal ones in the order of the files."""
+    """The sort key of the channel in lists; tables with equal keys keep the order of the files."""
     aliases: tuple[Text, ...]
-    """Other hints for the channel, whatever their case and spacing."""
+    """Other hints for the channel; case and spacing are ignored."""
     exact_aliases: tuple[Text, ...] = ()
-    """Other hints for the channel, as they are spelled."""
+    """Other hints for the channel, matched exactly."""
     common_codes: bool = False
-    """Whether MPS reports its common codes on this channel, too."""
+    """Whether MPS also reports its common codes on this channel."""
     hint_only: bool = False
-    """Whether a result must name the channel to be looked up here, so that these codes never
-    make those of other tables ambiguous."""
+    """Whether only results with a hint are looked up in this table, so that its codes do not make
+    those of other tables ambiguous."""
     receipts_of: Channel | Literal[""] = ""
-    """The channel whose pushes these receipts are of; empty for a channel of sending."""
+    """The channel whose pushes the receipts confirm; empty for a channel that sends pushes."""
     checked: dt.date
-    """The day on which the rows were last compared with their sources."""
+    """The date on which the rows were last compared with their sources."""
     codes: dict[str, CodeRow]
 
     def hints(self) -> set[str]:
@@ -121,19 +121,19 @@ Tables = Mapping[str, CodeTable]
 
 
 def fold(word: str) -> str:
-    """Return a channel's name or alias in the form in which they are compared."""
+    """Normalize a channel's name or alias for comparison."""
     return re.sub(r"\s+", "", word).casefold()
 
 
 def check_table(table: CodeTable) -> None:
-    """Check what no single field shows; ValueError names the place and the problem."""
+    """Check a table as a whole; ValueError names the place and the problem."""
     _check_reserved(table)
     _check_rows(table)
     _check_aliases(table)
 
 
 def _check_reserved(table: CodeTable) -> None:
-    """Refuse `other` as the name of a channel or as a code."""
+    """Refuse the reserved word `other`."""
     used = {
         "channel": [table.channel],
         "aliases": map(fold, table.aliases),
@@ -146,31 +146,31 @@ def _check_reserved(table: CodeTable) -> None:
 
 
 def _check_rows(table: CodeTable) -> None:
-    """Refuse a code that is not canonical, and a field that contradicts the code or another row."""
+    """Refuse codes that are not canonical, and fields that contradict the code or another row."""
     names: dict[str, str] = {}
     for code, row in table.codes.items():
         where = f"codes.{code}"
         if (canonical := canonical_code(code)) != code:
-            fix = f"write the code as {canonical!r}" if canonical else "this cannot be a code"
+            fix = f"write the code as {canonical!r}" if canonical else "not a valid code"
             raise ValueError(f"{where}: {fix}")
         if (twin := names.setdefault(row.name.casefold(), code)) != code:
-            raise ValueError(f"{where}.name: {row.name!r} is the name of {twin} too")
+            raise ValueError(f"{where}.name: {row.name!r} is also the name of {twin}")
         if row.http_status and not is_http_error(code):
-            raise ValueError(f"{where}.http_status: {code} is no HTTP status of an error")
+            raise ValueError(f"{where}.http_status: {code} is not an HTTP error status")
         for vague in row.narrows:
             if not table.common_codes and vague not in table.codes:
-                raise ValueError(f"{where}.narrows: {vague!r} is no code of this table")
+                raise ValueError(f"{where}.narrows: {vague!r} is not a code of this table")
 
 
 def _check_aliases(table: CodeTable) -> None:
-    """Refuse an alias that cannot be a code, or is a code, name or alias of another row."""
+    """Refuse invalid aliases, and those that are a code, name or alias of another row."""
     owners = {canonical_code(row.name) or code: code for code, row in table.codes.items()}
     owners |= {code: code for code in table.codes}
     for code, row in table.codes.items():
         for alias in row.aliases:
             spelling = canonical_code(alias)
             if spelling is None or not any(map(str.isalnum, spelling)):
-                raise ValueError(f"codes.{code}.aliases: {alias!r} cannot be a code")
+                raise ValueError(f"codes.{code}.aliases: {alias!r} is not a valid code")
             if (twin := owners.setdefault(spelling, code)) != code:
                 raise ValueError(f"codes.{code}.aliases: {alias!r} already means {twin}")
 

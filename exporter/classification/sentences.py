@@ -1,8 +1,7 @@
-"""The row that a sentence names: what libraries and senders report in place of a bare code.
+"""Finds the row named by a sentence, which libraries and senders report in place of a bare code.
 
-`APNS Error: 410 - Unregistered`, `Requested entity was not found.`, an exception with its
-message, the body of a response. Never a guess: where the strongest evidence names several rows,
-the sentence names none.
+Examples are `APNS Error: 410 - Unregistered`, `Requested entity was not found.`, an exception with
+its message, or the body of a response. If the strongest evidence names several rows, none is found.
 """
 
 import re
@@ -24,51 +23,51 @@ from exporter.results import canonical_code
 _WORDS = re.compile(r"[^\W_]+")
 
 _IDENTIFIER = re.compile(r"[a-z0-9][A-Z]|[A-Z]{3}|[A-Za-z][0-9]")
-"""Tells an identifier from a word of prose: capitals inside, capitals in a row, or digits."""
+"""Matches an identifier, not a word of prose: inner or consecutive capitals, or digits."""
 
 _ANNOUNCING = (
     *("code", "status", "http", "response", "result", "ret"),
     *("error", "errno", "exception", "failed"),
 )
-"""Ends of the words after which a number is a code."""
+"""Suffixes of words that announce a code: a number after such a word is a code."""
 
 _HTTP_VERSIONS = {"0", "1", "2"}
-"""What stands before the status in `HTTP/1.1 404 Not Found`."""
+"""The last word before the status in `HTTP/1.1 404 Not Found`."""
 
-# How a sentence names a row, the strongest evidence first. Where the connection failed, what the
-# library was about to do is no cause.
+# Kinds of evidence, the strongest first. If the connection failed, the operation that the library
+# attempted is not the cause.
 _NAME, _CONNECTION, _TEXT, _NUMBER, _SHARED_WORD = range(5)
 
 
 class _Phrase(NamedTuple):
-    """Words that name a row."""
+    """A sequence of words that names a row."""
 
     words: list[str]
     folded: bool
-    """Whether case does not matter, as in a text."""
+    """Whether case is ignored."""
     evidence: int
     code: str
 
 
 class Sentences:
-    """The sentences that name a row of one table."""
+    """Finds the rows of one table in sentences."""
 
     def __init__(self, table: CodeTable, shared_words: Mapping[str, Iterable[str]]) -> None:
         self._rows = table.codes
         self._whole: dict[str, str | None] = {}
         self._phrases: dict[str, list[_Phrase]] = {}
-        """By their first two words, or the only one, folded."""
+        """By their first two words, or their only word, folded."""
         self._plain: dict[str, str] = {}
-        """Names that are words of prose, too: they count quoted, before a colon, or at the end."""
+        """Names that are also words of prose: they count quoted, before a colon, or at the end."""
         self._foreign: list[tuple[Texts, str]] = []
         """Texts in scripts without spaces."""
         for code, row in table.codes.items():
             self._add_whole(code, row)
-            if row.category not in SUCCESS:  # a sentence with "success" in it may deny it
+            if row.category not in SUCCESS:  # a sentence that contains "success" may deny it
                 self._add_row(code, row, shared_words.get(row.aliases_from or "", ()))
 
     def find(self, text: str) -> str | None:
-        """Return the code of the row that a sentence names, None if it names none or several."""
+        """Return the code of the only row named by a sentence, or None."""
         text = text[:MAX_TEXT_LENGTH]
         if code := self._whole.get(letters_of(text)):
             return code
@@ -80,13 +79,13 @@ class Sentences:
         return codes.pop() if len(codes) == 1 else None
 
     def _evidence(self, text: str) -> Iterator[tuple[int, str]]:
-        """Yield the rows that a sentence names, with the kind of evidence for each."""
+        """Yield the rows named by a sentence, each with its kind of evidence."""
         words = _WORDS.findall(text)
         folded = _folded(words)
         for at, word in enumerate(words):
             for key in (folded[at], " ".join(folded[at : at + 2])):
                 for phrase in self._phrases.get(key, ()):
-                    if _stands(phrase, folded if phrase.folded else words, at):
+                    if _matches(phrase, folded if phrase.folded else words, at):
                         yield phrase.evidence, phrase.code
             if code_of_class := self._of_class(word):
                 yield _NAME, code_of_class
@@ -99,7 +98,7 @@ class Sentences:
             yield from ((_TEXT, code) for texts, code in self._foreign if message.names(texts))
 
     def _of_class(self, word: str) -> str | None:
-        """Return the code in the name of an exception, unless that is a name of its own."""
+        """Return the code in the name of an exception, unless the whole name is a phrase."""
         if not word.endswith(CLASS_SUFFIXES) or word.casefold() in self._phrases:
             return None
         name = word.removesuffix("Error").removesuffix("Exception")
@@ -107,7 +106,7 @@ class Sentences:
         return phrases[0].code if phrases else self._plain.get(name)
 
     def _numbered(self, words: list[str], at: int) -> str | None:
-        """Return the code that a number is: an HTTP status, or what the word before announces."""
+        """Return a number as a code if it is an HTTP status, or announced by the word before it."""
         code, before = words[at], words[at - 1].casefold() if at else ""
         row = self._rows.get(code)
         if row is None or len(code) == 1 or row.category in SUCCESS:
@@ -118,13 +117,13 @@ class Sentences:
         return code if before.endswith(announcing) else None
 
     def _most_specific(self, codes: set[str]) -> set[str]:
-        """Leave out what another of the rows narrows, and the HTTP status beside another code."""
+        """Remove codes that another row narrows, and HTTP statuses beside another code."""
         narrowed = {vague for code in codes for vague in self._rows[code].narrows}
         specific = codes - narrowed or codes
         return {code for code in specific if not self._rows[code].http_status} or specific
 
     def _add_whole(self, code: str, row: CodeRow) -> None:
-        """Register the texts that may be a whole sentence, also as the code that becomes of one."""
+        """Register the messages of a row as whole sentences, also in the form of a code."""
         for text in row.messages:
             for letters in {letters_of(text), letters_of(canonical_code(text) or "")} - {""}:
                 known = self._whole.setdefault(letters, code)
@@ -132,7 +131,7 @@ class Sentences:
                     self._whole[letters] = None
 
     def _add_row(self, code: str, row: CodeRow, shared_words: Iterable[str]) -> None:
-        """Register what of a row may stand in a sentence."""
+        """Register the names, texts and shared words of a row."""
         hides_reason = row.aliases_from == "unexplained"
         for name in {code, row.name, *row.aliases}:
             words = _WORDS.findall(name)
@@ -158,8 +157,8 @@ class Sentences:
             phrases.append(_Phrase(words, folded, evidence, code))
 
 
-def _stands(phrase: _Phrase, words: list[str], at: int) -> bool:
-    """Whether a phrase begins at a word, and is not negated."""
+def _matches(phrase: _Phrase, words: list[str], at: int) -> bool:
+    """Whether a phrase starts at a word, and is not negated."""
     end = at + len(phrase.words)
     return words[at:end] == phrase.words and not is_negated(
         _before(words, at), words[end : end + 1]
@@ -167,14 +166,14 @@ def _stands(phrase: _Phrase, words: list[str], at: int) -> bool:
 
 
 def _stands_out(word: str, text: str, words: list[str]) -> bool:
-    """Whether a word of prose is meant as a name: quoted, before a colon, or at the end."""
+    """Whether a word of prose is used as a name: quoted, before a colon, or at the end."""
     if f'"{word}"' in text or f"'{word}'" in text or text.startswith(f"{word}:"):
         return True
     return len(words) > 1 and word == words[-1] and not is_negated(_before(words, -1), [])
 
 
 def _before(words: list[str], at: int) -> list[str]:
-    """Return the few words before a place in which a negation may stand, folded."""
+    """Return the words before a place that may negate it, folded."""
     return _folded(words[:at][-MAX_NEGATION:])
 
 

@@ -1,4 +1,4 @@
-"""Load the code tables: the shipped ones, and the operator's merged over them."""
+"""Loads the code tables: the shipped tables, with the operator's merged over them."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ from exporter.configuration.files import data_folder, read_toml
 from exporter.configuration.problems import file_error
 from exporter.errors import ConfigurationError
 
-__all__ = [  # those of the schema are part of what a table is to its users
+__all__ = [  # with the names of the schema that users of tables need
     "COMMON_CHANNEL",
     "HOW_TO_MATCH",
     "OTHER",
@@ -41,9 +41,9 @@ def load_tables(
 ) -> Tables:
     """Read the shipped tables, merge the operator's files over them in turn, and sort by `order`.
 
-    Each of `extra_channels`, with the gateway description that names it, gets an empty table,
-    unless it is a name or alias of a table already.
-    Raises ConfigurationError naming the file, the row and the field that is wrong.
+    `extra_channels` maps channels to the gateway descriptions that name them; each gets an empty
+    table unless it is a name or alias of a table. Raises ConfigurationError with the file, the row
+    and the field of a mistake.
     """
     tables = dict(_shipped_tables())
     operators: dict[str, Path] = {}
@@ -65,7 +65,7 @@ def load_tables(
 
 @cache
 def _shipped_tables() -> Tables:
-    """Read the tables of this version, once: a reload changes only the operator's."""
+    """Read the shipped tables once: a reload changes only the operator's tables."""
     paths = sorted(data_folder("codes").glob("*.toml"))
     tables = [_validate(path, read_toml("code table", path)) for path in paths]
     return {table.channel: table for table in sorted(tables, key=lambda table: table.order)}
@@ -73,7 +73,7 @@ def _shipped_tables() -> Tables:
 
 @cache
 def shared_words() -> Mapping[str, tuple[str, ...]]:
-    """Read the lists of words that mean the same on every channel, by the names of the lists."""
+    """Read the lists of words with the same meaning on every channel, by name of the list."""
     lists = read_toml("list of words", data_folder("codes") / "shared" / "words.toml")
     return {name: tuple(words) for name, words in lists.items()}
 
@@ -89,13 +89,13 @@ def _empty(channel: str, gateway: str) -> CodeTable:
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         raise ConfigurationError(
-            f"gateway description {gateway}.toml: channel or map.channel: {channel!r} is the name "
-            f"of no channel, and cannot become one: {problem}"
+            f"gateway description {gateway}.toml: channel or map.channel: {channel!r} is not a "
+            f"known channel, nor a valid name for a new one: {problem}"
         ) from None
 
 
 def _overlay(base: CodeTable | None, data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Merge an operator's table over the shipped one; a row may give only what it changes."""
+    """Merge an operator's table over the shipped table; a row needs only the fields it changes."""
     codes = data.get("codes", {})
     if not isinstance(codes, dict):
         raise ConfigurationError(f"code table {path}: codes: write each row as [codes.CODE]")
@@ -111,9 +111,9 @@ def _overlay(base: CodeTable | None, data: dict[str, Any], path: Path) -> dict[s
 
 
 def _added(known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Add the given aliases to the known ones, and the known name if another one is given.
+    """Return the known aliases with the given ones added, and the known name if it is replaced.
 
-    Otherwise an operator's file could make results unknown that were known before.
+    Otherwise an operator's file could make known results unknown.
     """
     name = known.get("name")
     renamed = [name] if name and given.get("name", name) != name else []
@@ -121,7 +121,7 @@ def _added(known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     for field, more in (("aliases", renamed), ("exact_aliases", [])):
         aliases = given.get(field, ())
         if field in known and isinstance(aliases, list | tuple):
-            kept = [*known[field], *(one for one in more if one not in known[field])]
+            kept = [*known[field], *(alias for alias in more if alias not in known[field])]
             merged[field] = kept + [alias for alias in aliases if alias not in kept]
     return merged
 
@@ -139,11 +139,11 @@ def _validate(path: Path, data: dict[str, Any]) -> CodeTable:
 
 
 def _check_names(tables: Tables, path: Path) -> None:
-    """Refuse a file by which two tables claim one hint."""
+    """Refuse a file if two tables then claim the same hint."""
     owners: dict[str, str] = {}
     for table in tables.values():
         folded = [(fold(word), word) for word in (table.channel, *table.aliases)]
-        # An exact alias may be the folded word of another channel in capitals, not in its case.
+        # An exact alias may equal another channel's word in capitals, which is compared folded.
         exact = [(f"={word}", word) for word in table.exact_aliases]
         for key, word in folded + exact:
             owner = owners.setdefault(key, table.channel)
@@ -153,7 +153,7 @@ def _check_names(tables: Tables, path: Path) -> None:
 
 
 def _check_receipts(tables: Tables, table: CodeTable, path: Path) -> None:
-    """Refuse receipts of receipts; the channel of sending may have no table."""
+    """Refuse receipts of receipts; the channel in `receipts_of` may have no table."""
     sending = tables.get(table.receipts_of)
     if sending and sending.receipts_of:
         claim = f"{table.receipts_of!r} is a channel of receipts itself"
@@ -161,7 +161,7 @@ def _check_receipts(tables: Tables, table: CodeTable, path: Path) -> None:
 
 
 def code_rows(tables: Tables) -> list[dict[str, Any]]:
-    """List every row of the code tables; all fields are strings but the aliases, a list of them."""
+    """Return all rows of the code tables; all fields are strings, except the list of aliases."""
     return [
         {"channel": table.channel, "code": code}
         | row.model_dump(mode="json", exclude=HOW_TO_MATCH)

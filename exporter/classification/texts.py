@@ -1,6 +1,6 @@
-"""Texts of vendors, compared by their words whatever their case, spacing and punctuation.
+"""Searches messages for vendors' texts, ignoring case, spacing and punctuation.
 
-Not by regular expressions: one that skips punctuation takes milliseconds for a hostile message.
+Not by regular expressions: skipping punctuation would take milliseconds for a hostile message.
 """
 
 import re
@@ -9,19 +9,19 @@ from itertools import accumulate
 from typing import NamedTuple
 
 MAX_TEXT_LENGTH = 1000
-"""Characters of a message that are compared: longer than any vendor's, and a bound on the work."""
+"""Maximum number of characters of a message that are searched; vendors' messages are shorter."""
 
 MAX_NEGATION = 4
-"""Words before a text among which a negation is looked for."""
+"""Number of words before a text that may negate it."""
 
 _SEPARATORS = re.compile(r"[\W_]+")
 _TO_SPACES = str.maketrans({chr(at): " " for at in range(128) if not chr(at).isalnum()})
 
 _NEGATIONS = frozenset({"not", "no", "non", "never", "without", "neither", "nor", "cannot", "t"})
-"""Words that negate the next one; `t` is what is left of `isn't`."""
+"""Words that negate the next word; `t` is the second word of `isn't`."""
 
 _FILLERS = frozenset({"a", "an", "the", "any", "yet", "really", "be", "been"})
-"""Words that may stand between a negation and what it negates."""
+"""Words that may be between a negation and the negated word."""
 
 _CHINESE_NEGATIONS = ("不", "未", "非", "无", "没", "没有", "不是", "并非")
 
@@ -35,31 +35,31 @@ def words_of(text: str) -> list[str]:
 
 
 def letters_of(text: str) -> str:
-    """Return the letters and digits of a text, folded: what vendors do not vary."""
+    """Return the letters and digits of a text, folded."""
     return "".join(words_of(text))
 
 
 class Texts(NamedTuple):
-    """The texts by which a message names a row."""
+    """The texts with which a message names a row."""
 
     names: tuple[str, ...]
-    """Folded words with spaces around each: `NotRegistered` is not `not registered`."""
+    """Folded words, each between spaces: `NotRegistered` does not match `not registered`."""
     letters: tuple[str, ...]
-    """What may be spaced and punctuated in any way, as letters."""
+    """Texts matched with any spacing and punctuation, as letters."""
 
 
 def texts_of(names: Iterable[str], texts: Iterable[str]) -> Texts:
-    """Prepare names and texts, but for numbers, which any message may hold."""
+    """Prepare names and texts, without numbers, which any message may contain."""
     words = [words_of(name) for name in names if any(map(str.isalpha, name))]
     letters = [letters_of(text) for text in texts if any(map(str.isalpha, text))]
     return Texts(
-        tuple(dict.fromkeys(f" {' '.join(one)} " for one in words if one)),
+        tuple(dict.fromkeys(f" {' '.join(name)} " for name in words if name)),
         tuple(dict.fromkeys(filter(None, letters))),
     )
 
 
 class Message:
-    """A message in which the texts of rows are looked for."""
+    """A message, prepared to be searched for the texts of rows."""
 
     __slots__ = ("_ends", "_letters", "_spaced", "_words")
 
@@ -68,18 +68,18 @@ class Message:
         self._letters = "".join(self._words)
         self._spaced = f" {' '.join(self._words)} "
         self._ends: list[int] = []
-        """Where words end, and the first one begins, among the letters; empty until needed."""
+        """The boundaries of words among the letters; empty until needed."""
 
     def names(self, texts: Texts) -> bool:
-        """Whether one of the texts stands here in whole words, and not negated.
+        """Whether the message contains one of the texts as whole words, and not negated.
 
-        No `success` in `unsuccessful`, and none in `not a success` or `success: false`.
+        `unsuccessful`, `not a success` and `success: false` do not contain `success`.
         """
         spaced, letters = self._spaced, self._letters
         for name in texts.names:
             if name in spaced and self._has_name(name):
                 return True
-        for text in texts.letters:  # noqa: SIM110 - a generator takes longer than the search
+        for text in texts.letters:  # noqa: SIM110 - a generator would take longer than the search
             if text in letters and self._has_letters(text):
                 return True
         return False
@@ -106,7 +106,7 @@ class Message:
         return False
 
     def _is_foreign(self, place: int) -> bool:
-        """Whether words are not parted by spaces here, so that one may begin or end anywhere."""
+        """Whether the script here has no spaces, so that words may begin or end anywhere."""
         return not self._letters[place - 1 : place + 1].isascii()
 
 

@@ -1,4 +1,4 @@
-"""The command `check-config`: check settings and files as `serve` reads them."""
+"""The command `check-config`: check settings and files."""
 
 import argparse
 import os
@@ -40,13 +40,13 @@ class Report(msgspec.Struct, frozen=True):
     @property
     def is_good(self) -> bool:
         """Whether no attempt failed."""
-        return not any(one.problem for one in self.attempts)
+        return not any(attempt.problem for attempt in self.attempts)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags."""
     parser.add_argument(
-        "--connect", action="store_true", help="try the ledger, the folders and the ports, too"
+        "--connect", action="store_true", help="also try the ledger, the folders and the ports"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_flags(parser, Settings)
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check_config(options: argparse.Namespace) -> int:
     """Print the report; return 1 if an attempt failed.
 
-    Raises ConfigurationError that names the first bad setting or file.
+    Raises ConfigurationError with the first invalid setting or file.
     """
     settings = load_settings(Settings, options)
     report = _report(settings, connect=options.connect)
@@ -80,7 +80,7 @@ def _report(settings: Settings, *, connect: bool) -> Report:
     webhooks = webhooks_of(snapshot.gateways.values(), settings.ingest_url())
     certificates = {"ingest": snapshot.ingest_tls, "admin": snapshot.admin_tls}
     return Report(
-        settings={name.upper(): one for name, one in settings.model_dump(mode="json").items()},
+        settings={name.upper(): value for name, value in settings.model_dump(mode="json").items()},
         webhooks=webhooks,
         certificates={name: _day(tls) for name, tls in certificates.items() if tls},
         warnings=list(_warnings(settings, snapshot, webhooks)),
@@ -111,7 +111,10 @@ def _warnings(settings: Settings, snapshot: Snapshot, webhooks: list[Webhook]) -
     yield from snapshot.warnings
     yield from _open_webhooks(settings, webhooks)
     secrets = [
-        Path(one.file) for webhook in webhooks for one in webhook.credentials if one.scheme != "rsa"
+        Path(source.file)
+        for webhook in webhooks
+        for source in webhook.credentials
+        if source.scheme != "rsa"
     ]
     yield from without_effect(settings)
     yield from readable_by_others(settings, secrets)

@@ -1,4 +1,4 @@
-"""What completes channels, codes and gateways."""
+"""Completers of channels, codes and gateways."""
 
 import argparse
 from typing import Any
@@ -17,7 +17,7 @@ def complete_channel(parsed_args: argparse.Namespace, **_context: Any) -> dict[s
 
 
 def complete_channel_or_code(parsed_args: argparse.Namespace, **_context: Any) -> dict[str, str]:
-    """Return the channels; after one, its codes with their names."""
+    """Return the channels; after a channel, its codes with their names."""
     words = parsed_args.words or []
     if not words:
         return complete_channel(parsed_args)
@@ -32,7 +32,7 @@ def complete_gateway(**_context: Any) -> list[str]:
 
 
 def _tables(parsed_args: argparse.Namespace) -> Tables:
-    """Load the code tables, with the custom ones if the settings are good."""
+    """Load the code tables, including custom tables if the settings are valid."""
     try:
         return load_tables(load_settings(CodesSettings, parsed_args).code_table_files)
     except ConfigurationError:

@@ -10,7 +10,7 @@ from exporter.errors import ConfigurationError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands of `config`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    purpose = "Write a TOML file with every setting, its meaning and its default."
+    purpose = "Write a TOML file with all settings, their descriptions and defaults."
     init = commands.add_parser("init", help=purpose, description=purpose, allow_abbrev=False)
     init.add_argument(
         "file", nargs="?", type=Path, metavar="FILE", help="file to create (default: print it)"

@@ -33,7 +33,7 @@ from exporter.traffic.simulator import GATEWAY, signed_request
 from exporter.traffic.story import APPS, STORY, AppResult, Phase, tell
 
 RECEIPTS, RECEIPTS_OF = "mipush-receipts", "MIUI"
-"""The shipped gateway that sends receipts, and MPS's word for the channel of the pushes."""
+"""The shipped gateway of the receipts, and MPS's word for the channel of their pushes."""
 
 _STORY = "story"
 
@@ -52,12 +52,12 @@ class Folder(NamedTuple):
 
 
 class Senders(NamedTuple):
-    """What makes a request of a body, to one webhook each."""
+    """Functions that make requests from bodies, one per webhook."""
 
     result: Callable[[str, bytes], Request]
-    """Of an app."""
+    """Takes the app and the body."""
     receipt: Callable[[str, bytes], Request]
-    """Of an app."""
+    """Takes the app and the body."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_demo(options: argparse.Namespace) -> int:
-    """Run an exporter and its senders until they are done, or a signal."""
+    """Run an exporter and its senders until they are done or a signal arrives."""
     line = ProgressLine()
 
     def announce(text: str) -> None:
@@ -91,7 +91,7 @@ def story_of(scenario: str) -> tuple[Phase, ...]:
     """Return the demo's story, or a scenario as a story of one phase."""
     if scenario == _STORY:
         return STORY
-    return (Phase(1, scenario, f"Scenario {scenario}: it concerns the app {{app}}."),)
+    return (Phase(1, scenario, f"Scenario {scenario} affects the app {{app}}."),)
 
 
 def _settings(options: argparse.Namespace, folder: Folder) -> Settings:
@@ -103,7 +103,7 @@ def _settings(options: argparse.Namespace, folder: Folder) -> Settings:
         ledger_path=folder.ledger,
     )
     configure_logs(settings.log_level, settings.log_format)
-    gateways = (*settings.gateway_files, folder.description)  # besides the user's own
+    gateways = (*settings.gateway_files, folder.description)  # in addition to the user's
     return settings.model_copy(update={"gateway_files": gateways})
 
 
@@ -116,7 +116,7 @@ async def demo(
     announce: Callable[[str], None],
     progress: Progress,
 ) -> Summary | None:
-    """Run until `seconds` are over, or SIGINT or SIGTERM (then return None)."""
+    """Run for a number of seconds, or until SIGINT or SIGTERM; then return None."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -130,25 +130,25 @@ async def demo(
             table = exporter.current.snapshot.tables.get(gateway.description.channel or "")
             senders = _senders(f"{exporter.ingest_url}/webhooks", sign_result, sign_receipts)
             start = time.monotonic()
-            told = tell(story, lambda: time.monotonic() - start, announce)
-            requests = requests_of(told, receipts(gateway, table), senders)
+            app_results = tell(story, lambda: time.monotonic() - start, announce)
+            requests = requests_of(app_results, receipts(gateway, table), senders)
             sending = send(requests, rate=rate, seconds=seconds, progress=progress)
             return await _unless_stopped(asyncio.create_task(sending), stop)
 
 
 def _introduce(announce: Callable[[str], None], url: str, story: tuple[Phase, ...]) -> None:
-    announce(f"Signed results of the apps {' and '.join(APPS)} are being sent. Open {url}")
+    announce(f"Sending signed results of the apps {' and '.join(APPS)}. Open {url}")
     if story is STORY:
         good, bad, _ = STORY
         announce(
             f"Scenario {_STORY}: in {good.seconds:.0f} s the certificate of {APPS[0]} is refused, "
-            f"for {bad.seconds:.0f} s. Choose another one with --scenario NAME; --help lists them."
+            f"for {bad.seconds:.0f} s. For another scenario, use --scenario NAME; see --help."
         )
-    announce("Ctrl-C ends the demo.")
+    announce("Press Ctrl-C to end the demo.")
 
 
 def _make_key(public: Path) -> rsa.RSAPrivateKey:
-    """Make a key pair and write the public one."""
+    """Make a key pair and write the public key."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     public.write_bytes(
         key.public_key().public_bytes(
@@ -159,7 +159,7 @@ def _make_key(public: Path) -> rsa.RSAPrivateKey:
 
 
 def _describe(file: Path) -> dict[str, DescribedSigner]:
-    """Write the description of the receipts' gateway, with a secret of each app beside it."""
+    """Write the description of the receipts' gateway, and a secret for each app."""
     named = []
     for app in APPS:
         secret = file.with_suffix(f".{app}")
@@ -181,20 +181,20 @@ def _senders(webhooks: str, sign_result: Signer, sign_receipts: Mapping[str, Sig
 
 
 def requests_of(
-    told: Iterator[AppResult], receipt_bodies: Iterator[bytes], senders: Senders
+    app_results: Iterator[AppResult], receipt_bodies: Iterator[bytes], senders: Senders
 ) -> Iterator[Request]:
-    """Yield the results of a story, and after each accepted push of the channel its receipt."""
+    """Yield the results of a story, each accepted push of the channel followed by its receipt."""
     previous: dict[str, object] = {}
-    for app, result in told:
+    for app, result in app_results:
         yield senders.result(app, result.body)
         is_accepted = (result.kind.channel, result.kind.code) == (RECEIPTS_OF, ACKNOWLEDGED)
-        if is_accepted and result is not previous.get(app):  # a repeated result is one push
+        if is_accepted and result is not previous.get(app):  # a duplicate has no receipt
             yield senders.receipt(app, next(receipt_bodies))
         previous[app] = result
 
 
 async def _unless_stopped(traffic: asyncio.Task[Summary], stop: asyncio.Event) -> Summary | None:
-    """Wait for the end of the traffic, or end it at a signal."""
+    """Wait for the end of the traffic, or cancel it on a signal."""
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({traffic, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()

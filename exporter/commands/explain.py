@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Explain a code or a payload; return 1 if it is unknown or its signature is wrong."""
+    """Explain a code or a payload; return 1 if it is unknown or its signature is invalid."""
     settings = load_settings(ExplainSettings, options)
     explanation = _explain(options, settings)
     if options.json:
@@ -93,12 +93,12 @@ def explain(options: argparse.Namespace) -> int:
 def _explain(options: argparse.Namespace, settings: ExplainSettings) -> Explanation:
     if options.payload is not None:
         if options.words:
-            raise ConfigurationError("give a code or a payload, not both")
+            raise ConfigurationError("expected a code or a payload, not both")
         return _explain_body(options, settings, read_whole(options.payload))
     if _signed(options) or options.gateway:
         raise ConfigurationError("--sign, --query, --header and --gateway need a --payload")
     if len(options.words) not in (1, 2):
-        raise ConfigurationError("explain takes a code, or a channel and a code")
+        raise ConfigurationError("expected a code, or a channel and a code")
     *named, code = options.words
     channel = named[0] if named else options.channel
     tables = load_tables(settings.code_table_files)
@@ -112,10 +112,11 @@ def _explain(options: argparse.Namespace, settings: ExplainSettings) -> Explanat
 def _explain_body(
     options: argparse.Namespace, settings: ExplainSettings, body: bytes
 ) -> Explanation:
-    """Explain a body; the error for a refused one includes the verdict on its signature."""
+    """Explain a body; the error for an invalid body includes the verdict on its signature."""
     known = _gateways(options, settings)
     signature = _signature(options, known, body)
-    payloads = [_payload(one, options.channel) for one in _records(body) or [Captured(body)]]
+    captured_bodies = _records(body) or [Captured(body)]
+    payloads = [_payload(captured, options.channel) for captured in captured_bodies]
     tables = load_tables(settings.code_table_files, channels_of(known.values()))
     try:
         return explain_payload(Classifier(tables), known, payloads, signature, settings.apps)
@@ -127,7 +128,7 @@ def _explain_body(
 
 
 def _gateways(options: argparse.Namespace, settings: ExplainSettings) -> Gateways:
-    """Load the gateways that may have sent a payload; credentials only to verify it."""
+    """Load the possible gateways of a payload, with credentials only to verify it."""
     signed = _signed(options)
     known = load_gateways(settings) if signed else formats(settings)
     if not options.gateway:
@@ -141,7 +142,7 @@ def _signed(options: argparse.Namespace) -> bool:
 
 
 def _records(body: bytes) -> list[Captured]:
-    """Read a record, or lines of records; return an empty list for any other body."""
+    """Parse a record, or lines of records; return an empty list for any other body."""
     if b'"record"' not in body:
         return []
     return [record for line in body.split(b"\n") if (record := as_record(line))]
@@ -162,11 +163,11 @@ def _payload(captured: Captured, channel: str | None) -> Payload:
 
 
 def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> SignatureCheck | None:
-    """Verify the credentials that the options give, if any."""
+    """Verify the credentials in the options, if any."""
     if not _signed(options):
         return None
     if as_record(body):
-        raise ConfigurationError("a record is redacted: no signature can verify it")
+        raise ConfigurationError("a record is redacted, so its signature cannot be verified")
     headers = CIMultiDict(dict(_header(text) for text in options.header))
     query = MultiDict(_query(options.query))
     if options.sign:
@@ -175,7 +176,7 @@ def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> Sig
 
 
 def _candidates(known: Gateways, body: bytes) -> list[Gateway]:
-    """Return the gateways with credentials, first the one whose format the body has."""
+    """Return the gateways with credentials, starting with the gateway of the body's format."""
     first = recognize(body, known.values())
     candidates = [gateway for gateway in known.values() if gateway.credentials]
     if not candidates:
@@ -192,12 +193,12 @@ def _header(text: str) -> tuple[str, str]:
 
 
 def _sign(text: str) -> str:
-    """Return the value of `sign` in a URL or a query, or the text itself, unquoted."""
+    """Return the value of `sign` in a URL or a query, or the unquoted text itself."""
     if "sign=" not in text:
         return unquote(text)
     return _query(text).get("sign", "")
 
 
 def _query(text: str) -> Mapping[str, str]:
-    """Parse the query of a URL, or a query alone, as aiohttp parses that of a request."""
+    """Parse the query of a URL, or a query alone, as aiohttp does."""
     return URL.build(query_string=text.rpartition("?")[2], encoded=True).query

@@ -1,4 +1,4 @@
-"""A flag for each setting that a command uses."""
+"""Adds a flag for each setting that a command uses."""
 
 import argparse
 import re
@@ -8,8 +8,8 @@ from pydantic_settings import CliSettingsSource
 
 from exporter.configuration.settings import Sourced
 
-_MOST_IN_USAGE = 10
-"""Flags that are repeated in the first lines of `--help`."""
+_MAX_IN_USAGE = 10
+"""Maximum number of flags in the usage line of `--help`."""
 
 _METAVARS = {
     "Path": "FILE",
@@ -30,12 +30,12 @@ def add_flags(parser: argparse.ArgumentParser, kind: type[Sourced]) -> None:
         add_argument_method=_add_flag,
     )
     parser.set_defaults(flags=flags)
-    if parser.usage is None and len(kind.model_fields) > _MOST_IN_USAGE:
+    if parser.usage is None and len(kind.model_fields) > _MAX_IN_USAGE:
         parser.usage = "%(prog)s [FLAG ...]"
 
 
 def _add_flag(group: argparse.ArgumentParser, *names: str, **options: Any) -> argparse.Action:
-    """Name a flag's value as users do, and make the value of a switch optional."""
+    """Add a flag with a readable metavar, and an optional value for a boolean."""
     kind = options["metavar"]
     if kind == "bool":
         options |= {"nargs": "?", "const": "true"}

@@ -1,4 +1,4 @@
-"""Gateways as the commands use them: their formats, without the credentials of senders."""
+"""Gateways for commands: their formats, without credentials."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from exporter.gateways.registry import Gateways, load_gateways
 
 
 def formats(settings: DescriptionSettings) -> Gateways:
-    """Load the gateways without reading any key, token or secret."""
+    """Load the gateways without keys, tokens or secrets."""
     files = GatewaySettings(gateway_files=settings.gateway_files)
     return load_gateways(files, credentials=False)
 
 
 def described(file: Path) -> Described:
-    """Load a description without its secrets; ConfigurationError names the mistake in it."""
+    """Load a description without its secrets; ConfigurationError names a mistake in it."""
     return Described.load(file, GatewaySettings(), credentials=False)

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the kinds of credentials."""
     kinds = parser.add_subparsers(required=True, metavar="KIND")
     for name, file, make, purpose in (
-        ("mps", "mps-key.pem", _make_pair, "RSA key pair, as MPS and simulate sign"),
+        ("mps", "mps-key.pem", _make_pair, "RSA key pair to simulate MPS"),
         ("token", "token", _make_token, "bearer token for /webhooks/results"),
         ("secret", "secret", _make_secret, "Standard Webhooks secret for /webhooks/results"),
     ):
@@ -26,14 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             type=Path,
             default=file,
             metavar="FILE",
-            help=f"file to create, readable by its owner alone (default: {file})",
+            help=f"file to create, readable by its owner only (default: {file})",
         )
         kind.set_defaults(run=make)
 
 
 def _make_pair(options: argparse.Namespace) -> int:
-    """Write a private key, and the public one beside it."""
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - for this kind alone
+    """Write a private key, and the public key beside it."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - for this kind only
     from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
 
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -64,7 +64,7 @@ def _make_secret(options: argparse.Namespace) -> int:
 
 
 def _create(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a new file; ConfigurationError if there is one, which may be in use."""
+    """Write a new file; ConfigurationError if it exists, since it may be in use."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
         with open(os.open(path, flags, mode), "wb") as file:  # noqa: PTH123 - with its mode

@@ -46,22 +46,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_json(listing)
     making = command("init", _init, "Create or upgrade the schema.")
     making.add_argument(
-        "--grant-to", metavar="ROLE", help="role that gets the rights of an exporter"
+        "--grant-to", metavar="ROLE", help="role that gets the privileges of an exporter"
     )
     making.add_argument("--print", action="store_true", help="print the SQL without running it")
-    folding = command("fold", _fold, "Add up the counts of departed instances in one.")
+    folding = command("fold", _fold, "Merge the counts of departed instances into one instance.")
     folding.add_argument("departed", nargs="*", metavar="INSTANCE", help="instances to fold")
     folding.add_argument(
         "--unseen-hours",
         type=_hours,
         metavar="HOURS",
-        help="fold every instance that has not run for this time",
+        help="fold all instances that have not run for this time",
     )
     folding.add_argument(
         "--into",
         type=_name,
         default=_FOLDED,
-        help="instance that gets the counts; it must not be running",
+        help="instance to which the counts are added; it must not be running",
     )
     _add_json(folding)
     _add_json(
@@ -91,18 +91,18 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 def _list(options: argparse.Namespace) -> int:
     instances = _administer(options, lambda _settings, ledger: ledger.instances())
     if options.json:
-        print_json([one._asdict() for one in instances])
+        print_json([instance._asdict() for instance in instances])
         return 0
     header = ("INSTANCE", "STATE", "RESULTS", "LAST COMMIT")
     print_table(header, map(_row, instances), right={"RESULTS"})
     return 0
 
 
-def _row(one: "Instance") -> tuple[str, str, str, str]:
-    state = "running" if one.running else f"gone for {age(one.seen_seconds_ago)}"
-    at = one.last_commit_at
+def _row(instance: "Instance") -> tuple[str, str, str, str]:
+    state = "running" if instance.running else f"gone for {age(instance.seen_seconds_ago)}"
+    at = instance.last_commit_at
     last = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at else "never"
-    return one.instance, state, f"{one.results:,}", last
+    return instance.instance, state, f"{instance.results:,}", last
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -112,8 +112,8 @@ def _init(options: argparse.Namespace) -> int:
     _administer(
         options, lambda _settings, ledger: ledger.initialize(options.grant_to), upgrades=True
     )
-    rights = f", and {options.grant_to} may use it" if options.grant_to else ""
-    print(f"The schema is ready{rights}.")
+    access = f"; {options.grant_to} has access" if options.grant_to else ""
+    print(f"The schema is up to date{access}.")
     return 0
 
 
@@ -135,10 +135,11 @@ def _fold(options: argparse.Namespace) -> int:
 async def _fold_in(
     options: argparse.Namespace, ledger: "Administration"
 ) -> tuple[list[str], list[str]]:
-    known = {one.instance: one for one in await ledger.instances()}
+    known = {instance.instance: instance for instance in await ledger.instances()}
     if options.into in known and known[options.into].running:
         raise ConfigurationError(
-            f"--into {options.into}: it is running, so its counters would jump"
+            f"--into {options.into}: it is running, and its counters would jump; stop it, or "
+            "choose another instance"
         )
     if unknown := [name for name in options.departed if name not in known]:
         raise ConfigurationError(f"unknown instance: {', '.join(unknown)}; see `ledger list`")
@@ -148,8 +149,8 @@ async def _fold_in(
     if options.unseen_hours is not None:
         chosen |= {
             name
-            for name, one in known.items()
-            if not one.running and one.seen_seconds_ago >= options.unseen_hours * 3600
+            for name, instance in known.items()
+            if not instance.running and instance.seen_seconds_ago >= options.unseen_hours * 3600
         }
     line = ProgressLine()
 
@@ -173,7 +174,7 @@ def _copy(options: argparse.Namespace) -> int:
     copied = _administer(options, copy)
     line.end(
         f"Copied {copied.results:,} results and {copied.keys:,} deduplication keys; "
-        f"{copied.instance} goes on from them."
+        f"{copied.instance} continues from them."
     )
     if options.json:
         print_json(copied._asdict())
@@ -189,7 +190,7 @@ def _administer(
     """Run an administrative task over one connection."""
     settings = load_settings(CommandSettings, options)
     address = ledger_address(settings)
-    from exporter.ledger.administration import Administration  # noqa: PLC0415 - an extra
+    from exporter.ledger.administration import Administration  # noqa: PLC0415 - optional
 
     async def connected() -> Result:
         ledger = Administration(address)

@@ -1,4 +1,4 @@
-"""The command line: run one command, return the exit status."""
+"""The entry point: runs a command and returns the exit status."""
 
 import errno
 import io
@@ -18,12 +18,12 @@ _UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, 1 for a failure, 2 for bad usage, 130 if interrupted."""
+    """Run a command; return 0, 1 for a failure, 2 for invalid usage, 130 if interrupted."""
     _prepare_streams()
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         status = int(options.run(options))
-        sys.stdout.flush()  # here, where a closed pipe is expected
+        sys.stdout.flush()  # here, where a closed pipe is handled
     except ConfigurationError as error:
         return _fail(str(error), EXIT_USAGE)
     except RequestError as error:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _prepare_streams() -> None:
     """Replace closed streams (`>&-`), and escape characters outside their encoding.
 
-    Otherwise a socket would get the number of a closed stream.
+    Otherwise a socket could get the file descriptor of a closed stream.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -56,11 +56,11 @@ def _fail(message: str, status: int = EXIT_FAILURE) -> int:
 
 
 def _fail_to_write(error: OSError) -> int:
-    """Report that the output cannot be written; raise any other error again."""
+    """Report that the output cannot be written; re-raise any other error."""
     if error.errno not in _UNWRITABLE or error.filename is not None:
         raise error
-    # Discard the buffer, which the interpreter would write at its end.
+    # Discard the buffer, which the interpreter would flush at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if error.errno == errno.EPIPE:  # the reader, such as `head`, has enough
+    if error.errno == errno.EPIPE:  # the reader, such as `head`, has finished
         return EXIT_FAILURE
     return _fail(f"cannot write the output: {os.strerror(error.errno)}")

@@ -16,7 +16,7 @@ def print_json(value: object) -> None:
 def print_table(
     header: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()
 ) -> None:
-    """Print rows in columns; those named in `right` are aligned to the right."""
+    """Print rows in columns; the columns named in `right` are right-aligned."""
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:

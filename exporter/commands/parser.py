@@ -1,4 +1,4 @@
-"""The parser of the command line, which imports a command when it is chosen."""
+"""The command-line parser, which imports only the chosen command."""
 
 import argparse
 import platform
@@ -35,27 +35,27 @@ OTHER_EXPORTERS = {
     "--persistence.file": "use --ledger-path",
     "--web.config.file": "use --admin-tls-cert-file, --admin-tls-key-file, "
     "--admin-tls-client-ca-file and --admin-password-file",
-    "--web.enable-lifecycle": "leave it out: POST /-/reload is always served",
+    "--web.enable-lifecycle": "remove it: POST /-/reload is always enabled",
     "--web.external-url": "use --external-url",
     "--web.listen-address": "use --admin-host and --admin-port for metrics and pages, "
     "--ingest-host and --ingest-port for webhooks",
-    "--web.route-prefix": "leave it out: the pages work below any path of a reverse proxy",
-    "--web.telemetry-path": "leave it out: metrics are at /metrics",
+    "--web.route-prefix": "remove it: the pages work below any path of a reverse proxy",
+    "--web.telemetry-path": "remove it: metrics are at /metrics",
 }
-"""Flags of Prometheus and its exporters, with ours."""
+"""Flags of Prometheus and its exporters, with the equivalents here."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors take one line, and suggest the nearest flag for an unknown one."""
+    """A parser with short errors, and suggestions for unknown flags."""
 
     def error(self, message: str) -> NoReturn:
-        """Print an error and where to read on; exit with 2."""
+        """Print an error and a reference to `--help`; exit with 2."""
         self.exit(EXIT_USAGE, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
     def parse_known_args(  # type: ignore[override] # the overloads are for other namespaces
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Report unknown arguments here, where the flags of the command are known."""
+        """Report unknown arguments in the parser of the command, which knows its flags."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             word = unknown[0].partition("=")[0]
@@ -82,7 +82,7 @@ class _PrintVersion(argparse.Action):
 
 
 class _PrintCompletion(argparse.Action):
-    """Print the code of a shell's completion."""
+    """Print a shell's completion code."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, _options: Any, shell: Any, _flag: Any = None
@@ -93,10 +93,10 @@ class _PrintCompletion(argparse.Action):
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Parse the arguments of one command.
+    """Parse the arguments of a command.
 
-    Raises ConfigurationError for a flag of Prometheus' exporters, with the one to use; exits with
-    2 for other mistakes, and with 0 after `--help` or `--version`.
+    Raises ConfigurationError for a flag of Prometheus' exporters, with its equivalent. Exits with 2
+    for other mistakes, and with 0 after `--help` or `--version`.
     """
     if completion.is_completing():
         completion.complete(build_parser(_chosen(completion.words_typed())))
@@ -105,16 +105,17 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _chosen(words: Iterable[str]) -> Collection[str]:
-    """Return the command among the arguments: the first that is no flag of the program."""
+    """Return the command among the arguments: the first argument that is not a flag."""
     return [word for word in words if not word.startswith("-")][:1]
 
 
 def build_parser(commands: Collection[str]) -> argparse.ArgumentParser:
-    """Build the parser; only these commands are imported, and get their arguments."""
+    """Build the parser; only the given commands are imported and have arguments."""
     parser = Parser(
         prog="push-result-exporter",
         description="Counts the results of mobile push notifications for Prometheus.",
-        epilog="Exit status: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.",
+        epilog="Exit status: 0 success, 1 failure, 2 invalid usage or configuration, "
+        "130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print version and exit")

@@ -1,4 +1,4 @@
-"""Progress of a command: a line that is rewritten on a terminal, and printed once elsewhere."""
+"""Progress of a command: a line that is updated on a terminal, and printed once elsewhere."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ _CLEAR = "\r\x1b[K"
 
 
 class ProgressLine:
-    """A progress line on standard error, as that is when the line is made."""
+    """A progress line on standard error."""
 
     def __init__(self) -> None:
         self._stream = sys.stderr
@@ -18,20 +18,20 @@ class ProgressLine:
         self._shown = float("-inf")
 
     def show(self, text: Callable[[], str], *, last: bool = False) -> None:
-        """Rewrite the line on a terminal, at most ten times per second but for the last time."""
+        """Update the line on a terminal, at most ten times per second except for the last time."""
         now = time.monotonic()
         if self._terminal and (last or now - self._shown >= _INTERVAL):
             self._shown = now
             self._write(f"\r{text()}\x1b[K")
 
     def clear(self) -> None:
-        """Clear the line on a terminal for other output; `show` writes it again."""
+        """Clear the line on a terminal for other output, until the next `show`."""
         if self._terminal:
             self._write(_CLEAR)
             self._shown = float("-inf")
 
     def end(self, text: str) -> None:
-        """Write the last line, on a terminal or not."""
+        """Write the final line, even if the output is not a terminal."""
         self._write(f"\r{text}\x1b[K\n" if self._terminal else f"{text}\n")
 
     def _write(self, text: str) -> None:

@@ -20,7 +20,7 @@ def serve(options: argparse.Namespace) -> int:
     """Run the exporter until SIGTERM or SIGINT."""
     settings = load_settings(Settings, options)
     configure_logs(settings.log_level, settings.log_format)
-    gc.freeze()  # modules stay: the collector need not scan them again
-    gc.set_threshold(20_000)  # a batch is thousands of short-lived objects without cycles
+    gc.freeze()  # the collector need not scan modules again
+    gc.set_threshold(20_000)  # a body may have thousands of short-lived objects without cycles
     run(server.serve(settings))
     return 0

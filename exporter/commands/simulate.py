@@ -29,18 +29,18 @@ class SimulateSettings(TableSettings, Sourced):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags."""
     add_traffic(parser)
-    parser.add_argument("--url", help="the webhook; default: that of the gateway on this host")
-    parser.add_argument("--app", metavar="NAME", help="app of the results, as `?app=` of the URL")
+    parser.add_argument("--url", help="URL of the webhook; default: the gateway's on this host")
+    parser.add_argument("--app", metavar="NAME", help="app of the results, sent as `?app=`")
     parser.add_argument(
         "--gateway",
         type=Path,
         metavar="FILE",
-        help="send receipts in the format of this description, signed accordingly",
+        help="send signed receipts in the format of this description",
     )
     add_flags(parser, SimulateSettings)
     add_key(parser)
     parser.add_argument("--count", type=_number, help="number of results, instead of a duration")
-    parser.add_argument("--seed", type=int, help="seed: the same results each time")
+    parser.add_argument("--seed", type=int, help="random seed, for reproducible results")
     add_json(parser)
     parser.set_defaults(run=simulate)
 
@@ -77,7 +77,9 @@ def _url(options: argparse.Namespace, gateway: str) -> str:
     if options.app is None:
         return url
     if options.gateway:
-        raise ConfigurationError("--app is for MPS; a receipt is of the app whose secret signs it")
+        raise ConfigurationError(
+            "--app is for MPS only; the app of a receipt is that of the secret that signs it"
+        )
     return f"{url}{'&' if '?' in url else '?'}app={quote(options.app)}"
 
 

@@ -1,4 +1,4 @@
-"""The flags, the progress and the summary of commands that send requests."""
+"""Flags, progress and summary of the commands that send requests."""
 
 import argparse
 from collections import Counter
@@ -11,7 +11,7 @@ from exporter.traffic.simulator import SCENARIOS
 
 
 def add_traffic(parser: argparse.ArgumentParser, *more: str) -> None:
-    """Add the flags of simulated traffic; the first of `more` scenarios, if any, is the default."""
+    """Add the flags of simulated traffic; the first of `more`, if any, is the default scenario."""
     scenarios = [*more, *sorted(SCENARIOS)]
     default = more[0] if more else "healthy"
     parser.add_argument(
@@ -34,12 +34,12 @@ def add_rate(parser: argparse.ArgumentParser, text: str) -> None:
 
 
 def add_key(parser: argparse.ArgumentParser) -> None:
-    """Add the flag for the key that signs as MPS does, or as a description with RSA expects."""
+    """Add the flag for the RSA key that signs requests."""
     parser.add_argument(
         "--private-key",
         type=Path,
         metavar="FILE",
-        help="RSA key (PEM) that signs as MPS does, or as a description with RSA expects",
+        help="RSA key (PEM) that signs requests to MPS's webhook, or to a description with RSA",
     )
 
 
@@ -53,7 +53,7 @@ def _positive(text: str) -> float:
 def show(
     line: ProgressLine, summary: Summary, seconds: float | None = None, count: int | None = None
 ) -> None:
-    """Show what has been sent so far, with a bar if the end is known."""
+    """Show the progress, with a bar if the total is known."""
 
     def text() -> str:
         shares = [
@@ -67,7 +67,7 @@ def show(
 
 
 def report(line: ProgressLine, summary: Summary, *, as_json: bool = False) -> int:
-    """Print the outcome of all requests; return 1 if any was not accepted."""
+    """Print the summary; return 1 if any request was not accepted."""
     line.end(_text(summary))
     if as_json:
         print_json(summary._asdict() | {"all_accepted": summary.all_accepted})

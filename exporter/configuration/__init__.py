@@ -1,1 +1,1 @@
-"""What an operator writes, read and checked: settings, files, TLS, passwords."""
+"""Reads and validates configuration: settings, files, TLS, passwords."""

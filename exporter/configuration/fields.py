@@ -37,11 +37,11 @@ def is_app_name(name: str) -> bool:
 def _check_app(name: str) -> str:
     if not _APP.fullmatch(name):
         raise ValueError(
-            f"{name!r} cannot be an app: write up to 63 lower-case letters, digits, _ . and -, and "
-            "begin with a letter or digit"
+            f"{name!r} is not a valid app: use up to 63 lower-case letters, digits, _ . and -, "
+            "starting with a letter or digit"
         )
     if name == OTHER_APP:
-        raise ValueError("'other' is reserved for results of no declared app")
+        raise ValueError("'other' is reserved for results without a declared app")
     return name
 
 
@@ -67,6 +67,6 @@ Apps = Annotated[
 
 
 class Group(BaseModel):
-    """Settings that belong together, frozen."""
+    """A group of settings, frozen."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)

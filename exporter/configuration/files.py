@@ -1,4 +1,4 @@
-"""Files: shipped data, and those of the operator."""
+"""Reads files: shipped data, and the operator's files."""
 
 import hashlib
 import tomllib
@@ -20,7 +20,7 @@ _RECORDING: ContextVar[tuple[Digests, ...]] = ContextVar("files that are being r
 
 
 def data_folder(name: str) -> Path:
-    """Return a folder of shipped data: inside the package, as in a wheel, or else beside it."""
+    """Return a folder of shipped data: inside the package, as in a wheel, or beside it."""
     package = Path(str(resources.files("exporter")))
     inside = package / name
     return inside if inside.is_dir() else package.parent / name
@@ -33,7 +33,7 @@ def is_shipped(path: Path) -> bool:
 
 @contextmanager
 def recording() -> Iterator[Digests]:
-    """Record the operator's files that are read inside the block, readable or not."""
+    """Record the operator's files that are read within the context, readable or not."""
     digests: Digests = {}
     token = _RECORDING.set((*_RECORDING.get(), digests))
     try:
@@ -43,7 +43,7 @@ def recording() -> Iterator[Digests]:
 
 
 def digest_of(path: Path) -> bytes | None:
-    """Return the digest of a file's present content, or None if it cannot be read."""
+    """Return the digest of a file's current content, or None if it cannot be read."""
     try:
         return _digest(path.read_bytes())
     except OSError:
@@ -75,7 +75,7 @@ def _record(path: Path, digest: bytes | None) -> None:
 def read_toml(kind: str, path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
-    Raises ConfigurationError that names the kind of file, its path, and the line if it is not TOML.
+    Raises ConfigurationError with the kind of file, its path, and the line of a syntax error.
     """
     try:
         return tomllib.loads(read_bytes(kind, path).decode())
@@ -88,12 +88,12 @@ def read_toml(kind: str, path: Path) -> dict[str, Any]:
 def read_lines(kind: str, path: Path) -> Iterator[tuple[int, str]]:
     """Yield the number and text of each line that is neither blank nor a `#` comment.
 
-    Raises ConfigurationError that names kind and path of a file without such a line.
+    Raises ConfigurationError with the kind and path of a file without such a line.
     """
     try:
         lines = read_bytes(kind, path).decode().splitlines()
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{kind} {path}: this is not text in UTF-8") from None
+        raise ConfigurationError(f"{kind} {path}: not UTF-8 text") from None
     found = False
     for number, line in enumerate(lines, 1):
         text = line.strip()
@@ -101,4 +101,4 @@ def read_lines(kind: str, path: Path) -> Iterator[tuple[int, str]]:
             found = True
             yield number, text
     if not found:
-        raise ConfigurationError(f"{kind} {path}: it is empty, or all comments")
+        raise ConfigurationError(f"{kind} {path}: empty, or only comments")

@@ -12,7 +12,7 @@ _PASSWORD = re.compile(r"((?<=://)[^:/?@]*:)[^?]*(?=@)|((?<=[?&])(?:ssl)?passwor
 
 
 class DescriptionSettings(Group):
-    """The gateways that files describe."""
+    """The gateways described by files."""
 
     gateway_files: Files = Field(
         (),
@@ -22,12 +22,12 @@ class DescriptionSettings(Group):
 
 
 class GatewaySettings(DescriptionSettings):
-    """The gateways: who may send results, and how each sender proves its identity."""
+    """The gateways: authentication of senders, and limits."""
 
     apps: Apps = Field(
         (),
-        description="apps whose results are counted apart; a file written as `app=path` holds the "
-        "credentials of that app",
+        description="apps whose results are counted separately; a file given as `app=path` holds "
+        "the credentials of that app",
         examples=[["shop", "news"]],
     )
     mps_public_key_files: Files = Field(
@@ -52,7 +52,7 @@ class GatewaySettings(DescriptionSettings):
         1048576,
         ge=1,
         le=1024**3,
-        description="maximum size of a request body, as sent and unpacked",
+        description="maximum size of a request body, as sent and decompressed",
     )
 
     @property
@@ -82,33 +82,33 @@ class LinkSettings(Group):
     external_url: str | None = Field(
         None,
         pattern="^https?://",
-        description="URL of the admin listener's pages as people reach them, for links",
+        description="external URL of the admin listener's pages, for links",
         examples=["https://push-exporter.example.com"],
     )
     runbook_base_url: str | None = Field(
         None,
         pattern="^https?://",
-        description="base URL of the alerts' runbooks; default: the admin listener's own pages",
+        description="base URL of the alerts' runbooks; default: the admin listener's pages",
         examples=["https://wiki.example.com/runbooks"],
     )
 
     @property
     def runbooks(self) -> str | None:
-        """The base URL of the runbooks, if it is known."""
+        """The base URL of the runbooks, or None."""
         if self.runbook_base_url is None and self.external_url:
             return f"{self.external_url.rstrip('/')}/runbooks"
         return self.runbook_base_url
 
 
 class LedgerSettings(Group):
-    """The ledger: its place, and the name under which this replica counts."""
+    """The ledger: its location, and the name under which this replica counts."""
 
     ledger_path: Path = Field(
         Path("data/ledger.sqlite3"), description="SQLite file of the ledger; its folder is created"
     )
     ledger_url: str | None = Field(
         None,
-        description="PostgreSQL database of the ledger, in place of the file",
+        description="PostgreSQL database of the ledger, instead of the file",
         examples=["postgresql://exporter@db.example.com/push"],
     )
     ledger_password_file: Path | None = Field(
@@ -120,8 +120,8 @@ class LedgerSettings(Group):
         None,
         min_length=1,
         max_length=128,
-        description="name under which this replica counts in PostgreSQL; default: the lowest free "
-        "one of `replica-0`, `replica-1`, …",
+        description="name under which this replica counts in PostgreSQL; default: the first free "
+        "name of `replica-0`, `replica-1`, …",
         examples=["replica-0"],
     )
     dedupe_window_seconds: float = Field(
@@ -133,7 +133,7 @@ class LedgerSettings(Group):
 
     @field_serializer("ledger_url")
     def _without_password(self, url: str | None) -> str | None:
-        """Show the address wherever settings are shown, but never the password in it."""
+        """Replace the password in the URL wherever settings are shown."""
         return url and _PASSWORD.sub(r"\1\2…", url)
 
 
@@ -149,12 +149,12 @@ class CommitSettings(LedgerSettings):
     )
     ledger_sync: AnyCase[Literal["full", "normal", "off"]] = Field(
         "full",
-        description="SQLite's synchronous; anything but full can lose results at a power failure",
+        description="SQLite's synchronous; any value but full can lose results in a power failure",
     )
     max_pending_results: int = Field(
         100_000,
         ge=1,
-        description="maximum number of results waiting to be committed; more get a 503",
+        description="maximum number of results waiting to be committed; further requests get a 503",
     )
 
 
@@ -167,9 +167,13 @@ class RecordSettings(Group):
         examples=["/var/lib/push-result-exporter/records"],
     )
     record_max_bytes: int = Field(
-        10_485_760, ge=1, description="maximum size of that folder; the oldest records go first"
+        10_485_760,
+        ge=1,
+        description="maximum size of that folder; the oldest records are deleted first",
     )
-    record_unauthenticated: bool = Field(False, description="keep unsigned and forged requests too")
+    record_unauthenticated: bool = Field(
+        False, description="also record unsigned and forged requests"
+    )
 
 
 class LogSettings(Group):

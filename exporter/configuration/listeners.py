@@ -78,7 +78,7 @@ class ListenerSettings(Group):
 
     @property
     def ingest_tls(self) -> TlsFiles | None:
-        """The files of the public listener's TLS, or None: it listens in plain text."""
+        """The TLS files of the public listener; None for plain text."""
         return TlsFiles.of(
             ("INGEST_TLS", self.ingest_tls_cert_file, self.ingest_tls_key_file),
             ("TLS", self.tls_cert_file, self.tls_key_file),
@@ -86,7 +86,7 @@ class ListenerSettings(Group):
 
     @property
     def admin_tls(self) -> TlsFiles | None:
-        """The files of the admin listener's TLS, or None: it listens in plain text."""
+        """The TLS files of the admin listener; None for plain text."""
         return TlsFiles.of(
             ("ADMIN_TLS", self.admin_tls_cert_file, self.admin_tls_key_file),
             ("TLS", self.tls_cert_file, self.tls_key_file),
@@ -99,11 +99,11 @@ class ListenerSettings(Group):
         return not (self.ingest_host == "localhost" or self.ingest_host.startswith(_LOOPBACK))
 
     def ingest_url(self, port: int | None = None) -> str:
-        """Return the URL of the public listener; `port` is the bound one, if the setting is 0."""
+        """Return the URL of the public listener; `port` is the bound port, if the setting is 0."""
         return _url(self.ingest_tls, self.ingest_host, port or self.ingest_port)
 
     def admin_url(self, port: int | None = None) -> str:
-        """Return the URL of the admin listener; `port` is the bound one, if the setting is 0."""
+        """Return the URL of the admin listener; `port` is the bound port, if the setting is 0."""
         return _url(self.admin_tls, self.admin_host, port or self.admin_port)
 
     def listener_problems(self) -> list[str]:
@@ -113,7 +113,7 @@ class ListenerSettings(Group):
             names = [f"{prefix}_{what}_FILE" for what in ("CERT", "KEY")]
             given = [getattr(self, name.lower()) is not None for name in names]
             if any(given) and not all(given):
-                problems.append(f"{' and '.join(names)} go together")
+                problems.append(f"{' and '.join(names)}: set both, or neither")
         if self.admin_tls_client_ca_file and not self.admin_tls:
             problems.append(
                 "ADMIN_TLS_CLIENT_CA_FILE needs a certificate of the admin listener: set "

@@ -13,15 +13,15 @@ from exporter.configuration.files import read_lines
 from exporter.errors import ConfigurationError
 
 MAX_CONCURRENT_CHECKS = 2
-"""Checks take a thread and a third of a second each; the other threads stay free."""
+"""Maximum number of concurrent checks; each takes a thread for a third of a second."""
 
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
 _TOOLKIT_KEYS = ("basic_auth_users:", "tls_server_config:", "http_server_config:")
 _FROM_TOOLKIT = (
     "this is a web configuration of Prometheus' exporter-toolkit. Write its basic_auth_users to "
-    "this file, one user:hash per line; cert_file, key_file and client_ca_file of its "
-    "tls_server_config are ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE and ADMIN_TLS_CLIENT_CA_FILE"
+    "this file, one user:hash per line, and set ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE and "
+    "ADMIN_TLS_CLIENT_CA_FILE to cert_file, key_file and client_ca_file of its tls_server_config"
 )
 
 
@@ -30,13 +30,13 @@ class Passwords:
 
     def __init__(self, hashes: dict[str, bytes]) -> None:
         self._hashes = hashes
-        # bcrypt is slow by design, and Prometheus sends the same header at every scrape.
+        # A cache: bcrypt is slow by design, and Prometheus sends the same header at every scrape.
         self._proven: dict[str, bytes] = {}
         self._any_hash = next(iter(hashes.values()), b"")
         self._checks = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
 
     async def allow(self, authorization: str) -> bool:
-        """Whether an Authorization header has a user and the right password."""
+        """Whether an Authorization header has a known user and the right password."""
         scheme, _, encoded = authorization.partition(" ")
         try:
             given = base64.b64decode(encoded.strip(), validate=True)
@@ -48,9 +48,9 @@ class Passwords:
         digest = hashlib.sha256(given).digest()
         if hmac.compare_digest(self._proven.get(user, b""), digest):
             return True
-        # bcrypt reads 72 bytes and refuses more.
+        # bcrypt uses 72 bytes and refuses more.
         secret = password.encode()[:72]
-        # An unknown user takes as long as a known one, so that time does not tell who is known.
+        # Check unknown users, too, so that the time does not reveal which users exist.
         hashed = self._hashes.get(user, self._any_hash)
         async with self._checks:
             matches = await asyncio.to_thread(bcrypt.checkpw, secret, hashed)

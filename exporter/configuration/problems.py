@@ -1,4 +1,4 @@
-"""Pydantic's validation errors in the terms of settings and TOML files."""
+"""Translates pydantic's validation errors to the terms of settings and TOML files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ class Problem(NamedTuple):
     location: tuple[str, ...]
     message: str
     known: tuple[str, ...] | None = None
-    """The valid keys in place of an unknown one; None for other mistakes."""
+    """The valid keys, if the mistake is an unknown key; else None."""
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
@@ -51,15 +51,15 @@ def _resolve(
     path: list[str] = []
     models = [model]
     for part in location:
-        if any(part in one.model_fields for one in models):
+        fields = [found.model_fields[part] for found in models if part in found.model_fields]
+        if fields:
             path.append(part)
-            fields = [one.model_fields[part] for one in models if part in one.model_fields]
             models = [found for field in fields for found in _models_in(field.annotation)]
-        elif tagged := [one for one in models if _has_tag(one, part)]:
+        elif tagged := [found for found in models if _has_tag(found, part)]:
             models = tagged
         else:  # the key of a map, or an index
             path.append(part)
-    return tuple(path), tuple({name: None for one in models for name in one.model_fields})
+    return tuple(path), tuple({name: None for found in models for name in found.model_fields})
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -70,9 +70,9 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _has_tag(model: type[BaseModel], tag: str) -> bool:
-    """Whether a model is the member of a union with this tag."""
+    """Whether a model is the member of a union with a tag."""
     types = (field.annotation for field in model.model_fields.values())
-    return any(get_origin(one) is Literal and tag in get_args(one) for one in types)
+    return any(get_origin(type_) is Literal and tag in get_args(type_) for type_ in types)
 
 
 def _in_words_of_toml(message: str) -> str:

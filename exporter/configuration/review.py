@@ -1,4 +1,4 @@
-"""Warnings about valid settings: without effect, or with secrets that others can read."""
+"""Warnings about valid settings: settings without effect, and secrets that others can read."""
 
 import shlex
 import stat
@@ -13,16 +13,17 @@ _NEEDED_BY = {
     "RECORD_MAX_BYTES": "RECORD",
     "RECORD_UNAUTHENTICATED": "RECORD",
 }
-"""Settings without effect unless the other one is set."""
+"""Settings that have no effect unless another setting is set."""
 
 
 def readable_by_others(settings: Settings, secret_files: Iterable[Path]) -> Iterator[str]:
-    """Yield a warning for each secret that others can read, `secret_files` among them."""
+    """Yield a warning for each file of secrets that others can read, including `secret_files`."""
     private = (settings.ingest_tls, settings.admin_tls)
+    passwords = (settings.admin_password_file, settings.ledger_password_file)
     files = {
         *secret_files,
         *(tls.key for tls in private if tls),
-        *(one for one in (settings.admin_password_file, settings.ledger_password_file) if one),
+        *filter(None, passwords),
     }
     for file in sorted(files):
         if mode := _mode_for_others(file):
@@ -39,22 +40,22 @@ def without_effect(settings: Settings) -> Iterator[str]:
         if name.lower() in given and getattr(settings, other.lower()) is None:
             yield f"{name} has no effect without {other}: set {other}, or remove {name}"
     if "dedupe_max_keys" in given and not settings.dedupe_window_seconds:
-        yield "DEDUPE_MAX_KEYS has no effect while DEDUPE_WINDOW_SECONDS is 0"
+        yield "DEDUPE_MAX_KEYS has no effect while DEDUPE_WINDOW_SECONDS is 0: remove one of them"
     own = [tls and tls.prefix != "TLS" for tls in (settings.ingest_tls, settings.admin_tls)]
     if settings.tls_cert_file and all(own):
         yield (
-            "TLS_CERT_FILE and TLS_KEY_FILE have no effect: both listeners have certificates of "
-            "their own"
+            "TLS_CERT_FILE and TLS_KEY_FILE have no effect, since both listeners have their own "
+            "certificates: remove them"
         )
 
 
 def _mode_for_others(path: Path) -> int | None:
-    """Return the mode of a file that every user can read, whose folders let them in."""
+    """Return the mode of a file if every user can reach and read it, else None."""
     try:
         real = path.resolve()
         mode = stat.S_IMODE(real.stat().st_mode)
-        folders = [one.stat().st_mode for one in real.parents]
+        folders = [folder.stat().st_mode for folder in real.parents]
     except OSError:
         return None
-    readable = mode & stat.S_IROTH and all(one & stat.S_IXOTH for one in folders)
+    readable = mode & stat.S_IROTH and all(folder & stat.S_IXOTH for folder in folders)
     return mode if readable else None

@@ -36,7 +36,7 @@ _NO_CREDENTIALS = (
 
 
 class Sourced(BaseSettings):
-    """Settings that are read from the sources; a command adds the groups that it uses."""
+    """Base of the settings of a command, which adds the groups that it uses."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
@@ -55,21 +55,21 @@ class Sourced(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read flags and arguments, the environment, then the file that one of these names."""
+        """Read flags and arguments, the environment, then the file named by one of these."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, ConfigFile(settings_cls)
 
 
 class ConfigFile(InitSettingsSource):
-    """The TOML file that a source before this one names as `config`."""
+    """The TOML file named as `config` by an earlier source."""
 
     def __init__(self, settings_cls: type[BaseSettings]) -> None:
         super().__init__(settings_cls, {})
 
     def __call__(self) -> dict[str, Any]:
-        """Read the file, if any, without the settings that this command does not use.
+        """Read the file, if any, without the settings that the command does not use.
 
-        Raises ConfigurationError for a file that cannot be read, or names a config file itself.
+        Raises ConfigurationError for a file that cannot be read, or has the setting `config`.
         """
         path = self.current_state.get("config")
         data = read_toml("config file", Path(path)) if path else {}
@@ -85,7 +85,7 @@ class ConfigFile(InitSettingsSource):
         return super().__call__()
 
 
-class Settings(  # fields are in the order of the bases from the last to the first
+class Settings(  # fields are in the reverse order of the bases
     LogSettings,
     RecordSettings,
     CommitSettings,
@@ -95,7 +95,7 @@ class Settings(  # fields are in the order of the bases from the last to the fir
     ListenerSettings,
     Sourced,
 ):
-    """The settings of one exporter, checked and frozen. Secrets are files, never values."""
+    """The settings of one exporter, validated and frozen. Secrets are in files, never values."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -121,8 +121,8 @@ def load_settings(
 ) -> Sourced:
     """Load settings of a kind: flags, `given`, environment, file, defaults, in this precedence.
 
-    `options` are those of a command whose parser has the flags of this kind (`add_flags`).
-    Raises ConfigurationError that names each bad or unknown setting and its source.
+    `options` are the parsed arguments of a command with the flags of this kind (`add_flags`).
+    Raises ConfigurationError with each invalid or unknown setting and its source.
     """
     _refuse_unknown_variables(os.environ)
     parsed = vars(options) if options else {}
@@ -149,15 +149,15 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
 
 
 def _misnamed(environment: Mapping[str, str]) -> Iterator[str]:
-    """Name the variables of credentials that have another prefix."""
+    """Yield a hint for each variable of credentials that lacks the prefix."""
     for name in ("MPS_PUBLIC_KEY_FILES", "RESULTS_TOKEN_FILES", "RESULTS_SECRET_FILES"):
         for variable in sorted(environment):
             if variable.upper().endswith(name) and not variable.upper().startswith(ENV_PREFIX):
-                yield f"the environment has {variable}: the name to use is {ENV_PREFIX}{name}"
+                yield f"the environment has {variable}: rename it to {ENV_PREFIX}{name}"
 
 
 def _explain(problem: Problem, flags: Mapping[str, Any]) -> str:
-    """Name a bad setting and its source; an unknown one can only be in the file."""
+    """Describe an invalid setting and its source; an unknown setting can only be in the file."""
     if not problem.location:
         return problem.message
     name = problem.location[0]

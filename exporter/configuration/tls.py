@@ -12,7 +12,7 @@ _CERTIFICATE, _PRIVATE_KEY = b"CERTIFICATE-----", b"PRIVATE KEY-----"
 
 
 class TlsFiles(NamedTuple):
-    """The files of one listener's TLS, and the prefix of their settings."""
+    """The TLS files of a listener, and the prefix of their settings."""
 
     prefix: str
     certificate: Path
@@ -23,7 +23,7 @@ class TlsFiles(NamedTuple):
     def of(
         cls, *pairs: tuple[str, Path | None, Path | None], client_ca: Path | None = None
     ) -> Self | None:
-        """Return the first pair that is complete, or None."""
+        """Return the files of the first complete pair, or None."""
         for prefix, certificate, key in pairs:
             if certificate and key:
                 return cls(prefix, certificate, key, client_ca)
@@ -35,13 +35,13 @@ class Tls(NamedTuple):
 
     context: ssl.SSLContext
     expires_at: float
-    """When the first certificate of the chain expires, in Unix seconds."""
+    """The earliest expiry of a certificate in the chain, in Unix seconds."""
 
 
 def load_tls(files: TlsFiles) -> Tls:
-    """Load a certificate chain and its key; ConfigurationError names the file that is bad.
+    """Load a certificate chain and its key; ConfigurationError names an unusable file.
 
-    With a client CA, a client has to show a certificate of it.
+    With a client CA, clients must present a certificate that it has signed.
     """
     expires_at = _expiry(files)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -55,12 +55,12 @@ def load_tls(files: TlsFiles) -> Tls:
 def reloadable_context(
     first: ssl.SSLContext, current: Callable[[], ssl.SSLContext | None]
 ) -> ssl.SSLContext:
-    """Return the context of a listener, which serves each new connection the current one."""
+    """Return a context that switches each new connection to the current context."""
 
     def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = current() or first
 
-    first.sni_callback = choose  # called without a server name too
+    first.sni_callback = choose  # also called without a server name
     return first
 
 
@@ -68,8 +68,8 @@ def _load_pair(context: ssl.SSLContext, files: TlsFiles) -> None:
     names = f"{files.prefix}_CERT_FILE {files.certificate} and {files.prefix}_KEY_FILE {files.key}"
     key = read_bytes(f"{files.prefix}_KEY_FILE", files.key)
     if _PRIVATE_KEY not in key:
-        what = "a certificate, and no private key" if _CERTIFICATE in key else "no private key"
-        raise ConfigurationError(f"{files.prefix}_KEY_FILE {files.key}: it holds {what} (PEM)")
+        what = "a certificate, but no private key" if _CERTIFICATE in key else "no private key"
+        raise ConfigurationError(f"{files.prefix}_KEY_FILE {files.key}: it contains {what} (PEM)")
     try:
         context.load_cert_chain(files.certificate, files.key, password=_refuse_password)
     except ssl.SSLError as error:
@@ -86,25 +86,25 @@ def _load_client_ca(context: ssl.SSLContext, setting: str, path: Path) -> None:
     try:
         context.load_verify_locations(cadata=data.decode("ascii"))
     except (ssl.SSLError, ValueError):
-        raise ConfigurationError(f"{setting} {path}: it holds no certificates (PEM)") from None
+        raise ConfigurationError(f"{setting} {path}: it contains no certificates (PEM)") from None
     context.verify_mode = ssl.CERT_REQUIRED
 
 
 def _expiry(files: TlsFiles) -> float:
-    """Return when the first certificate of the chain expires, in Unix seconds."""
-    from cryptography import x509  # noqa: PLC0415 - only where there is TLS
+    """Return the earliest expiry of a certificate in the chain, in Unix seconds."""
+    from cryptography import x509  # noqa: PLC0415 - needed for TLS only
 
     setting = f"{files.prefix}_CERT_FILE {files.certificate}"
     data = read_bytes(f"{files.prefix}_CERT_FILE", files.certificate)
     if _CERTIFICATE not in data:
-        what = "a private key, and no certificate" if _PRIVATE_KEY in data else "no certificate"
-        raise ConfigurationError(f"{setting}: it holds {what} (PEM)")
+        what = "a private key, but no certificate" if _PRIVATE_KEY in data else "no certificate"
+        raise ConfigurationError(f"{setting}: it contains {what} (PEM)")
     try:
         chain = x509.load_pem_x509_certificates(data)
     except ValueError:
         raise ConfigurationError(f"{setting}: a certificate in it is damaged") from None
-    return min(one.not_valid_after_utc.timestamp() for one in chain)
+    return min(certificate.not_valid_after_utc.timestamp() for certificate in chain)
 
 
 def _refuse_password() -> str:
-    raise ValueError("the key is encrypted; give one without a passphrase")
+    raise ValueError("the key is encrypted; remove its passphrase")

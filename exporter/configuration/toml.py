@@ -1,4 +1,4 @@
-"""Settings as a TOML file: the effective ones, and a template with all of them."""
+"""Writes settings as TOML: the effective settings, and a template with all settings."""
 
 import inspect
 import json
@@ -12,8 +12,8 @@ from exporter.configuration.fields import Group
 from exporter.configuration.settings import Settings
 
 _HEAD = """\
-# Settings of push-result-exporter. Each is shown with its default, or with an example if it has
-# none: remove the "#" before its name to set it. Flags (--ingest-port) and the environment
+# Settings of push-result-exporter, with their defaults, or with examples if they have none. To set
+# one, remove the "#" before its name. Flags (--ingest-port) and the environment
 # (PUSH_EXPORTER_INGEST_PORT) take precedence over this file.
 #
 # Check the file:  push-result-exporter check-config --config FILE
@@ -23,13 +23,13 @@ _WIDTH = 100
 
 
 def template() -> str:
-    """Return a file with every setting in a comment, under its description."""
-    groups = [one for one in Settings.__mro__ if issubclass(one, Group) and one is not Group]
+    """Return a file with all settings commented out, each below its description."""
+    groups = [base for base in Settings.__mro__ if issubclass(base, Group) and base is not Group]
     return _HEAD + "".join(map(_section, reversed(groups)))
 
 
 def effective(settings: Settings) -> str:
-    """Return a file with the effective settings, without those that are not set."""
+    """Return a file with the effective settings, without those that have no value."""
     lines = []
     for name, value in settings.model_dump(mode="json").items():
         if name == "config" or value is None or value == []:
@@ -55,13 +55,13 @@ def _field(name: str, field: FieldInfo) -> str:
 
 
 def _shown(field: FieldInfo) -> Any:
-    """Return the default of a setting, or the example of one without a default."""
+    """Return the example of a setting, or its default if it has no example."""
     default = field.get_default()
     return field.examples[0] if field.examples else to_jsonable_python(default)
 
 
 def _line(name: str, value: Any) -> str:
-    """Write a setting; TOML has JSON's notation of all values that settings have."""
+    """Format a setting; for its types of values, TOML has the same syntax as JSON."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return f"{name} = {json.dumps(value, ensure_ascii=False)}"

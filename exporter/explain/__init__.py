@@ -1,1 +1,1 @@
-"""What a code or a payload means, for pages and commands alike."""
+"""Explanations of codes and payloads, for pages and commands."""

@@ -1,4 +1,4 @@
-"""Explains a code: its row, the alerts that watch it, and the rules that found them."""
+"""Explains a code: its row, the alerts on it, and the rules that classified it."""
 
 import msgspec
 
@@ -20,14 +20,14 @@ RETRY = {
     "next_window": "Send again in the next window (day or allowed hours).",
     "auto": "The gateway sends again by itself.",
 }
-"""Whether sending again can help, in a sentence."""
+"""A sentence for each value of Retry."""
 
 
 class Row(msgspec.Struct, frozen=True):
     """The row of a code table."""
 
     table: str
-    """The channel of the table; `mps` for a common code, valid on every channel."""
+    """The channel of the table; `mps` for a common code, which is valid on every channel."""
     description: str
     category: str
     retry: str
@@ -43,25 +43,25 @@ class AppFound(msgspec.Struct, frozen=True):
     app: str
     by: AppRule
     named: str | None
-    """The app that the request names."""
+    """The app named in the request."""
 
 
 class Why(msgspec.Struct, frozen=True):
-    """The rules by which a result got its channel, its row and its app."""
+    """The rules that determined the channel, row and app of a result."""
 
     channel_by: ChannelRule
     row_by: RowRule
     hint: str | None
     results: int
-    """How many results of the payload are identical."""
+    """The number of identical results in the payload."""
     pushes: int
-    """How many pushes they stand for."""
+    """The number of pushes of these results."""
     app: AppFound | None = None
-    """None where no apps are declared."""
+    """None if no apps are declared."""
 
 
 class ExplainedCode(msgspec.Struct, frozen=True):
-    """A code on one channel."""
+    """The explanation of a code on one channel."""
 
     channel: str
     code: str
@@ -71,19 +71,19 @@ class ExplainedCode(msgspec.Struct, frozen=True):
     """None for an unknown code."""
     alerts: list[Alert]
     why: Why | None = None
-    """None for a code by itself, whose channel is given."""
+    """None for a code without a payload."""
 
 
 def explain_code(
     classifier: Classifier, code: str, channel: str | None = None
 ) -> list[ExplainedCode]:
-    """Explain a code on a channel, or everywhere it exists.
+    """Explain a code on a channel, by default on every channel that has it.
 
-    Raises ConfigurationError for a channel or a code that cannot be one.
+    Raises ConfigurationError for an unknown channel or an invalid code.
     """
     canonical = canonical_code(code)
     if canonical is None:
-        raise ConfigurationError(f"{code!r} cannot be a code: an integer, or 1 to 64 letters")
+        raise ConfigurationError(f"{code!r} is not a valid code: an integer, or 1 to 64 letters")
     if channel is None:
         found = classifier.meanings(canonical)
     elif classifier.channel(channel) is None:
@@ -93,7 +93,7 @@ def explain_code(
         )
     else:
         found = [classifier.classify(PushResult(canonical, channel))]
-    return [_explained(classifier, one) for one in found]
+    return [_explained(classifier, classified) for classified in found]
 
 
 def explain_result(
@@ -104,7 +104,7 @@ def explain_result(
     pushes: int,
     app: AppOf | None = None,
 ) -> ExplainedCode:
-    """Explain a result that a payload has so many times."""
+    """Explain a result of a payload; `results` is the number of identical results."""
     classified, channel_by, row_by = classifier.decide(result)
     found = app and AppFound(app.app, app.rule, _shown(result.app))
     why = Why(channel_by, row_by, _shown(result.hint), results, pushes, found)
@@ -127,7 +127,7 @@ def _explained(
 
 
 def _shown(word: str | None) -> str | None:
-    """Return the sender's word for a channel or an app, without what may be a token."""
+    """Redact and truncate the sender's word for a channel or an app."""
     return word and redact_text(word[:_MAX_WORD])
 
 

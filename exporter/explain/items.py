@@ -12,14 +12,14 @@ from exporter.gateways.described.fields import paths_of
 from exporter.gateways.described.gateway import Described
 from exporter.gateways.described.values import Size
 from exporter.gateways.gateway import ReceivedRequest
-from exporter.gateways.items import Text
+from exporter.gateways.items import ItemJson
 from exporter.gateways.paths import ABSENT, path_text, walk
 from exporter.gateways.text import MALFORMED
 from exporter.gateways.values import ItemError, is_absent
 from exporter.redaction import redact_text
 
 MAX_TRACED = 20
-"""Items that are traced: the first few show whether a description is right."""
+"""Maximum number of traced items: the first few show whether a description is correct."""
 
 _MAX_SHOWN = 100
 
@@ -34,7 +34,7 @@ class PathValue(msgspec.Struct, frozen=True):
 
 
 class ItemTrace(msgspec.Struct, frozen=True):
-    """The values found in an item, and how it is counted."""
+    """The values found in an item, and its outcome."""
 
     index: int
     outcome: str
@@ -44,7 +44,7 @@ class ItemTrace(msgspec.Struct, frozen=True):
 def trace_items(
     classifier: Classifier, gateway: Described, request: ReceivedRequest
 ) -> list[ItemTrace]:
-    """Trace the first items of a body; return none for a body of another format."""
+    """Trace the first items of a body; return an empty list for an invalid body."""
     try:
         items = gateway.items(request)
     except (RequestError, *MALFORMED):
@@ -59,26 +59,26 @@ def trace_items(
     ]
 
 
-def _value(text: Text) -> Any:
+def _value(text: ItemJson) -> Any:
     try:
         return msgspec.json.decode(text)
     except MALFORMED:
         return None
 
 
-def _outcome(classifier: Classifier, gateway: Described, text: Text, key: str | None) -> str:
+def _outcome(classifier: Classifier, gateway: Described, text: ItemJson, key: str | None) -> str:
     try:
         item = gateway.judge(text, key)
     except ItemError as error:
         return f"rejected: {error.reason}: {error}"
     if item is None:
         return "skipped by items.only"
-    meaning = classifier.classify(item.result)
+    classified = classifier.classify(item.result)
     times = f", for {item.pushes} pushes" if item.pushes > 1 else ""
     by = " by default.code or map.code" if item.defaulted else ""
     return (
-        f"counted as {meaning.series.channel} {meaning.series.code} {meaning.name} "
-        f"({meaning.severity.value}){by}{times}"
+        f"counted as {classified.series.channel} {classified.series.code} {classified.name} "
+        f"({classified.severity.value}){by}{times}"
     )
 
 
@@ -94,19 +94,19 @@ def _found(description: Description, value: Any, key: str | None) -> Iterator[Pa
                 yield PathValue(name, path_text(path), shown)
     for path in fields.dedupe:
         found = walk(value, path, key)
-        shown = _shown(found) if found is ABSENT or found is None else "there, and only hashed"
+        shown = _shown(found) if found is ABSENT or found is None else "present (only hashed)"
         yield PathValue("dedupe", path_text(path), shown)
 
 
 def _sized(value: Any, size: Size) -> str:
-    """Describe how many values there are, which may be tokens."""
+    """Describe the number of values, but not the values, which may be tokens."""
     if isinstance(value, str) and size.separator is not None:
         return f"a text of {sum(1 for piece in value.split(size.separator) if piece.strip())}"
-    return "a text that is not separated" if isinstance(value, str) else _shown(value)
+    return "a text without a separator" if isinstance(value, str) else _shown(value)
 
 
 def _shown(value: Any) -> str:
-    """Describe a value, as far as it may be shown."""
+    """Describe a value, redacted."""
     if value is ABSENT:
         return "absent"
     if value is None:

@@ -1,4 +1,4 @@
-"""Explains a captured body: its format, each result with its code, each rejected item."""
+"""Explains a captured body: its format, its results and its rejected items."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -19,44 +19,44 @@ from exporter.results import DecodedItems, PushResult, ResultGroup
 
 
 class Payload(NamedTuple):
-    """A body, with what is known of its request."""
+    """A captured body, with the known facts of its request."""
 
     body: bytes
     gateway: str | None = None
-    """The gateway that received it; None to detect the format."""
+    """The gateway that it was sent to; None to detect the format."""
     channel: str | None = None
     """The channel in the URL."""
     content_type: str = ""
     app: str | None = None
     """The app in the URL."""
     credential_app: str | None = None
-    """The app that the credential of the request belongs to."""
+    """The app of the request's credential."""
 
     def request(self) -> ReceivedRequest:
-        """Return the request, as far as it is known."""
+        """Return the request, with the known facts."""
         named = {"channel": self.channel, "app": self.app}
         query = {name: value for name, value in named.items() if value}
         return ReceivedRequest(self.body, {"Content-Type": self.content_type}, query)
 
 
 class SignatureCheck(msgspec.Struct, frozen=True):
-    """Whether the credentials that came with a payload are valid for it."""
+    """The result of verifying a payload with the given credentials."""
 
     verifies: bool
     detail: str
     reason: str | None = None
-    """The error that the exporter would respond with."""
+    """The reason for which the exporter would refuse the request."""
     app: str | None = None
-    """The app of the credential that matches."""
+    """The app of the matching credential."""
 
     @property
     def verdict(self) -> str:
-        """The result of the check in a word or two."""
+        """The result in words."""
         return "verifies" if self.verifies else "does not verify"
 
 
 class RejectedItem(msgspec.Struct, frozen=True):
-    """An invalid item, or a captured line."""
+    """An invalid item, or an invalid captured line."""
 
     index: int
     reason: str
@@ -74,11 +74,11 @@ class Explanation(msgspec.Struct, frozen=True):
     rejected: list[RejectedItem] = []
     skipped: int = 0
     items: list[ItemTrace] = []
-    """The value of each path, for a described gateway."""
+    """The first items with the value of each path, for a described gateway."""
     signature: SignatureCheck | None = None
     """None if no credentials were given."""
     suggestions: list[Suggestion] = []
-    """Rows that may be meant by a code that is not known where it was looked for."""
+    """Suggested rows for an unknown code."""
 
 
 def explain_payload(
@@ -88,10 +88,9 @@ def explain_payload(
     signature: SignatureCheck | None = None,
     apps: Collection[str] = (),
 ) -> Explanation:
-    """Explain the results of payloads; RequestError if there is one, and its format is unknown.
+    """Explain the results of payloads; RequestError if no payload can be decoded.
 
-    With `apps` each result has its app: that of the credential whose signature was checked, or
-    the one that it names.
+    With `apps` each result has an app: that of the verified credential, or the app it names.
     """
     read = _Results([], [])
     first = _gateway(payloads[0], gateways)
@@ -118,7 +117,7 @@ def explain_payload(
 
 
 def _credential(signature: SignatureCheck | None, recorded_app: str | None) -> Credential:
-    """Return the credential whose signature was checked, else the one that a record tells of."""
+    """Return the verified credential, by default the credential in a record."""
     return Credential(0, app=signature.app if signature else recorded_app)
 
 
@@ -129,12 +128,13 @@ def _traced(classifier: Classifier, gateway: Gateway, payload: Payload) -> list[
 
 
 def verify(gateways: Sequence[Gateway], request: ReceivedRequest) -> SignatureCheck:
-    """Check a request as these webhooks would; return the first of the most specific outcomes.
+    """Verify a request with each webhook's credentials; return the most specific result.
 
-    A line end that an editor or a shell added to the body does not matter.
+    The body is also tried without a final line end, which an editor or a shell may have added.
     """
-    cut = ReceivedRequest(request.body.rstrip(b"\r\n"), request.headers, request.query)
-    checks = [_verify(gateway, one) for one in (request, cut) for gateway in gateways]
+    stripped = ReceivedRequest(request.body.rstrip(b"\r\n"), request.headers, request.query)
+    variants = (request, stripped)
+    checks = [_verify(gateway, variant) for variant in variants for gateway in gateways]
     return min(checks, key=_vagueness)
 
 
@@ -158,18 +158,18 @@ def _verify(gateway: Gateway, request: ReceivedRequest) -> SignatureCheck:
 def _verify_stale(
     gateway: Gateway, request: ReceivedRequest, stale: RequestError
 ) -> SignatureCheck:
-    """Check a signature that the exporter would refuse by now, as that of most captured bodies."""
-    late = "the exporter would refuse it now, for its age."
+    """Verify a request whose timestamp is too old by now, as for most captured bodies."""
+    late = "the exporter would now refuse it because of its age."
     try:
         credential = gateway.authenticate(request, fresh=False)
     except RequestError:
-        return SignatureCheck(False, f"No configured secret made it, and {late}", stale.reason)
-    detail = f"A configured secret made it, but {late}"
+        return SignatureCheck(False, f"No configured secret matches, and {late}", stale.reason)
+    detail = f"A configured secret matches, but {late}"
     return SignatureCheck(True, detail, stale.reason, credential.app)
 
 
 _Group = tuple[ResultGroup, str | None]
-"""A group, and the app of the credential that let its request in."""
+"""A group, and the app of its request's credential."""
 
 
 class _Results:
@@ -182,7 +182,7 @@ class _Results:
         self._refusal: RequestError | None = None
 
     def add(self, payload: Payload, gateways: Gateways, index: int | None) -> None:
-        """Add a payload; an invalid item of one of several has the payload's index."""
+        """Add a payload; `index` is its position among several, and then that of its items."""
         try:
             steps = _decode(payload, gateways)
         except RequestError as refusal:
@@ -198,12 +198,12 @@ class _Results:
                 self.groups += [(group, payload.credential_app) for group in decoded.groups]
                 self.skipped += decoded.skipped
                 self.rejected += [
-                    RejectedItem(one.index if index is None else index, one.reason, one.detail)
-                    for one in decoded.rejected
+                    RejectedItem(item.index if index is None else index, item.reason, item.detail)
+                    for item in decoded.rejected
                 ]
 
     def check(self) -> None:
-        """Raise the first error if there is no result at all."""
+        """Raise the first error if there are no results."""
         if self._refusal and not self.groups:
             raise self._refusal
 
@@ -222,7 +222,7 @@ def _gateway(payload: Payload, gateways: Gateways) -> Gateway:
 def _tally(
     groups: list[_Group], *, by_app: bool
 ) -> Mapping[tuple[PushResult, str | None], tuple[int, int]]:
-    """Count identical results, and the pushes that they stand for."""
+    """Count identical results and their pushes."""
     tally: dict[tuple[PushResult, str | None], tuple[int, int]] = {}
     for group, app in groups:
         key = group.result, app

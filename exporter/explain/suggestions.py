@@ -12,7 +12,7 @@ from exporter.results import canonical_code
 MAX_SUGGESTIONS = 5
 
 _SHORTEST_PART = 4
-"""Minimum length of a word to search for; shorter ones match too many rows."""
+"""Minimum length of a word to search for; shorter words match too many rows."""
 
 
 class Suggestion(msgspec.Struct, frozen=True):
@@ -30,9 +30,12 @@ def suggest(
     canonical = canonical_code(code)
     elsewhere = classifier.meanings(canonical) if canonical else []
     if elsewhere:
-        found = [Suggestion(one.series.channel, one.series.code, one.name) for one in elsewhere]
+        found = [
+            Suggestion(classified.series.channel, classified.series.code, classified.name)
+            for classified in elsewhere
+        ]
         return found[:MAX_SUGGESTIONS]
-    if code.lstrip("-").isdigit():  # numbers that look alike mean nothing alike
+    if code.lstrip("-").isdigit():  # similar numbers have unrelated meanings
         return []
     named = classifier.channel(channel) if channel else None
     of_channel = {name: table for name, table in tables.items() if name == named}
@@ -40,19 +43,23 @@ def suggest(
 
 
 def _similar(tables: Tables, word: str) -> dict[Suggestion, None]:
-    """Return rows by name: containing the word, or similar; then by category or description."""
+    """Return rows by name, containing the word or similar; then by category or description."""
     part = word.casefold()
-    rows = [
-        (Suggestion(channel, code, row.name), row)
+    rows = {
+        Suggestion(channel, code, row.name): row
         for channel, table in tables.items()
         for code, row in table.codes.items()
-    ]
-    names = {name: one for one, row in rows for name in _names(row)}
+    }
+    names = {name: suggestion for suggestion, row in rows.items() for name in _names(row)}
     is_long = len(part) >= _SHORTEST_PART
     return dict.fromkeys([
-        *(one for name, one in names.items() if is_long and part in name),
+        *(suggestion for name, suggestion in names.items() if is_long and part in name),
         *(names[name] for name in get_close_matches(part, names, MAX_SUGGESTIONS, cutoff=0.7)),
-        *(one for one, row in rows if is_long and part in f"{row.category} {row.description}"),
+        *(
+            suggestion
+            for suggestion, row in rows.items()
+            if is_long and part in f"{row.category} {row.description}"
+        ),
     ])  # fmt: skip
 
 

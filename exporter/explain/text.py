@@ -1,4 +1,4 @@
-"""Render an explanation: for a person, in colour on a terminal, or as JSON for a script."""
+"""Renders an explanation as text, optionally in colour, or as JSON."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from exporter.explain.payloads import Explanation, SignatureCheck
 from exporter.gateways.apps import AppRule
 
 MAX_REJECTED = 100
-"""Items that are listed by name; the rest is counted."""
+"""Maximum number of listed rejected items; the others are only counted."""
 
 _CHANNEL_BY: dict[ChannelRule, str] = {
     "hint": "by the hint {hint!r}",
@@ -21,7 +21,7 @@ _CHANNEL_BY: dict[ChannelRule, str] = {
     "ios": "no hint; a common code, from an iOS device",
     "common_code": "no hint; a common code",
     "only_table": "no hint; only this table has the code",
-    "message": "no hint; the message is one of this table alone",
+    "message": "no hint; the message matches only this table",
     "nothing": "no hint; several tables (or none) have this code",
 }
 _ROW_BY: dict[RowRule, str] = {
@@ -29,7 +29,7 @@ _ROW_BY: dict[RowRule, str] = {
     "name": " The code is a name or alias of this row.",
     "sentence": " The code is a sentence that names this row.",
     "http_message": " The code is an HTTP status, and the message names this row.",
-    "message": " The code has several meanings here; the message is this one's.",
+    "message": " The code has several rows here; the message matches this row.",
     "own_row": " The channel and the common table have this code; the message matches neither.",
     "common_row": " The channel and the common table have this code; the message matches neither.",
 }
@@ -54,7 +54,7 @@ def render_json(explanation: Explanation) -> str:
 def render_text(
     explanation: Explanation, *, runbooks: str = OWN_RUNBOOKS, colour: bool = False
 ) -> str:
-    """Render an explanation as text: a paragraph per meaning.
+    """Render an explanation as text, with a paragraph per meaning.
 
     `runbooks` is the base URL of the alerts' runbooks.
     """
@@ -63,7 +63,7 @@ def render_text(
     parts = ["\n".join(_traced(item, paint)) for item in explanation.items]
     parts += ["\n".join(_meaning(meaning, runbooks, paint)) for meaning in explanation.meanings]
     listed = explanation.rejected[:MAX_REJECTED]
-    parts += [f"item {one.index} is rejected: {one.reason}: {one.detail}" for one in listed]
+    parts += [f"item {item.index} is rejected: {item.reason}: {item.detail}" for item in listed]
     if more := len(explanation.rejected) - len(listed):
         parts.append(f"and {more} more rejected items")
     if explanation.skipped:
@@ -71,7 +71,7 @@ def render_text(
     if not parts and explanation.code is not None:
         parts.append(f"{explanation.code}: no table has this code.")
     if not parts:
-        parts.append("The body holds no result.")
+        parts.append("The body contains no results.")
     if explanation.suggestions:
         parts.append("\n".join(_suggested(explanation)))
     if explanation.signature:
@@ -80,14 +80,15 @@ def render_text(
 
 
 def _suggested(explanation: Explanation) -> Iterator[str]:
-    yield "Is it one of these?"
-    for one in explanation.suggestions:
-        yield f"  push-result-exporter explain {one.channel} {one.code}  ({one.name})"
+    yield "Did you mean one of these?"
+    for suggestion in explanation.suggestions:
+        command = f"push-result-exporter explain {suggestion.channel} {suggestion.code}"
+        yield f"  {command}  ({suggestion.name})"
     yield "All codes: push-result-exporter codes"
 
 
 class _Paint:
-    """Colours text, if that is on."""
+    """Colours text, unless switched off."""
 
     def __init__(self, *, on: bool) -> None:
         self._on = on

@@ -8,20 +8,20 @@ from exporter.gateways.gateway import CredentialSource, Gateway
 
 
 class Webhook(msgspec.Struct, frozen=True):
-    """A webhook, and who may send to it."""
+    """A webhook and its credentials."""
 
     gateway: str
     title: str
     url: str
     credentials: Sequence[CredentialSource]
     settings: Sequence[str]
-    """The settings that give it credentials."""
+    """The settings that configure its credentials."""
     accepts_anyone: bool
 
     def senders(self) -> list[str]:
-        """Describe who may send, a line for each file of credentials."""
+        """Describe the accepted senders, with a line per file of credentials."""
         if self.credentials:
-            return [str(one) for one in self.credentials]
+            return list(map(str, self.credentials))
         if self.accepts_anyone:
             return ["accepts requests from anyone: it has no credentials"]
         return [f"refuses every request: set {' or '.join(self.settings)}"]

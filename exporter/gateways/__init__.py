@@ -1,1 +1,1 @@
-"""What a gateway sends and how it proves its identity: MPS, the generic format, descriptions."""
+"""Gateways, their formats and authentication: MPS, the generic format, descriptions."""

@@ -1,4 +1,4 @@
-"""The app of a result: that of the credential, else the one in the request, else `other`."""
+"""The app of a result: the credential's app, else the app named in the request, else `other`."""
 
 from collections.abc import Collection
 from typing import Literal, NamedTuple
@@ -10,7 +10,7 @@ AppRule = Literal["credential", "request", "undeclared", "none"]
 
 
 class AppOf(NamedTuple):
-    """The app of a result, and the rule by which it was found."""
+    """The app of a result, and the rule that determined it."""
 
     app: str
     rule: AppRule
@@ -18,9 +18,9 @@ class AppOf(NamedTuple):
 
 
 def app_of(named: str | None, credential: Credential | None, apps: Collection[str]) -> AppOf:
-    """Return the app of a result, which the request may name, among the declared apps.
+    """Determine the app of a result; `named` is the app named in the request.
 
-    A credential of one app never counts for another.
+    The credential's app takes precedence: its sender cannot count for another app.
     """
     if credential is not None and credential.app is not None:
         return AppOf(credential.app, "credential")

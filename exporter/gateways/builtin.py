@@ -1,4 +1,4 @@
-"""What the gateways that are written in code have in common."""
+"""The base of the gateways in code."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from exporter.gateways.gateway import CredentialSource, ReceivedRequest, Verific
 
 
 class BuiltIn:
-    """A gateway with the exporter's own response, no channels of its own, and no handshake."""
+    """A gateway with the exporter's response, and without channels or a handshake."""
 
     response: bytes | None = None
     channels = frozenset[str]()

@@ -1,4 +1,4 @@
-"""Unpacks gzip, of the header Content-Encoding and of descriptions alike."""
+"""Decompresses gzip, for the header Content-Encoding and for descriptions."""
 
 import zlib
 
@@ -7,16 +7,16 @@ from exporter.errors import Reason, RequestError
 GZIP_MAGIC = b"\x1f\x8b"
 
 MAX_MEMBERS = 64
-"""Gzip members of a body, each of which may be a few bytes."""
+"""Maximum number of gzip members of a body; a member may be as small as a few bytes."""
 
 _SLICE_BYTES = 65_536
-"""Bytes handed to zlib at a time: it copies what follows a member."""
+"""Bytes passed to zlib at a time: it copies all bytes after the end of a member."""
 
 
 def unpack_gzip(data: bytes, max_bytes: int) -> bytes:
-    """Unpack all members of a gzip file, up to a size.
+    """Decompress all members of a gzip file, up to a size.
 
-    Raises RequestError: `too_large`, or `malformed_body` for data that is no gzip or truncated.
+    Raises RequestError: `too_large`, or `malformed_body` for truncated or other data.
     """
     content: list[bytes] = []
     space = max_bytes + 1
@@ -33,7 +33,7 @@ def unpack_gzip(data: bytes, max_bytes: int) -> bytes:
             raise _malformed("The body is not gzip.") from None
         space -= len(content[-1])
         if not space:
-            detail = f"The body is larger than {max_bytes:,} bytes when it is unpacked."
+            detail = f"The body is larger than {max_bytes:,} bytes when decompressed."
             raise RequestError(Reason.TOO_LARGE, detail)
         position += len(piece) - len(unpacker.unused_data)
         if unpacker.eof:

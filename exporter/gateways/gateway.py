@@ -1,4 +1,4 @@
-"""The interface of a gateway: authenticating, decoding and identifying a request."""
+"""The interface of a gateway: authenticate, decode and identify a request."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -9,7 +9,7 @@ from exporter.results import DecodedItems
 
 
 class ReceivedRequest:
-    """A request within its limits, not yet authenticated."""
+    """A request within the size limits, not yet authenticated."""
 
     def __init__(
         self,
@@ -23,19 +23,19 @@ class ReceivedRequest:
     ) -> None:
         self.method = method
         self.body = body
-        """The bytes as sent, which a signature covers."""
+        """The bytes as sent, over which a signature is made."""
         self.content = body if content is None else content
-        """The body without its Content-Encoding, which is decoded."""
+        """The body with its Content-Encoding removed, for decoding."""
         self.headers: Mapping[str, str] = {} if headers is None else headers
-        """By name in any case; of a repeated header, the first."""
+        """By case-insensitive name; of a repeated header, the first value."""
         self.query: Mapping[str, str] = {} if query is None else query
-        """The query parameters by name; of a repeated one, the first."""
+        """The query parameters by name; of a repeated parameter, the first value."""
         self.address = address
-        """Returns host, path and query of the URL; its scheme is not known behind a proxy."""
+        """Returns host, path and query of the URL; its scheme is unknown behind a proxy."""
 
     @property
     def content_type(self) -> str:
-        """The media type without parameters, in lower case; empty if none is given."""
+        """The media type in lower case, without parameters; empty if it is missing."""
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
@@ -45,15 +45,15 @@ class Credential(NamedTuple):
     scope: int
     """64 bits derived from the gateway and the credential, stable across restarts and reloads.
 
-    Deduplication keys are scoped to it, so that no sender can lose another one's results; nothing
-    of the credential can be found in it.
+    It scopes deduplication keys, so that no sender can make another sender's results duplicates.
+    The credential cannot be derived from it.
     """
     proven: bool = True
-    """Whether there was a credential at all: False where ALLOW_UNSIGNED let the request in."""
+    """Whether the request had credentials; False if ALLOW_UNSIGNED or scheme `none` accepted it."""
     app: str | None = None
-    """The app that the credential belongs to, if it is named by app."""
+    """The app that the credential belongs to, if any."""
     request_id: str | None = None
-    """The id of the request, where the signature covers it."""
+    """The id of the request, if it is signed."""
 
 
 class PublicKey(msgspec.Struct, frozen=True):
@@ -61,11 +61,11 @@ class PublicKey(msgspec.Struct, frozen=True):
 
     bits: int
     fingerprint: str
-    """SHA-256 of its DER form, in hex: `openssl pkey -pubin -outform DER | sha256sum`."""
+    """SHA-256 of the DER form, in hex: `openssl pkey -pubin -outform DER | sha256sum`."""
 
 
 class CredentialSource(msgspec.Struct, frozen=True):
-    """A file of credentials, without its secrets, which are only counted."""
+    """A description of a file of credentials, with the number of its secrets."""
 
     setting: str
     """The setting, or the key of a description, that names the file."""
@@ -77,7 +77,7 @@ class CredentialSource(msgspec.Struct, frozen=True):
     secrets: int = 0
 
     def __str__(self) -> str:
-        """Describe the content and where it is."""
+        """Describe the credentials and their file."""
         keys = [f"RSA {key.bits} bits, SHA-256 {key.fingerprint}" for key in self.keys]
         kind = "bearer token" if self.scheme == "bearer" else f"{self.scheme} secret"
         count = f"{self.secrets} {kind}{'s' if self.secrets > 1 else ''}"
@@ -86,32 +86,32 @@ class CredentialSource(msgspec.Struct, frozen=True):
 
 
 class RequestKey(msgspec.Struct, frozen=True, gc=False):
-    """What makes a whole request one delivery."""
+    """The identity of a whole request, which is one delivery."""
 
     identity: bytes
     content: bytes | None = None
-    """The body where it is not the identity (`webhook-id`): the same identity with a different
-    body is a conflict. None where there can be none."""
+    """The body, if the identity is an id: the same id with a different body is a conflict. None if
+    the body is the identity."""
 
 
 def webhook_key(identity: str, content: bytes) -> RequestKey:
-    """Identify a request by the id that its sender gave it."""
+    """Identify a request by its `webhook-id`."""
     return RequestKey(f"webhook-id\0{identity}".encode("utf-8", "surrogateescape"), content)
 
 
 class Verification(NamedTuple):
-    """The response to a request that only tests the address, and of which nothing is counted."""
+    """The response to a handshake or probe, of which nothing is counted."""
 
     echo: str | None = None
-    """The text to respond with; None for the response to an accepted request without results."""
+    """The text of the response; None for the response to an accepted request without results."""
 
 
 class Gateway(Protocol):
-    """One sender's format; no method keeps state, and invalid input raises RequestError."""
+    """A gateway. Methods are stateless, and raise RequestError for invalid input."""
 
     @property
     def name(self) -> str:
-        """The path below `/webhooks/`, the label `source`, and the scope of duplicates."""
+        """The path below `/webhooks/`, the label `source`, and part of the scope of deliveries."""
 
     @property
     def title(self) -> str:
@@ -119,11 +119,11 @@ class Gateway(Protocol):
 
     @property
     def response(self) -> bytes | None:
-        """The body of a 2xx as the gateway expects it (JSON), or None for the exporter's own."""
+        """The JSON body of a 2xx response that the gateway expects; None for the exporter's."""
 
     @property
     def channels(self) -> Collection[str]:
-        """The channels that its description names: channels, whether a table has them or not."""
+        """The channels named by its description, with or without a code table."""
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -131,24 +131,24 @@ class Gateway(Protocol):
 
     @property
     def settings(self) -> Sequence[str]:
-        """The settings, or the keys of its description, that give it credentials."""
+        """The settings, or the keys of its description, that configure its credentials."""
 
     @property
     def credentials(self) -> Sequence[CredentialSource]:
-        """The files of its credentials; it refuses every request if there are none."""
+        """The files of its credentials; without any it refuses all requests."""
 
     @property
     def accepts_anyone(self) -> bool:
-        """Whether it needs no credentials after all."""
+        """Whether it accepts requests without credentials."""
 
     def recognizes(self, body: bytes) -> bool:
-        """Whether a body without its request is in this format rather than in another."""
+        """Whether a body, without its request, appears to be in this gateway's format."""
 
     def verification(self, request: ReceivedRequest) -> Verification | None:
-        """Return the response to a handshake or probe, which needs no credentials; else None."""
+        """Return the response to an unauthenticated handshake or probe; else None."""
 
     def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
-        """Return the credential that matches the request, over its raw bytes.
+        """Return the credential that authenticates the request.
 
         Raises RequestError: `missing_credentials`, `bad_signature`, and `stale_timestamp` unless
         `fresh` is False (for a captured request).
@@ -157,10 +157,10 @@ class Gateway(Protocol):
     def decode(self, request: ReceivedRequest) -> Iterator[DecodedItems]:
         """Yield the results and the invalid items of the body, in steps of bounded work.
 
-        The event loop may run between two steps; a small body is one step. Raises RequestError
-        (`malformed_body`, `too_large`) for a body that is not in the gateway's format, perhaps
-        after some steps: then nothing of it counts.
+        The event loop may run between steps; a small body is one step. Raises RequestError
+        (`malformed_body`, `too_large`) for a body that is not in the gateway's format, possibly
+        after some steps; nothing of the body is counted then.
         """
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
-        """Return the key of the whole request, or None where each result has its own."""
+        """Return the key of the whole request, or None if each result is a delivery."""

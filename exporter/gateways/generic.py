@@ -1,4 +1,4 @@
-"""The generic format, for any other gateway: an object, an array, `{"results": […]}` or NDJSON."""
+"""The generic format: an object, an array, `{"results": […]}` or NDJSON."""
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -19,7 +19,7 @@ from exporter.gateways.gateway import (
     RequestKey,
     webhook_key,
 )
-from exporter.gateways.items import Facts, ItemFormat, ItemReader, ItemResult, Text
+from exporter.gateways.items import Facts, ItemFormat, ItemJson, ItemReader, ItemResult
 from exporter.gateways.steps import Steps
 from exporter.gateways.text import (
     MALFORMED,
@@ -52,7 +52,7 @@ _LINES = {
 
 
 class GenericItem(msgspec.Struct, gc=False):
-    """One result as it is sent."""
+    """An item as sent."""
 
     code: int | float | str | None = None
     channel: str | None = None
@@ -67,7 +67,7 @@ class _Envelope(msgspec.Struct):
 
 
 class Generic(BuiltIn):
-    """The exporter's own format, with bearer tokens, Standard Webhooks, or both."""
+    """The gateway of the generic format, with bearer tokens, Standard Webhooks, or both."""
 
     name = NAME
     title = "Generic format"
@@ -79,7 +79,7 @@ class Generic(BuiltIn):
         *,
         has_apps: bool = False,
     ) -> None:
-        """Take the gateways whose items may arrive here by mistake, and whether apps count."""
+        """`others` are gateways whose items may be sent here by mistake."""
         super().__init__(authenticator)
         self._reader = ItemReader(_GenericItems(others, has_apps=has_apps))
 
@@ -93,12 +93,12 @@ class Generic(BuiltIn):
         return cls(load_schemes(NAME, schemes, settings), others, has_apps=bool(settings.apps))
 
     def recognizes(self, body: bytes) -> bool:
-        """Return False: this format takes what no other recognizes."""
+        """Return False: this format is the fallback."""
         del body
         return False
 
     def decode(self, request: ReceivedRequest) -> Steps[None]:
-        """Yield the results of a body; RequestError (`malformed_body`) for another format."""
+        """Yield the results of a body; RequestError (`malformed_body`) for an invalid body."""
         try:
             text = yield from body_text(request.content)
             if request.content_type in _LINES or _is_lines(text):
@@ -110,9 +110,9 @@ class Generic(BuiltIn):
             raise naming_content_type(error, request.content_type) from None
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
-        """Return the key of the id that was signed, or came with a token; else None.
+        """Return the key of the signed id, or of the id in a request with a token; else None.
 
-        An id beside a signature is ignored: it could be changed in a captured request.
+        An unsigned id in a signed request is ignored: it could be changed in a captured request.
         """
         identity = credential.request_id
         if identity is None:
@@ -120,7 +120,7 @@ class Generic(BuiltIn):
         return webhook_key(identity, request.content) if identity else None
 
     def _json(self, text: str) -> Steps[None]:
-        """Read an array, an envelope, or an object that is one result."""
+        """Read an array, an envelope, or a single item."""
         if text.startswith("["):
             yield from self._reader.array(text)
             return
@@ -138,14 +138,14 @@ class Generic(BuiltIn):
 
 
 def _is_lines(text: str) -> bool:
-    """Whether a text is several lines, of which the first is an object."""
+    """Whether a text has several lines, and the first is an object."""
     if not text.startswith("{") or "\n" not in text or is_json(text):
         return False
     return is_json(text.partition("\n")[0])
 
 
 class _GenericItems(ItemFormat[GenericItem]):
-    """How one result is written."""
+    """The format of an item."""
 
     item = GenericItem
 
@@ -156,14 +156,14 @@ class _GenericItems(ItemFormat[GenericItem]):
         self._others = others
 
     def result(self, facts: Facts) -> ItemResult:
-        """Return the result of valid fields."""
+        """Return the result of an item with valid fields."""
         code, hint, message, count, *rest = facts
         app = text_or_none(rest[0]) if rest else None
         message = text_or_none(message) or text_of_code(code)
         result = PushResult(code_of(code), text_or_none(hint), message, app=app)
         return ItemResult(result, count or 1)
 
-    def lenient(self, text: Text) -> GenericItem:
+    def lenient(self, text: ItemJson) -> GenericItem:
         """Decode an item; ItemError names the first invalid field."""
         members = item_members(text)
         found = {name: scalar_of(members[name]) for name in _FIELDS if name in members}
@@ -175,9 +175,9 @@ class _GenericItems(ItemFormat[GenericItem]):
             values["count"] = int(values["count"])
         return GenericItem(**values | {"app": as_text(values.get("app"))})
 
-    def explain_missing_code(self, text: Text) -> ItemError:
-        """Name the fields that came, and the webhook whose items look like this one."""
-        others = [one.name for one in self._others if one.recognizes(bytes(text))]
+    def explain_missing_code(self, text: ItemJson) -> ItemError:
+        """Return an error with the item's fields, and the webhook whose format the item has."""
+        others = [gateway.name for gateway in self._others if gateway.recognizes(bytes(text))]
         hint = f" It looks like an item for /webhooks/{others[0]}." if others else ""
         return missing_code([("code",)], text, hint=hint)
 
@@ -191,12 +191,12 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], ItemReason]] = {
     "channel": (lambda channel: isinstance(channel, str), ItemReason.CHANNEL_INVALID),
     "count": (_is_count, ItemReason.COUNT_INVALID),
     "id": (
-        lambda one: type(one) is int or (isinstance(one, str) and len(one) <= MAX_ID_LENGTH),
+        lambda id_: type(id_) is int or (isinstance(id_, str) and len(id_) <= MAX_ID_LENGTH),
         ItemReason.ID_INVALID,
     ),
     "message": (lambda message: isinstance(message, str), ItemReason.MESSAGE_INVALID),
 }
-"""What each field but the code may be besides null, and why an item is rejected otherwise."""
+"""For each field but the code: a test of its value if not null, and the reason to reject it."""
 
 _FIELDS = ("code", "app", *_CHECKS)
 

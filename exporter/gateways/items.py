@@ -1,4 +1,4 @@
-"""From items to results: all of a step at once, or one by one where an item is not as usual."""
+"""Decodes items to results: all items of a step at once, or one by one if any is irregular."""
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -16,54 +16,53 @@ from exporter.gateways.values import ItemError, is_absent
 from exporter.results import DecodedItems, Identity, PushResult, Rejection, ResultGroup
 
 MAX_REJECTED = 10_000
-"""Items of a body that may be rejected: past that the whole body is refused."""
+"""Maximum number of rejected items per body; a body with more is refused."""
 
 MAX_TEXT_PER_STEP = 65_536
-"""Characters of a body that is decoded at once: a typical one of ITEMS_PER_STEP is half as long."""
+"""Maximum number of characters decoded at once; ITEMS_PER_STEP typical items are half as long."""
 
-MAX_REMEMBERED_FACTS = 256
-"""Results that are remembered by their facts, of bodies that are decoded at once: most senders
-report a few dozen different ones."""
+MAX_CACHED_RESULTS = 256
+"""Size of the cache of results by facts; most senders report a few dozen distinct results."""
 
 Item = TypeVar("Item")
 
 Facts = tuple[Any, ...]
 """The values of an item without its identity: equal for identical items."""
 
-Text = bytes | msgspec.Raw
+ItemJson = bytes | msgspec.Raw
 """One item as JSON."""
 
 
 class ItemResult(msgspec.Struct, frozen=True, gc=False):
-    """The result of an item, and the number of pushes that it is for."""
+    """The result of an item, and its number of pushes."""
 
     result: PushResult
     pushes: int = 1
     defaulted: bool = False
-    """Whether the code is not the item's, but the description's default."""
+    """Whether the code is the description's default."""
 
 
 class ItemFormat(ABC, Generic[Item]):
-    """How a gateway writes one item."""
+    """The format of a gateway's items."""
 
     item: type[Item]
-    """The usual shape, as msgspec decodes it."""
+    """The struct of a regular item, decoded by msgspec."""
     facts: Callable[[Item], Facts]
     identity: Callable[[Item], Identity | None]
     exemplar: Callable[[Item], Identity | None] | None = None
-    """The message id to show, where that is not the identity."""
+    """The message id for exemplars, if it is not the identity."""
 
     @abstractmethod
-    def lenient(self, text: Text) -> Item:
-        """Decode an item of another shape; ItemError if it is no object, or a field is invalid."""
+    def lenient(self, text: ItemJson) -> Item:
+        """Decode an irregular item; ItemError if it is not an object, or a field is invalid."""
 
     @abstractmethod
     def result(self, facts: Facts) -> ItemResult | None:
-        """Return the result of facts; None for an item to skip, ItemError for an invalid one."""
+        """Return the result of an item; None if it is skipped, ItemError if it is invalid."""
 
     @abstractmethod
-    def explain_missing_code(self, text: Text) -> ItemError:
-        """Return an error that names the expected field, and those of the item."""
+    def explain_missing_code(self, text: ItemJson) -> ItemError:
+        """Return an error with the expected fields and the item's fields."""
 
 
 class ItemReader(Generic[Item]):
@@ -77,16 +76,16 @@ class ItemReader(Generic[Item]):
         self.item: Any = item_format.item
         self._facts, self._identity = item_format.facts, item_format.identity
         self._exemplar, self._result = item_format.exemplar, item_format.result
-        self._remembered = lru_cache(MAX_REMEMBERED_FACTS)(item_format.result)
+        self._cached_result = lru_cache(MAX_CACHED_RESULTS)(item_format.result)
         decoder = msgspec.json.Decoder(item_format.item)
         self._decode, self._decode_lines = decoder.decode, decoder.decode_lines
         self._decode_array = msgspec.json.Decoder(list[item_format.item]).decode  # type: ignore[name-defined]
 
     def single(self, text: str) -> DecodedItems:
-        """Read a body that is one item; RequestError if it is not an object."""
+        """Read a body that is a single item; RequestError if it is not an object."""
         try:
             facts, identity, exemplar = self._read(self._decode(text))
-            result = self._remembered(facts)
+            result = self._cached_result(facts)
         except (*MALFORMED, ItemError):
             decoded = self._one_by_one([text.encode()], 0)
         else:
@@ -98,7 +97,7 @@ class ItemReader(Generic[Item]):
         return decoded
 
     def array(self, text: str | bytes) -> Iterator[DecodedItems]:
-        """Read a body that is an array; RequestError if it is none."""
+        """Read a body that is an array; RequestError if it is not an array."""
         if decoded := self.at_once(self._decode_array, text):
             yield decoded
             return
@@ -111,19 +110,19 @@ class ItemReader(Generic[Item]):
     def at_once(
         self, decode: Callable[[Any], list[Item]], text: str | bytes
     ) -> DecodedItems | None:
-        """Read items that fit into one step and are all valid; None for any others."""
+        """Read items if they fit into one step and all are regular and valid; else return None."""
         return None if len(text) > MAX_TEXT_PER_STEP else self._decoded(decode, text)
 
     def steps(
         self,
-        texts: Sequence[Text],
+        texts: Sequence[ItemJson],
         keys: Sequence[str] | None = None,
         *,
         are_lines: bool = False,
     ) -> Iterator[DecodedItems]:
         """Read items, each with its key if they are the values of a map.
 
-        Lines may be anything; other texts are known to be one JSON value each.
+        Each text is one JSON value, unless `are_lines`: a line may be anything.
         """
         rejected = 0
         for start in range(0, len(texts), ITEMS_PER_STEP):
@@ -149,7 +148,10 @@ class ItemReader(Generic[Item]):
         number: int | None = None,
         keys: Sequence[str] | None = None,
     ) -> DecodedItems | None:
-        """Decode a text of valid items: so many, or at most those of a step; None for another."""
+        """Decode regular and valid items; None for others.
+
+        None, too, if the number of items is not the given one, or too large for a step.
+        """
         try:
             items = decode(text)
             if len(items) > ITEMS_PER_STEP if number is None else len(items) != number:
@@ -158,15 +160,15 @@ class ItemReader(Generic[Item]):
                 item.key = key  # type: ignore[attr-defined]
             identities = list(map(self._identity, items))
             exemplars = list(map(self._exemplar, items)) if self._exemplar else identities
-            result_of = self._result if len(text) > MAX_TEXT_PER_STEP else self._remembered
+            result_of = self._result if len(text) > MAX_TEXT_PER_STEP else self._cached_result
             return _grouped(list(map(self._facts, items)), identities, exemplars, result_of)
         except (*MALFORMED, ItemError):
             return None
 
     def _one_by_one(
-        self, texts: Sequence[Text], first: int, keys: Sequence[str] | None = None
+        self, texts: Sequence[ItemJson], first: int, keys: Sequence[str] | None = None
     ) -> DecodedItems:
-        """Read each item by itself; `first` is the index of the first in the body."""
+        """Read items one by one; `first` is the index of the first item in the body."""
         valid: list[tuple[Facts, Identity | None, Identity | None]] = []
         rejected: list[Rejection] = []
         for number, text in enumerate(texts):
@@ -183,7 +185,7 @@ class ItemReader(Generic[Item]):
         decoded.rejected = rejected
         return decoded
 
-    def judge(self, text: Text, key: str | None = None) -> ItemResult | None:
+    def judge(self, text: ItemJson, key: str | None = None) -> ItemResult | None:
         """Return the result of one item; None if it is skipped, ItemError if it is invalid."""
         try:
             return self._result(self._facts(self._item(text, key)))
@@ -191,11 +193,11 @@ class ItemReader(Generic[Item]):
             raise self._explained(error, text) from None
 
     def _read(self, item: Item) -> tuple[Facts, Identity | None, Identity | None]:
-        """Return the facts of an item, its identity, and the id to show."""
+        """Return the facts of an item, its identity, and its id for exemplars."""
         identity = self._identity(item)
         return self._facts(item), identity, self._exemplar(item) if self._exemplar else identity
 
-    def _item(self, text: Text, key: str | None) -> Item:
+    def _item(self, text: ItemJson, key: str | None) -> Item:
         try:
             item = self._decode(text)
         except MALFORMED:
@@ -204,12 +206,12 @@ class ItemReader(Generic[Item]):
             item.key = key  # type: ignore[attr-defined]
         return item
 
-    def _explained(self, error: Exception, text: Text) -> ItemError:
-        """Return the error of an item, with what came in place of a code."""
+    def _explained(self, error: Exception, text: ItemJson) -> ItemError:
+        """Return the error of an item; for a missing code, with the fields it has instead."""
         if not isinstance(error, ItemError):
             return ItemError(ItemReason.MALFORMED_JSON, problem_of(error))
         if error.reason is ItemReason.CODE_MISSING:
-            with suppress(*MALFORMED):  # a little less deep it could be decoded
+            with suppress(*MALFORMED):  # it may be nested too deeply for this decoder
                 return self._format.explain_missing_code(text)
         return error
 
@@ -223,7 +225,7 @@ def _grouped(
     exemplars: Sequence[Identity | None],
     result_of: Callable[[Facts], ItemResult | None],
 ) -> DecodedItems:
-    """Group items, identical ones together; ItemError if one is invalid."""
+    """Group identical items; ItemError if an item is invalid."""
     identical: defaultdict[Facts, list[Identity | None]] = defaultdict(list)
     for facts, identity in zip(all_facts, all_identities, strict=True):
         identical[facts].append(identity)
@@ -241,8 +243,8 @@ def _grouped(
     return DecodedItems(groups, [], skipped, defaulted)
 
 
-def _joined_lines(lines: Sequence[Text]) -> bytes:
-    """Join lines that are an object each; others, which may be pieces of one, become nothing."""
+def _joined_lines(lines: Sequence[ItemJson]) -> bytes:
+    """Join lines if each appears to be an object; else return nothing to decode."""
     text = b"\n".join(lines)
     are_objects = text[:1] == b"{" and text[-1:] == b"}"
     return text if are_objects and text.count(b"}\n{") == len(lines) - 1 else b""
@@ -256,7 +258,7 @@ def _group(result: ItemResult, identities: list[Any], exemplar: Identity | None)
 
 
 def _present(identities: list[Any]) -> list[Any]:
-    """Return the identities that are not absent; most often, all of them or none."""
+    """Return the identities that are not absent; fast if all or none are."""
     nulls = identities.count(None)
     if nulls == len(identities):
         return []
@@ -264,8 +266,8 @@ def _present(identities: list[Any]) -> list[Any]:
         try:
             if all(map(str.strip, identities)):
                 return identities
-        except TypeError:  # one of them is a number, or null
+        except TypeError:  # an identity is a number, or null
             pass
     elif not nulls and str not in map(type, identities):
         return identities
-    return [one for one in identities if not is_absent(one)]
+    return [identity for identity in identities if not is_absent(identity)]

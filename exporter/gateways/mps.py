@@ -1,7 +1,7 @@
-"""Alibaba Cloud mPaaS Message Push Service: one JSON object a result, signed with RSA in the URL.
+"""Alibaba Cloud mPaaS Message Push Service: one JSON object per result, RSA signature in the URL.
 
-The format is known from integrators' samples alone, so everything but the code is optional,
-and a field of an unexpected type counts as absent.
+The format is known only from integrators' samples. So everything but the code is optional, and a
+field of an unexpected type counts as absent.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from exporter.gateways.auth.signatures import Rsa
 from exporter.gateways.auth.templates import Template
 from exporter.gateways.builtin import BuiltIn, load_schemes
 from exporter.gateways.gateway import Credential, ReceivedRequest, RequestKey
-from exporter.gateways.items import Facts, ItemFormat, ItemReader, ItemResult, Text
+from exporter.gateways.items import Facts, ItemFormat, ItemJson, ItemReader, ItemResult
 from exporter.gateways.steps import Steps
 from exporter.gateways.text import body_text
 from exporter.gateways.values import (
@@ -38,14 +38,14 @@ SIGNATURE = Rsa(scheme="rsa", signature=Template("{query:sign}"), encoding="base
 
 
 class ExtInfo(msgspec.Struct, rename="camel", gc=False):
-    """The fields of `extInfo` that are read; `adToken` is not among them."""
+    """The fields of `extInfo` that are read; `adToken` is not read."""
 
     os_type: str | None = None
     channel: str | None = None
 
 
 class Callback(msgspec.Struct, rename="camel", gc=False):
-    """The fields that are read; `targetId` is not among them."""
+    """The fields of a callback that are read; `targetId` is not read."""
 
     status_code: str | int | float | None = None
     status_desc: str | None = None
@@ -55,7 +55,7 @@ class Callback(msgspec.Struct, rename="camel", gc=False):
 
 
 class Mps(BuiltIn):
-    """The callback as the console sets it up: POST with `sign` in the query."""
+    """The gateway of the callbacks configured in the MPS console: POST with `sign` in the query."""
 
     name = NAME
     title = "Alibaba Cloud mPaaS Message Push Service"
@@ -75,7 +75,7 @@ class Mps(BuiltIn):
         return b'"statusCode"' in body
 
     def decode(self, request: ReceivedRequest) -> Steps[None]:
-        """Yield the results of a body; a channel in the query takes precedence over the body's.
+        """Yield the results of a body; a channel in the query overrides that in the body.
 
         Raises RequestError (`malformed_body`) if the body is not an object or an array.
         """
@@ -88,19 +88,19 @@ class Mps(BuiltIn):
             yield _with(named, decoded)
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey:
-        """Return the key of the body, which is signed, without its compression."""
+        """Return the key of the decompressed body."""
         del credential
         return RequestKey(request.content)
 
 
 def _named_in(query: Mapping[str, str]) -> dict[str, str]:
-    """Return the hint and the app of all results, if the URL names them."""
+    """Return the hint and the app in the URL, if any, which apply to all results."""
     names = {"hint": query.get("channel"), "app": query.get("app")}
     return {name: value for name, value in names.items() if value and not is_absent(value)}
 
 
 def _with(named: Mapping[str, str], decoded: DecodedItems) -> DecodedItems:
-    """Set the hint and the app that the URL names."""
+    """Set the hint and the app from the URL."""
     if named:
         for group in decoded.groups:
             group.result = msgspec.structs.replace(group.result, **named)
@@ -119,14 +119,14 @@ def _facts(callback: Callback) -> Facts:
 
 
 class _Callbacks(ItemFormat[Callback]):
-    """How one callback is written."""
+    """The format of a callback."""
 
     item = Callback
     facts = staticmethod(_facts)
     identity = staticmethod(attrgetter("id"))
 
     def result(self, facts: Facts) -> ItemResult:
-        """Return the result; a channel at the top takes precedence over that of `extInfo`."""
+        """Return the result; a channel at the top overrides that in `extInfo`."""
         code, channel, extra_channel, message, system = facts
         hint = text_or_none(_text(channel)) or text_or_none(extra_channel)
         ios = system is not None and system.strip().lower() == "ios"
@@ -134,8 +134,8 @@ class _Callbacks(ItemFormat[Callback]):
             PushResult(code_of(code), hint, text_or_none(message) or text_of_code(code), ios)
         )
 
-    def lenient(self, text: Text) -> Callback:
-        """Decode any object, without the values that are of another type."""
+    def lenient(self, text: ItemJson) -> Callback:
+        """Decode any object, without values of an unexpected type."""
         members = item_members(text)
         value = {name: scalar_of(raw) for name, raw in members.items() if name in _FIELDS}
         extra = members_of(members["extInfo"]) if "extInfo" in members else None
@@ -149,8 +149,8 @@ class _Callbacks(ItemFormat[Callback]):
             else None,
         )
 
-    def explain_missing_code(self, text: Text) -> ItemError:
-        """Name the fields that came."""
+    def explain_missing_code(self, text: ItemJson) -> ItemError:
+        """Return an error with the item's fields."""
         return missing_code([("statusCode",)], text)
 
 

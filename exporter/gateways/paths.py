@@ -1,6 +1,6 @@
 """Paths into a JSON value: names joined by dots, `[0]`, `"quoted name"`, `@key`, and a last `*`.
 
-There is no recursion, filter or arithmetic: a path takes as many steps as it has names.
+There is no recursion, filter or arithmetic: the cost of a path is its number of steps.
 """
 
 import re
@@ -19,14 +19,14 @@ class Mark(Enum):
     KEY = "@key"
     """The item's key in a map."""
     VALUES = "*"
-    """The values of a map; only the last step to the items."""
+    """The values of a map; only as the last step of `items.path`."""
 
 
 Step = str | int | Mark
 Path = tuple[Step, ...]
 
 ABSENT = msgspec.UNSET
-"""The value of a path that leads nowhere; None is JSON's null."""
+"""The value of a path without a match; None is JSON's null."""
 
 _STEP = re.compile(
     r"""(?:(?:^|\.)(?:"(?P<quoted>[^"]+)"|(?P<mark>@key$|\*$)|(?P<name>[^\s."@*\[\]]+))"""
@@ -35,7 +35,7 @@ _STEP = re.compile(
 
 
 def parse_path(text: str) -> Path:
-    """Parse a path; ValueError describes what is wrong with it."""
+    """Parse a path; ValueError describes a mistake."""
     steps: list[Step] = []
     position = 0
     while position < len(text):
@@ -58,20 +58,20 @@ def _step(match: re.Match[str]) -> Step:
 
 
 def walk(value: Any, path: Sequence[Step], key: str | None = None) -> Any:
-    """Follow a path from the value of `key` in a map; ABSENT if it leads nowhere."""
+    """Return the value at a path, or ABSENT; `key` is the item's key in a map."""
     for step in path:
         if isinstance(step, str):
             value = value.get(step, ABSENT) if isinstance(value, dict) else ABSENT
         elif isinstance(step, int):
             known = isinstance(value, list) and step < len(value)
             value = value[step] if known else ABSENT
-        else:  # Mark.KEY: only paths to items have the other mark
+        else:  # Mark.KEY; Mark.VALUES is in items.path only
             value = ABSENT if key is None else key
     return value
 
 
 def put(document: dict[str, Any], path: Sequence[Step], value: Any) -> None:
-    """Set the value at a path of names; nothing for a path with a key or an index."""
+    """Set the value at a path of names; ignore a path with a key or an index."""
     names = [step for step in path if isinstance(step, str)]
     if len(names) < len(path):
         return
@@ -81,7 +81,7 @@ def put(document: dict[str, Any], path: Sequence[Step], value: Any) -> None:
 
 
 def path_text(path: Path) -> str:
-    """Write a path as a description does."""
+    """Format a path in the syntax of a description."""
     parts = []
     for step in path:
         if isinstance(step, int):

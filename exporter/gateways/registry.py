@@ -1,4 +1,4 @@
-"""All gateways of an exporter, by name: the last part of their paths."""
+"""The gateways of an exporter, by name, which is the last segment of their path."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,13 +16,13 @@ Gateways = Mapping[str, Gateway]
 
 
 BUILT_IN = (Mps,)
-"""The gateways in code, beside the generic format."""
+"""The gateways in code, except the generic format."""
 
 
 def load_gateways(settings: GatewaySettings, *, credentials: bool = True) -> Gateways:
-    """Read the files of every gateway; ConfigurationError names the first unusable one.
+    """Read the files of all gateways; ConfigurationError names the first unusable file.
 
-    Without `credentials` no secret of a description is read, and its requests are refused.
+    Without `credentials` the secrets of descriptions are not read, and their requests are refused.
     """
     built_in: list[Gateway] = [gateway.load(settings) for gateway in BUILT_IN]
     generic = Generic.load(settings, others=built_in)
@@ -31,7 +31,7 @@ def load_gateways(settings: GatewaySettings, *, credentials: bool = True) -> Gat
         gateway = Described.load(file, settings, credentials=credentials)
         if gateway.name in (*gateways, generic.name):
             raise ConfigurationError(
-                f"{KIND} {file}: there is another gateway named {gateway.name!r}"
+                f"{KIND} {file}: another gateway has the name {gateway.name!r}"
             )
         gateways[gateway.name] = gateway
     return gateways | {generic.name: generic}
@@ -40,7 +40,7 @@ def load_gateways(settings: GatewaySettings, *, credentials: bool = True) -> Gat
 def find_gateway(
     word: str, gateways: Gateways, settings: GatewaySettings, *, credentials: bool = False
 ) -> Gateway:
-    """Return the gateway of a name, a shipped description or a file: for `explain`.
+    """Return a gateway by its name, or of a shipped description or a file, for `explain`.
 
     Raises ConfigurationError for an unusable file or an unknown name.
     """
@@ -49,16 +49,18 @@ def find_gateway(
     file = shipped_file(word) or Path(word)
     if file.suffix != ".toml":
         known = ", ".join([*gateways, *shipped()])
-        raise ConfigurationError(f"no gateway is named {word!r}: there are {known}")
+        raise ConfigurationError(f"unknown gateway {word!r}; known are {known}")
     return Described.load(file, settings, credentials=credentials)
 
 
 def channels_of(gateways: Iterable[Gateway]) -> dict[str, str]:
-    """Return the channels that descriptions name, each with a gateway that names it."""
-    return dict(sorted((channel, one.name) for one in gateways for channel in one.channels))
+    """Return the channels named by descriptions, each with the name of a gateway."""
+    return dict(
+        sorted((channel, gateway.name) for gateway in gateways for channel in gateway.channels)
+    )
 
 
 def recognize(body: bytes, gateways: Iterable[Gateway]) -> Gateway:
-    """Return the gateway whose format a body has; the last one if no other recognizes it."""
-    *specific, rest = gateways
-    return next((gateway for gateway in specific if gateway.recognizes(body)), rest)
+    """Return the first gateway that recognizes a body, by default the last gateway."""
+    *specific, default = gateways
+    return next((gateway for gateway in specific if gateway.recognizes(body)), default)

@@ -1,6 +1,6 @@
-"""Bounded steps: a generator pauses during the work on a large body, so that the loop may run.
+"""Bounded steps: a generator that yields during the work on a large body, so the loop can run.
 
-It yields DecodedItems, which are empty at a mere pause, and returns a value.
+It yields DecodedItems, which are empty for a mere pause, and returns a value.
 """
 
 from collections.abc import Generator
@@ -13,11 +13,11 @@ T = TypeVar("T")
 Steps = Generator[DecodedItems, None, T]
 
 ITEMS_PER_STEP = 256
-"""Items of a body that are read in one step: some milliseconds, if all of them differ."""
+"""Maximum number of items per step: some milliseconds if all differ."""
 
 
 def finish(steps: Steps[T]) -> T:
-    """Run all steps without a pause; return the value."""
+    """Run all steps without a pause, and return the value."""
     while True:
         try:
             next(steps)

@@ -1,4 +1,4 @@
-"""Bodies as text: invalid characters are replaced, not refused."""
+"""Decodes bodies to text; truncated characters are replaced, not refused."""
 
 import json
 import re
@@ -15,14 +15,14 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 MALFORMED = (msgspec.DecodeError, RecursionError)
-"""What decoding JSON raises; RecursionError where it nests deeper than the decoder goes."""
+"""Exceptions of the JSON decoder; RecursionError means that the text is nested too deeply."""
 
 BYTES_PER_STEP = 100_000
 MATCHES_PER_STEP = 5_000
 LINES_PER_STEP = 20_000
 
-# The last character of a string, cut off, or half a surrogate pair: in GBK and the like there
-# would be others that are not UTF-8.
+# A truncated character at the end of a string, or half a surrogate pair. Text in another encoding,
+# such as GBK, has other invalid bytes, and is refused.
 _CUT_CHARACTER = re.compile(
     rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})(?=\")"
     rb"|\xed[\xa0-\xbf][\x80-\xbf]"
@@ -36,9 +36,9 @@ _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}")
 
 
 def body_text(body: bytes) -> Steps[str]:
-    """Return the body as text, with U+FFFD for characters that were cut in half.
+    """Decode a body, with U+FFFD in place of truncated characters.
 
-    Raises RequestError (`malformed_body`) if it is blank, or not UTF-8, which JSON always is.
+    Raises RequestError (`malformed_body`) if it is blank, or not UTF-8.
     """
     try:
         text = body.decode()
@@ -46,7 +46,7 @@ def body_text(body: bytes) -> Steps[str]:
         text = yield from _without_cut_characters(body, error.start)
     if text[:1] == BYTE_ORDER_MARK:
         text = text[1:]
-    if "\\" in text and ("\\ud" in text or "\\uD" in text):  # a single character is found faster
+    if "\\" in text and ("\\ud" in text or "\\uD" in text):  # the first test is the fastest
         text = yield from _without_half_characters(text)
     text = text.strip()
     if not text:
@@ -55,7 +55,7 @@ def body_text(body: bytes) -> Steps[str]:
 
 
 def _without_cut_characters(body: bytes, position: int) -> Steps[str]:
-    """Decode a body with U+FFFD for characters of which the end was cut off."""
+    """Decode a body, with U+FFFD in place of truncated characters."""
     pieces = []
     begin = 0
     while begin < len(body):
@@ -83,7 +83,7 @@ def _not_utf8(body: bytes, position: int) -> RequestError:
 
 
 def _without_half_characters(text: str) -> Steps[str]:
-    """Replace escapes of half a surrogate pair with that of U+FFFD."""
+    """Replace unpaired surrogate escapes with the escape of U+FFFD."""
     pieces: list[str] = []
     end = 0
     for number, match in enumerate(_ESCAPE.finditer(text), 1):
@@ -97,7 +97,7 @@ def _without_half_characters(text: str) -> Steps[str]:
 
 
 def split_lines(text: str) -> Steps[list[bytes]]:
-    """Split a text into the lines that are not blank, without their byte order marks."""
+    """Split a text into its non-blank lines, without byte order marks."""
     lines = text.encode().split(b"\n")
     mark = BYTE_ORDER_MARK.encode()
     found: list[bytes] = []
@@ -105,12 +105,12 @@ def split_lines(text: str) -> Steps[list[bytes]]:
         if start:
             yield DecodedItems()
         stripped = map(bytes.strip, lines[start : start + LINES_PER_STEP])
-        found += [line for one in stripped if (line := one.removeprefix(mark))]
+        found += [text_line for line in stripped if (text_line := line.removeprefix(mark))]
     return found
 
 
 def is_json(text: str | bytes) -> bool:
-    """Whether the text is one JSON value."""
+    """Whether a text is one JSON value."""
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
     except (*MALFORMED, UnicodeDecodeError):
@@ -119,14 +119,14 @@ def is_json(text: str | bytes) -> bool:
 
 
 def malformed(problem: str) -> RequestError:
-    """Return the error for a body that is not in the format, without repeating it."""
+    """Return the error for a body that is not in the expected format."""
     return RequestError(
         Reason.MALFORMED_BODY, f"The body is not what this webhook accepts: {problem}."
     )
 
 
 def naming_content_type(error: RequestError, content_type: str) -> RequestError:
-    """Add the content type to an error, where it names something else than JSON."""
+    """Add the content type to an error if it is not that of JSON."""
     if not content_type or "json" in content_type or content_type == "text/plain":
         return error
     named = content_type if _MEDIA_TYPE.fullmatch(content_type) else "not a media type"
@@ -137,4 +137,4 @@ def naming_content_type(error: RequestError, content_type: str) -> RequestError:
 
 def problem_of(error: Exception) -> str:
     """Describe why a text cannot be decoded."""
-    return "it nests too deep" if isinstance(error, RecursionError) else str(error)
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)

@@ -12,16 +12,16 @@ from exporter.gateways.paths import Path, path_text
 from exporter.results import canonical_code
 
 MAX_COUNT = 1_000_000_000
-"""Pushes of one item: keeps a total exact in a 64-bit float for longer than a service lives."""
+"""Maximum number of pushes per item; keeps totals exact in a 64-bit float for years."""
 
 MAX_ID_LENGTH = 256
-"""Characters of a message id."""
+"""Maximum number of characters of a message id."""
 
 Scalar = int | float | str | None
 
 _MAX_NAMED_FIELDS = 8
 _FIELD_NAME = re.compile("[A-Za-z_@][A-Za-z0-9_.-]{0,23}", re.ASCII)
-"""What is a field's name rather than a token, an id or a sentence."""
+"""Matches field names, as opposed to tokens, ids and sentences."""
 
 _SCALAR = msgspec.json.Decoder(Scalar)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -32,29 +32,29 @@ _KINDS = {b"t": "a boolean", b"f": "a boolean", b"[": "an array", b"{": "an obje
 
 
 class NonScalar(NamedTuple):
-    """Stands for a boolean, an array or an object; hashable, and equal to no scalar."""
+    """A boolean, an array or an object; hashable, and equal to no scalar."""
 
     kind: str
     text: str | None = None
-    """A boolean as JSON writes it."""
+    """The JSON of a boolean."""
     json: bytes = b""
-    """The value itself, which may be part of an identity."""
+    """The JSON of the value, which may be part of an identity."""
 
 
 class ItemError(ValueError):
-    """An item is not a valid result; the detail is the meaning of the reason unless given."""
+    """An item is not a valid result; the default detail is the sentence of the reason."""
 
     def __init__(self, reason: ItemReason, detail: str | None = None) -> None:
-        meaning = reason.meaning
-        super().__init__(detail or f"{meaning[0].upper()}{meaning[1:]}.")
+        sentence = reason.meaning
+        super().__init__(detail or f"{sentence[0].upper()}{sentence[1:]}.")
         self.reason = reason
 
 
 def is_absent(value: object) -> bool:
     """Whether a value counts as absent: null, or empty or blank text.
 
-    Many encoders write empty text for a value that is not there. This is the only place that
-    decides it, for all formats.
+    Many encoders write empty text for a missing value. This is the only definition, for all
+    formats.
     """
     return value is None or (isinstance(value, str) and (not value or value.isspace()))
 
@@ -76,9 +76,9 @@ def as_text(value: object) -> str | None:
 
 
 def code_of(code: object) -> str:
-    """Return a code in canonical form; ItemError if it cannot be one.
+    """Return a code in canonical form; ItemError for a missing or invalid code.
 
-    Of an array, which a tuple becomes in JSON, the first value is the code.
+    The code of an array, such as a Python tuple in JSON, is its first value.
     """
     if isinstance(code, NonScalar):
         array = array_of(code.json) if code.kind == "an array" else None
@@ -90,7 +90,7 @@ def code_of(code: object) -> str:
 
 
 def scalar_of(raw: msgspec.Raw | bytes) -> Any:
-    """Decode a scalar; return a NonScalar for another value."""
+    """Decode a scalar; return a NonScalar for any other value."""
     try:
         return _SCALAR.decode(raw)
     except msgspec.ValidationError:
@@ -102,7 +102,7 @@ def scalar_of(raw: msgspec.Raw | bytes) -> Any:
 
 
 def members_of(raw: msgspec.Raw | bytes | str) -> dict[str, msgspec.Raw] | None:
-    """Return the members of a JSON object; None for another value."""
+    """Return the members of a JSON object; None for any other value."""
     try:
         return _OBJECT.decode(raw)
     except msgspec.ValidationError:
@@ -110,7 +110,7 @@ def members_of(raw: msgspec.Raw | bytes | str) -> dict[str, msgspec.Raw] | None:
 
 
 def array_of(raw: msgspec.Raw | bytes | str) -> list[msgspec.Raw] | None:
-    """Return the values of a JSON array; None for another value."""
+    """Return the values of a JSON array; None for any other value."""
     try:
         return _ARRAY.decode(raw)
     except msgspec.ValidationError:
@@ -118,7 +118,7 @@ def array_of(raw: msgspec.Raw | bytes | str) -> list[msgspec.Raw] | None:
 
 
 def raw_at(raw: msgspec.Raw | bytes, path: Path) -> msgspec.Raw | bytes | None:
-    """Return the JSON at a path of names and indexes; None if it leads nowhere."""
+    """Return the JSON at a path of names and indexes, or None."""
     for step in path:
         if isinstance(step, int):
             array = array_of(raw) or []
@@ -146,9 +146,9 @@ def missing_code(
     hint: str = "",
     null: ItemReason = ItemReason.CODE_MISSING,
 ) -> ItemError:
-    """Return the error for an item without a code, which names what came in its place.
+    """Return the error for an item without a code, with the expected and the present fields.
 
-    `null` is the reason where that is null.
+    `null` is the reason if the code is null.
     """
     members = item_members(text)
     for path in paths:

@@ -1,1 +1,1 @@
-"""Durable counts, each delivery once: group commit, SQLite, PostgreSQL, the window."""
+"""Durable counts, exactly once: group commit, SQLite, PostgreSQL, the deduplication window."""

@@ -1,4 +1,4 @@
-"""Where the PostgreSQL ledger is: LEDGER_URL and the password beside it, which is never shown."""
+"""The address of the PostgreSQL ledger: LEDGER_URL and its password, which is never shown."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -18,10 +18,10 @@ class Address(NamedTuple):
     url: str
     password_file: Path | None
     name: str
-    """The URL for people: user, hosts and database, and none of its parameters."""
+    """The display name: user, hosts and database, without parameters."""
 
     def password(self) -> str | None:
-        """Read the password that is not in the URL, each time, since it may be renewed.
+        """Read the password file, if there is one; not cached, since the password may be rotated.
 
         Raises ConfigurationError if the file cannot be read.
         """
@@ -37,9 +37,9 @@ class Address(NamedTuple):
 
 
 def parse_address(url: str, password_file: Path | None = None) -> Address:
-    """Check LEDGER_URL as libpq reads it.
+    """Parse LEDGER_URL as libpq does.
 
-    Raises ConfigurationError, which repeats nothing of the URL: any part may be the password.
+    Raises ConfigurationError, without any part of the URL: any part may be the password.
     """
     if not url.startswith(_SCHEMES):
         raise ConfigurationError(f"LEDGER_URL: it is not a URL like {_EXAMPLE}")
@@ -48,7 +48,7 @@ def parse_address(url: str, password_file: Path | None = None) -> Address:
     except ProgrammingError:
         raise _unreadable() from None
     if password_file and "password" in parts:
-        raise ConfigurationError("LEDGER_URL has a password, and LEDGER_PASSWORD_FILE another one")
+        raise ConfigurationError("LEDGER_URL has a password, but LEDGER_PASSWORD_FILE is also set")
     hosts = parts.get("host", parts.get("hostaddr", "")).split(",")
     ports = parts.get("port", "").split(",")
     if len(ports) == 1:
@@ -68,6 +68,6 @@ def _is_port(text: str) -> bool:
 
 def _unreadable() -> ConfigurationError:
     return ConfigurationError(
-        f"LEDGER_URL: libpq cannot read it; it is a URL like {_EXAMPLE}, in which special "
-        "characters of names and passwords are percent-encoded"
+        f"LEDGER_URL: libpq cannot parse it; use a URL like {_EXAMPLE}, and percent-encode special "
+        "characters of names and passwords"
     )

@@ -1,4 +1,4 @@
-"""What an operator does to the ledger in PostgreSQL: create it, look at it, fold it, fill it."""
+"""Administration of the PostgreSQL ledger: create, list, fold and copy."""
 
 import sqlite3
 import time
@@ -19,24 +19,24 @@ from exporter.ledger.sql import definition, read_sql
 from exporter.ledger.sqlite import LedgerFile, read_all_keys
 from exporter.ledger.store import Stored, StoredKeys, StoreError
 
-_KEYS_AT_ONCE = 5000
+_KEYS_PER_STATEMENT = 5000
 
 
 class Instance(NamedTuple):
-    """A name under which results are counted."""
+    """A name under which a replica counts."""
 
     instance: str
     running: bool
-    """Whether a process holds it now."""
+    """Whether a process holds the name now."""
     results: int
     last_commit_at: float | None
     """Unix time in seconds."""
     seen_seconds_ago: float
-    """Since when no process has been heard of, if none is running."""
+    """Seconds since the last sign of life of a process with this name."""
 
 
 class Copied(NamedTuple):
-    """What a SQLite ledger held, and the instance that goes on from it."""
+    """The contents of a copied SQLite ledger, and the instance that continues its counts."""
 
     results: int
     keys: int
@@ -44,20 +44,20 @@ class Copied(NamedTuple):
 
 
 class Administration:
-    """One connection of the operator; `connect`, anything, `close`. All of it raises StoreError."""
+    """An operator's connection: `connect`, any operations, `close`; each may raise StoreError."""
 
     def __init__(self, address: Address) -> None:
         self._database = Database(address)
 
     async def connect(self, *, upgrades: bool = False) -> None:
-        """Connect; raises ConfigurationError, too, for what a later exporter has upgraded.
+        """Connect; raises ConfigurationError for a schema of a later exporter.
 
-        A schema that is older raises StoreError, unless it is about to be upgraded.
+        An older schema raises StoreError, unless `upgrades` is True.
         """
         await self._database.connect()
         try:
             rows = await self._run("version")
-        except StatementError:  # nothing is there yet, or not for us: what is done next will say
+        except StatementError:  # no schema, or no privileges: the next operation reports it
             return
         for version, _ in rows:
             check_version(self._database.address, version)
@@ -65,23 +65,23 @@ class Administration:
                 raise outdated(version)
 
     async def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         await self._database.close()
 
     async def initialize(self, role: str | None) -> None:
-        """Create what is missing, and give a role the rights that an exporter needs."""
+        """Create or complete the schema, and grant a role the privileges of an exporter."""
         await self._database.run(definition(role), seconds=SCHEMA_SECONDS)
 
     async def instances(self) -> list[Instance]:
-        """List every name under which there are counts, or have been."""
+        """Return all instances, running or not."""
         return [Instance(*row) for row in await self._run("list", lease=LEASE_SECONDS)]
 
     async def fold(
         self, departed: Sequence[str], into: str, progress: Callable[[int, int], None]
     ) -> list[str]:
-        """Move the counts of instances that nobody holds to one; return which these were.
+        """Add the counts of departed instances to another instance; return the folded ones.
 
-        `progress` gets how many instances are done, and how many there are.
+        `progress` is called with the number of instances that are done, and their total number.
         """
         folded: list[str] = []
         for done, name in enumerate(departed, 1):
@@ -93,11 +93,11 @@ class Administration:
     async def copy(
         self, file: Path, instance: str | None, window: float, progress: Callable[[int, int], None]
     ) -> Copied:
-        """Copy a SQLite ledger that nobody holds, under the first leased name if none is given.
+        """Copy a SQLite ledger that is not in use, by default to the first leased name.
 
-        `progress` gets the keys that are copied, and how many there are. Keys come first and may
-        be copied twice; the counts come last, once. Raises ConfigurationError for what is no
-        ledger, and for an instance that has counted already.
+        `progress` is called with the number of copied keys, and their total number. Keys are
+        copied first, which may be repeated; the counts last, once. Raises ConfigurationError if
+        the file is not a ledger, or the instance has already counted.
         """
         if not file.exists():
             raise ConfigurationError(f"ledger {file}: No such file")
@@ -113,7 +113,7 @@ class Administration:
         return Copied(sum(total for _, total, _ in stored.counts), keys, name)
 
     async def _copy_secrets(self, keyring: Keyring) -> None:
-        """Have replicas look deliveries up under the keys of the other ledger, for one window."""
+        """Have replicas look up deliveries by the keys of the other ledger, for one window."""
         for secret, xxh3, since in keyring.kinds(time.time()):
             await self._run("copy_secret", secret=secret, xxh3=xxh3, since=since)
 
@@ -121,8 +121,8 @@ class Administration:
         self, source: LedgerFile, window: float, progress: Callable[[int, int], None]
     ) -> int:
         oldest = time.time() - window
-        groups = [one for one in read_all_keys(source) if one.at > oldest]
-        total, done = sum(len(one.keys) for one in groups), 0
+        groups = [group for group in read_all_keys(source) if group.at > oldest]
+        total, done = sum(len(group.keys) for group in groups), 0
         for keys, times in _pieces(groups):
             await self._run("copy_keys", keys=signed(keys), times=times.tolist())
             done += len(keys)
@@ -144,8 +144,8 @@ class Administration:
         )
         if not copied:
             raise ConfigurationError(
-                f"INSTANCE {instance} has counted in {self._database.address.name} already, and "
-                "nothing was added to it: copy under another --instance"
+                f"INSTANCE {instance} has already counted in {self._database.address.name}; "
+                "nothing was copied: choose another --instance"
             )
 
     async def _run(self, name: str, **values: object) -> list[tuple[Any, ...]]:
@@ -155,14 +155,14 @@ class Administration:
 def _pieces(
     groups: Sequence[StoredKeys],
 ) -> Iterator[tuple["array[int]", "array[float]"]]:
-    """Cut keys and their times into pieces for a statement each."""
+    """Split keys and their times into the pieces of one statement each."""
     keys, times = array("Q"), array("d")
     for group in groups:
-        for start in range(0, len(group.keys), _KEYS_AT_ONCE):
-            piece = group.keys[start : start + _KEYS_AT_ONCE]
+        for start in range(0, len(group.keys), _KEYS_PER_STATEMENT):
+            piece = group.keys[start : start + _KEYS_PER_STATEMENT]
             keys.extend(piece)
             times.extend([group.at] * len(piece))
-            if len(keys) >= _KEYS_AT_ONCE:
+            if len(keys) >= _KEYS_PER_STATEMENT:
                 yield keys, times
                 keys, times = array("Q"), array("d")
     if keys:

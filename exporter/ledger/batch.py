@@ -18,7 +18,7 @@ class Batch:
         self.counts: dict[Series, int] = {}
         self.keys: array[int] = array("Q")
         self.end = 0
-        """Where its keys end in the window."""
+        """The position after its keys in the window."""
 
     @property
     def entries(self) -> list[Entry]:
@@ -42,12 +42,12 @@ class Batch:
             request.accept(outcome.known)
 
     def refuse(self, error: RequestError) -> None:
-        """Resolve every request with an error: nothing of the batch was counted."""
+        """Resolve every request with an error; nothing was counted."""
         for request in self.requests:
             request.refuse(error)
 
     def refuse_conflicts(self, keys: frozenset[int]) -> None:
-        """Refuse the requests whose key another process has counted with another content.
+        """Refuse the requests whose key another process has counted with a different content.
 
         Of these, the ones with a third content were compared with one that was never counted: they
         have to be sent again.

@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL: each statement within a deadline, each failure with advice."""
+"""A connection to PostgreSQL, with a deadline for each statement and advice for each failure."""
 
 import asyncio
 import os
@@ -14,10 +14,10 @@ from exporter.ledger.address import Address
 from exporter.ledger.store import StoreError
 
 STATEMENT_SECONDS = 4
-"""After which the server gives a statement up."""
+"""The server's `statement_timeout`."""
 
-_DEADLINE = 6.0  # seconds for a whole exchange, if the server itself hangs
-_CONNECT_SECONDS = 3  # for each host of the URL
+_DEADLINE = 6.0  # seconds per round trip, in case the server hangs
+_CONNECT_SECONDS = 3  # per host of the URL
 _READ_ONLY = "25006"
 
 # A connection that PostgreSQL refuses has no SQLSTATE, so match the message.
@@ -29,34 +29,34 @@ _ADVICE = {
     "no pg_hba.conf entry": "allow this host, user and database in the server's pg_hba.conf",
     "too many clients|too many connections|connection slots|no more connections": "raise "
     "max_connections or that of the role, or put PgBouncer before the server",
-    "read-only|hot standby": "no host of LEDGER_URL takes writes: name the primary, or every host "
+    "read-only|hot standby": "no host of LEDGER_URL accepts writes: name the primary, or all hosts "
     "and target_session_attrs=read-write",
     "starting up|shutting down|recovery mode": "the server is starting or stopping; this passes",
     "resolve|translate host name|Name or service": "check the host in LEDGER_URL, and this "
     "machine's DNS",
     "SSL|certificate": "check sslmode and sslrootcert in LEDGER_URL",
-    "startup parameter": "have PgBouncer pass it over with ignore_startup_parameters",
-    "refused|timeout|timed out|No route|unreachable|No such file": "check that the server runs "
-    "and that host and port in LEDGER_URL are its own",
+    "startup parameter": "add it to PgBouncer's ignore_startup_parameters",
+    "refused|timeout|timed out|No route|unreachable|No such file": "check that the server is "
+    "running, and check host and port in LEDGER_URL",
 }
 _ADVICE_BY_CODE = {
-    _READ_ONLY: "the server is read-only: name the primary in LEDGER_URL, or every host and "
+    _READ_ONLY: "the server is read-only: name the primary in LEDGER_URL, or all hosts and "
     "target_session_attrs=read-write",
-    "42501": "the role lacks rights: run `push-result-exporter ledger init --grant-to ROLE` as "
+    "42501": "the role lacks privileges: run `push-result-exporter ledger init --grant-to ROLE` as "
     "the owner of the schema",
     "42P01": "run `push-result-exporter ledger init` as a role that may create a schema",
     "3F000": "run `push-result-exporter ledger init` as a role that may create a schema",
     "53100": "the server's disk is full",
-    "57014": f"the server took longer than {STATEMENT_SECONDS} s: look for locks and for its load",
+    "57014": f"the server took longer than {STATEMENT_SECONDS} s: check its locks and its load",
 }
 
 
 class ConnectionLostError(StoreError):
-    """The connection is gone, and with it the outcome of what was under way."""
+    """The connection is lost; the outcome of the current statement is unknown."""
 
 
 class StatementError(StoreError):
-    """The server refused a statement, of which nothing was done."""
+    """A statement failed and was rolled back."""
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
@@ -65,21 +65,21 @@ class StatementError(StoreError):
 
     @property
     def read_only(self) -> bool:
-        """Whether this server takes no writes at all."""
+        """Whether the server is read-only."""
         return self.code == _READ_ONLY
 
 
 class Database:
-    """A connection that is opened on request and closed by whatever spoils it."""
+    """A connection that is opened explicitly and closed by the first connection error."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.synchronous_commit: str | None = None
-        """What each transaction sets it to, or None for the server's own."""
+        """The value set in each transaction, or None for the server's default."""
         self._connection: psycopg.AsyncConnection[Any] | None = None
 
     async def connect(self) -> None:
-        """Connect, if there is no connection; raises StoreError or ConfigurationError."""
+        """Connect unless connected; raises StoreError or ConfigurationError."""
         if self._connection:
             return
         try:
@@ -87,7 +87,7 @@ class Database:
                 self.address.url,
                 autocommit=True,
                 cursor_factory=psycopg.AsyncClientCursor,
-                prepare_threshold=None,  # PgBouncer may give each transaction another server
+                prepare_threshold=None,  # PgBouncer may switch servers between transactions
                 **self._parameters(),
             )
         except (psycopg.Error, OSError, UnicodeError) as error:
@@ -100,16 +100,15 @@ class Database:
         *,
         seconds: float | None = None,
     ) -> list[tuple[Any, ...]]:
-        """Run statements as one transaction; return the rows of the last.
+        """Run statements as one transaction; return the rows of the last statement.
 
-        `seconds` is the time for each of them, where STATEMENT_SECONDS is too short.
-
-        One message takes them there, which is all that PgBouncer's transaction mode asks for.
-        Raises StatementError if nothing was done, ConnectionLostError if that is not known.
+        `seconds` replaces STATEMENT_SECONDS. The statements are sent in one message, as PgBouncer's
+        transaction mode requires. Raises StatementError if the transaction was rolled back,
+        ConnectionLostError if its outcome is unknown.
         """
         connection = self._connection
         if not connection:
-            raise ConnectionLostError("there is no connection")
+            raise ConnectionLostError("not connected")
         seconds = STATEMENT_SECONDS if seconds is None else seconds
         deadline = max(_DEADLINE, seconds)
         watch = asyncio.get_running_loop().call_later(deadline, _abort, connection)
@@ -135,7 +134,7 @@ class Database:
 
     def _preamble(self, seconds: float) -> str:
         settings = [
-            # Each statement of the function `commit` has to see what was committed before it.
+            # Each statement of the function `commit` must see all rows committed before it.
             "SET LOCAL transaction_isolation = 'read committed'; ",
             f"SET LOCAL statement_timeout = {seconds * 1000:.0f}; ",
         ]
@@ -156,15 +155,18 @@ class Database:
 
 
 def _abort(connection: psycopg.AsyncConnection[Any]) -> None:
-    """End a connection whose server does not respond, as if the network had."""
-    with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as one:
-        one.shutdown(socket.SHUT_RDWR)
+    """Shut down the socket of a connection whose server does not respond."""
+    with (
+        suppress(psycopg.Error, OSError),
+        socket.socket(fileno=os.dup(connection.fileno())) as duplicate,
+    ):
+        duplicate.shutdown(socket.SHUT_RDWR)
 
 
 def _explain(error: Exception) -> str:
-    """Say in a line what failed, and what to do about it."""
-    said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    text = " ".join((said or str(error)).split()) or type(error).__name__
+    """Describe an error in one line, with advice."""
+    message = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    text = " ".join((message or str(error)).split()) or type(error).__name__
     advice = _ADVICE_BY_CODE.get(getattr(error, "sqlstate", None) or "")
     if not advice:
         found = (

@@ -1,9 +1,9 @@
-"""Deduplication keys: 64 bits for each identity, which nobody can compute without the secret.
+"""Deduplication keys: 64 bits per identity, unpredictable without the ledger's secret.
 
-A key is a SipHash-2-4 of the identity. Its hash key is derived by BLAKE2b from the secret of the
-ledger and the scope, so that neither can a sender make two deliveries collide, nor one of his own
-with another sender's. By chance two of n keys are equal with a probability of n² / 2⁶⁵: one in
-37 million for a million keys, one in 37 for a billion.
+A key is the SipHash-2-4 of the identity. The hash key is derived by BLAKE2b from the secret and the
+scope, so that a sender cannot cause collisions, neither among its own deliveries nor with those of
+another sender. The probability that any two of n keys are equal is n² / 2⁶⁵: 1 in 37 million for a
+million keys, 1 in 37 for a billion.
 """
 
 import secrets
@@ -22,7 +22,7 @@ from exporter.results import Delivery, Identity, Scope
 SECRET_BYTES = 32
 
 _CACHED_SCOPES = 4096
-"""Derived hash keys that are kept; a scope is a channel and a code of a credential."""
+"""Number of derived hash keys in the cache, one per credential, channel and code."""
 
 _NONE: list[list["Key"]] = []
 _CONTENT = b"content"
@@ -30,43 +30,43 @@ _OLD_KEY = b"old key"
 
 
 def new_secret() -> bytes:
-    """Make the secret of a new ledger."""
+    """Generate the secret of a new ledger."""
     return secrets.token_bytes(SECRET_BYTES)
 
 
 class Key(NamedTuple):
-    """What the store keeps of an identity."""
+    """The deduplication key of an identity."""
 
     key: int
     content: int = 0
-    """The hash of the content under this key, 0 where there can be no conflict."""
+    """The hash of the delivery's content, 0 if it cannot conflict."""
 
 
 class Keys:
-    """The keys that one secret makes."""
+    """Makes keys with one secret."""
 
     def __init__(self, secret: bytes) -> None:
         self.secret = secret
         self._hash = lru_cache(_CACHED_SCOPES)(self._derive)
 
     def of(self, delivery: Delivery) -> list[int]:
-        """Return a key for each identity of a delivery, in their order."""
+        """Return the keys of a delivery, in the order of its identities."""
         assert delivery.scope is not None  # noqa: S101 - there are identities
         hashed = self._hash(delivery.scope)
         try:
-            return list(map(hashed, delivery.identities))  # type: ignore[arg-type] # tried
+            return list(map(hashed, delivery.identities))  # type: ignore[arg-type] # see `except`
         except (TypeError, UnicodeEncodeError):
             return list(map(hashed, map(_as_bytes, delivery.identities)))
 
     def of_request(self, delivery: Delivery) -> Key:
         """Return the key of a delivery with a content."""
         [key] = self.of(delivery)
-        assert delivery.content is not None  # noqa: S101 - that is what tells it from others
+        assert delivery.content is not None  # noqa: S101 - the caller's condition
         hashed = self._hash(_CONTENT)
         return Key(key, hashed(key.to_bytes(8, "little") + delivery.content) or 1)
 
     def of_old(self, numbers: Iterable[int]) -> list[int]:
-        """Return keys made of XXH3 keys, which a sender could choose."""
+        """Return keys derived from XXH3 keys, which a sender could predict."""
         hashed = self._hash(_OLD_KEY)
         return [hashed(number.to_bytes(8, "little")) for number in numbers]
 
@@ -76,18 +76,18 @@ class Keys:
 
 
 class EarlierKeys(NamedTuple):
-    """Keys that were made in another way, which matter for one window from then on."""
+    """Keys made with another secret or algorithm, which are looked up for one window."""
 
     secret: bytes
-    """Of another ledger that was copied into this one; or what hides XXH3 keys, if anything."""
+    """The secret of a ledger copied into this one, or the one applied to XXH3 keys, if any."""
     xxh3: bool
-    """Whether they are made of XXH3 keys, which had no secret."""
+    """Whether the keys are derived from XXH3 keys, which had no secret."""
     since: float
-    """Unix time in seconds at which the last of them was made, or later."""
+    """Unix time in seconds since which no such keys are made."""
 
 
 class Keyring:
-    """All keys under which a delivery may be known: one in use, others for a window."""
+    """Makes the current keys of deliveries, and their earlier keys during one window."""
 
     def __init__(self, secret: bytes, earlier: Sequence[EarlierKeys] = ()) -> None:
         self.current = Keys(secret)
@@ -99,16 +99,16 @@ class Keyring:
         self._earlier = {kind: self._earlier.get(kind) or Keys(kind.secret) for kind in earlier}
 
     def kinds(self, now: float) -> list[EarlierKeys]:
-        """Return all of them as earlier keys, for the ledger into which this one is copied."""
+        """Return all kinds of keys as earlier keys, for a ledger into which this one is copied."""
         return [EarlierKeys(self.current.secret, False, now), *self._earlier]
 
     def expire(self, oldest: float) -> None:
-        """Drop the kinds of earlier keys that were made before a time."""
+        """Drop the kinds of earlier keys made before a time."""
         if self._earlier:
             self.set_earlier([kind for kind in self._earlier if kind.since > oldest])
 
     def earlier(self, delivery: Delivery) -> list[list[Key]]:
-        """Return for each kind of earlier keys those of a delivery, in the order of identities."""
+        """Return a delivery's earlier keys: a list per kind, in the order of its identities."""
         if not self._earlier:
             return _NONE
         return [_keys(kind, made, delivery) for kind, made in self._earlier.items()]
@@ -130,7 +130,7 @@ def _keys(kind: EarlierKeys, made: Keys, delivery: Delivery) -> list[Key]:
 
 
 def hide_old_keys(numbers: bytes, secret: bytes) -> bytes:
-    """Make keys of XXH3 keys, as a store has them: 8 bytes each in the machine's order."""
+    """Derive keys from XXH3 keys in the format of a store: 8 bytes each in native byte order."""
     return array("Q", Keys(secret).of_old(array("Q", numbers))).tobytes()
 
 

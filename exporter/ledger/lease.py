@@ -1,8 +1,8 @@
-"""The name under which a process counts in PostgreSQL, which no other process has meanwhile.
+"""Leases: the name under which a process counts in PostgreSQL, exclusively.
 
-A process holds its name by a row with an epoch, which every commit checks. Connecting again raises
-the epoch: a commit that was under way over the lost connection has then either happened, and its
-number is in the row, or can never happen.
+The row of the name has an epoch, which every commit checks. Reconnecting increments the epoch: a
+commit in progress on the lost connection has then either taken effect, and its number is in the
+row, or never will.
 """
 
 import os
@@ -19,14 +19,14 @@ from exporter.ledger.sql import read_sql
 from exporter.ledger.store import StoreError
 
 LEASE_SECONDS = 5
-"""After which a name is free whose process has died."""
+"""Time after which the name of a dead process is free."""
 
 PREFIX = "replica-"
-"""Leased names are this and a number from 0."""
+"""Leased names are this prefix and a number from 0."""
 
 
 class LastCommit(NamedTuple):
-    """The last commit under a name, and the keys that were known when it was made."""
+    """The last commit under a name, and the keys that were already known."""
 
     number: int
     epoch: int
@@ -39,14 +39,14 @@ class LastCommit(NamedTuple):
 
 
 class Lease:
-    """Takes a name and renews it; without a name given, one of a small set."""
+    """Takes the given name, or leases one from a small set."""
 
     def __init__(self, database: Database, instance: str | None, holder: str | None = None) -> None:
-        """`holder` is what names the process, by default something that no other one has."""
+        """`holder` identifies the process; the default is unique."""
         self.instance = instance
-        """The name, once it is taken."""
+        """The name; None until one is leased."""
         self.epoch = 0
-        """Of the last time that a name was taken; 0 before."""
+        """The epoch in which the name was last taken; 0 before."""
         self.last = LastCommit(0, 0)
         self._given = instance
         self._database = database
@@ -63,12 +63,12 @@ class Lease:
         rows = await self._database.run(read_sql("postgresql", "names"), {"lease": LEASE_SECONDS})
         names = self._candidates(rows)
         while not await self._take(*next(names)):
-            pass  # another process was faster
+            pass  # another process took it first
 
     def _candidates(self, rows: list[tuple[str, bool, bool]]) -> Iterator[tuple[str, bool]]:
-        """Yield names to try, and whether each is leased.
+        """Yield the names to try, and whether each is leased.
 
-        That of before, the host's if it has counted, then the free ones of the set in order.
+        The previous name, the host name if it has counted, then the free names of the set in order.
         """
         if self.instance is not None:
             yield self.instance, True
@@ -92,13 +92,13 @@ class Lease:
         rows = await self._database.run(read_sql("postgresql", "holder"), {"instance": name})
         holder = rows[0][0] if rows else "another process"
         return (
-            f"{holder} counts as INSTANCE {name}; give each replica an INSTANCE of its own or none "
-            f"at all, or stop the other one: {LEASE_SECONDS} s later this one takes over"
+            f"{holder} already counts as INSTANCE {name}; give each replica a different INSTANCE, "
+            f"or none, or stop the other process: this one takes over {LEASE_SECONDS} s later"
         )
 
     def taken_over(self) -> StoreError:
-        """Return the problem that another process has the name now."""
+        """Return the error that another process has taken the name."""
         return StoreError(
-            f"another process has taken over INSTANCE {self.instance}; give each replica an "
-            "INSTANCE of its own, or none at all"
+            f"another process has taken over INSTANCE {self.instance}; give each replica a "
+            "different INSTANCE, or none"
         )

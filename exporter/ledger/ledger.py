@@ -1,8 +1,8 @@
-"""Durable counts, each delivery once: what is recorded survives any crash.
+"""Durable counts, exactly once per delivery: a recorded delivery survives any crash.
 
-Requests hand over deliveries, which join a batch, and wait. One writer takes the batch and has the
-store commit it in one transaction; only then are the counts in memory raised and the requests
-resolved. All state is touched by the event loop alone.
+Deliveries of a request join a batch. A single writer commits each batch to the store in one
+transaction; only then are the counts in memory incremented and the requests resolved. Only the
+event loop accesses the state.
 """
 
 import asyncio
@@ -23,25 +23,26 @@ from exporter.ledger.window import CAPACITY
 from exporter.results import Delivery, Series, results_of
 
 MAX_COMMIT_RESULTS = 20_000
-"""Results of one commit, so that a full queue does not hold up the event loop."""
+"""Maximum number of results per commit, so that a full queue does not block the event loop."""
 
 _SLICE_DELIVERIES = 32
 """Deliveries of a request that are hashed in a step of the event loop: a millisecond at most, for
 one delivery of a large body has at most 256 identities."""
 
-_PROBE_EVERY = 1.0  # seconds between attempts to recover
+_PROBE_INTERVAL = 1.0  # seconds between attempts to recover
 _START_SECONDS = 1.0
-"""After which a start goes on while keys are read: a million seldom need longer."""
+"""How long a start waits for the keys; a million keys rarely take longer."""
 _READING = "the deduplication keys are being read"
 
 log = structlog.get_logger()
 
 
 class Count(msgspec.Struct):
-    """How many results a series has, and when the last one came (Unix seconds)."""
+    """The number of results of a series."""
 
     total: int
     last_at: float
+    """Unix time of the last result, in seconds."""
 
 
 class Ledger:
@@ -60,26 +61,26 @@ class Ledger:
     ) -> None:
         self.counts: dict[Series, Count] = {}
         self.loaded = False
-        """False until the store could be read: the counts are not known before."""
+        """Whether the counts have been read from the store."""
         self.problem: str | None = None
         """Why nothing can be committed now, or None."""
         self.pending = 0
-        """Results that wait for their commit."""
+        """Results waiting to be committed."""
         self._store = store
         self._dedupe_seconds = dedupe_seconds
         self._max_pending = max_pending
         self._on_load, self._on_commit, self._on_error = on_load, on_commit, on_error
         self._max_keys = max_keys
         self._memory: Memory | None = None
-        """None until the store could be read, and where there is no deduplication."""
+        """None until the store has been read, and if deduplication is disabled."""
         self._number = 0
         self._queue: deque[Batch] = deque()
         self._last_write = 0.0
-        """When the store was last written to, by the loop's clock."""
+        """Time of the last write to the store, by the event loop's clock."""
         self._unread: Memory | None = None
-        """What the keys of an open store have to be read into, until they are."""
+        """The memory, as long as the keys of the open store have not been read into it."""
         self._failing = False
-        """Whether the last attempt to write failed, which is logged once."""
+        """Whether the last write failed; only the first failure is logged."""
         self._started = asyncio.Event()
         self._wake = asyncio.Event()
         self._closing = False
@@ -88,40 +89,41 @@ class Ledger:
 
     @property
     def name(self) -> str:
-        """The store for people: the path of a file, or the address of a database."""
+        """The store's display name: the path of a file, or the address of a database."""
         return self._store.name
 
     @property
     def shared(self) -> bool:
-        """Whether several processes share the store, each with counts of its own."""
+        """Whether several processes share the store, each with separate counts."""
         return self._store.shared
 
     @property
     def instance(self) -> str | None:
-        """The name under which this process counts in a shared store, once it has one."""
+        """The name under which this process counts in a shared store; None before it has one."""
         return self._store.instance
 
     @property
     def upkeep(self) -> Upkeep | None:
-        """What is known of the database of a shared store."""
+        """Statistics of the database of a shared store."""
         return self._store.upkeep
 
     @property
     def dedupe_reach_seconds(self) -> float:
-        """How old a delivery can be and still be known when it is repeated.
+        """The effective length of the deduplication window in seconds.
 
-        The deduplication window, unless the bound on keys evicts them earlier.
+        It is shorter than the configured length if the bound on keys evicts keys earlier.
         """
         if self._store.shared or not self._memory:
             return self._dedupe_seconds
         return self._memory.reach(time.time())
 
     async def start(self) -> None:
-        """Open the store, continue its counts and start the writer.
+        """Open the store, restore its counts and start the writer.
 
-        The keys of a store are read afterwards, while the ledger has a `problem` that says so.
-        Raises ConfigurationError if it cannot be a ledger. If it merely cannot be used now
-        (locked, read-only, full, out of reach), the ledger starts with a `problem` and recovers.
+        The keys are read in the background; until then, `problem` reports the progress. Raises
+        ConfigurationError if the store does not hold a ledger. If the store is temporarily
+        unusable (locked, read-only, full, unreachable), the ledger starts with a `problem` and
+        recovers later.
         """
         try:
             await self._open()
@@ -133,7 +135,7 @@ class Ledger:
                 await self._started.wait()
 
     async def close(self) -> None:
-        """Commit what is pending, then close the store."""
+        """Commit the pending results, then close the store."""
         self._closing = True
         self._wake.set()
         if self._writer:
@@ -141,12 +143,12 @@ class Ledger:
         await self._store.close()
 
     def record(self, deliveries: list[Delivery]) -> "asyncio.Future[int]":
-        """Count the deliveries that are new; once durable, how many results that was.
+        """Count the new deliveries; return a future of the number of new results, once durable.
 
-        Raises RequestError (`overloaded`, `ledger_unavailable`, `conflict`), or the future does:
+        If this or the future raises RequestError (`overloaded`, `ledger_unavailable`, `conflict`),
         nothing was counted.
         """
-        # `get_running_loop` asks the kernel for our process id each time.
+        # Not `get_running_loop`, which makes a system call (getpid).
         accepted = self._loop.create_future()
         if not deliveries:
             accepted.set_result(0)
@@ -154,11 +156,9 @@ class Ledger:
         if self.problem or self._closing or not self.loaded:
             raise unavailable()
         results = results_of(deliveries)
-        # A body larger than the whole bound must pass at some time: alone.
+        # A single body larger than the bound is accepted when the queue is empty.
         if self.pending and self.pending + results > self._max_pending:
-            raise RequestError(
-                Reason.OVERLOADED, "Too many results wait for their commit; slow down."
-            )
+            raise RequestError(Reason.OVERLOADED, "The commit queue is full; slow down.")
         self.pending += results
         request = Request(accepted, results)
         if len(deliveries) > _SLICE_DELIVERIES:
@@ -187,7 +187,7 @@ class Ledger:
         return await request.accepted
 
     def _open_batch(self, results: int) -> Batch:
-        """Return the batch that so many results may join."""
+        """Return a batch with room for a number of results."""
         if self._queue and self._queue[-1].results + results <= MAX_COMMIT_RESULTS:
             return self._queue[-1]
         if self._memory:
@@ -202,9 +202,9 @@ class Ledger:
         self._started.set()
         while self._queue or not self._closing:
             if self._queue:
-                # Yields to the event loop twice: the responses to the last commit go out, and what
-                # has come since is read. So all commit together, and a store's thread has the
-                # interpreter alone.
+                # Yield to the event loop twice, so that it sends the responses to the last commit
+                # and reads the requests that have arrived: these join the batch, and the store's
+                # thread does not compete for the GIL.
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 await self._commit(self._queue.popleft())
@@ -212,19 +212,19 @@ class Ledger:
                 await self._idle()
 
     async def _idle(self) -> None:
-        """Wait for work; meanwhile look whether a problem has gone away, or has come."""
+        """Wait for a batch; on a timeout, recover or renew the lease."""
         self._wake.clear()
         try:
-            async with asyncio.timeout(_PROBE_EVERY if self.problem else self._store.heartbeat):
+            async with asyncio.timeout(_PROBE_INTERVAL if self.problem else self._store.heartbeat):
                 await self._wake.wait()
         except TimeoutError:
             try:
                 await self._recover()
-            except ConfigurationError as error:  # it was replaced while it was out of reach
+            except ConfigurationError as error:  # the store was replaced while unreachable
                 self._failed(error)
 
     async def _recover(self) -> None:
-        """Open the store if need be, and look whether it takes commits."""
+        """Open the store if necessary, and check whether it accepts commits."""
         try:
             if not self._store.opened:
                 await self._open()
@@ -235,20 +235,20 @@ class Ledger:
             self._failed(error)
             return
         if self._failing:
-            log.info("ledger works again", ledger=self.name)
+            log.info("ledger recovered", ledger=self.name)
         self._failing = False
         if not self._unread:
             self.problem = None
 
     async def _renew_lease(self) -> None:
-        """Renew the lease of the store while nothing is written."""
+        """Renew the lease of a store without recent writes."""
         every = self._store.heartbeat
         if every is not None and self._loop.time() - self._last_write >= every:
             await self._store.probe()
             self._last_write = self._loop.time()
 
     async def _open(self) -> None:
-        """Take the store, and continue its counts; its keys are not read yet."""
+        """Open the store and restore its counts, but not yet its keys."""
         stored = await self._store.open()
         self.counts = {series: Count(total, at) for series, total, at in stored.counts}
         if self._dedupe_seconds:
@@ -260,7 +260,7 @@ class Ledger:
         self._on_load()
 
     async def _read_keys(self, memory: Memory) -> None:
-        """Read the keys of the window, unless the ledger is closed meanwhile."""
+        """Read the keys of the window, or stop early if the ledger is closing."""
         async for read in memory.read(self._store):
             self.problem = f"{_READING}, {read:,} so far"
             if self._closing:
@@ -284,7 +284,7 @@ class Ledger:
                 outcome = await self._store.commit(commit)
                 self._on_commit(time.perf_counter() - started)
                 self._last_write = self._loop.time()
-            else:  # all are duplicates, and durable already
+            else:  # all deliveries are duplicates
                 await self._renew_lease()
         except StoreError as error:
             self._rollback(batch, error)
@@ -295,7 +295,7 @@ class Ledger:
             self._finish(batch, commit, outcome)
 
     def _finish(self, batch: Batch, commit: Commit, outcome: Outcome) -> None:
-        """Count what is durable now, and resolve its requests."""
+        """Update the counts after a commit, and resolve its requests."""
         for series, count in commit.without(outcome.known).items():
             total = self.counts.setdefault(series, Count(0, 0))
             total.total += count
@@ -314,7 +314,7 @@ class Ledger:
         batch.accept(outcome)
 
     def _rollback(self, batch: Batch, error: Exception) -> None:
-        """Refuse all that wait: those who came meanwhile may be duplicates of what failed."""
+        """Refuse all pending requests: the later ones may be duplicates of the failed ones."""
         self._failed(error)
         for waiting in (batch, *self._queue):
             self.pending -= waiting.results

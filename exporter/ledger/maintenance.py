@@ -1,4 +1,4 @@
-"""What a replica does beside its commits: expiry, and looking for what holds the database back."""
+"""Background maintenance of PostgreSQL: expiry of keys, and a watch for old transactions."""
 
 import asyncio
 import time
@@ -16,22 +16,22 @@ from exporter.ledger.sql import read_sql
 from exporter.ledger.store import StoreError, Upkeep
 
 SLOTS_PER_WINDOW = 8
-"""A slot is written for this part of the window, so that the table is this much larger."""
+"""Slots per deduplication window. Expiry is by slot, so the table is larger by one slot."""
 
 _MIN_SLOT_SECONDS = 10.0
-_INTERVAL = 60.0  # seconds between two rounds, at most
+_INTERVAL = 60.0  # maximum seconds between rounds
 _ROUNDS_PER_SLOT = 2
 _SAMPLES = 24 * 60
-"""Of transaction numbers: a day of rounds."""
+"""Samples of the transaction number: a day of rounds."""
 
 log = structlog.get_logger()
 
 
 class Maintenance:
-    """Rounds of expiry over a connection of its own.
+    """Runs maintenance periodically, over a separate connection per round.
 
-    Nothing depends on them but the size of the key table: a commit takes an expired key for new.
-    Each replica goes round, but a step is taken by one of them alone.
+    Only the size of the key table depends on it: commits treat an expired key as new. Each replica
+    runs it, but each step is done by one replica.
     """
 
     def __init__(self, address: Address, window: float) -> None:
@@ -44,13 +44,13 @@ class Maintenance:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, keyring: Keyring) -> None:
-        """Begin, if it has not begun; the keyring gets the secrets of ledgers that are copied."""
+        """Start unless running; each round adds the secrets of copied ledgers to the keyring."""
         self._keyring = keyring
         if self._window and not self._task:
             self._task = asyncio.create_task(self._repeat())
 
     def stop(self) -> None:
-        """End, in the middle of a round if need be."""
+        """Stop, even within a round."""
         if self._task:
             self._task.cancel()
             self._task = None
@@ -61,10 +61,10 @@ class Maintenance:
             try:
                 await self.run()
             except (StoreError, ConfigurationError) as error:
-                log.warning("expired keys stay in the ledger for now", problem=str(error))
+                log.warning("cannot delete expired keys now", problem=str(error))
 
     async def run(self) -> None:
-        """Go one round."""
+        """Run one round."""
         database = Database(self._address)
         try:
             await database.connect()
@@ -82,7 +82,7 @@ class Maintenance:
                 await database.close()
 
     async def _expire(self, database: Database) -> None:
-        """Empty the slots that have expired, and go over to the next one if it is time."""
+        """Empty the expired slots, and advance to the next slot if it is due."""
         window = {"window": self._window}
         age = {"age": self._slot_seconds}
         [(is_due, expired, old)] = await database.run(read_sql("postgresql", "due"), window | age)
@@ -91,7 +91,7 @@ class Maintenance:
             try:
                 await database.run(read_sql("postgresql", "empty_slot"), window | {"slot": slot})
             except StoreError as error:
-                problem = error  # which is no reason to leave the others
+                problem = error  # continue with the other slots
         if is_due:
             await database.run(read_sql("postgresql", "advance"), age)
         if old:
@@ -100,11 +100,12 @@ class Maintenance:
             raise problem
 
     async def _look_for_old_transactions(self, database: Database) -> None:
-        """Date the oldest view of the database by the numbers of transactions since."""
+        """Determine the age of the oldest snapshot from the samples of the transaction number."""
         [(number, age)] = await database.run(read_sql("postgresql", "horizon"))
         now = time.monotonic()
-        since = next((at for at, one in reversed(self._transactions) if one <= number - age), None)
-        if since is None:  # it began before the first sample
+        oldest = number - age
+        since = next((at for at, sample in reversed(self._transactions) if sample <= oldest), None)
+        if since is None:  # it is older than the first sample
             since = self._transactions[0][0] if self._transactions else now
         self.upkeep.oldest_transaction_seconds = now - since if age else 0.0
         self._transactions.append((now, number))

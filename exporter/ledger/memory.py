@@ -1,4 +1,4 @@
-"""What a process remembers of deliveries: the keys of the last ones, by age and by number."""
+"""Deduplication in memory: the keys of the last deliveries, bounded by age and number."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -10,13 +10,13 @@ from exporter.ledger.window import DeliveryWindow, Seen
 from exporter.results import Delivery
 
 _SLICE_KEYS = 1 << 14
-"""Keys that are read in a step of the event loop: some milliseconds."""
+"""Keys read per iteration of the event loop: some milliseconds."""
 
 _NONE: dict[int, list[Key]] = {}
 
 
 class Memory:
-    """The window of a ledger, whose keyring comes with the store."""
+    """The window of a ledger, with its retention and the store's keyring."""
 
     def __init__(self, max_keys: int, seconds: float, keyring: Keyring) -> None:
         self._seconds = seconds
@@ -24,7 +24,7 @@ class Memory:
         self._window = DeliveryWindow(max_keys)
         self._retention = Retention(self._window, seconds)
         self._durable = self._window.end
-        """Where the keys of the last commit end."""
+        """The position after the keys of the last commit."""
 
     @property
     def end(self) -> int:
@@ -33,15 +33,15 @@ class Memory:
 
     @property
     def oldest(self) -> int | None:
-        """The number of the first commit whose keys are remembered, if any is."""
+        """The number of the oldest commit in the window; None if the window is empty."""
         return self._retention.oldest
 
     def reach(self, now: float) -> float:
-        """Return the age in seconds up to which a delivery is known when it is repeated."""
+        """Return the effective length of the deduplication window in seconds."""
         return self._retention.age(now) if self._window.full else self._seconds
 
     async def read(self, store: Store) -> AsyncIterator[int]:
-        """Fill the window from a store, beside whatever else there is to do; yield the progress."""
+        """Fill the window from a store, in short steps; yield the number of keys read so far."""
         self._retention.clear()
         after, read = 0, 0
         while parts := await store.read_keys(after):
@@ -65,9 +65,9 @@ class Memory:
             return keys, _NONE
         look_up = self._window.look_up
         others = {
-            key: list(same)
-            for key, *same in zip(keys, *earlier, strict=True)
-            if all(look_up(one.key) is Seen.NEW for one in same)
+            key: earlier_keys
+            for key, *earlier_keys in zip(keys, *earlier, strict=True)
+            if all(look_up(earlier_key.key) is Seen.NEW for earlier_key in earlier_keys)
         }
         return list(others), others
 
@@ -76,29 +76,29 @@ class Memory:
         return self._window.add(keys)
 
     def add_request(self, delivery: Delivery) -> tuple[Key, list[Key], Seen]:
-        """Remember a delivery that may conflict; return its key, the earlier ones, and if known."""
+        """Add a delivery that may conflict; return its key, earlier keys, and whether it is new."""
         key = self._keyring.current.of_request(delivery)
-        earlier = [one for [one] in self._keyring.earlier(delivery)]
-        for one in earlier:
-            if (seen := self._window.look_up(*one)) is not Seen.NEW:
+        earlier = [earlier_key for [earlier_key] in self._keyring.earlier(delivery)]
+        for earlier_key in earlier:
+            if (seen := self._window.look_up(*earlier_key)) is not Seen.NEW:
                 return key, [], seen
         return key, earlier, self._window.add_request(*key)
 
     def commit(self, number: int, at: float, end: int) -> None:
-        """Note that the keys up to a position are durable, and those of a commit."""
+        """Assign the keys up to a position to a durable commit."""
         if end > self._durable:
             self._retention.note(number, at, end)
             self._durable = end
 
     def rollback(self) -> None:
-        """Forget the keys of what was not committed."""
+        """Remove the keys that were not committed."""
         self._window.rollback(self._durable)
 
     def remove(self, *keys: int) -> None:
-        """Forget some keys of a commit that is durable."""
+        """Remove keys of a durable commit."""
         self._window.remove(*keys)
 
     def expire(self, now: float) -> None:
-        """Forget what is past the window."""
+        """Remove the keys that are older than the window."""
         self._retention.expire(now)
         self._keyring.expire(now - self._seconds)

@@ -1,6 +1,6 @@
 """The keys of ledgers before format 3 (SQLite) and 2 (PostgreSQL): XXH3, without a secret.
 
-Needed for one window after an upgrade, so that what was counted before it is not counted again.
+They are looked up for one window after an upgrade, so that no earlier result is counted twice.
 """
 
 from struct import pack
@@ -17,8 +17,11 @@ def old_keys_of(delivery: Delivery) -> list[tuple[int, int]]:
     scope = delivery.scope
     assert scope is not None  # noqa: S101 - there are identities
     if scope.kind is Identified.REQUEST:
-        return [_request(scope.credential, one, delivery.content) for one in delivery.identities]
-    return [(_result(scope, one), 0) for one in delivery.identities]
+        return [
+            _request(scope.credential, identity, delivery.content)
+            for identity in delivery.identities
+        ]
+    return [(_result(scope, identity), 0) for identity in delivery.identities]
 
 
 def _request(credential: int, identity: Identity, content: bytes | None) -> tuple[int, int]:
@@ -32,6 +35,6 @@ def _request(credential: int, identity: Identity, content: bytes | None) -> tupl
 
 
 def _result(scope: Scope, identity: Identity) -> int:
-    one = xxh3_64_intdigest(identity) if isinstance(identity, bytes) else identity
-    text = f"{scope.channel}\0{scope.code}\0{one}"
+    number = xxh3_64_intdigest(identity) if isinstance(identity, bytes) else identity
+    text = f"{scope.channel}\0{scope.code}\0{number}"
     return xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"), scope.credential ^ _RESULT)

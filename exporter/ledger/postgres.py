@@ -1,4 +1,4 @@
-"""The ledger in PostgreSQL: one deduplication for all replicas, each with counts of its own."""
+"""The ledger in PostgreSQL: replicas share the deduplication keys, and each has its own counts."""
 
 import asyncio
 from typing import Any
@@ -15,8 +15,8 @@ from exporter.ledger.sql import read_sql
 from exporter.ledger.store import Commit, Outcome, Stored, StoredKeys, StoreError, Upkeep
 from exporter.results import Series
 
-_RECONNECT_SECONDS = 10.0  # for learning the outcome of a commit
-_RECONNECT_INTERVAL = 0.2  # seconds between two attempts
+_RECONNECT_SECONDS = 10.0  # maximum time to determine the outcome of a commit
+_RECONNECT_INTERVAL = 0.2  # seconds between attempts
 _RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock
 
 
@@ -35,9 +35,9 @@ class PostgresStore:
         durable: bool = True,
         holder: str | None = None,
     ) -> None:
-        """Without an instance, the process counts under a leased name.
+        """Without an `instance`, the process counts under a leased name.
 
-        `holder` is what names the process, by default something that no other one has.
+        `holder` identifies the process; the default is unique.
         """
         self.name = address.name
         self.opened = False
@@ -56,11 +56,11 @@ class PostgresStore:
 
     @property
     def upkeep(self) -> Upkeep:
-        """What is known of the database."""
+        """Statistics of the database."""
         return self._maintenance.upkeep
 
     async def open(self) -> Stored:
-        """Connect, take a name, and read what was counted under it."""
+        """Connect, take a name, and read its counts."""
         self.opened = False
         try:
             await self._database.connect()
@@ -80,12 +80,12 @@ class PostgresStore:
         return Stored(self._lease.last.number, counts, keyring)
 
     async def read_keys(self, after: int) -> list[StoredKeys]:
-        """Return nothing: a commit looks its keys up."""
+        """Return nothing: a commit looks up its keys."""
         del after
         return []
 
     async def commit(self, commit: Commit) -> Outcome:
-        """Write keys and counts in one statement; learn its outcome if the connection is lost."""
+        """Write keys and counts in one statement; look up its outcome if the connection is lost."""
         contents = {key: entry.content for entry in commit.entries for key in entry.keys}
         known: dict[int, int] = {}
         earlier = _earlier(commit)
@@ -109,16 +109,16 @@ class PostgresStore:
             self._lease.last = last
             known |= zip(last.known, last.contents, strict=True)
             break
-        # A key that was copied from another ledger came without its content.
+        # A key copied from another ledger has no content.
         conflicts = {key for key, content in known.items() if content not in (0, contents[key])}
         return Outcome(frozenset(known), frozenset(conflicts))
 
     async def probe(self) -> None:
-        """Write the time at which the process was last seen."""
+        """Renew the lease: write the time at which the process was last seen."""
         try:
             if not await self._run("probe"):
                 raise self._taken_over()
-        except ConnectionLostError as error:  # an idle one may be ended at any time
+        except ConnectionLostError as error:  # an idle connection may be closed at any time
             await self._reconnect(self._clock() + LEASE_SECONDS / 2, error)
         except StatementError as error:
             await self._drop_if_read_only(error)
@@ -132,13 +132,13 @@ class PostgresStore:
             if self.opened:
                 await self._run("release")
         except StoreError:
-            pass  # it is free once it has not been seen for the time of the lease
+            pass  # the name is free once the lease has expired
         finally:
             self.opened = False
             await self._database.close()
 
     async def _write(self, commit: Commit, known: dict[int, int]) -> LastCommit:
-        """Write what is not known; return the commit with what the database knew besides."""
+        """Write the keys that are not known; return the commit with further known keys."""
         arrays = commit_arrays(commit, known.keys())
         if not arrays["channels"]:
             return self._lease.last._replace(known=unsigned(()), contents=unsigned(()))
@@ -153,7 +153,7 @@ class PostgresStore:
     async def _look_up_earlier(
         self, earlier: dict[int, tuple[int, Key]], contents: dict[int, int]
     ) -> dict[int, int]:
-        """Return the keys whose earlier ones the database has, each with its content."""
+        """Return the keys known by an earlier key, each with its content."""
         rows = await self._run("known_earlier", keys=signed(earlier))
         known = {}
         for number, stored in zip(*map(unsigned, zip(*rows, strict=True)), strict=True):
@@ -165,15 +165,14 @@ class PostgresStore:
     async def _reconnect(
         self, end: float, lost: ConnectionLostError, attempt: LastCommit | None = None
     ) -> LastCommit:
-        """Connect again; return the last commit: the attempt, or the one before.
+        """Reconnect; return the last commit, which is the attempt or the commit before it.
 
-        Raises StoreError if that is not possible in time, or if another process has counted under
-        our name since.
+        Raises StoreError on a timeout, or if another process has counted under our name since.
         """
         self.opened = False
         if self._closed or not self._lease.epoch:
-            raise lost  # there was no connection to lose
-        possible = [one[:2] for one in (self._lease.last, attempt) if one]
+            raise lost  # the store was not open
+        possible = [commit[:2] for commit in (self._lease.last, attempt) if commit]
         name = self._lease.instance
         problem: StoreError = lost
         while self._clock() < end:
@@ -195,7 +194,7 @@ class PostgresStore:
         return self._lease.taken_over()
 
     async def _drop_if_read_only(self, error: StatementError) -> None:
-        """Leave a server that takes no writes: another host of the URL may."""
+        """Disconnect from a read-only server: another host of the URL may accept writes."""
         if error.read_only:
             self.opened = False
             await self._database.close()
@@ -208,10 +207,10 @@ class PostgresStore:
 
 
 def _earlier(commit: Commit) -> dict[int, tuple[int, Key]]:
-    """Return by each earlier key what it is now, and itself with its content."""
+    """Map each earlier key's number to the current key and the earlier key with its content."""
     return {
-        one.key: (key, one)
+        earlier.key: (key, earlier)
         for entry in commit.entries
-        for key, same in entry.earlier.items()
-        for one in same
+        for key, earlier_keys in entry.earlier.items()
+        for earlier in earlier_keys
     }

@@ -117,16 +117,16 @@ class Request(msgspec.Struct):
 
 
 def conflict() -> RequestError:
-    """Refuse a request whose identity was used with a different content."""
+    """Return the error for a request whose identity was used with a different content."""
     return RequestError(
         Reason.CONFLICT,
-        "This webhook-id was already used with a different body, which was counted; this body was "
-        "not. Send it with another id.",
+        "This webhook-id was already used with a different body, and this body was not counted. "
+        "Send it with a new webhook-id.",
     )
 
 
 def unavailable() -> RequestError:
-    """Refuse a request that may be sent again as it is."""
+    """Return the error for a request that may be repeated unchanged."""
     return RequestError(
-        Reason.LEDGER_UNAVAILABLE, "The results cannot be stored now; send them again."
+        Reason.LEDGER_UNAVAILABLE, "The results cannot be stored at present; repeat the request."
     )

@@ -1,4 +1,4 @@
-"""The schema in PostgreSQL: created where it is missing, upgraded where it is old."""
+"""The schema in PostgreSQL: created if it is missing, upgraded if it is old."""
 
 import time
 
@@ -11,22 +11,22 @@ from exporter.ledger.sql import read_sql
 VERSION = 2
 
 SCHEMA_SECONDS = 30
-"""For creating or upgrading the schema."""
+"""Statement timeout for creating or upgrading the schema."""
 
-_NO_TABLE, _NO_SCHEMA, _NO_RIGHT = "42P01", "3F000", "42501"
+_UNDEFINED_TABLE, _UNDEFINED_SCHEMA, _INSUFFICIENT_PRIVILEGE = "42P01", "3F000", "42501"
 
 
 def check_version(address: Address, version: int) -> None:
-    """Refuse a database that a later exporter has upgraded: ConfigurationError."""
+    """Raise ConfigurationError for a schema of a later exporter."""
     if version > VERSION:
         raise ConfigurationError(
-            f"ledger {address.name}: its schema has version {version}, and this exporter knows "
+            f"ledger {address.name}: its schema has version {version}, and this exporter reads "
             f"{VERSION}. Run the exporter that upgraded it, or a later one."
         )
 
 
 def outdated(version: int) -> StatementError:
-    """Refuse a database that has to be upgraded first."""
+    """Return the error for a schema that has to be upgraded first."""
     return StatementError(
         f"its schema has version {version}: run `push-result-exporter ledger init` as the owner of "
         "the schema, to upgrade it",
@@ -35,22 +35,22 @@ def outdated(version: int) -> StatementError:
 
 
 async def prepare_schema(database: Database, *, durable: bool) -> None:
-    """Create or upgrade the schema if need be, and have commits be durable if they are not.
+    """Create or upgrade the schema if necessary, and enable durable commits.
 
-    Raises ConfigurationError for a schema that is newer.
+    Raises ConfigurationError for a newer schema.
     """
     try:
         rows = await database.run(read_sql("postgresql", "version"))
     except StatementError as error:
-        if error.code not in (_NO_TABLE, _NO_SCHEMA):
+        if error.code not in (_UNDEFINED_TABLE, _UNDEFINED_SCHEMA):
             raise
         await _run_schema(database, error)
         rows = await database.run(read_sql("postgresql", "version"))
-    if not rows:  # its definition was restored, say, and not its contents
+    if not rows:  # for example, a backup was restored without data
         raise StatementError("its schema has no version: `ledger init` completes it", "")
     [(version, synchronous_commit)] = rows
     check_version(database.address, version)
-    # "off" would acknowledge what a crash of the server loses.
+    # With "off", a crash of the server could lose acknowledged results.
     if durable and synchronous_commit == "off":
         database.synchronous_commit = "on"
     if version < VERSION:
@@ -58,29 +58,30 @@ async def prepare_schema(database: Database, *, durable: bool) -> None:
 
 
 async def _run_schema(database: Database, problem: StatementError) -> None:
-    """Create or upgrade the schema; without the right to, raise the problem."""
+    """Create or upgrade the schema; raise `problem` if the role lacks the privilege."""
     try:
         await database.run(read_sql("postgresql", "schema"), seconds=SCHEMA_SECONDS)
     except StatementError as error:
-        if error.code == _NO_RIGHT:
-            raise problem from error  # whose advice is to have somebody else do it
+        if error.code == _INSUFFICIENT_PRIVILEGE:
+            raise problem from error  # it advises to run `ledger init` as another role
         raise
 
 
 async def read_secrets(database: Database, window: float) -> tuple[bytes, list[EarlierKeys]]:
-    """Read what keys are made with: the secret in use, and those of the last window."""
-    now, secret = time.time(), b""
+    """Read the current secret, and the earlier ones of the last window."""
+    now, current = time.time(), b""
     earlier = []
-    for one, xxh3, age in await database.run(read_sql("postgresql", "secrets"), {"window": window}):
+    rows = await database.run(read_sql("postgresql", "secrets"), {"window": window})
+    for secret, xxh3, age in rows:
         if age is None:
-            secret = one
+            current = secret
         else:
-            earlier.append(EarlierKeys(one, xxh3, now - age))
-    if not secret:
+            earlier.append(EarlierKeys(secret, xxh3, now - age))
+    if not current:
         raise StatementError("its schema has no secret: `ledger init` completes it", "")
-    return secret, earlier
+    return current, earlier
 
 
 async def read_keyring(database: Database, window: float) -> Keyring:
-    """Return what makes the keys of deliveries."""
+    """Read the secrets and return the keyring."""
     return Keyring(*await read_secrets(database, window))

@@ -1,4 +1,4 @@
-"""The ledger's SQLite file: one file, one process, on a thread of its own."""
+"""The ledger in SQLite: one file for one process, accessed on a dedicated thread."""
 
 import asyncio
 import fcntl
@@ -23,15 +23,15 @@ from exporter.results import Series
 APPLICATION_ID = 0x50524558  # "PREX"
 VERSION = 3
 OLDEST_VERSION = 2
-"""The oldest version that is upgraded in place."""
+"""The oldest version that can be upgraded in place."""
 
 Sync = Literal["full", "normal", "off"]
 
-_LOCK_WAIT = 2.0  # seconds; a short backup of the file goes unnoticed
-_KEYS_AT_ONCE = 1 << 18
-"""Keys that are read at once at a start: two megabytes, and some milliseconds."""
+_LOCK_SECONDS = 2.0  # long enough for a short backup of the file
+_KEYS_PER_READ = 1 << 18
+"""Maximum number of keys per read at a start: two megabytes, and some milliseconds."""
 _MERGE_SECONDS = 1.0
-"""Keys of commits within so many seconds are read together: a quiet day is a million commits."""
+"""Commits within this time are read as one: even a quiet day may have a million commits."""
 
 _Returned = TypeVar("_Returned")
 _Arguments = TypeVarTuple("_Arguments")
@@ -54,22 +54,22 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
 
     async def open(self) -> Stored:
-        """Open or create the file, and keep other processes from it."""
+        """Open or create the file, and lock it."""
         stored = await self._run(self._file.open)
         self.opened = True
         return stored
 
     async def read_keys(self, after: int) -> list[StoredKeys]:
-        """Read some hundred thousand keys at once."""
+        """Read the next few hundred thousand keys."""
         return await self._run(self._file.read_keys, after)
 
     async def commit(self, commit: Commit) -> Outcome:
-        """Write counts and keys in one transaction; no other process counts into the file."""
+        """Write counts and keys in one transaction; no other process writes to the file."""
         await self._run(self._file.commit, commit)
         return Outcome()
 
     async def probe(self) -> None:
-        """Write 64 KiB, as a large commit does, to learn whether it would succeed."""
+        """Write 64 KiB, as a large commit does, to check whether a commit would succeed."""
         await self._run(self._file.probe)
 
     async def close(self) -> None:
@@ -91,7 +91,7 @@ class SqliteStore:
 
 
 class LedgerFile:
-    """One open ledger; held by one process at a time."""
+    """A ledger file, open in one process at a time."""
 
     def __init__(self, path: Path, sync: Sync) -> None:
         self._path = path
@@ -103,18 +103,18 @@ class LedgerFile:
     def open(self) -> Stored:
         """Open or create the file and read it.
 
-        Raises ConfigurationError if it is not a ledger that we can read, sqlite3.Error or
+        Raises ConfigurationError if it is not a ledger of a readable version, sqlite3.Error or
         OSError if it cannot be opened at present.
         """
         if self._path.is_dir():
             raise self._refusal("it is a folder")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._hold()
-            # It holds a secret. SQLite gives its log the same rights.
+            self._acquire_lock()
+            # The file contains a secret. SQLite gives its log the same permissions.
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             database = sqlite3.connect(
-                self._path, timeout=_LOCK_WAIT, isolation_level=None, check_same_thread=False
+                self._path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False
             )
             self._database = database
             self._check(database)
@@ -130,7 +130,7 @@ class LedgerFile:
             raise
 
     def read_keys(self, after: int) -> list[StoredKeys]:
-        """Read the keys of the commits after a number, up to some hundred thousand keys."""
+        """Read the keys of the commits after a number, up to a few hundred thousand keys."""
         if not self._database:
             raise sqlite3.OperationalError("the ledger is not open")
         read: list[StoredKeys] = []
@@ -142,7 +142,7 @@ class LedgerFile:
                     first, _, _, keys = read[-1]
                     keys.frombytes(blob)
                     read[-1] = StoredKeys(first, number, at, keys)
-                elif total >= _KEYS_AT_ONCE:
+                elif total >= _KEYS_PER_READ:
                     break
                 else:
                     read.append(StoredKeys(number, number, at, array("Q", blob)))
@@ -151,19 +151,19 @@ class LedgerFile:
         return read
 
     def commit(self, commit: Commit) -> None:
-        """Write counts and keys together; on sqlite3.Error or OSError nothing was written."""
+        """Write counts and keys atomically; on sqlite3.Error or OSError nothing was written."""
         counts = msgspec.json.encode([(*series, n) for series, n in commit.counts.items()])
         row = (commit.number, commit.at, counts.decode(), commit.keys.tobytes(), commit.oldest)
         self._write(read_sql("sqlite", "commit"), row)
 
     def probe(self) -> None:
-        """Write 64 KiB, as a large commit does, to learn whether it would succeed."""
+        """Write 64 KiB, as a large commit does, to check whether a commit would succeed."""
         self._write(read_sql("sqlite", "probe"))
 
     def close(self) -> None:
-        """Close the file and let another process have it."""
+        """Close the file and release its lock."""
         if self._database:
-            # If the file was replaced, SQLite would leave a log that spoils the new one.
+            # If the file was replaced, SQLite would leave a log that corrupts the new file.
             with suppress(sqlite3.Error):
                 self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._database.close()
@@ -173,19 +173,19 @@ class LedgerFile:
             self._lock = None
 
     def _write(self, statement: str, values: tuple[object, ...] = ()) -> None:
-        """Run a statement as a transaction of its own."""
+        """Run a statement as one transaction."""
         if not self._database:
             raise sqlite3.OperationalError("the ledger is not open")
         if self._identify() != self._identity:
-            # SQLite would go on writing into a file that nobody will find again.
+            # SQLite would continue to write to the unlinked file.
             raise OSError("the file was removed or replaced; put it back or restart")
         self._database.execute(statement, values)
 
-    def _hold(self) -> None:
-        """Keep a second exporter from counting into the same file.
+    def _acquire_lock(self) -> None:
+        """Keep a second exporter from opening the same file.
 
-        A file beside it is locked, because closing any handle of a SQLite file drops the
-        locks that SQLite itself has on it.
+        The lock is on a separate file: closing any handle of the SQLite file would release
+        SQLite's own locks on it.
         """
         path = self._path.with_name(self._path.name + ".lock")
         flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -196,7 +196,7 @@ class LedgerFile:
             raise BlockingIOError(f"another process holds {path}") from None
 
     def _check(self, database: sqlite3.Connection) -> None:
-        """Refuse a file that is not a sound ledger of our version; make one of an empty file."""
+        """Initialize an empty file, upgrade an older ledger, and refuse any other file."""
         application, version, tables = (
             database.execute(query).fetchone()[0]
             for query in (
@@ -211,18 +211,18 @@ class LedgerFile:
             raise self._refusal("it is a database of another program")
         elif not OLDEST_VERSION <= version <= VERSION:
             raise self._refusal(
-                f"it has version {version}, and this exporter knows {OLDEST_VERSION} to {VERSION}"
+                f"it has version {version}, and this exporter reads {OLDEST_VERSION} to {VERSION}"
             )
-        elif (finding := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise self._refusal(f"it is corrupt ({' '.join(finding.split())})")
+        elif (damage := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise self._refusal(f"it is corrupt ({' '.join(damage.split())})")
         elif version < VERSION:
             _run_script(database, f"upgrade_{version}")
-            self._path.chmod(self._path.stat().st_mode & ~0o007)  # it holds a secret now
+            self._path.chmod(self._path.stat().st_mode & ~0o007)  # it contains a secret now
 
     def _refusal(self, problem: str) -> ConfigurationError:
         return ConfigurationError(
-            f"ledger {self._path}: {problem}. Point LEDGER_PATH at another file, or move this "
-            "one away to start again from zero."
+            f"ledger {self._path}: {problem}. Set LEDGER_PATH to another file, or move this one "
+            "away to start from zero."
         )
 
     def _identify(self) -> tuple[int, int]:
@@ -239,7 +239,7 @@ def read_all_keys(file: LedgerFile) -> Iterator[StoredKeys]:
 
 
 def _run_script(database: sqlite3.Connection, name: str) -> None:
-    """Run a script that makes or upgrades the schema, all of it or nothing."""
+    """Run a script that creates or upgrades the schema, atomically."""
     database.create_function("new_secret", 0, new_secret)
     database.create_function("unix_time", 0, time.time)
     database.create_function("hidden", 2, hide_old_keys)
@@ -254,10 +254,10 @@ def _read(database: sqlite3.Connection) -> Stored:
     with closing(database.execute("SELECT * FROM counts")) as rows:
         counts = [(Series(*row[:4]), row[4], row[5]) for row in rows]
     [(number,)] = database.execute("SELECT max(number) FROM deliveries")
-    # Keys that are cut off would be met in the middle of reading them.
+    # Check for truncated keys now: they are read later, when the exporter is running.
     [(broken,)] = database.execute("SELECT count(*) FROM deliveries WHERE length(keys) % 8")
     if broken:
-        raise ValueError("its keys are not whole")
+        raise ValueError("keys are truncated")
     return Stored(number or 0, counts, _read_keyring(database))
 
 
@@ -269,7 +269,7 @@ def _read_keyring(database: sqlite3.Connection) -> Keyring:
 
 
 def _is_damage(error: BaseException) -> bool:
-    """Whether reading failed for good: SQLITE_ERROR is a table that is not there."""
+    """Whether an error is permanent; SQLITE_ERROR means that a table is missing."""
     damage = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
     return code in damage or (

@@ -11,19 +11,19 @@ from exporter.results import Delivery, Series
 
 
 class StoreError(Exception):
-    """The store cannot be used at present; the message says why, and what to do where we know."""
+    """The store cannot be used at present; the message has the cause, and advice if known."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """The new keys of a delivery."""
 
     keys: list[int]
-    """Those that this process did not know."""
+    """The keys that are new to this process."""
     content: int
-    """The hash of the content of a delivery that may conflict, else 0."""
+    """The hash of the delivery's content, 0 if it cannot conflict."""
     delivery: Delivery
     earlier: dict[int, list[Key]] = {}
-    """By key, the keys under which a delivery may be known from before an upgrade or a copy."""
+    """By key, the earlier keys of the same identity, from before an upgrade or a copy."""
 
     def only(self, keys: list[int]) -> "Entry":
         """Return the entry of some of its keys."""
@@ -32,22 +32,22 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Commit(NamedTuple):
-    """What one transaction writes."""
+    """The data written by one transaction."""
 
     number: int
     """Sequence number, consecutive."""
     at: float
     """Unix time in seconds."""
     counts: dict[Series, int]
-    """What is counted if no other process knows any of the keys."""
+    """The counts if no other process knows any of the keys."""
     keys: "array[int]"
-    """What the window remembers of the commit, in its order."""
+    """The keys and contents of the commit, in the order of the window."""
     oldest: int
     """The first commit whose keys this process remembers."""
     entries: list[Entry]
 
     def without(self, known: AbstractSet[int]) -> dict[Series, int]:
-        """Return what is counted if another process has counted these keys."""
+        """Return the counts without keys that another process has counted."""
         if not known:
             return self.counts
         counts = dict(self.counts)
@@ -59,102 +59,103 @@ class Commit(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a store that several processes share knew already when it committed."""
+    """The keys of a commit that other processes of a shared store had already counted."""
 
     known: frozenset[int] = frozenset()
-    """The keys that others had counted: nothing was counted for them."""
+    """All of these keys; nothing was counted for them."""
     conflicts: frozenset[int] = frozenset()
-    """Those of them that others had counted with another content."""
+    """The known keys that were counted with a different content."""
 
 
 class Stored(NamedTuple):
-    """What a store holds when it is opened."""
+    """The state of a store when it is opened."""
 
     number: int
-    """That of the last commit, 0 if there is none."""
+    """The number of the last commit, 0 if there is none."""
     counts: list[tuple[Series, int, float]]
-    """Series, number of results, time of the last one: those of this process alone."""
+    """Series, number of results and time of the last result, of this process only."""
     keyring: Keyring
-    """Makes the keys of deliveries; a shared store may give it earlier keys later on."""
+    """Makes the keys of deliveries; a shared store may add earlier keys later."""
 
 
 class StoredKeys(NamedTuple):
-    """The keys of commits that were made within a second."""
+    """The keys of commits made within one second."""
 
     first: int
-    """The number of the first of them."""
+    """The number of the first commit."""
     last: int
+    """The number of the last commit."""
     at: float
-    """The time of the last one."""
+    """The time of the last commit."""
     keys: "array[int]"
 
 
 class Upkeep(msgspec.Struct):
-    """What is known of the database behind a store that several processes share."""
+    """Statistics of the database behind a shared store."""
 
     expiry_seconds: float = 0.0
-    """Seconds that this process has spent on deleting expired keys."""
+    """Time that this process has spent on deleting expired keys."""
     oldest_transaction_seconds: float = 0.0
-    """For how long the database has kept what was deleted, because a transaction, a standby or a
-    replication slot may still read it; at most since this process started."""
+    """Age of the oldest snapshot that keeps the database from removing deleted rows, held by a
+    transaction, a standby or a replication slot; at most the uptime of this process."""
 
 
 class Store(Protocol):
     """Durable counts and deduplication keys of one process.
 
-    The ledger calls one method at a time, and never cancels one. Whatever fails for now raises
-    StoreError, and the ledger tries again.
+    The ledger calls one method at a time, and never cancels a call. A temporary failure raises
+    StoreError, and the ledger retries.
     """
 
     shared: bool
-    """Whether the store looks every key up among those of all processes, as far back as the
-    deduplication window goes: what the process itself remembers then merely saves work."""
+    """Whether several processes share the store. It then looks up each key among those of all
+    processes within the deduplication window; the memory of this process merely saves work."""
     heartbeat: float | None
-    """Seconds after which an idle store wants a `probe`, to keep what `open` took."""
+    """Seconds after which an idle store needs a `probe` to renew its lease, if it has one."""
 
     @property
     def name(self) -> str:
-        """The store for people: never with a password."""
+        """The store's display name, without a password."""
 
     @property
     def instance(self) -> str | None:
-        """The name under which this process counts, once it has one; None where there is none."""
+        """The name under which this process counts; None if it has no name, or not yet."""
 
     @property
     def upkeep(self) -> Upkeep | None:
-        """What is known of the database; None for a file."""
+        """Statistics of the database; None for a file."""
 
     @property
     def opened(self) -> bool:
-        """Whether what `open` returned, with the commits since, is still what the store holds.
+        """Whether the result of `open`, with the commits since, is still the state of the store.
 
-        False before the first `open`, and again when another process may have counted in our name
-        or the outcome of a commit is not known: the ledger then forgets all and opens once more.
+        False before the first `open`, and again when another process may have counted under our
+        name or the outcome of a commit is unknown: the ledger then drops its state and reopens.
         """
 
     async def open(self) -> Stored:
-        """Take the ledger for this process alone, creating it if there is none; read its counts.
+        """Take exclusive hold of the ledger, create it if it is missing, and read its counts.
 
-        While another process has it, StoreError. A commit of ours whose outcome was not known is
-        either in what is returned or will never be. Raises ConfigurationError if there is
-        something that is no ledger which this version can read; it is left as it was.
+        A commit of this process whose outcome was unknown is either in the returned state or will
+        never take effect. Raises StoreError while another process has the ledger, and
+        ConfigurationError, changing nothing, for data that is not a ledger of a readable version.
         """
 
     async def read_keys(self, after: int) -> list[StoredKeys]:
-        """Return a part of the keys, oldest first, of the commits after a number; none at the end.
+        """Return the next part of the keys of the commits after a number, oldest first.
 
-        None at all if the store itself looks keys up when it commits.
+        The list is empty at the end, and always if the store looks up keys when it commits.
         """
 
     async def commit(self, commit: Commit) -> Outcome:
-        """Write counts and keys durably, both or neither; return what others had counted.
+        """Write counts and keys durably and atomically; return the keys counted by others.
 
-        On StoreError nothing was written, or `opened` is False and the next `open` tells. A power
-        cut after the return loses nothing, as far as the operator's settings ask for it.
+        On StoreError nothing was written, or `opened` is False and the next `open` resolves the
+        outcome. A power cut after the return loses nothing, if the settings ask for durability.
         """
 
     async def probe(self) -> None:
-        """Return if a commit would succeed now; StoreError says what is in its way."""
+        """Check whether a commit would succeed now; raises StoreError with the cause if not."""
 
     async def close(self) -> None:
-        """Release the ledger, so that another process can open it at once; never raises."""
+        """Release the ledger, so that another process can open it immediately; never raises."""

@@ -1,4 +1,4 @@
-"""Which store the settings ask for."""
+"""Makes the store that the settings select."""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def make_store(settings: CommitSettings) -> Store:
-    """Make the store of a running exporter; nothing is opened yet.
+    """Make the store of a running exporter, without opening it.
 
     Raises ConfigurationError if LEDGER_URL or LEDGER_PASSWORD_FILE is unusable.
     """
@@ -21,7 +21,7 @@ def make_store(settings: CommitSettings) -> Store:
         return SqliteStore(settings.ledger_path, settings.ledger_sync)
     address = ledger_address(settings)
     address.password()
-    from exporter.ledger.postgres import PostgresStore  # noqa: PLC0415 - an extra
+    from exporter.ledger.postgres import PostgresStore  # noqa: PLC0415 - an optional dependency
 
     return PostgresStore(
         address,
@@ -34,14 +34,14 @@ def make_store(settings: CommitSettings) -> Store:
 def ledger_address(settings: LedgerSettings) -> "Address":
     """Return the address of the ledger in PostgreSQL.
 
-    Raises ConfigurationError if LEDGER_URL is unusable, or there is none, or no driver.
+    Raises ConfigurationError if LEDGER_URL is missing or unusable, or the driver is missing.
     """
     if settings.ledger_url is None:
-        raise ConfigurationError("LEDGER_URL: it is needed, for the ledger in PostgreSQL")
+        raise ConfigurationError("LEDGER_URL: required for a ledger in PostgreSQL")
     if find_spec("psycopg") is None:
         raise ConfigurationError(
             "LEDGER_URL: PostgreSQL needs a driver: pip install 'push-result-exporter[postgresql]'"
         )
-    from exporter.ledger.address import parse_address  # noqa: PLC0415 - an extra
+    from exporter.ledger.address import parse_address  # noqa: PLC0415 - an optional dependency
 
     return parse_address(settings.ledger_url, settings.ledger_password_file)

@@ -1,10 +1,10 @@
-"""The deduplication keys of the last commits: the newest million, in the order of their commits.
+"""The deduplication window in memory: by default the newest million keys, in commit order.
 
-A `dict` would take three times the memory, and a B-tree on disk would dirty a page for each key.
-Here is a ring of keys, and over it a hash table of chains: each bucket knows its newest key, and
-each key the next older one of its bucket. Positions only grow, so that a link which leads out of
-the ring, or to what has expired, is known by its number. A key takes 32 bytes; memory is taken as
-the window fills, and is flat from then on.
+A ring buffer of keys, indexed by a hash table with chaining: each bucket has the position of its
+newest key, and each key that of the next older key in its bucket. Positions only grow, so a link
+to an evicted or expired key is recognized by its position. A key takes 32 bytes. Memory is
+allocated as the window fills, and constant once it is full. A `dict` would take three times the
+memory, and a B-tree on disk would dirty a page per key.
 """
 
 from array import array
@@ -12,16 +12,16 @@ from collections.abc import Collection, Sequence
 from enum import Enum
 
 CAPACITY = 1 << 20
-"""Keys that are remembered by default; the three arrays take 32 MiB once it is full."""
+"""Default maximum number of keys; the three arrays of a full window take 32 MiB."""
 
-_BUCKETS = 2  # for each key, so that most chains end where they begin
-_FEW = 8  # buckets for each key, below which there are more buckets made
-_GROWTH = 64  # times as many
-_BYTES = 8  # of a number in the arrays
+_BUCKETS_PER_KEY = 2  # so that most chains have one key
+_MIN_BUCKETS_PER_KEY = 8  # below this the table grows, until it has its full size
+_GROWTH_FACTOR = 64
+_KEY_BYTES = 8
 
 
 class Seen(Enum):
-    """What the window knows of a request with a key and a content."""
+    """Whether the window has a key, and with which content."""
 
     NEW = "new"
     DUPLICATE = "duplicate"
@@ -29,20 +29,20 @@ class Seen(Enum):
 
 
 class DeliveryWindow:
-    """The last 64-bit keys, each at a position of its own."""
+    """The last 64-bit keys, each at its position."""
 
     def __init__(self, capacity: int = CAPACITY, *, step: int = 1 << 14) -> None:
-        """`step` is the number of keys for which memory is taken at once."""
+        """`step` is the number of keys for which memory is allocated at a time."""
         self.capacity = 1 << (capacity - 1).bit_length()
-        """How many keys are remembered at most: the next power of two."""
+        """The maximum number of keys, rounded up to a power of two."""
         self.begin = self.end = self.capacity
-        """The positions of the oldest key and of the next new one. None is 0: no key is there."""
+        """The positions of the oldest key and of the next new key. 0 is the end of a chain."""
         self._keys = array("Q")
         self._older = array("Q")
-        self._newest = array("Q", bytes(_BYTES * _BUCKETS * min(self.capacity, step)))
+        self._newest = array("Q", bytes(_KEY_BYTES * _BUCKETS_PER_KEY * min(self.capacity, step)))
         self._step = step
         self._grown_at = 0
-        """The position at which there were last more buckets made."""
+        """The position at which the hash table last grew."""
 
     @property
     def full(self) -> bool:
@@ -50,7 +50,7 @@ class DeliveryWindow:
         return self.end - self.begin == self.capacity
 
     def add(self, keys: Collection[int]) -> list[int]:
-        """Remember keys; return those that were not remembered yet."""
+        """Add keys; return the new keys."""
         self.reserve(len(keys))
         new = []
         ring, older, newest, capacity = self._keys, self._older, self._newest, self.capacity
@@ -75,39 +75,39 @@ class DeliveryWindow:
         return new
 
     def reserve(self, number: int) -> None:
-        """Take the memory for so many keys more, a step at a time as the window fills."""
+        """Allocate memory for a number of further keys, in steps as the window fills."""
         reached = self.end - self.capacity + number
         if reached > len(self._keys) < self.capacity:
             step = min(-(-reached // self._step) * self._step, self.capacity) - len(self._keys)
-            self._keys.frombytes(bytes(_BYTES * step))
-            self._older.frombytes(bytes(_BYTES * step))
-        buckets, most = len(self._newest), _BUCKETS * self.capacity
-        if (self.end - self.begin + number) * _FEW > buckets < most:
-            # Each part begins with the same chains, whose keys of other buckets make them longer:
-            # so they have to be few.
-            self._newest *= min(_GROWTH, most // buckets)
+            self._keys.frombytes(bytes(_KEY_BYTES * step))
+            self._older.frombytes(bytes(_KEY_BYTES * step))
+        buckets, most = len(self._newest), _BUCKETS_PER_KEY * self.capacity
+        if (self.end - self.begin + number) * _MIN_BUCKETS_PER_KEY > buckets < most:
+            # Each copy starts with the same chains, which include keys of other buckets: grow
+            # early, while these keys are few.
+            self._newest *= min(_GROWTH_FACTOR, most // buckets)
             self._grown_at = self.end
 
     def add_request(self, key: int, content: int) -> Seen:
-        """Remember a key together with the hash of key and body.
+        """Add a key with its content, the hash of key and body, if the key is new.
 
-        The key lies before its content. So it is evicted first, and what is left of the two means
-        that the request is new, and never that it conflicts.
+        The key precedes its content and is evicted first. A content without its key then means
+        that the request is new, never that it conflicts.
         """
         seen = self.look_up(key, content)
         if seen is Seen.NEW:
-            # The content even if it is known: that of an evicted key is the next to be evicted.
+            # Even a known content, whose key was evicted: it is the next to be evicted.
             self.extend((key, content))
         return seen
 
     def look_up(self, key: int, content: int = 0) -> Seen:
-        """Return what is known of a key, and of its content if it has one; remember nothing."""
+        """Return whether a key is known, and with this content, without adding it."""
         if self._find(key) is None:
             return Seen.NEW
         return Seen.CONFLICT if content and self._find(content) is None else Seen.DUPLICATE
 
     def extend(self, keys: Sequence[int]) -> None:
-        """Remember keys without a look whether they are known."""
+        """Add keys without looking them up."""
         self.reserve(len(keys))
         ring, older, newest = self._keys, self._older, self._newest
         place, bucket_mask = self.capacity - 1, len(newest) - 1
@@ -122,22 +122,22 @@ class DeliveryWindow:
         self.begin = max(self.begin, end - self.capacity)
 
     def remove(self, *keys: int) -> None:
-        """Forget some keys of a commit that is durable."""
+        """Remove keys of a durable commit."""
         for key in keys:
             while (position := self._find(key)) is not None:
-                # A key of another bucket is never found by way of this one.
+                # A key of another bucket is never found through this bucket.
                 self._keys[position & (self.capacity - 1)] = key ^ 1
 
     def rollback(self, end: int) -> None:
-        """Forget the keys from this position on, since their commit failed."""
-        if self.begin >= end:  # no others are left: they have evicted them, or all have expired
+        """Remove the keys from a position on, because their commit failed."""
+        if self.begin >= end:  # all earlier keys were evicted or have expired
             self.begin = self.end
             return
         place, bucket_mask = self.capacity - 1, len(self._newest) - 1
         for position in range(self.end - 1, end - 1, -1):
             key = self._keys[position & place]
             self._newest[key & bucket_mask] = self._older[position & place]
-        if self._grown_at > end:  # and other buckets may begin with these keys, too
+        if self._grown_at > end:  # copied buckets may start with these keys, too
             for bucket, head in enumerate(self._newest):
                 position = head
                 while position >= end:
@@ -146,7 +146,7 @@ class DeliveryWindow:
         self.end = end
 
     def expire(self, end: int) -> None:
-        """Forget the keys before this position, since they are too old."""
+        """Remove the keys before a position, because they are too old."""
         self.begin = max(self.begin, end)
 
     def _find(self, key: int) -> int | None:

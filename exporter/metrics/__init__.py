@@ -1,1 +1,1 @@
-"""Every metric; those of results are read from the ledger at each scrape."""
+"""All metrics; metrics of results are read from the ledger at each scrape."""

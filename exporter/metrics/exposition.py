@@ -1,7 +1,7 @@
-"""The text of a scrape.
+"""Renders the text of a scrape.
 
-prometheus-client writes each line of the results once; at a scrape only new values and exemplars
-are written, which takes an eighth of the time. The text is the same to the byte.
+prometheus-client renders each line of the results once; a scrape renders only new values and
+exemplars, which takes an eighth of the time. The text is identical to prometheus-client's.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ _TEXT = "text/plain; version=1.0.0"
 _CLASSIC_TEXT = "text/plain; version=0.0.4"
 _END = "# EOF\n"
 _MAX_TEXTS = 8
-"""Formats that are kept: a replica seldom changes its name."""
+"""Maximum number of cached formats and instances."""
 
 Exemplars = Mapping[Labels, Exemplar]
 Encoder = Callable[[Collector], bytes]
@@ -35,12 +35,12 @@ class Rendered(NamedTuple):
 
 
 class Exposition:
-    """Renders all metrics, or those of some names."""
+    """Renders all metrics, or selected ones."""
 
     def __init__(self, others: CollectorRegistry, results: ResultsCollector) -> None:
-        """Expose a registry, and after it the results."""
+        """Expose a registry, followed by the results."""
         self.registry = CollectorRegistry(auto_describe=True)
-        """Of both, for prometheus-client to render."""
+        """The registry of both, rendered by prometheus-client."""
         self.registry.register(others)
         self.registry.register(results)
         self._others = others
@@ -51,9 +51,9 @@ class Exposition:
     def render(
         self, accept: str, names: Sequence[str] = (), *, instance: str | None = None
     ) -> Rendered:
-        """Render in the format that an Accept header asks for.
+        """Render in the format requested by an Accept header.
 
-        `names` are those of `name[]`; `instance` is a label for all samples.
+        `names` are the values of `name[]`; `instance` is a label added to all samples.
         """
         encode, content_type = choose_encoder(_supported(accept))
         if instance is not None:
@@ -73,7 +73,7 @@ class Exposition:
         if key not in self._families:
             if len(self._families) >= _MAX_TEXTS:
                 self._families.clear()
-            self._families[key] = [_FamilyText(encode, one) for one in FAMILIES]
+            self._families[key] = [_FamilyText(encode, family) for family in FAMILIES]
         return self._families[key]
 
     def _results_text(
@@ -88,14 +88,15 @@ class Exposition:
 
 
 def _supported(accept: str) -> str:
-    """Return the supported format that fits an Accept header best, without an escaping.
+    """Return the first supported format in an Accept header, without an escaping scheme.
 
-    The library (0.26) repeats any version in the Content-Type, fails at some, and with
-    `escaping=values` renames the metrics of OpenMetrics; our names need no escaping.
+    prometheus-client (0.26) copies any version to the Content-Type, fails for some, and renames
+    metrics in OpenMetrics for `escaping=values`; our names need no escaping.
     """
     for accepted in accept.split(","):
         media_type, *parameters = (part.strip() for part in accepted.split(";"))
-        version = next((one[8:] for one in parameters if one.startswith("version=")), "")
+        versions = (text[8:] for text in parameters if text.startswith("version="))
+        version = next(versions, "")
         if media_type == "application/openmetrics-text" and version in ("", "1.0.0"):
             return _OPENMETRICS
         if media_type == "text/plain" and version == "1.0.0":
@@ -104,7 +105,7 @@ def _supported(accept: str) -> str:
 
 
 class _FamilyText:
-    """The lines of one family, by their labels."""
+    """The lines of one family, by labels."""
 
     def __init__(self, encode: Encoder, family: Family) -> None:
         self._encode = encode
@@ -113,15 +114,15 @@ class _FamilyText:
         self._values: Values = {}
         self._exemplars: Exemplars = {}
         self._starts: dict[Labels, str] = {}
-        """What comes before the value of each line, …"""
+        """The text before the value, by labels."""
         self._ends: dict[Labels, str] = {}
-        """… and after it: the exemplar."""
+        """The text after the value, which is the exemplar, by labels."""
         self._lines: dict[Labels, str] = {}
 
     def render(self, values: Values, exemplars: Exemplars) -> Iterator[str]:
-        """Yield the header and a line for each value; write the lines that have changed."""
+        """Yield the header and a line per value, rendering only lines that have changed."""
         if values is not self._values:
-            if [*values] != [*self._values]:  # the order counts, too
+            if [*values] != [*self._values]:  # including their order
                 self._arrange(values)
             changed = self._write_exemplars(exemplars) if self._family.has_exemplars else set()
             before, starts, ends = self._values.get, self._starts, self._ends
@@ -134,7 +135,7 @@ class _FamilyText:
         yield from self._lines.values()
 
     def _arrange(self, values: Values) -> None:
-        """Put the lines into the order of the values; have the library write those that are new."""
+        """Arrange the lines in the order of the values; prometheus-client renders new lines."""
         new = [labels for labels in values if labels not in self._starts]
         lines = self._written(self._family.metric(dict.fromkeys(new, 0.0)))
         written = lines.removeprefix(self._header).split("\n")[:-1]
@@ -142,12 +143,16 @@ class _FamilyText:
             self._starts[labels] = line.removesuffix("0.0")
         self._starts = {labels: self._starts[labels] for labels in values}
         self._lines = {labels: self._lines.get(labels, "") for labels in values}
-        self._exemplars = {one: shown for one, shown in self._exemplars.items() if one in values}
+        self._exemplars = {
+            labels: exemplar for labels, exemplar in self._exemplars.items() if labels in values
+        }
 
     def _write_exemplars(self, exemplars: Exemplars) -> set[Labels]:
-        """Have the library write the exemplars that are new; return the labels of their lines."""
+        """Have prometheus-client render new exemplars; return the labels of their lines."""
         before = self._exemplars
-        new = [labels for labels, one in exemplars.items() if one is not before.get(labels)]
+        new = [
+            labels for labels, exemplar in exemplars.items() if exemplar is not before.get(labels)
+        ]
         if new:
             places: list[Labels] = [(str(number),) for number in range(len(new))]
             shown = {place: exemplars[labels] for place, labels in zip(places, new, strict=True)}
@@ -171,7 +176,7 @@ def _encode_labelled(encode: Encoder, instance: str, registry: Collector) -> byt
 
 
 class _Labelled(Collector):
-    """Collects what a registry does, with a label `instance`."""
+    """Collects the metrics of a registry, with a label `instance` added."""
 
     def __init__(self, registry: Collector, instance: str) -> None:
         self._registry = registry

@@ -1,4 +1,4 @@
-"""The names of all metrics, and the metrics of requests, of the ledger and of the process."""
+"""The names of all metrics, and the metrics of requests, ledger and process."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -43,17 +43,17 @@ RELOAD_SUCCESSFUL = "push_exporter_config_last_reload_successful"
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _COMMIT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
-# Otherwise each counter and histogram has a `_created` twin. The library has no other switch.
+# Disable the `_created` series of counters and histograms, which is possible only globally.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """The metrics of one exporter, in a registry of their own."""
+    """The metrics of one exporter, in a separate registry."""
 
     def __init__(
         self, version: str, registry: CollectorRegistry | None = None, *, revision: str = "unknown"
     ) -> None:
-        # With `auto_describe`, `name[]` finds the metrics of the process.
+        # `auto_describe` makes `name[]` work for the metrics of the process.
         self.registry = registry or CollectorRegistry(auto_describe=True)
         self.webhooks = WebhookMetrics(self.registry)
         self.ledger = LedgerMetrics(self.registry)
@@ -68,7 +68,9 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
-        self.records = {one: records.labels(one) for one in ("written", "dropped", "failed")}
+        self.records = {
+            outcome: records.labels(outcome) for outcome in ("written", "dropped", "failed")
+        }
         build = Gauge(
             BUILD_INFO,
             "Version and revision of the exporter; the value is always 1.",
@@ -87,7 +89,7 @@ class WebhookMetrics:
         self._sources: dict[str, SourceMetrics] = {}
         self._requests = Counter(
             REQUESTS,
-            "Requests by gateway and status: accepted, verified (handshakes), or why refused.",
+            "Requests by gateway and status: accepted, verified (handshakes), or a refusal reason.",
             ["source", "status"],
             registry=registry,
         )
@@ -95,7 +97,7 @@ class WebhookMetrics:
             reason: self._requests.labels(UNROUTED, reason)
             for reason in (Reason.NOT_FOUND, Reason.MALFORMED_REQUEST, Reason.INTERNAL_ERROR)
         }
-        """Requests to no gateway, by reason."""
+        """Requests without a gateway, by reason."""
         self._request_seconds = Histogram(
             REQUEST_SECONDS,
             "Seconds from the headers of a request to its response.",
@@ -110,7 +112,7 @@ class WebhookMetrics:
         )
         self._duplicates = Counter(
             DUPLICATES,
-            "Results that had been counted before.",
+            "Duplicate results, which were not counted again.",
             ["source"],
             registry=registry,
         )
@@ -190,7 +192,7 @@ class LedgerMetrics:
 
 
 class DatabaseCollector(Collector):
-    """Shows what is known of the database of a ledger in PostgreSQL."""
+    """Exposes statistics of the PostgreSQL database of the ledger."""
 
     def __init__(self, upkeep: Upkeep) -> None:
         self._upkeep = upkeep
@@ -210,7 +212,7 @@ class DatabaseCollector(Collector):
 
 
 class CertificateCollector(Collector):
-    """Shows when the certificates of the listeners expire."""
+    """Exposes the expiry of the listeners' certificates."""
 
     def __init__(self, expiries: Callable[[], Mapping[str, float]]) -> None:
         self._expiries = expiries
@@ -228,10 +230,10 @@ class CertificateCollector(Collector):
 
 
 class KeyCollector(Collector):
-    """Shows which public keys a gateway's requests are verified with."""
+    """Exposes the fingerprints of the gateways' public keys."""
 
     def __init__(self, keys: Callable[[], Iterable[tuple[str, str]]]) -> None:
-        """`keys` returns the fingerprints of each gateway's keys, with its name."""
+        """`keys` returns pairs of a gateway's name and the fingerprint of a key."""
         self._keys = keys
 
     def collect(self) -> Iterator[Metric]:
@@ -247,7 +249,7 @@ class KeyCollector(Collector):
 
 
 class SourceMetrics:
-    """The children of one gateway, resolved once."""
+    """The children of one gateway's metrics, looked up once."""
 
     def __init__(
         self,

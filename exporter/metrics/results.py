@@ -18,9 +18,9 @@ from exporter.results import ClassifiedResult, Series
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 UNKNOWN_CODE_SECONDS = 30 * 86400
-"""An unknown code that no result had for so long has no series any more, and no place."""
+"""Time after which the series and the label of an unused unknown code are dropped."""
 
-_MAX_EXEMPLAR = 128 - len("msg_id")  # OpenMetrics 1.0 allows 128 characters in all
+_MAX_EXEMPLAR = 128 - len("msg_id")  # OpenMetrics 1.0 allows 128 characters in total
 
 Labels = tuple[str, ...]
 """The values of a family's labels."""
@@ -30,21 +30,21 @@ Values = Mapping[Labels, float]
 
 
 class Family(NamedTuple):
-    """A family by name, with the names of its labels."""
+    """A metric family."""
 
     name: str
-    """That of the samples."""
+    """The name of the samples."""
     kind: str
     help: str
     labels: tuple[str, ...]
 
     @property
     def has_exemplars(self) -> bool:
-        """Whether OpenMetrics allows exemplars: of all our families, on counters alone."""
+        """Whether OpenMetrics allows exemplars: among these families, only on counters."""
         return self.kind == "counter"
 
     def metric(self, values: Values, exemplars: Mapping[Labels, Exemplar] | None = None) -> Metric:
-        """Make the family for prometheus-client, with a sample for each value."""
+        """Make the family for prometheus-client, with one sample per value."""
         name = self.name.removesuffix("_total") if self.kind == "counter" else self.name
         metric = Metric(name, self.help, self.kind)
         find = (exemplars or {}).get
@@ -53,7 +53,7 @@ class Family(NamedTuple):
         return metric
 
     def _named(self, labels: Labels) -> dict[str, str]:
-        """Name the labels; results without an app have no label `app`."""
+        """Map label names to values; results without an app have no label `app`."""
         named = dict(zip(self.labels, labels, strict=True))
         if not named.get("app", "."):
             del named["app"]
@@ -70,13 +70,13 @@ FAMILIES = (
     Family(
         CODE_INFO,
         "gauge",
-        "What a code means, to join with push_results_total; the value is always 1.",
+        "The meaning of a code, to join with push_results_total; the value is always 1.",
         ("channel", "code", "name", "category", "severity", "retry"),
     ),
     Family(
         CHANNEL_INFO,
         "gauge",
-        "The channel whose pushes a channel's receipts are of, or empty; the value is always 1.",
+        "The channel whose pushes a channel's receipts confirm, or empty; the value is always 1.",
         ("channel", "receipts_of"),
     ),
     Family(
@@ -86,11 +86,11 @@ FAMILIES = (
         ("channel", "app"),
     ),
 )
-"""In the order in which they are exposed."""
+"""The families, in the order of the exposition."""
 
 
 class Samples(NamedTuple):
-    """The samples of each family at one moment; a field for each of FAMILIES."""
+    """The samples of all families at one time; the fields correspond to FAMILIES."""
 
     results: Values
     codes: Values
@@ -99,19 +99,19 @@ class Samples(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """The series that are exposed, until a reload or until a series comes or leaves."""
+    """The exposed series, until a reload or until a series is added or removed."""
 
     classifier: Classifier
     labels: dict[Series, Labels]
-    """Of the counted series."""
+    """The labels of the counted series."""
     zeros: dict[Labels, float]
-    """All labels of RESULTS, in their order."""
+    """All labels of RESULTS, in order, each with the value 0."""
     codes: dict[Labels, float]
     channels: dict[Labels, float]
 
 
 class ResultsCollector(Collector):
-    """Exposes the ledger's counts by the current code tables, so that the two never disagree."""
+    """Exposes the ledger's counts, labelled by the current code tables."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class ResultsCollector(Collector):
         classifier: Callable[[], Classifier],
         apps: Sequence[str] = (),
     ) -> None:
-        """Expose counts; `apps` are the declared apps, if results are told apart by app."""
+        """Expose counts; `apps` are the declared apps, if results have the label `app`."""
         self._counts = counts
         self._classifier = classifier
         self._apps = (*apps, OTHER) if apps else ("",)
@@ -127,23 +127,23 @@ class ResultsCollector(Collector):
         self._layout: _Layout | None = None
 
     def remember(self, message_ids: Mapping[Series, str]) -> None:
-        """Keep the latest message id of each series as its exemplar."""
+        """Set the exemplars of series to message ids."""
         now = time.time()
         for series, message_id in message_ids.items():
             if len(message_id) <= _MAX_EXEMPLAR:
-                # prometheus-client's own parser fails at a quotation mark in an exemplar.
+                # prometheus-client's parser does not support quotation marks in exemplars.
                 label = printable(message_id).replace('"', "'")
                 self._exemplars[series] = Exemplar({"msg_id": label}, 1, now)
 
     def describe(self) -> Iterator[Metric]:
-        """Yield the families without samples, by which `name[]` finds this collector."""
+        """Yield the families without samples, which makes `name[]` work for this collector."""
         for family in FAMILIES:
             yield family.metric({})
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the families, or nothing while the ledger is not read.
+        """Yield the families, or nothing before the ledger has been read.
 
-        A 0 would look like a reset counter.
+        Zeros would look like a counter reset.
         """
         samples = self.samples()
         if samples is not None:
@@ -152,7 +152,7 @@ class ResultsCollector(Collector):
                 yield family.metric(values, exemplars if family.has_exemplars else None)
 
     def samples(self) -> Samples | None:
-        """Return the samples of now, or None while the ledger is not read.
+        """Return the current samples, or None before the ledger has been read.
 
         Mappings that have not changed since the last call are the same objects.
         """
@@ -180,7 +180,7 @@ class ResultsCollector(Collector):
         }
 
     def _layout_of(self, counts: Mapping[Series, Count]) -> _Layout:
-        """Return the series to expose: as before, unless one has come or left."""
+        """Return the series to expose; the same object if none was added or removed."""
         layout, classifier = self._layout, self._classifier()
         shown = list(_shown(counts, classifier))
         if layout is None or layout.classifier is not classifier or list(layout.labels) != shown:
@@ -189,7 +189,7 @@ class ResultsCollector(Collector):
 
 
 def _shown(counts: Mapping[Series, Count], classifier: Classifier) -> Iterator[Series]:
-    """Yield the series that are exposed: all but unknown codes that nobody used for long."""
+    """Yield the series to expose: all except unknown codes that have not been used recently."""
     oldest = time.time() - UNKNOWN_CODE_SECONDS
     for series, count in counts.items():
         if count.last_at > oldest or series.code == OTHER or classifier.current(series).known:
@@ -200,16 +200,16 @@ def _make_layout(classifier: Classifier, shown: Iterable[Series], apps: Sequence
     meanings = {series: _as_counted(series, classifier.current(series)) for series in shown}
     overflow = [ClassifiedResult.unknown(channel, OTHER) for channel in classifier.channels()]
     start = [*classifier.known(), *overflow]
-    labels = {series: _labels(meaning, series.app) for series, meaning in meanings.items()}
-    # One row for each set of labels of RESULTS but the app, or the join would be ambiguous.
+    labels = {series: _labels(classified, series.app) for series, classified in meanings.items()}
+    # One row per set of labels of RESULTS except the app, or the join would be ambiguous.
     rows: dict[Labels, ClassifiedResult] = {}
-    for meaning in [*start, *meanings.values()]:
-        rows.setdefault(_labels(meaning), meaning)
+    for classified in [*start, *meanings.values()]:
+        rows.setdefault(_labels(classified), classified)
     return _Layout(
         classifier,
         labels,
         dict.fromkeys([*_starting(classifier, start, labels, apps), *labels.values()], 0.0),
-        {_code_labels(meaning): 1.0 for meaning in rows.values()},
+        {_code_labels(classified): 1.0 for classified in rows.values()},
         dict.fromkeys(classifier.receipt_channels().items(), 1.0),
     )
 
@@ -220,55 +220,55 @@ def _starting(
     counted: Iterable[Series],
     apps: Sequence[str],
 ) -> Iterator[Labels]:
-    """Yield the labels that start at 0: without apps all pairs of channel and code.
+    """Yield the labels that are exposed with 0 before their first result.
 
-    With apps, for each of them those of the channels of MPS's status codes, and those of any other
-    channel from the app's first result on.
+    Without apps these are all pairs of channel and code. With apps these are, for each app, the
+    codes of MPS's channels, and of each other channel once the app has a result on it.
     """
     if apps == ("",):
         yield from map(_labels, pairs)
         return
     used = {(series.channel, series.app) for series in counted}
     of_mps = {
-        meaning.series.channel
-        for meaning in classifier.known()
-        if (row := classifier.row(meaning.series))
+        classified.series.channel
+        for classified in classifier.known()
+        if (row := classifier.row(classified.series))
         and row.origin == "status-page"
-        and meaning.series.table == meaning.series.channel
+        and classified.series.table == classified.series.channel
     }
     for app in apps:
-        for meaning in pairs:
-            channel = meaning.series.channel
+        for classified in pairs:
+            channel = classified.series.channel
             if channel in of_mps or (channel, app) in used:
-                yield _labels(meaning, app)
+                yield _labels(classified, app)
 
 
-def _as_counted(series: Series, meaning: ClassifiedResult) -> ClassifiedResult:
-    """Keep the code that was counted, though it may be an alias by now.
+def _as_counted(series: Series, classified: ClassifiedResult) -> ClassifiedResult:
+    """Return a classified result with the code as counted, even if it is now an alias.
 
-    Added to the total of its row, old counts would be an increase to Prometheus.
+    Otherwise old counts would move to the total of its row, an increase for Prometheus.
     """
-    if meaning.series.code == series.code:
-        return meaning
-    return msgspec.structs.replace(meaning, series=meaning.series._replace(code=series.code))
+    if classified.series.code == series.code:
+        return classified
+    return msgspec.structs.replace(classified, series=classified.series._replace(code=series.code))
 
 
-def _labels(meaning: ClassifiedResult, app: str = "") -> Labels:
-    return meaning.series.channel, meaning.series.code, meaning.severity.value, app
+def _labels(classified: ClassifiedResult, app: str = "") -> Labels:
+    return classified.series.channel, classified.series.code, classified.severity.value, app
 
 
-def _code_labels(meaning: ClassifiedResult) -> Labels:
-    channel, code, severity, _ = _labels(meaning)
-    name = printable(meaning.name)  # an operator's table may hold anything
-    return channel, code, name, meaning.category.value, severity, meaning.retry.value
+def _code_labels(classified: ClassifiedResult) -> Labels:
+    channel, code, severity, _ = _labels(classified)
+    name = printable(classified.name)  # a custom table may contain any character
+    return channel, code, name, classified.category.value, severity, classified.retry.value
 
 
 def printable(text: str) -> str:
-    """Replace what is invisible or no character: NUL, controls, halves of surrogate pairs.
+    """Replace characters that are not printable.
 
-    A NUL ends Prometheus' parsing of a scrape, half a surrogate pair cannot be encoded at all, and
-    a line end or a change of writing direction would forge text.
+    A NUL ends Prometheus' parsing of a scrape, an unpaired surrogate cannot be encoded, and a line
+    end or a change of writing direction could forge text.
     """
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else REPLACEMENT for one in text)
+    return "".join(character if character.isprintable() else REPLACEMENT for character in text)

@@ -1,1 +1,1 @@
-"""Rejected requests: redacted, kept in a folder, read again."""
+"""Records of rejected requests: redacting, storing, reading."""

@@ -1,7 +1,7 @@
-"""The folder of records: bounded, one file per record, the oldest are deleted first.
+"""The folder of records: one file per record, bounded in size.
 
-The oldest and not the newest: a format changes one day, long after the folder has filled up with
-other records.
+When it is full, the oldest records are deleted: a record of a new problem, such as a changed
+format, must not be dropped because the folder is full of old ones.
 """
 
 import os
@@ -16,10 +16,10 @@ from exporter.records.record import Record
 
 _PREFIX = "record-"
 _BLOCK_BYTES = 4096
-"""What a small file takes on a disk."""
+"""Disk space of a small file."""
 
-Outcome = Literal["written", "dropped", "failed"]
-"""What became of a record: the label `outcome`."""
+WriteOutcome = Literal["written", "dropped", "failed"]
+"""The outcome of writing a record: the label `outcome`."""
 
 log = structlog.get_logger()
 
@@ -31,13 +31,13 @@ class Folder:
         self._path = path
         self._max_bytes = max_bytes
         self._files: deque[tuple[Path, int]] | None = None
-        """The records in the folder with their sizes, the oldest first; None if not known."""
+        """The records in the folder with their sizes, the oldest first; None if unknown."""
         self._bytes = 0
         self._number = 0
         self._failing = False
 
-    def write(self, record: Record) -> Outcome:
-        """Write a record; log the first of several failures, never raise."""
+    def write(self, record: Record) -> WriteOutcome:
+        """Write a record; log the first of several failures, and never raise."""
         try:
             outcome = self._write(record)
         except Exception as error:  # noqa: BLE001 - no request depends on a record
@@ -52,7 +52,7 @@ class Folder:
         self._failing = False
         return outcome
 
-    def _write(self, record: Record) -> Outcome:
+    def _write(self, record: Record) -> WriteOutcome:
         data = msgspec.json.encode(record) + b"\n"
         size = _size_on_disk(len(data))
         if size > self._max_bytes:
@@ -78,7 +78,7 @@ class Folder:
         return "written"
 
     def _opened(self) -> deque[tuple[Path, int]]:
-        """Create the folder if need be, and list the records of earlier runs."""
+        """Create the folder if necessary, and list the records of earlier runs."""
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for unfinished in self._path.glob(f".{_PREFIX}*"):
             unfinished.unlink(missing_ok=True)

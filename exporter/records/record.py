@@ -1,4 +1,4 @@
-"""Records of rejected requests, and other captured bodies that `replay` and `explain` read."""
+"""Records of rejected requests, and other captured bodies, for `replay` and `explain`."""
 
 import datetime as dt
 import json
@@ -16,13 +16,13 @@ from exporter.gateways.text import is_json
 from exporter.redaction import redact, redact_text
 
 MAX_BYTES = 4 * 1024 * 1024
-"""The largest body that is read from a file; an exporter accepts 1 MiB by default."""
+"""Maximum size of a body read from a file; an exporter accepts 1 MiB by default."""
 
 MAX_KEPT_BYTES = 64 * 1024
-"""How much of a body is kept: redacting it holds the interpreter for less than 30 ms."""
+"""Maximum size of a body in a record; redacting it holds the GIL for less than 30 ms."""
 
 _MAX_BINARY_BYTES = 64
-"""How much is kept of a body that is not text: enough to recognize a format, and no token."""
+"""Maximum size of a binary body in a record: enough to recognize a format, but not a token."""
 
 _MAX_FACT_LENGTH = 100
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
@@ -40,33 +40,33 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
     content_type: str = ""
     query: list[str] = []
-    """The names of the query's parameters."""
+    """The names of the query parameters."""
     channel: str | None = None
     """The hint in the query."""
     app: str | None = None
     """The app in the query."""
     credential_app: str | None = None
-    """The app that the request's credential belongs to: it decides, whatever the request names."""
+    """The app of the request's credential, which takes precedence over the app in the query."""
     size: int
-    """Of the body as it was sent, in bytes."""
+    """The size of the body as sent, in bytes."""
     encoding: str = "utf-8"
-    """How `body` becomes bytes again; `escaped`: bytes that are not UTF-8 are as `\\xff`."""
+    """The encoding of `body`; `escaped` means UTF-8 with other bytes written as `\\xff`."""
     body: str
 
     def content(self) -> bytes:
-        """Return the body as bytes; RequestError if the record has been damaged."""
+        """Return the body as bytes; RequestError if the record is damaged."""
         try:
             if self.encoding != "escaped":
                 return self.body.encode(self.encoding)
             return _ESCAPED.sub(_unescape, self.body.encode())
         except (LookupError, ValueError):
             raise RequestError(
-                Reason.MALFORMED_BODY, "The record's encoding does not fit its body."
+                Reason.MALFORMED_BODY, "The record's encoding does not match its body."
             ) from None
 
 
 class Rejected(NamedTuple):
-    """A rejected request, as it came."""
+    """A rejected request, before redaction."""
 
     at: dt.datetime
     source: str
@@ -78,7 +78,7 @@ class Rejected(NamedTuple):
     credential_app: str | None
     body: bytes
     rejected: Sequence[int]
-    """The positions of the rejected items, if others were accepted."""
+    """The positions of the rejected items, if other items were accepted."""
 
     def redacted(self) -> Record:
         """Return the record of the request."""
@@ -100,14 +100,14 @@ class Rejected(NamedTuple):
 
 
 def _excerpt(body: bytes, rejected: Sequence[int]) -> bytes:
-    """Return so much of a large body as is kept: of an array whole items, rejected ones first."""
+    """Return the part of a body to keep; of a large array whole items, rejected ones if given."""
     if len(body) <= MAX_KEPT_BYTES:
         return body
     try:
         items = msgspec.json.decode(body, type=list[msgspec.Raw])
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         cut = body[:MAX_KEPT_BYTES]
-        return cut[: cut.rfind(b"\n") + 1] or cut  # whole lines, if there are some
+        return cut[: cut.rfind(b"\n") + 1] or cut  # whole lines, if any
     kept, size = [], 0
     for item in [items[place] for place in rejected if place < len(items)] or items:
         size += len(bytes(item)) + 1
@@ -122,7 +122,7 @@ def _fact(text: str) -> str:
 
 
 def _text(body: bytes) -> tuple[str, str]:
-    """Return the body as text, and the encoding by which it becomes bytes again."""
+    """Return a body as text, and its encoding."""
     encoding = json.detect_encoding(body)
     if encoding.startswith(("utf-16", "utf-32")):
         try:
@@ -146,14 +146,14 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 class Captured(NamedTuple):
-    """A body from a file, with what a record says about it."""
+    """A body from a file, with its record if any."""
 
     body: bytes
     record: Record | None = None
 
 
 def as_record(data: bytes) -> Captured | None:
-    """Read a record, or return None for what is none."""
+    """Parse a record; return None for other data."""
     if b'"record"' not in data:
         return None
     try:
@@ -167,13 +167,13 @@ _RECORD = msgspec.json.Decoder(Record)
 
 
 def read_whole(file: str) -> bytes:
-    """Read a file, or standard input for `-`; RequestError (`too_large`) past MAX_BYTES."""
+    """Read a file, or standard input for `-`; RequestError (`too_large`) for over MAX_BYTES."""
     with _opened(file) as stream:
         return _bounded(stream.read(MAX_BYTES + 1), file)
 
 
 def read_captured(file: str) -> Iterator[Captured]:
-    """Yield the bodies of a file of lines, of standard input (`-`), or of a folder's files."""
+    """Yield the bodies in the lines of a file or standard input (`-`), or in a folder's files."""
     if file != "-" and Path(file).is_dir():
         with _naming(file):
             paths = sorted(Path(file).iterdir())
@@ -192,7 +192,7 @@ def read_captured(file: str) -> Iterator[Captured]:
 
 
 def _one_body(data: bytes) -> Iterator[Captured]:
-    """Take a file for one body, unless its lines are records."""
+    """Yield the content of a file as one body, unless its lines are records."""
     lines = [line for line in data.split(b"\n") if line.strip()]
     if records := [record for line in lines if (record := as_record(line))]:
         yield from records
@@ -201,7 +201,7 @@ def _one_body(data: bytes) -> Iterator[Captured]:
 
 
 def _lines(head: bytes, stream: BinaryIO, file: str) -> Iterator[bytes]:
-    """Yield lines without holding more than one and what was read of the file already."""
+    """Yield the lines of `head` and of the rest of the stream, one at a time."""
     *lines, rest = head.split(b"\n")
     yield from lines
     line = rest + stream.readline(MAX_BYTES)
@@ -214,7 +214,7 @@ def _bounded(data: bytes, file: str) -> bytes:
     if len(data) > MAX_BYTES:
         where = "Standard input" if file == "-" else file
         limit = MAX_BYTES // 1024**2
-        raise RequestError(Reason.TOO_LARGE, f"{where} holds a body of more than {limit} MiB.")
+        raise RequestError(Reason.TOO_LARGE, f"{where} has a body of more than {limit} MiB.")
     return data
 
 
@@ -230,7 +230,7 @@ def _opened(file: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _naming(file: str) -> Iterator[None]:
-    """Name the file that cannot be opened or read."""
+    """Add the name of the file to errors of opening and reading."""
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

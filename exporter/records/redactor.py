@@ -1,4 +1,4 @@
-"""Redacts rejected requests in a thread, so that no response waits for it."""
+"""Redacts rejected requests in a thread, so that responses do not wait for it."""
 
 import datetime as dt
 import threading
@@ -11,10 +11,10 @@ from exporter.gateways.gateway import ReceivedRequest
 from exporter.records.record import Record, Rejected
 
 MAX_WAITING = 32
-"""Requests waiting to be redacted; further ones are dropped."""
+"""Maximum number of requests waiting to be redacted; further requests are dropped."""
 
 PAUSE_SECONDS = 0.02
-"""Pause after each record: the thread shares the interpreter with the event loop."""
+"""Pause after each record: the thread shares the GIL with the event loop."""
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ class Redactor:
     """Makes records of rejected requests and passes them on."""
 
     def __init__(self, keep: Callable[[Record | None], None]) -> None:
-        """`keep` gets each record, in the thread; None for one that was dropped."""
+        """`keep` is called with each record in the thread, with None for a dropped record."""
         self._keep = keep
         self._places = threading.BoundedSemaphore(MAX_WAITING)
         self._thread = ThreadPoolExecutor(1, "redactor")
@@ -37,9 +37,9 @@ class Redactor:
         items: Sequence[int] = (),
         app: str | None = None,
     ) -> None:
-        """Redact a request soon; never waits, never raises.
+        """Queue a request for redaction; never waits or raises.
 
-        `items` are the rejected ones; `app` is the one that the request's credential belongs to.
+        `items` are the positions of rejected items; `app` is the app of the request's credential.
         """
         if not self._places.acquire(blocking=False):
             self._keep(None)
@@ -59,7 +59,7 @@ class Redactor:
         self._thread.submit(self._redact, rejected)
 
     def close(self) -> None:
-        """Redact what is waiting, without pauses."""
+        """Redact the waiting requests without pauses, and stop the thread."""
         self._closing.set()
         self._thread.shutdown()
 
@@ -67,7 +67,7 @@ class Redactor:
         try:
             self._keep(rejected.redacted())
         except Exception as error:  # noqa: BLE001 - no request depends on a record
-            log.warning("a rejected request cannot be redacted", problem=type(error).__name__)
+            log.warning("cannot redact a rejected request", problem=type(error).__name__)
             self._keep(None)
         self._closing.wait(PAUSE_SECONDS)
         self._places.release()

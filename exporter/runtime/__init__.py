@@ -1,1 +1,1 @@
-"""What lives as long as the process, and the snapshot that a reload replaces."""
+"""The hub that counts, and the snapshot that a reload replaces."""

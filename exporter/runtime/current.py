@@ -12,10 +12,10 @@ log = structlog.get_logger()
 
 
 class Current:
-    """The snapshot in use, and those who depend on it."""
+    """The current snapshot, and its subscribers."""
 
     def __init__(self, settings: Settings) -> None:
-        """Load the files that the settings name; ConfigurationError names a bad one."""
+        """Load the configured files; ConfigurationError names an unusable file."""
         self.settings = settings
         self.snapshot = load_snapshot(settings)
         self.problem: str | None = None
@@ -24,18 +24,18 @@ class Current:
         _log_warnings(self.snapshot)
 
     def subscribe(self, update: Callable[[Snapshot], None]) -> None:
-        """Call `update` with the snapshot now, and with each that replaces it."""
+        """Call `update` with the snapshot, now and after each reload."""
         self._subscribers.append(update)
         update(self.snapshot)
 
     def reload(self) -> None:
-        """Load the files again; on ConfigurationError the snapshot stays as it is."""
+        """Load the files again; on ConfigurationError the old snapshot is kept."""
         try:
             snapshot = load_snapshot(self.settings)
         except ConfigurationError as error:
             self.problem = str(error)
             log.error(  # noqa: TRY400 - the message is complete
-                "reload failed, the old configuration stays", problem=self.problem
+                "reload failed, the old configuration is kept", problem=self.problem
             )
             raise
         self.snapshot, self.problem = snapshot, None

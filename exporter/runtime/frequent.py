@@ -1,4 +1,4 @@
-"""The names that requests had most often: paths without a webhook, apps that are not declared."""
+"""The most frequent names in requests, such as paths without a webhook, or undeclared apps."""
 
 import time
 from collections.abc import Callable
@@ -9,31 +9,31 @@ MAX_NAMES = 20
 
 
 class SeenName(msgspec.Struct):
-    """A name that requests had."""
+    """A name in requests."""
 
     name: str
-    """Redacted."""
+    """The name, redacted."""
     count: int
-    """Since the start."""
+    """The number of occurrences since the start."""
     last_seen: float
     """Unix time."""
 
 
 class FrequentNames:
-    """The most frequent names; there are at most MAX_NAMES, however many were seen."""
+    """The most frequent names, at most MAX_NAMES."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
-        """`redact` removes secrets from a name before it is kept."""
+        """`redact` removes secrets from a name before it is stored."""
         self._redact = redact
         self._names: dict[str, SeenName] = {}
 
     def add(self, name: str, count: int = 1) -> None:
-        """Count a name; a new one takes the place of the least frequent, the oldest of these."""
+        """Count a name; a new name replaces the least frequent, and of these the oldest."""
         shown = self._redact(name)
         known = self._names.get(shown)
         if known is None:
             if len(self._names) >= MAX_NAMES:
-                least = min(self._names.values(), key=lambda one: (one.count, one.last_seen))
+                least = min(self._names.values(), key=lambda seen: (seen.count, seen.last_seen))
                 del self._names[least.name]
             known = self._names[shown] = SeenName(shown, 0, 0.0)
         known.count += count
@@ -41,4 +41,4 @@ class FrequentNames:
 
     def most_frequent(self) -> list[SeenName]:
         """Return the names, the most frequent first."""
-        return sorted(self._names.values(), key=lambda one: (-one.count, -one.last_seen))
+        return sorted(self._names.values(), key=lambda seen: (-seen.count, -seen.last_seen))

@@ -1,4 +1,4 @@
-"""The hub: commits what requests hold, and counts it once it is durable."""
+"""The hub: commits the results of requests, and counts them once they are durable."""
 
 import asyncio
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from exporter.runtime.submission import Receipt, Submission
 from exporter.runtime.unknown_codes import UnknownCodes
 
 Status = Literal["accepted", "verified"] | Reason
-"""How a request ended: the label `status`."""
+"""The outcome of a request: the label `status`."""
 
 _MAX_APP_LENGTH = 100
 
@@ -43,14 +43,14 @@ class Hub:
     """The half of the exporter that counts; the edge calls `commit`, `finished` and `keep`."""
 
     def __init__(self, settings: Settings, current: Current) -> None:
-        """Make the ledger, which is not opened yet; ConfigurationError if it cannot be one."""
+        """Make the ledger without opening it; ConfigurationError if its settings are unusable."""
         self.metrics = Metrics(VERSION, revision=revision())
         self.unknown_codes = UnknownCodes(lambda: self.ledger.counts)
         self.code_matches = CodeMatches()
         self.other_paths = FrequentNames(redact_path)
-        """The paths of requests that no webhook has."""
+        """Paths of requests without a webhook."""
         self.undeclared_apps = FrequentNames(_redact_app)
-        """The apps that results name and that APPS does not."""
+        """Apps named in results, but not declared in APPS."""
         self.ledger = Ledger(
             make_store(settings),
             dedupe_seconds=settings.dedupe_window_seconds,
@@ -82,17 +82,17 @@ class Hub:
         current.subscribe(self._expose_gateways)
 
     async def start(self) -> None:
-        """Open the ledger; ConfigurationError if it cannot be one."""
+        """Open the ledger; ConfigurationError if the store does not hold a ledger."""
         await self.ledger.start()
 
     async def close(self) -> None:
-        """Commit what is pending and close the ledger."""
+        """Commit the pending results and close the ledger."""
         await self.ledger.close()
 
     async def commit(self, submission: Submission) -> Receipt:
-        """Count the results of a request, durably, each once.
+        """Count the results of a request durably, exactly once.
 
-        Raises RequestError (`overloaded`, `ledger_unavailable`, `conflict`): nothing was counted.
+        On RequestError (`overloaded`, `ledger_unavailable`, `conflict`) nothing was counted.
         """
         if submission.unknown:
             await self._label_unknown(submission)
@@ -107,9 +107,9 @@ class Hub:
     def finished(
         self, source: str, status: Status, seconds: float, other_path: str | None = None
     ) -> None:
-        """Count a request by its outcome and the seconds from its headers to its response.
+        """Count a request by its status, and the seconds from its headers to its response.
 
-        `other_path` is the path of a request that no webhook has.
+        `other_path` is the path of a request without a webhook.
         """
         if source == UNROUTED:
             self.metrics.webhooks.unrouted[Reason(status)].inc()
@@ -121,7 +121,7 @@ class Hub:
             children.seconds.observe(seconds)
 
     def keep(self, record: Record | None) -> None:
-        """Write a redacted record, from any thread; None is one that had to be dropped."""
+        """Write a redacted record, from any thread; None stands for a dropped record."""
         written = record and self._records and self._records.write(record)
         self.metrics.records[written or "dropped"].inc()
 
@@ -145,7 +145,7 @@ class Hub:
                 deliveries[place] = _relabelled(deliveries[place], moved)
 
     def _count(self, submission: Submission, receipt: Receipt) -> None:
-        """Count what the ledger does not."""
+        """Update the metrics that are not in the ledger."""
         items = receipt.accepted + receipt.duplicates + len(submission.rejected)
         self.code_matches.observe(submission.source, items, submission.without_code)
         for name, count in submission.undeclared_apps.items():
@@ -162,7 +162,7 @@ class Hub:
             self._sources(name)
 
     def counts(self) -> dict[Series, Count] | None:
-        """Return the ledger's counts, or None while they are not known."""
+        """Return the ledger's counts, or None before they are loaded."""
         return self.ledger.counts if self.ledger.loaded else None
 
 

@@ -1,9 +1,12 @@
-"""When `/metrics` was scraped: before the first and after the last time nothing should count."""
+"""The times at which `/metrics` was scraped.
+
+An exporter should not count before its first or after its last scrape.
+"""
 
 import asyncio
 
 MAX_INTERVAL_SECONDS = 60.0
-"""The longest interval for whose end a stopping exporter waits; two of them at most."""
+"""Maximum scrape interval in seconds; a stopping exporter waits for at most two intervals."""
 
 
 class Scrapes:
@@ -15,16 +18,16 @@ class Scrapes:
 
     @property
     def begun(self) -> bool:
-        """Whether there was a scrape."""
+        """Whether there has been a scrape."""
         return bool(self._at)
 
     def note(self) -> None:
-        """Note a scrape."""
+        """Record the time of a scrape."""
         self._at = [*self._at[-1:], asyncio.get_running_loop().time()]
         self._scraped.set()
 
     async def one_more(self) -> None:
-        """Wait for another scrape, for two intervals of those before at most."""
+        """Wait for another scrape, for at most two intervals."""
         if len(self._at) < 2:  # noqa: PLR2004 - an interval has two ends
             return
         before, last = self._at

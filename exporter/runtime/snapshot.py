@@ -1,4 +1,4 @@
-"""The content of the files that the settings name: loaded at start, and again at a reload."""
+"""The content of the configured files, loaded at start and by each reload."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ class Snapshot:
     gateways: Gateways
     """The gateways by the path below `/webhooks/`."""
     warnings: tuple[str, ...]
-    """What is valid, but worth a look, in the files of gateways."""
+    """Weaknesses and likely mistakes in the files of gateways."""
     passwords: Passwords | None
     """The users of the admin listener; None if it has no passwords."""
     ingest_tls: Tls | None
     admin_tls: Tls | None
     files: Mapping[Path, bytes | None]
-    """The files that were read, with a digest of their content."""
+    """The files that were read, with digests of their content."""
 
     @property
     def certificates(self) -> dict[str, float]:
@@ -38,7 +38,7 @@ class Snapshot:
 
 
 def load_snapshot(settings: Settings) -> Snapshot:
-    """Read every file that the settings name; ConfigurationError names the first bad one."""
+    """Read all configured files; ConfigurationError names the first unusable file."""
     with recording() as files:
         gateways = load_gateways(settings)
         tables = load_tables(settings.code_table_files, channels_of(gateways.values()))
@@ -63,6 +63,6 @@ def _warnings(gateways: Gateways, tables: Tables) -> Iterator[str]:
             table = tables.get(channel)
             if table is not None and not table.codes:
                 yield (
-                    f"gateway {gateway.name}: the channel {channel!r} has no code table, so that "
-                    "all its codes are unknown: give one in CODE_TABLE_FILES"
+                    f"gateway {gateway.name}: the channel {channel!r} has no code table, so all "
+                    "its codes are unknown: add a table to CODE_TABLE_FILES"
                 )

@@ -1,35 +1,35 @@
-"""What the edge hands to the hub: all that is to be counted of one request."""
+"""Submissions, which the edge passes to the hub, and their receipts."""
 
 import msgspec
 
 from exporter.results import Delivery, Rejection, Series
 
 UnknownCodes = dict[tuple[Series, str | None], str | None]
-"""The last message of each series, under the code as sent, and each hint that came with it."""
+"""The last message for each unknown code, as a series with the code as sent, and its hint."""
 
 
 class Submission(msgspec.Struct, gc=False):
-    """What a request holds: to be committed, and then counted."""
+    """All results and statistics of a request, to be committed and then counted."""
 
     source: str
     """The gateway's name."""
     deliveries: list[Delivery] = []
     exemplars: dict[Series, str] = {}
-    """The message id to show for each series."""
+    """The message id of the exemplar, by series."""
     unknown: UnknownCodes = {}
-    """Results whose code no table has, before the bound on their number."""
+    """Unknown codes, before the bound on their number is applied."""
     rejected: list[Rejection] = []
-    """Items that are not valid results."""
+    """Invalid items."""
     skipped: int = 0
-    """Items that the gateway's description leaves aside."""
+    """Items skipped by the description's items.only."""
     without_code: int = 0
-    """Items without a value where the gateway's description expects the code."""
+    """Items without a value at a path of the code."""
     undeclared_apps: dict[str, int] = {}
-    """Items that name an app which is not declared, by that name."""
+    """The number of items by undeclared app."""
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
-    """What became of a submission's results, which are durable now."""
+    """The numbers of new and duplicate results of a submission, which are durable."""
 
     accepted: int
     duplicates: int

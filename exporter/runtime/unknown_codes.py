@@ -1,7 +1,7 @@
-"""Bounds the labels of unknown codes: those past the bound of a channel share the label `other`.
+"""Bounds the labels of unknown codes: over the bound, the codes of a channel share `other`.
 
-Without a bound, a sender could add series without end. The last codes under `other` are remembered,
-so that the bound hides a label and not a code.
+Without a bound, a sender could create series without limit. The last codes under `other` are kept
+for the status page.
 """
 
 import time
@@ -19,19 +19,19 @@ from exporter.results import ClassifiedResult, Series
 from exporter.runtime.snapshot import Snapshot
 
 MAX_PER_CHANNEL = 20
-"""Unknown codes of a channel with a label of their own."""
+"""Maximum number of unknown codes per channel with their own label."""
 MAX_OTHERS = 20
-"""Codes of a channel under `other` that are remembered, the last ones."""
+"""Number of the last codes under `other` that are kept per channel."""
 MAX_HINTS = 20
 _MAX_MESSAGE = 200
-_MAX_HINT = 64  # longer ones are never looked up
+_MAX_HINT = 64  # longer hints are never looked up
 _LOGGED_PER_HOUR = 20
 
 log = structlog.get_logger()
 
 
 class UnknownCode(msgspec.Struct):
-    """What is remembered of one unknown code."""
+    """An unknown code."""
 
     channel: str
     code: str
@@ -44,25 +44,25 @@ class UnknownCode(msgspec.Struct):
 
     @property
     def message(self) -> str | None:
-        """The beginning of the last message, redacted when it is first asked for."""
+        """The beginning of the last message, redacted on first access."""
         if self._message and not self._is_redacted:
             self._message, self._is_redacted = _shown(self._message, _MAX_MESSAGE), True
         return self._message
 
     def use(self, message: str | None) -> None:
-        """Note another result, and its message if it has one."""
+        """Update the code with another result, and its message if any."""
         self.last_used, self.seen = time.time(), True
         if message and not message.isspace():
             self._message, self._is_redacted = message[: 3 * _MAX_MESSAGE], False
 
 
 class UnknownHint(msgspec.Struct, frozen=True):
-    """What is remembered of one hint that no table knows."""
+    """A hint that is not a name or alias of a channel."""
 
     hint: str
-    """In the sender's own word, unless that is too long for a hint or may hold a token."""
+    """The sender's word, truncated and redacted."""
     code: str
-    """The latest code that came with it."""
+    """The last code with this hint."""
     last_seen: float
     """Unix time in seconds."""
 
@@ -72,7 +72,7 @@ Codes = dict[str, UnknownCode]
 
 
 class UnknownCodes:
-    """The unknown codes of each channel, and the hints that no table knows."""
+    """The unknown codes of each channel, and the unknown hints."""
 
     def __init__(self, counts: Callable[[], Mapping[Series, Count]]) -> None:
         """Start empty; `counts` returns the counts in the ledger."""
@@ -82,11 +82,11 @@ class UnknownCodes:
         self._others: dict[str, Codes] = {}
         self._hints: dict[str, UnknownHint] = {}
         self._logged: dict[str, tuple[int, int]] = {}
-        """The hour in which codes under `other` were logged last, and how many, by channel."""
+        """By channel, the hour in which codes under `other` were last logged, and their number."""
 
     @property
     def labelled(self) -> Iterator[UnknownCode]:
-        """The codes with a label of their own."""
+        """The codes with their own label."""
         for codes in self._labelled.values():
             yield from codes.values()
 
@@ -98,30 +98,30 @@ class UnknownCodes:
 
     @property
     def hints(self) -> list[UnknownHint]:
-        """The first `MAX_HINTS` hints since the start that no table knows."""
+        """The first `MAX_HINTS` unknown hints since the start."""
         return list(self._hints.values())
 
     def restore(self) -> None:
-        """Continue with the codes in the ledger; facts about them stay."""
+        """Add the unknown codes in the ledger; codes that are present keep their data."""
         oldest = time.time() - UNKNOWN_CODE_SECONDS
         for series, count in self._counts().items():
-            meaning = self._classify(series)
-            channel, code = meaning.series.channel, meaning.series.code
-            if not meaning.known and code != OTHER and count.last_at > oldest:
+            classified = self._classify(series)
+            channel, code = classified.series.channel, classified.series.code
+            if not classified.known and code != OTHER and count.last_at > oldest:
                 new = UnknownCode(channel, code, count.last_at)
                 self._labelled.setdefault(channel, {}).setdefault(code, new)
 
     def admit(self, series: Series, message: str | None, hint: str | None = None) -> Series:
-        """Return the series under its own code, or under `other` where the bound is reached.
+        """Return the series with its own code, or with `other` if the bound is reached.
 
-        `hint` is the sender's word for the channel; it is remembered if no table knows it.
+        `hint` is the sender's word for the channel; an unknown hint is kept.
         """
         channel, code = series.channel, series.code
         if channel == OTHER and hint and not hint.isspace():
             self._remember_hint(hint.strip()[: 10 * _MAX_HINT], code)
         labelled = self._labelled.setdefault(channel, {})
         known = labelled.get(code)
-        if known is None and code != OTHER and _has_place(labelled):
+        if known is None and code != OTHER and _has_room(labelled):
             log.warning("unknown code", channel=channel, code=code)
             known = labelled[code] = UnknownCode(channel, code, time.time())
         if known is None:
@@ -131,19 +131,19 @@ class UnknownCodes:
         return series
 
     def update(self, snapshot: Snapshot) -> None:
-        """Drop the codes and hints that the tables know now; restore those they no longer know."""
+        """Drop codes and hints that are now known, and restore codes that no longer are."""
         self._classify = snapshot.classifier.current
         for codes in (*self._labelled.values(), *self._others.values()):
-            for one in list(codes.values()):
-                if self._classify(Series(one.channel, one.code, "")).known:
-                    del codes[one.code]
+            for unknown in list(codes.values()):
+                if self._classify(Series(unknown.channel, unknown.code, "")).known:
+                    del codes[unknown.code]
         for key, hint in list(self._hints.items()):
             if snapshot.classifier.channel(hint.hint):
                 del self._hints[key]
         self.restore()
 
     def _remember_other(self, channel: str, code: str, message: str | None) -> None:
-        """Remember a code under `other`; the first time, log it, but only some every hour."""
+        """Keep a code under `other`; log new codes, up to a number per hour."""
         if code == OTHER:
             return
         codes = self._others.setdefault(channel, {})
@@ -162,7 +162,7 @@ class UnknownCodes:
             del codes[next(iter(codes))]
 
     def _remember_hint(self, hint: str, code: str) -> None:
-        """Remember a hint; the first time, log it with the line that would make it an alias."""
+        """Keep a hint; log a new hint, with a TOML draft that makes it an alias."""
         key = fold(hint)[:_MAX_HINT]
         known = self._hints.get(key)
         if known is None and (len(self._hints) >= MAX_HINTS or key == OTHER):
@@ -173,18 +173,18 @@ class UnknownCodes:
         self._hints[key] = UnknownHint(shown, code, time.time())
 
 
-def _has_place(codes: Codes) -> bool:
-    """Whether another code may have a label; drops codes that were not used for long."""
+def _has_room(codes: Codes) -> bool:
+    """Whether another code can have its own label, after dropping unused codes."""
     if len(codes) >= MAX_PER_CHANNEL:
         oldest = time.time() - UNKNOWN_CODE_SECONDS
-        for one in list(codes.values()):
-            if one.last_used <= oldest:
-                del codes[one.code]
+        for unknown in list(codes.values()):
+            if unknown.last_used <= oldest:
+                del codes[unknown.code]
     return len(codes) < MAX_PER_CHANNEL
 
 
 def _shown(text: str, length: int) -> str:
-    """Return the beginning of what a sender wrote, redacted."""
+    """Return the beginning of a sender's text, redacted."""
     return redact_text(text[: 3 * length])[:length]
 
 

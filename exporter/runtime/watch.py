@@ -1,7 +1,7 @@
 """Reloads when the content of a configured file changes.
 
-Contents are compared, not times and sizes: this notices the `..data` link of a Kubernetes Secret, a
-rename by an editor and a copy with an old time alike, and ignores a file that was merely touched.
+It compares content, not times and sizes. So it detects a changed `..data` link of a Kubernetes
+Secret, a rename by an editor and a copy with an old time, and ignores a touched file.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from exporter.runtime.snapshot import Snapshot
 
 INTERVAL_SECONDS = 15.0
 SETTLE_SECONDS = 1.0
-"""Certificate and key are replaced one after the other."""
+"""Time without changes before a reload: certificate and key are replaced one after the other."""
 
 _MAX_SETTLING = 10
-"""Checks for further changes, after which files are reloaded all the same."""
+"""Maximum number of checks for further changes before a reload."""
 
 log = structlog.get_logger()
 
@@ -32,14 +32,14 @@ class Reloadable(Protocol):
     snapshot: Snapshot
 
     def reload(self) -> None:
-        """Replace the snapshot; ConfigurationError, after it is logged, if it stays."""
+        """Replace the snapshot; on failure log and raise ConfigurationError."""
 
 
 @asynccontextmanager
 async def watching(
     current: Reloadable, *, interval: float = INTERVAL_SECONDS, settle: float = SETTLE_SECONDS
 ) -> AsyncIterator[None]:
-    """Watch the files of the current snapshot inside the block."""
+    """Watch the files of the current snapshot within the context."""
     task = asyncio.create_task(_watch(current, interval, settle))
     try:
         yield
@@ -60,7 +60,7 @@ async def _watch(current: Reloadable, interval: float, settle: float) -> None:
 
 
 async def _digests(files: Iterable[Path]) -> Digests:
-    """Read files in a thread: a disk may be slow."""
+    """Read files in a thread, since a disk may be slow."""
 
     def read() -> Digests:
         return {path: digest_of(path) for path in files}
@@ -80,13 +80,13 @@ async def _settled(files: Iterable[Path], settle: float) -> Digests:
 
 
 def _reload(current: Reloadable) -> Digests:
-    """Reload once; return the digests of the files that it read, also if it failed."""
+    """Reload once; return the digests of the files that were read, even on failure."""
     log.info("files have changed")
     with recording() as read:
         try:
             current.reload()
         except ConfigurationError:
-            pass  # has been logged
+            pass  # already logged
         except Exception:
             log.exception("reload failed")
     return read

@@ -1,4 +1,4 @@
-"""The log lines at the start: listeners, webhooks and their credentials."""
+"""Logs the start of an exporter: listeners, webhooks and credentials."""
 
 import structlog
 
@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 def log_start(settings: Settings, gateways: Gateways, *, ingest_port: int, admin_port: int) -> None:
-    """Log the URLs of the listeners, and each webhook with its credentials, but no secret."""
+    """Log the URLs of the listeners, and each webhook with its credentials, without secrets."""
     ingest = settings.ingest_url(ingest_port)
     log.info(
         "listening",

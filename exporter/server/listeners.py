@@ -29,13 +29,13 @@ from exporter.webhooks.protocol import Connection
 BACKLOG = 1024
 
 SPARE_FILES = 100
-"""Open files that are not connections of the public listener."""
+"""Number of open files that are not connections of the public listener."""
 
 log = structlog.get_logger()
 
 
 def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
-    """Bind an address; ConfigurationError names one that cannot be bound."""
+    """Bind an address; ConfigurationError if it cannot be bound."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -48,7 +48,7 @@ def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
             dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
-        # The text of `create_server` repeats the address; a name that is not found has no errno.
+        # `create_server` repeats the address in its message; an unknown host has no errno.
         has_number = error.errno is not None and error.errno > 0
         problem = os.strerror(error.errno or 0) if has_number else str(error.strerror)
         if error.errno == errno.EADDRINUSE:
@@ -60,10 +60,10 @@ def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
 async def ingest_listener(
     current: Current, hub: Hub, service: Service, public: socket.socket, limits: Limits
 ) -> AsyncIterator[None]:
-    """Accept requests on a socket; at the end finish those in flight, then close.
+    """Accept requests on a socket; on exit finish the requests in flight, then close.
 
-    A connection in the kernel's queue is reset then, unless systemd holds the socket for the next
-    process: nothing of its request was acknowledged, so a sender repeats it.
+    Connections in the kernel's queue are then reset, unless systemd holds the socket for the next
+    process. Their requests were not acknowledged, so senders retry them.
     """
     edge = Edge(current, hub, service, limits)
     hub.metrics.webhooks.in_flight.set_function(lambda: edge.in_flight)
@@ -89,9 +89,10 @@ async def ingest_listener(
 
 
 async def _drain(edge: Edge, server: web.Server) -> None:
-    """Serve what arrives on open connections for a moment, then wait for requests in flight.
+    """Serve new requests on open connections for the grace period, then wait for those in flight.
 
-    A sender that does not repeat requests loses none that it had sent on an accepted connection.
+    So requests that were sent on an accepted connection are not lost, even if the sender does not
+    retry.
     """
     limits = edge.limits
     grace = min(limits.grace_seconds, limits.drain_seconds)
@@ -103,7 +104,7 @@ async def _drain(edge: Edge, server: web.Server) -> None:
 async def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    while loop.time() < end and not condition():  # noqa: ASYNC110 - only a stop waits
+    while loop.time() < end and not condition():  # noqa: ASYNC110 - used only while stopping
         await asyncio.sleep(0.01)
 
 
@@ -148,7 +149,7 @@ async def _listen(
 
 
 def allow_connections(wanted: int) -> int:
-    """Raise the soft limit on open files, often 1,024; return the connections that it allows."""
+    """Raise the soft limit on open files, often 1,024; return the allowed number of connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     soft, hard = (
         limit if limit != resource.RLIM_INFINITY else sys.maxsize for limit in (soft, hard)

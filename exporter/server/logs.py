@@ -1,4 +1,4 @@
-"""Structured logs on standard error, for our lines and those of libraries alike."""
+"""Structured logs on standard error, including those of libraries."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ import structlog
 
 
 def configure_logs(level: str, form: Literal["console", "logfmt", "json"]) -> None:
-    """Send every log line of the process through structlog."""
+    """Route all log lines of the process through structlog."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -24,7 +24,7 @@ def configure_logs(level: str, form: Literal["console", "logfmt", "json"]) -> No
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
-    # The debug lines of libraries are about themselves, not about our requests.
+    # Libraries log at least at `info`: their debug lines do not help to debug requests.
     ours = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(handlers=[handler], level=max(ours, logging.INFO), force=True)
     logging.getLogger("exporter").setLevel(ours)
@@ -41,7 +41,7 @@ def configure_logs(level: str, form: Literal["console", "logfmt", "json"]) -> No
 
 def _renderers(form: Literal["console", "logfmt", "json"]) -> list[structlog.typing.Processor]:
     if form == "console":
-        # Plain tracebacks: the coloured ones show local variables, and so tokens.
+        # Plain tracebacks: coloured ones include local variables, and so tokens.
         return [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback

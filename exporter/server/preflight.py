@@ -1,6 +1,6 @@
-"""Preflight checks: problems of this machine that can be found without a network.
+"""Preflight checks: problems of this machine that can be detected without a network.
 
-A clock that is behind shows in the times of files. A clock that is ahead does not.
+A clock that is behind can be detected by the times of files; a clock that is ahead cannot.
 """
 
 import glob
@@ -16,7 +16,7 @@ from typing import NamedTuple
 MOUNTS = Path("/proc/self/mountinfo")
 
 CLOCK_TOLERANCE_SECONDS = 60.0
-"""File systems round times, and a clock that is being adjusted may step back a little."""
+"""Tolerance for file systems that round times, and for small adjustments of the clock."""
 
 _NETWORK_TYPES = re.compile(
     r"nfs4?|cifs|smb3?|smbfs|9p|afs|beegfs|ceph|coda|fhgfs|glusterfs|gpfs|lustre|ocfs2|gfs2|virtiofs"
@@ -26,27 +26,27 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 class FailedCheck(NamedTuple):
-    """A problem of the machine, and what to do about it."""
+    """A problem of this machine, and the action to take."""
 
     problem: str
     action: str
 
 
 class Written(NamedTuple):
-    """A path that the exporter writes to."""
+    """A path to which the exporter writes."""
 
     setting: str
     given: Path
     file: Path
-    """A file that is, or would be, written there."""
+    """A file that exists or would be written there."""
     own: str
-    """A pattern for the names of the exporter's own files in that folder."""
+    """A pattern that matches the names of the exporter's files in the folder."""
 
 
 def preflight(*, ledger: Path | None, record: Path | None, now: float) -> list[FailedCheck]:
-    """Check the folders that are written to, and the clock (`now`, in Unix seconds).
+    """Check the writable folders, and the clock (`now`, in Unix seconds).
 
-    `ledger` is None where the ledger is in PostgreSQL, `record` where no records are kept.
+    `ledger` is None for a ledger in PostgreSQL, `record` if no records are kept.
     """
     return list(_checks(ledger, record, now))
 
@@ -69,11 +69,11 @@ def _checks(ledger: Path | None, record: Path | None, now: float) -> Iterator[Fa
 
 
 def _check_writable(path: Written) -> FailedCheck | None:
-    """Check that this process can write a file, or create it and its folder."""
+    """Check that this process can write a file, or create the file and its folder."""
     if os.path.exists(path.file) and not _allows(path.file, os.R_OK | os.W_OK):  # noqa: PTH110
         place = path.file
     else:  # unlike Path.exists, os.path.exists never raises
-        place = next(one for one in path.file.parents if os.path.exists(one))  # noqa: PTH110
+        place = next(folder for folder in path.file.parents if os.path.exists(folder))  # noqa: PTH110
         if place.is_dir() and _allows(place, os.W_OK | os.X_OK):
             return None
     if place != path.file and not place.is_dir():
@@ -84,7 +84,7 @@ def _check_writable(path: Written) -> FailedCheck | None:
         why, remedy = f"{place} {_rights(place)}", f"Run as root: {_remedy(path, place)}"
     return FailedCheck(
         f"{path.setting} {path.given} cannot be written: {why}.",
-        f"{remedy}. Or point {path.setting} to a folder that the exporter can write to.",
+        f"{remedy}. Or set {path.setting} to a path that the exporter can write to.",
     )
 
 
@@ -96,13 +96,13 @@ def _rights(place: Path) -> str:
     status = place.stat()
     return (
         f"belongs to uid {status.st_uid} and gid {status.st_gid} with mode "
-        f"{stat.S_IMODE(status.st_mode):04o}, and the exporter runs as uid {os.geteuid()} and "
+        f"{stat.S_IMODE(status.st_mode):04o}, but the exporter runs as uid {os.geteuid()} and "
         f"gid {os.getegid()}"
     )
 
 
 def _remedy(path: Written, place: Path) -> str:
-    """Return a command that does no harm: no folder of anyone else changes its owner."""
+    """Return a safe command, which does not change the owner of a shared folder."""
     uid, gid, folder = os.geteuid(), os.getegid(), path.file.parent
     if place == path.file:
         return shlex.join(["chown", f"{uid}:{gid}", *map(str, sorted(folder.glob(path.own)))])
@@ -115,15 +115,15 @@ def _remedy(path: Written, place: Path) -> str:
 
 
 def _is_exclusive(folder: Path, own: str) -> bool:
-    """Whether a folder holds nothing but the exporter's files, as a new volume does."""
+    """Whether a folder is empty or contains only the exporter's files."""
     try:
-        return all(one.match(own) or one.name == "lost+found" for one in folder.iterdir())
+        return all(path.match(own) or path.name == "lost+found" for path in folder.iterdir())
     except OSError:
         return False
 
 
 def _check_file_system(file: Path, mounts: Path) -> FailedCheck | None:
-    """Check that a SQLite ledger is where its write-ahead log is reliable.
+    """Check that a SQLite ledger is on a file system on which its write-ahead log is reliable.
 
     SQLite: "WAL does not work over a network filesystem" (https://www.sqlite.org/wal.html).
     """
@@ -138,7 +138,7 @@ def _check_file_system(file: Path, mounts: Path) -> FailedCheck | None:
 
 
 def file_system(path: Path, mounts: Path = MOUNTS) -> str | None:
-    """Return the type of the file system that holds a path (proc_pid_mountinfo(5)), or None."""
+    """Return the type of a path's file system (proc_pid_mountinfo(5)), or None."""
     try:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
         place = path.resolve()
@@ -148,7 +148,7 @@ def file_system(path: Path, mounts: Path = MOUNTS) -> str | None:
     for line in lines:
         mount, _, source = line.partition(" - ")
         point = Path(_ESCAPED.sub(lambda match: chr(int(match[1], 8)), mount.split()[4]))
-        # Of several mounts at one point, the last hides the others.
+        # The last of several mounts at the same point hides the others.
         if place.is_relative_to(point) and len(point.parts) >= found[0]:
             found = (len(point.parts), source.split()[0])
     return found[1]
@@ -164,7 +164,7 @@ def _check_clock(now: float, ledger: Path | None) -> FailedCheck | None:
     if now >= last - CLOCK_TOLERANCE_SECONDS:
         return None
     return FailedCheck(
-        f"The clock says {_utc(now)}, but {event} at {_utc(last)}: it is at least "
+        f"The clock shows {_utc(now)}, but {event} at {_utc(last)}: it is at least "
         f"{round((last - now) / 60)} minutes behind.",
         "Set the clock (timedatectl set-ntp true, chronyc makestep). Until then signed requests "
         "may be refused as stale_timestamp, and deduplication keys expire late.",

@@ -1,4 +1,4 @@
-"""Tries the folders, the database and the ports that the settings name."""
+"""Tries the configured folders, database and ports."""
 
 import asyncio
 import os
@@ -17,11 +17,11 @@ from exporter.ledger.stores import ledger_address
 from exporter.server.listeners import bind
 
 _NO_SCHEMA = ("3F000", "42P01")
-"""SQLSTATE of a schema or table that does not exist."""
+"""SQLSTATEs of a missing schema or table."""
 
 _PROBE_BYTES = 65536
 _HEADER_BYTES, _VERSION_AT, _APPLICATION_AT = 100, 60, 68
-"""The header of a SQLite file (https://www.sqlite.org/fileformat.html#the_database_header)."""
+"""The layout of a SQLite header (https://www.sqlite.org/fileformat.html#the_database_header)."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -29,11 +29,11 @@ class Attempt(msgspec.Struct, frozen=True):
 
     target: str
     problem: str | None
-    """Why it failed, or None."""
+    """The cause of the failure, or None."""
 
 
 def reach(settings: Settings) -> Iterator[Attempt]:
-    """Try each resource; no file is created, and nothing stays behind."""
+    """Try each resource, without leaving any files behind."""
     if settings.ledger_url:
         yield _try(f"LEDGER_URL {_shown(settings)}", partial(_connect, settings))
     else:
@@ -65,7 +65,7 @@ def _shown(settings: Settings) -> str:
 def _connect(settings: Settings) -> str | None:
     """Connect to the database and read the ledger; return a note, if any."""
     address = ledger_address(settings)
-    from exporter.ledger.administration import Administration  # noqa: PLC0415 - an extra
+    from exporter.ledger.administration import Administration  # noqa: PLC0415 - optional
     from exporter.ledger.database import StatementError  # noqa: PLC0415
 
     async def connect() -> str | None:
@@ -75,7 +75,7 @@ def _connect(settings: Settings) -> str | None:
             await ledger.instances()
         except StatementError as error:
             if error.code in _NO_SCHEMA:
-                return "there is no schema yet: the first start creates it, if the role may"
+                return "no schema yet: the first start creates it, if the role is allowed to"
             raise
         finally:
             await ledger.close()
@@ -85,9 +85,9 @@ def _connect(settings: Settings) -> str | None:
 
 
 def _check_ledger(file: Path) -> None:
-    """Check the header of a ledger, if there is one, and write to its folder.
+    """Check the header of a ledger, if it exists, and write to its folder.
 
-    The file is not opened with SQLite, which would create files, perhaps of another user.
+    The file is not opened with SQLite, which would create files as the wrong user.
     """
     if file.is_dir():
         raise StoreError("it is a folder: name a file in it")
@@ -96,10 +96,10 @@ def _check_ledger(file: Path) -> None:
             int.from_bytes(header[at : at + 4], "big") for at in (_APPLICATION_AT, _VERSION_AT)
         )
         if not header.startswith(b"SQLite format 3\0") or application != APPLICATION_ID:
-            raise StoreError("it is no ledger: point LEDGER_PATH at another file, or move it away")
+            raise StoreError("not a ledger: set LEDGER_PATH to another file, or move this one away")
         if version > VERSION:
             raise StoreError(
-                f"it has version {version}, of a later exporter; this one knows {VERSION}"
+                f"it has version {version}, of a later exporter; this exporter reads {VERSION}"
             )
     _write(file.parent)
 
@@ -110,8 +110,8 @@ def _header(file: Path) -> bytes:
 
 
 def _write(folder: Path) -> None:
-    """Write to a folder, or to the one in which it would be created."""
-    place = next(one for one in (folder, *folder.parents) if one.exists())
+    """Write to a folder, or to the nearest existing parent."""
+    place = next(path for path in (folder, *folder.parents) if path.exists())
     with tempfile.TemporaryFile(dir=place) as file:
         file.write(bytes(_PROBE_BYTES))
         file.flush()

@@ -48,7 +48,7 @@ class Running(NamedTuple):
 async def serve(settings: Settings) -> None:
     """Run an exporter until SIGTERM or SIGINT; SIGHUP reloads.
 
-    Raises ConfigurationError before anything listens, or if an address cannot be bound.
+    Raises ConfigurationError for unusable settings or files, or if an address cannot be bound.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -64,7 +64,7 @@ async def serve(settings: Settings) -> None:
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings, limits: Limits | None = None) -> AsyncIterator[Running]:
-    """Run an exporter inside the block; at its end finish requests in flight, commit, close."""
+    """Run an exporter within the context; on exit finish requests in flight, commit and close."""
     current = Current(settings)
     hub = Hub(settings, current)
     limits = limits or Limits.of(settings)
@@ -92,13 +92,13 @@ async def running(settings: Settings, limits: Limits | None = None) -> AsyncIter
 
 
 def _log_preflight(settings: Settings) -> None:
-    """Log the findings of the preflight checks."""
+    """Log the problems found by the preflight checks."""
     ledger = None if settings.ledger_url else settings.ledger_path
-    for finding in preflight(ledger=ledger, record=settings.record, now=time.time()):
-        log.warning(finding.problem, action=finding.action)
+    for failed in preflight(ledger=ledger, record=settings.record, now=time.time()):
+        log.warning(failed.problem, action=failed.action)
 
 
 def _reload(current: Current) -> None:
-    # A failure has been logged and is in the metrics.
+    # `reload` logs a failure, and a metric reports it.
     with systemd.reloading(), contextlib.suppress(ConfigurationError):
         current.reload()

@@ -1,4 +1,4 @@
-"""Systemd: sockets that it passes (sd_listen_fds(3)), states that it is told (sd_notify(3))."""
+"""Integration with systemd: socket activation (sd_listen_fds(3)) and sd_notify(3)."""
 
 import asyncio
 import os
@@ -14,9 +14,9 @@ _NAMES = ("ingest", "admin")
 
 
 def inherited(name: str) -> socket.socket | None:
-    """Return the socket that a socket unit passes under a name, `ingest` or `admin`, if it does.
+    """Return the socket passed by a socket unit under a name (`ingest` or `admin`), or None.
 
-    Raises ConfigurationError if sockets are passed that the exporter cannot listen on.
+    Raises ConfigurationError for a passed socket on which the exporter cannot listen.
     """
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return None
@@ -36,13 +36,13 @@ def _listening(descriptor: int, name: str) -> socket.socket:
     found = socket.socket(fileno=descriptor)
     stream = found.type == socket.SOCK_STREAM and found.family in (socket.AF_INET, socket.AF_INET6)
     if not (stream and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)):
-        raise ConfigurationError(f"the socket {name} of systemd is no listening TCP socket")
+        raise ConfigurationError(f"systemd's socket {name} is not a listening TCP socket")
     found.set_inheritable(False)
     return found
 
 
 def notify(*lines: str) -> None:
-    """Send a state to systemd, if it is there; errors are ignored."""
+    """Send a state to systemd if the process runs under it; errors are ignored."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         address = address.replace("@", "\0", 1) if address.startswith("@") else address
@@ -53,7 +53,7 @@ def notify(*lines: str) -> None:
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[None]:
-    """Report ready, send watchdog pings inside the block, then report stopping."""
+    """Report ready, send watchdog pings within the context, then report stopping."""
     notify("READY=1")
     alive = asyncio.create_task(_keep_alive())
     try:
@@ -65,7 +65,7 @@ async def serving() -> AsyncIterator[None]:
 
 @contextmanager
 def reloading() -> Iterator[None]:
-    """Report reloading inside the block, then ready."""
+    """Report reloading within the context, then ready."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
         yield

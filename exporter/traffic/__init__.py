@@ -1,1 +1,1 @@
-"""Imitated senders, for `simulate`, `replay`, `demo` and the benchmark."""
+"""Simulated senders, for `simulate`, `replay`, `demo` and the benchmark."""

@@ -1,4 +1,4 @@
-"""Captured bodies as requests, signed again."""
+"""Makes newly signed requests from captured bodies."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,51 +13,55 @@ from exporter.traffic.sender import Request
 
 
 def check_url(url: str) -> str:
-    """Return the URL; ConfigurationError if nothing can be sent there."""
+    """Return the URL; ConfigurationError if it is not a usable HTTP URL."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").encode("idna")
         usable = parts.scheme in ("http", "https") and host and parts.port != 0
-    except ValueError:  # UnicodeError is one
+    except ValueError:  # including UnicodeError
         usable = False
     if not usable:
-        raise ConfigurationError(f"URL {url!r}: it must begin with http:// or https:// and a host")
+        raise ConfigurationError(f"URL {url!r}: it must start with http:// or https:// and a host")
     return url
 
 
 def requests_of(
-    captured: Iterable[Captured], url: str, gateways: Gateways, signers: Mapping[str, Signer]
+    all_captured: Iterable[Captured],
+    url: str,
+    gateways: Gateways,
+    signers: Mapping[str, Signer],
 ) -> Iterator[Request]:
-    """Yield a request for each body, to the webhook of the URL, else to the one of its format.
+    """Yield a request per body: to the webhook in the URL, by default to that of its format.
 
-    Raises ConfigurationError if there is no body at all.
+    Raises ConfigurationError if there are no bodies.
     """
     number = 0
-    for number, one in enumerate(captured, 1):
-        target = _target(url, one, gateways)
+    for number, captured in enumerate(all_captured, 1):
+        target = _target(url, captured, gateways)
         signer = signers.get(urlsplit(target).path.rpartition("/")[2], unsigned)
-        # The same body at the same place is the same delivery, and a duplicate.
-        identity = f"replay_{number}_{hashlib.sha256(one.body).hexdigest()[:32]}"
-        address, headers, signed = signer(target, one.body, identity)
-        body = one.body if signed is None else signed
-        yield Request(address, body, {"Content-Type": _content_type(one), **headers})
+        # Replaying the same file again sends the same identities, and so duplicates.
+        identity = f"replay_{number}_{hashlib.sha256(captured.body).hexdigest()[:32]}"
+        address, headers, signed = signer(target, captured.body, identity)
+        body = captured.body if signed is None else signed
+        yield Request(address, body, {"Content-Type": _content_type(captured), **headers})
     if not number:
-        raise ConfigurationError("nothing to replay: no line and no file holds a body")
+        raise ConfigurationError("nothing to replay: no bodies found")
 
 
-def _target(url: str, one: Captured, gateways: Gateways) -> str:
-    parts = urlsplit(url)
+def _target(url: str, captured: Captured, gateways: Gateways) -> str:
+    parts, record = urlsplit(url), captured.record
     if parts.path in ("", "/"):
-        known = one.record.source if one.record else recognize(one.body, gateways.values()).name
+        known = record.source if record else recognize(captured.body, gateways.values()).name
         parts = parts._replace(path=f"/webhooks/{known}")
-    if one.record and one.record.channel and "channel=" not in parts.query:
-        hint = f"channel={quote(one.record.channel)}"
+    if record and record.channel and "channel=" not in parts.query:
+        hint = f"channel={quote(record.channel)}"
         parts = parts._replace(query=f"{parts.query}&{hint}" if parts.query else hint)
     return parts.geturl()
 
 
-def _content_type(one: Captured) -> str:
-    if one.record and one.record.content_type.isascii() and one.record.content_type.isprintable():
-        return one.record.content_type or "application/octet-stream"
-    lines = b"\n" in one.body.strip() and not is_json(one.body)
+def _content_type(captured: Captured) -> str:
+    record = captured.record
+    if record and record.content_type.isascii() and record.content_type.isprintable():
+        return record.content_type or "application/octet-stream"
+    lines = b"\n" in captured.body.strip() and not is_json(captured.body)
     return "application/x-ndjson" if lines else "application/json"

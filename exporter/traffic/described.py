@@ -1,4 +1,4 @@
-"""Writes and signs the requests of a described gateway: the inverse of reading them."""
+"""Writes and signs the requests of a described gateway."""
 
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -24,7 +24,7 @@ from exporter.traffic.outgoing import Outgoing
 
 
 class Writer:
-    """Writes bodies of one result each, which a description can read."""
+    """Writes bodies of one result each, in the format of a description."""
 
     def __init__(self, description: Description) -> None:
         self._description = description
@@ -77,7 +77,7 @@ class Writer:
 
 
 class _Form(NamedTuple):
-    """How the fields of a form are written."""
+    """The encoding of a form."""
 
     content_type: str
     encode: Callable[[Mapping[str, Any]], bytes]
@@ -101,7 +101,7 @@ _FORMS = {
 
 
 def _write(item: dict[str, Any], value: Value, text: str) -> None:
-    """Put a text at the path of a field; of several paths, at the first."""
+    """Write a text at the path of a field; of several paths, at the first."""
     if value.separator is None:
         for path in value.paths[1:]:
             _remove(item, path)
@@ -125,7 +125,7 @@ def _remove(item: dict[str, Any], path: Path) -> None:
 
 
 class DescribedSigner:
-    """Signs requests with the first secret of a description, that of an app, or a private key."""
+    """Signs requests with a description's first secret, the secret of an app, or a private key."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class DescribedSigner:
         app: str | None = None,
         private_key: File | None = None,
     ) -> None:
-        """Read the secret, or for RSA the private key; ConfigurationError if there is none."""
+        """Read the secret, or for RSA the private key; ConfigurationError if it is missing."""
         self._scheme = description.auth or NoAuth()
         self._query = {name: allowed[0] for name, allowed in description.require.query.items()}
         self._headers = {name: allowed[0] for name, allowed in description.require.header.items()}
@@ -148,7 +148,7 @@ class DescribedSigner:
             self._secret = _first_secret(self._scheme, file, apps, app)
 
     def __call__(self, url: str, body: bytes, identity: str) -> Outgoing:
-        """Return URL, headers and body, signed."""
+        """Sign a request; return its URL, headers and body."""
         draft = Draft(body, identity, dict(self._query), dict(self._headers), url)
         self._scheme.sign(draft, self._secret)
         return Outgoing(draft.url, draft.headers, draft.body)
@@ -157,7 +157,7 @@ class DescribedSigner:
 def _private_key(file: File, private_key: File | None) -> bytes:
     if private_key is None:
         raise ConfigurationError(
-            f"{file}: RSA signs with a private key: name its file by --private-key"
+            f"{file}: RSA needs a private key to sign: set --private-key to its file"
         )
     load_private_key(private_key)
     return private_key.read_bytes()
@@ -166,8 +166,7 @@ def _private_key(file: File, private_key: File | None) -> bytes:
 def _first_secret(scheme: Scheme, file: File, apps: Collection[str], app: str | None) -> bytes:
     if not isinstance(scheme, (SecretScheme, StandardWebhooks)):
         return b""
-    files = credential_files(scheme.secrets, apps, file.parent)
-    for one in files:
-        if app in (None, one.app):
-            return scheme.read(one)[0]
-    raise ConfigurationError(f"{file}: auth.secrets: there is no secret to sign with")
+    for secrets in credential_files(scheme.secrets, apps, file.parent):
+        if app in (None, secrets.app):
+            return scheme.read(secrets)[0]
+    raise ConfigurationError(f"{file}: auth.secrets: no secret to sign with")

@@ -10,7 +10,7 @@ from exporter.gateways.auth import public_keys
 from exporter.traffic.outgoing import Outgoing, Signer
 
 ACKNOWLEDGED = 2
-"""The code of a push that the gateway, or the vendor, accepted."""
+"""The code of a push accepted by the gateway or the vendor."""
 
 
 def sign(key: rsa.RSAPrivateKey, body: bytes) -> str:

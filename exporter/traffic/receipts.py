@@ -1,4 +1,4 @@
-"""Simulated receipts of a described gateway: most delivered, a few of every failure."""
+"""Simulated receipts of a described gateway: mostly delivered, with a few of every failure."""
 
 import random
 import time
@@ -12,16 +12,19 @@ from exporter.traffic.described import Writer
 
 _WEIGHTS = {Category.DELIVERED: 80.0, Category.OPENED: 12.0, Category.ACCEPTED: 80.0}
 _FAILURES = 8.0
-"""Weight of all failures together."""
+"""Total weight of all failures."""
 
 
 def receipts(
     gateway: Described, table: CodeTable | None, seed: int | None = None
 ) -> Iterator[bytes]:
-    """Yield bodies of one receipt each without end; ConfigurationError without codes to send."""
+    """Yield an endless sequence of bodies with one receipt each.
+
+    Raises ConfigurationError if the channel has no codes.
+    """
     if table is None or not table.codes:
         raise ConfigurationError(
-            f"gateway {gateway.name}: its channel has no codes to send: give CODE_TABLE_FILES"
+            f"gateway {gateway.name}: its channel has no codes to send: set CODE_TABLE_FILES"
         )
     rng = random.Random(seed)  # noqa: S311 - traffic, not secrets
     writer = Writer(gateway.description)

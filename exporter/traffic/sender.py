@@ -1,4 +1,4 @@
-"""Sends requests at a rate, and adds up the responses."""
+"""Sends requests at a rate, and counts the responses."""
 
 import asyncio
 import os
@@ -14,14 +14,14 @@ import msgspec
 from exporter.errors import ConfigurationError, RequestError
 
 MAX_CONCURRENT = 64
-"""Requests in flight; with more, a sender would only measure its own queue."""
+"""Maximum number of requests in flight; with more, the sender's own queue would dominate."""
 
 _REASON = re.compile("[a-z_]{1,40}")
 _JSON = {"Content-Type": "application/json"}
 
 
 class Request(NamedTuple):
-    """A request to a webhook, signed."""
+    """A signed request to a webhook."""
 
     url: str
     body: bytes
@@ -29,15 +29,16 @@ class Request(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """The outcome of requests: by HTTP status or `no response`, by results, by reason."""
+    """The outcomes of all requests."""
 
     sent: int
     responses: Counter[str]
+    """Responses by HTTP status, or `no response`."""
     seconds: float
     results: Counter[str]
     """Results by outcome: accepted, duplicates, rejected."""
     reasons: Counter[str]
-    """Requests refused, and results of accepted requests rejected, by reason."""
+    """Refused requests, and rejected results of accepted requests, by reason."""
     failures: Counter[str]
     """Requests without a response, by cause."""
 
@@ -58,7 +59,7 @@ async def send(
     count: int | None = None,
     progress: Progress = lambda _summary: None,
 ) -> Summary:
-    """Post `rate` requests per second until they, `seconds` or `count` are used up."""
+    """Post `rate` requests per second, up to a number of seconds or a count."""
     tally = _Tally()
     places = asyncio.Semaphore(MAX_CONCURRENT)
     problem: ConfigurationError | RequestError | None = None
@@ -82,14 +83,14 @@ async def send(
                 tally.sent += 1
                 progress(tally.summary())
         except (ConfigurationError, RequestError) as error:
-            problem = error  # raised in here it would come out wrapped in a group
+            problem = error  # raised here, it would be wrapped in an ExceptionGroup
     if problem:
         raise problem
     return tally.summary()
 
 
 async def _post(session: aiohttp.ClientSession, request: Request, tally: "_Tally") -> None:
-    """Post a request and add up its response; a redirect is not followed."""
+    """Post a request, without following redirects, and count its response."""
     try:
         async with session.post(
             request.url, data=request.body, headers=request.headers, allow_redirects=False
@@ -104,7 +105,7 @@ class _Rejection(msgspec.Struct):
 
 
 class _Response(msgspec.Struct):
-    """The body of an exporter's response; any other server's is ignored."""
+    """The body of an exporter's response; other bodies are ignored."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -116,7 +117,7 @@ _RESPONSE = msgspec.json.Decoder(_Response)
 
 
 class _Tally:
-    """Adds up requests and responses."""
+    """Counts requests and responses."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
@@ -145,7 +146,7 @@ class _Tally:
             response = _RESPONSE.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
-        rejected = [one.reason for one in response.rejected]
+        rejected = [rejection.reason for rejection in response.rejected]
         given = {
             "accepted": response.accepted,
             "duplicates": response.duplicates,
@@ -164,7 +165,7 @@ def _cause(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientSSLError):
         return "TLS handshake"
     if isinstance(error, OSError) and error.errno is not None:
-        # A name that is not found has a number of its own, which is negative.
+        # A host that is not found has a negative number.
         return os.strerror(error.errno) if error.errno > 0 else "unknown host"
     if isinstance(error, aiohttp.InvalidURL):
         return "invalid URL"

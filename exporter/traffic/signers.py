@@ -16,9 +16,9 @@ from exporter.traffic.outgoing import Outgoing, Signer
 def signers(
     *, private_key: Path | None = None, token: Path | None = None, secret: Path | None = None
 ) -> Mapping[str, Signer]:
-    """Read what requests are signed with; return the signer of each gateway that it is for.
+    """Read credentials; return a signer for each gateway that they belong to, by its name.
 
-    Raises ConfigurationError that names an unusable file.
+    Raises ConfigurationError with an unusable file.
     """
     found = {}
     if private_key:
@@ -31,7 +31,7 @@ def signers(
 
 
 def results_signer(token: bytes, secret: bytes) -> Signer:
-    """Return a signer that sends a token, signs with a secret, or both; empty ones are not used."""
+    """Return a signer that sends a token, signs with a secret, or both; empty values are unused."""
 
     def signed(url: str, body: bytes, identity: str) -> Outgoing:
         draft = Draft(body, identity)

@@ -13,13 +13,13 @@ from exporter.traffic.outgoing import Signer
 from exporter.traffic.sender import Progress, Request, Summary, send
 
 GATEWAY = mps.NAME
-"""The gateway that is simulated."""
+"""The name of the simulated gateway."""
 
-_DUPLICATES = 0.01  # share of results that are sent twice, as after a lost response
+_DUPLICATE_RATIO = 0.01  # share of results that are sent twice, as after a lost response
 
 
 class Kind(NamedTuple):
-    """One kind of result: MPS's word for the channel, the code, and its description."""
+    """A kind of result: MPS's word for the channel, the code, and its description."""
 
     channel: str
     code: int
@@ -84,9 +84,9 @@ class Simulated(NamedTuple):
 def results(
     scenario: str, seed: int | None = None, *, prefix: str = "simulated"
 ) -> Iterator[Simulated]:
-    """Yield the results of a scenario without end, each with a message id of its own.
+    """Yield an endless sequence of a scenario's results, each with a unique message id.
 
-    Ids begin with the prefix. A repeated result is the same object again.
+    Ids start with the prefix. A duplicate result is the same object.
     """
     rng = random.Random(seed)  # noqa: S311 - traffic, not secrets
     kinds = SCENARIOS[scenario]
@@ -94,7 +94,7 @@ def results(
     run = int(time.time() * 1000) if seed is None else seed
     result = None
     for number, kind in enumerate(iter(lambda: rng.choices(kinds, weights)[0], None)):
-        if result and rng.random() < _DUPLICATES:
+        if result and rng.random() < _DUPLICATE_RATIO:
             yield result
         identity, target = f"{prefix}_{run}_{number}", f"target-{rng.getrandbits(64):016x}"
         body = write(kind.channel, kind.code, kind.message, identity, target)
@@ -103,7 +103,7 @@ def results(
 
 
 def bodies(scenario: str, seed: int | None = None) -> Iterator[bytes]:
-    """Yield the bodies of a scenario's results without end."""
+    """Return an endless iterator of the bodies of a scenario's results."""
     return (result.body for result in results(scenario, seed))
 
 
@@ -119,16 +119,16 @@ async def simulate(
     made: Iterator[bytes] | None = None,
     progress: Progress = lambda _summary: None,
 ) -> Summary:
-    """Post `rate` results per second to `url`, until `seconds` or `count` are used up.
+    """Post `rate` results per second to `url`, up to a number of seconds or a count.
 
-    They are those of the scenario, or the bodies that are `made`.
+    The results are those of the scenario, or the bodies in `made`.
     """
     requests = (signed_request(signer, url, body) for body in made or bodies(scenario, seed))
     return await send(requests, rate=rate, seconds=seconds, count=count, progress=progress)
 
 
 def signed_request(signer: Signer, url: str, body: bytes) -> Request:
-    """Return the signed request of a body."""
+    """Sign a body and return its request."""
     address, headers, signed = signer(url, body, f"simulated_{xxh3_64_hexdigest(body)}")
     known = {"Content-Type": "application/json"} | dict(headers)
     return Request(address, body if signed is None else signed, known)

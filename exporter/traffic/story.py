@@ -1,4 +1,4 @@
-"""Simulated traffic of two apps, one of which has an incident."""
+"""Simulated traffic of two apps, of which the first has an incident."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ class Phase(NamedTuple):
 
     seconds: float
     scenario: str
-    """The scenario of the first app; the other one stays healthy."""
+    """The scenario of the first app; the other app stays healthy."""
     text: str
 
 
@@ -24,18 +24,18 @@ STORY = (
 """The phases of the demo, in a loop."""
 
 APPS = ("shop", "news")
-"""The apps of the demo; the first one has the incident."""
+"""The apps of the demo; the first has the incident."""
 
 
 class AppResult(NamedTuple):
-    """A result, and the app that it is of."""
+    """A result, and its app."""
 
     app: str
     result: Simulated
 
 
 def phase_at(story: tuple[Phase, ...], seconds: float) -> Phase:
-    """Return the phase at a time of a story in a loop."""
+    """Return the phase of a looped story at a time."""
     seconds %= sum(phase.seconds for phase in story)
     for phase in story:
         if seconds < phase.seconds:
@@ -50,7 +50,7 @@ def tell(
     announce: Callable[[str], None],
     seed: int | None = None,
 ) -> Iterator[AppResult]:
-    """Yield results without end, by the phase at each time; announce each phase."""
+    """Yield an endless sequence of results, according to the current phase; announce each phase."""
     rng = random.Random(seed)  # noqa: S311 - traffic, not secrets
     sources: dict[tuple[str, str], Iterator[Simulated]] = {}
     current: Phase | None = None

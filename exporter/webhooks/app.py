@@ -1,7 +1,7 @@
 """The public application: one handler for every path, and one middleware for every error.
 
-There is nothing to route, so it is aiohttp's low-level server: the router and the chain of an
-`Application` would make a callback a tenth more expensive.
+It uses aiohttp's low-level server, since there are no routes: the router and middleware chain of an
+`Application` would add a tenth to the CPU time of a callback.
 """
 
 import time
@@ -28,7 +28,7 @@ def make_server(edge: Edge) -> web.Server:
 def _middleware(
     edge: Edge, handle: Callable[[web.BaseRequest, RequestState], Awaitable[web.StreamResponse]]
 ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
-    """Count each request by its outcome, and turn every error into the contract's response."""
+    """Count each request by status, and convert every error to a response."""
     debug = edge.current.settings.log_level == "debug"
     connections, finished = edge.connections, edge.hub.finished
 
@@ -55,7 +55,7 @@ def _middleware(
             _record(edge, state, status)
         if edge.service.draining or _must_close(request):
             response.force_close()
-        state.received = None  # it refers to the request, and the request to it
+        state.received = None  # break the reference cycle with the request
         finished(state.source, status, time.perf_counter() - started, state.other_path)
         if debug:
             log.debug("request", source=state.source, status=status)
@@ -67,29 +67,31 @@ def _middleware(
 def _must_close(request: web.BaseRequest) -> bool:
     """Whether the connection cannot be reused."""
     headers = request.headers
-    if hdrs.UPGRADE in headers:  # aiohttp loses what comes in one segment with it
+    if hdrs.UPGRADE in headers:  # aiohttp loses data that follows it in the same segment
         return True
-    # It was refused before its body, which may still arrive or not.
+    # The request was refused before its body, which may or may not follow.
     return hdrs.EXPECT in headers and not request.content.is_eof()
 
 
 def _refuse(edge: Edge, error: Exception, source: str, path: str) -> tuple[Reason, web.Response]:
-    """Log an error and make its response; keep no reference to it: its traceback holds the body."""
+    """Log an error and make its response; keep no reference, since its traceback has the body."""
     refusal = _as_request_error(error, source)
     edge.refusals.add(source, refusal, path)
     return refusal.reason, refuse(refusal)
 
 
 def _as_request_error(error: Exception, source: str) -> RequestError:
-    """Map an exception to a RequestError; the unexpected is a logged 500."""
+    """Map an exception to a RequestError; log unexpected exceptions."""
     if isinstance(error, RequestError):
         return error
-    log.error("a request could not be handled", source=source, exc_info=error)
-    return RequestError(Reason.INTERNAL_ERROR, "The exporter failed; its log has the cause.")
+    log.error("unexpected error in a request", source=source, exc_info=error)
+    return RequestError(
+        Reason.INTERNAL_ERROR, "The exporter failed unexpectedly; its log has the cause."
+    )
 
 
 def _record(edge: Edge, state: RequestState, status: Status) -> None:
-    """Keep a request that was refused for its content, or that has rejected items."""
+    """Record a request that was refused because of its content, or has rejected items."""
     received, rejected = state.received, state.rejected
     if received is None or (isinstance(status, Reason) and status.of_exporter):
         return
@@ -97,7 +99,7 @@ def _record(edge: Edge, state: RequestState, status: Status) -> None:
     proven = credential is not None and credential.proven
     if edge.redactor and (proven or edge.current.settings.record_unauthenticated):
         reason = rejected[0].reason if rejected else status
-        places = [one.index for one in rejected]
+        places = [rejection.index for rejection in rejected]
         edge.redactor.submit(
             state.source, reason, received, places, app=credential and credential.app
         )

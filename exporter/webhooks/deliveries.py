@@ -1,4 +1,4 @@
-"""Makes the deliveries of a request: what is counted once, and what identifies it."""
+"""Makes the submission of a request, with its deliveries and their identities."""
 
 from collections.abc import Iterator
 
@@ -36,23 +36,23 @@ class SubmissionBuilder:
         submission.skipped += items.skipped
         submission.without_code += items.without_code
 
-    def add(self, group: ResultGroup, meaning: ClassifiedResult) -> None:
+    def add(self, group: ResultGroup, classified: ClassifiedResult) -> None:
         """Add the results of a group."""
-        if meaning.severity is not Severity.INFO:
-            self._add_failing(group, meaning)
+        if classified.severity is not Severity.INFO:
+            self._add_failing(group, classified)
         if self._key is None:
-            self._submission.deliveries += deliveries_of(group, meaning, self._credential)
+            self._submission.deliveries += deliveries_of(group, classified, self._credential)
             return
-        items, series = group.items, meaning.series
+        items, series = group.items, classified.series
         self._results += items
         self._counts[series] = self._counts.get(series, 0) + group.count * items
 
-    def _add_failing(self, group: ResultGroup, meaning: ClassifiedResult) -> None:
+    def _add_failing(self, group: ResultGroup, classified: ClassifiedResult) -> None:
         submission = self._submission
         if group.exemplar is not None:
-            submission.exemplars[meaning.series] = group.exemplar
-        if meaning.severity is Severity.UNKNOWN:
-            key = meaning.series, group.result.hint
+            submission.exemplars[classified.series] = group.exemplar
+        if classified.severity is Severity.UNKNOWN:
+            key = classified.series, group.result.hint
             submission.unknown[key] = group.result.message or submission.unknown.get(key)
 
     def add_undeclared(self, app: str, items: int) -> None:
@@ -72,10 +72,10 @@ class SubmissionBuilder:
 
 
 def deliveries_of(
-    group: ResultGroup, meaning: ClassifiedResult, credential: int
+    group: ResultGroup, classified: ClassifiedResult, credential: int
 ) -> Iterator[Delivery]:
     """Yield a delivery for the results of a group that have an id, and one for the others."""
-    series = meaning.series
+    series = classified.series
     if group.anonymous:
         yield Delivery({series: group.count * group.anonymous}, group.anonymous)
     if group.ids:
@@ -83,7 +83,7 @@ def deliveries_of(
 
 
 def _scope(group: ResultGroup, series: Series, credential: int) -> Scope:
-    """Scope the ids of a group to its channel and to its code as it was sent."""
-    # Channels that no table has share a label, but their ids are not each other's.
+    """Scope the ids of a group to its channel and its code as sent."""
+    # Unknown channels share the label `other`, but not the scope of ids.
     channel = repr(group.result.hint) if series.channel == OTHER else series.channel
     return Scope(credential, Identified.RESULT, channel, group.result.code)

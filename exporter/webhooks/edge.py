@@ -1,4 +1,4 @@
-"""The edge: what the half of the exporter that takes requests has of its own."""
+"""The edge: the state of the half of the exporter that receives requests."""
 
 from exporter.records.redactor import Redactor
 from exporter.runtime.current import Current
@@ -9,7 +9,7 @@ from exporter.webhooks.refusals import Refusals
 
 
 class Edge:
-    """Limits, connections and requests in flight, and the hub that counts what requests hold."""
+    """Limits, connections, requests in flight, and the hub that counts results."""
 
     def __init__(self, current: Current, hub: Hub, service: Service, limits: Limits) -> None:
         self.current = current
@@ -21,10 +21,10 @@ class Edge:
         self.redactor = Redactor(hub.keep) if current.settings.record else None
         self.refusals = Refusals(lambda: current.snapshot.gateways)
         self.in_flight = 0
-        """Requests that have no response yet."""
+        """Number of requests without a response yet."""
 
     def close(self) -> None:
-        """Refuse the bodies that are still arriving, and finish the records."""
+        """Refuse bodies that are still arriving, and finish logs and records."""
         self.bodies.close()
         self.refusals.close()
         if self.redactor:

@@ -1,4 +1,4 @@
-"""Handles a request: authenticate → decode → classify → submit → respond."""
+"""Handles requests: authenticate → decode → classify → submit → respond."""
 
 import asyncio
 from contextlib import suppress
@@ -23,31 +23,31 @@ _PREFIX = "/webhooks/"
 
 
 class RequestState(msgspec.Struct):
-    """What is known of a request so far: for its error response, its metrics and its record."""
+    """The state of a request so far, for its error response, metrics and record."""
 
     source: str = UNROUTED
-    """The gateway's name, once the path is known."""
+    """The gateway's name, once the path has been checked."""
     received: ReceivedRequest | None = None
-    """The request with its body, once that has arrived."""
+    """The request with its body, once it has arrived."""
     credential: Credential | None = None
-    """The credential that let it in, or the one of anyone."""
+    """The credential that authenticated it."""
     rejected: list[Rejection] = []
     """Its invalid items."""
     status: Status = "accepted"
-    """How it ends, if not by an error."""
+    """Its status unless an error is raised."""
     other_path: str | None = None
-    """Its path, where no webhook has it."""
+    """Its path, if no webhook has it."""
 
 
 class Webhooks:
-    """The handler of every gateway."""
+    """The request handler for all gateways."""
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self._responses = Responses(edge.service)
 
     async def handle(self, request: web.BaseRequest, state: RequestState) -> web.StreamResponse:
-        """Handle a request; every failure is a RequestError."""
+        """Handle a request; raises RequestError to refuse it."""
         gateway = self._check(request, state)
         if hdrs.EXPECT in request.headers and request.version >= HttpVersion11:
             await _send_continue(request)
@@ -69,7 +69,7 @@ class Webhooks:
         return self._responses.respond(request, gateway, received, receipt, state.rejected)
 
     def _check(self, request: web.BaseRequest, state: RequestState) -> Gateway:
-        """Return the gateway of the path; raises RequestError for what the headers rule out."""
+        """Return the gateway of the path; raises RequestError for unacceptable headers."""
         gateway = self._gateway(request)
         if gateway is None:
             state.other_path = request.path
@@ -88,7 +88,7 @@ class Webhooks:
         gateways = self._edge.current.snapshot.gateways
         path = request.raw_path.partition("?")[0]
         gateway = gateways.get(path.removeprefix(_PREFIX)) if path.startswith(_PREFIX) else None
-        if gateway is None:  # the path may have a doubled or trailing slash, or escapes
+        if gateway is None:  # the path may have redundant slashes, or escapes
             root, _, name = "/".join(filter(None, request.path.split("/"))).partition("/")
             gateway = gateways.get(name) if root == "webhooks" else None
         return gateway
@@ -120,27 +120,27 @@ class Webhooks:
                 await asyncio.sleep(0)
             builder.add_items(step)
             for group in step.groups:
-                meaning = classify(group.result)
+                classified = classify(group.result)
                 if apps:
                     named = group.result.app
                     app, rule = app_of(named, credential, apps)
-                    meaning = meaning.of_app(app)
+                    classified = classified.of_app(app)
                     if rule == "undeclared":
                         builder.add_undeclared(str(named), group.items)
-                builder.add(group, meaning)
+                builder.add(group, classified)
         return builder.build()
 
 
 async def _send_continue(request: web.BaseRequest) -> None:
-    """Tell the client to send its body, which the headers do not rule out (RFC 9110, 10.1.1)."""
+    """Ask the client to send the body of an acceptable request (RFC 9110, 10.1.1)."""
     if request.headers[hdrs.EXPECT].lower() == "100-continue":
-        with suppress(ConnectionError):  # a client that left is reported when its body is read
+        with suppress(ConnectionError):  # a disconnected client is detected when its body is read
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # the response has not begun
+        request.writer.output_size = 0  # the response has not started
 
 
 def _address(request: web.BaseRequest) -> str:
-    """Return host, path and query of the URL as the sender used it."""
+    """Return host, path and query of the URL as sent."""
     return f"{request.host}{request.raw_path}"
 
 

@@ -1,4 +1,4 @@
-"""Health answers on the public port, for load balancers; counted nowhere."""
+"""Health checks on the public port, for load balancers; not counted in metrics."""
 
 from aiohttp import web
 

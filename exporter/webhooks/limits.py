@@ -1,4 +1,4 @@
-"""The bounds of the public listener, and the accounting of connections and bodies."""
+"""The limits of the public listener, and the accounting of connections and bodies."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,41 +13,41 @@ from exporter.errors import Reason, RequestError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds of one client, and of all of them together."""
+    """Limits per client, and for all clients together."""
 
     max_body_bytes: int = 1024**2
-    """MAX_BODY_BYTES: a batch of ten thousand results; the body as sent, and unpacked."""
+    """MAX_BODY_BYTES: maximum size of a body, as sent and decompressed."""
     body_seconds: float = 10.0
-    """BODY_TIMEOUT_SECONDS: without a byte of the body."""
+    """BODY_TIMEOUT_SECONDS: maximum time without a byte of the body."""
     whole_body_seconds: float = 60.0
-    """From the headers to the end of the body, however steadily it arrives."""
+    """Maximum time from the headers to the end of the body."""
     max_connections: int = 10_000
-    """MAX_CONNECTIONS: at 20 to 40 KiB each they stay below half a gigabyte."""
+    """MAX_CONNECTIONS: maximum number of connections, at 20 to 40 KiB each."""
     max_arriving_bytes: int = 64 * 1024**2
-    """Bytes of all arriving bodies, so that slow clients cannot fill the memory."""
+    """Maximum size of all arriving bodies together, so that slow clients cannot exhaust memory."""
     header_timeout_seconds: float = 10.0
-    """From the connection to the end of the first request's headers, however slowly they arrive."""
+    """Maximum time from connecting to the end of the first request's headers."""
     idle_seconds: float = 75.0
-    """KEEPALIVE_SECONDS: from a response to the end of the next headers on its connection."""
+    """KEEPALIVE_SECONDS: maximum time from a response to the end of the next request's headers."""
     linger_seconds: float = 2.0
-    """For the rest of an unread body, so that the client can read its response."""
+    """Time to discard the rest of an unread body, so that the client can read the response."""
     unread_seconds: float = 10.0
-    """How long a client may leave its response unread before the kernel ends the connection."""
+    """Time after which the kernel closes a connection whose client does not read its response."""
     handshake_seconds: float = 10.0
-    """For a TLS handshake."""
+    """Maximum time for a TLS handshake."""
     max_header_bytes: int = 8190
-    """Bytes of the request line, and of each header: aiohttp's own figure."""
+    """Maximum size of the request line, and of each header: aiohttp's default."""
     max_headers: int = 100
-    """Headers of a request; senders use a dozen."""
+    """Maximum number of headers of a request; senders use a dozen."""
     grace_seconds: float = 1.0
-    """After SIGTERM: for requests that arrive on open connections, which are served."""
+    """Time after SIGTERM in which new requests on open connections are served."""
     drain_seconds: float = 4.0
-    """After SIGTERM: for requests in flight; the rest of ten seconds is for the last commit, which
-    may wait for the ledger's lock."""
+    """Time after SIGTERM for requests in flight. The rest of ten seconds is for the last commit,
+    which may wait for the ledger's lock."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Take the bounds that are settings."""
+        """Make the limits from the settings."""
         return cls(
             max_body_bytes=settings.max_body_bytes,
             body_seconds=settings.body_timeout_seconds,
@@ -57,29 +57,29 @@ class Limits:
 
 
 class ArrivingBytes:
-    """Counts the bytes of bodies that are arriving; past the bound the oldest are cancelled."""
+    """Bounds the total size of arriving bodies: over the limit, the oldest bodies are evicted."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bodies: dict[asyncio.Timeout, int] = {}
-        """The bytes of each body by its deadline, the oldest first."""
+        """The size of each body by its deadline, the oldest first."""
         self._sum = 0
 
     def begin(self, deadline: asyncio.Timeout) -> None:
-        """Add a body, which its deadline can cancel."""
+        """Add a body; its deadline cancels it."""
         self._bodies[deadline] = 0
 
     def add(self, deadline: asyncio.Timeout, size: int) -> None:
-        """Count bytes that have arrived; evict the bodies that have been arriving longest."""
+        """Count bytes that have arrived; evict the oldest bodies if the total is over the limit."""
         if deadline in self._bodies:  # else it was evicted, and will be cancelled
             self._bodies[deadline] += size
             self._sum += size
-        # A single body that exceeds the bound is still accepted.
+        # A single body over the limit is still accepted.
         while self._sum > self._max_bytes and self.evict(deadline):
             pass
 
     def evict(self, spared: asyncio.Timeout | None = None) -> bool:
-        """Cancel the oldest body; return False if there is no other than the spared one."""
+        """Cancel the oldest body; return False if there is none, or it is `spared`."""
         oldest = next(iter(self._bodies), None)
         if oldest is None or oldest is spared:
             return False
@@ -95,21 +95,21 @@ class ArrivingBytes:
 
 
 class Bodies:
-    """Reads bodies within bounds on their time, their size and their sum."""
+    """Reads bodies within limits on their time, size and total size."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._arriving = ArrivingBytes(limits.max_arriving_bytes)
         self.evict = self._arriving.evict
-        # The arguments of an error, not an error: it would collect a traceback, and with it a
-        # body, each time it is raised.
+        # Arguments of an exception, not an exception: each raise would add a traceback, and with it
+        # a reference to a body.
         self._eviction = (
             Reason.OVERLOADED,
             "Too many request bodies are arriving; repeat the request later.",
         )
 
     def check(self, headers: Mapping[str, str]) -> None:
-        """Raise RequestError if the headers announce a body that will not be read."""
+        """Raise RequestError if the body is unacceptable by its headers."""
         if "Content-Encoding" in headers and _encodings(headers) not in ([], ["gzip"]):
             raise RequestError(
                 Reason.UNSUPPORTED_ENCODING,
@@ -120,26 +120,26 @@ class Bodies:
             raise self._too_large()
 
     async def read(self, request: web.BaseRequest) -> bytes:
-        """Return the body as it was sent.
+        """Return the body as sent.
 
         Raises RequestError: `too_large`, `body_timeout`, `overloaded`, or `malformed_body` if the
-        client leaves or its chunks are malformed.
+        client disconnects or its chunks are malformed.
         """
         content = request.content
         try:
-            if content.is_eof():  # it came with the headers: there is nothing to wait for
+            if content.is_eof():  # it arrived with the headers
                 body = content.read_nowait()
                 if len(body) > self._limits.max_body_bytes:
                     raise self._too_large()
                 return body
-            if request.transport is None:  # closed before the handler began: no error will come
+            if request.transport is None:  # closed before the handler started: no exception follows
                 raise ConnectionResetError
             return await self._wait_for(request)
         except (OSError, web.RequestPayloadError):
             raise RequestError(Reason.MALFORMED_BODY, "The body is incomplete.") from None
 
     def close(self) -> None:
-        """Refuse all bodies that are still arriving, since the exporter stops."""
+        """Refuse all arriving bodies, because the exporter is stopping."""
         self._eviction = Reason.DRAINING, "The exporter is stopping; repeat the request."
         while self.evict():
             pass
@@ -147,7 +147,7 @@ class Bodies:
     async def _wait_for(self, request: web.BaseRequest) -> bytes:
         body = bytearray()
         deadline = asyncio.timeout(self._limits.whole_body_seconds)
-        kept = True
+        evicted = False
         try:
             async with deadline:
                 self._arriving.begin(deadline)
@@ -158,9 +158,9 @@ class Bodies:
                             raise self._too_large()
                         self._arriving.add(deadline, len(chunk))
                 finally:
-                    kept = self._arriving.end(deadline)
+                    evicted = not self._arriving.end(deadline)
         except TimeoutError:
-            if not kept:
+            if evicted:
                 raise RequestError(*self._eviction) from None
             raise _body_timeout(
                 "The body did not arrive within", self._limits.whole_body_seconds
@@ -168,7 +168,7 @@ class Bodies:
         return bytes(body)
 
     async def _chunk(self, content: StreamReader) -> bytes:
-        """Return what has arrived, as soon as it has; nothing at the end of the body."""
+        """Return the next bytes as soon as they arrive; empty at the end of the body."""
         while True:
             received = content.total_bytes
             pause = asyncio.timeout(self._limits.body_seconds)
@@ -178,7 +178,7 @@ class Bodies:
             except TimeoutError:
                 if not pause.expired():  # the whole body's deadline, or an eviction
                     raise
-            # If it was this process that paused, bytes are waiting to be read from the socket.
+            # If this process was paused, there may be bytes to read from the socket.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             if content.total_bytes == received:
@@ -194,22 +194,22 @@ def _body_timeout(problem: str, seconds: float) -> RequestError:
 
 
 class Connections:
-    """Counts open connections: at the bound, an idle one is closed for a new one."""
+    """Bounds the number of connections: at the limit, a new one replaces an idle one."""
 
     def __init__(self, limits: Limits, bodies: Bodies) -> None:
         self._limits = limits
         self._bodies = bodies
         self._open: dict[web.RequestHandler, asyncio.Transport] = {}
-        """aiohttp drops the transport of a connection that it closes, though it may linger."""
+        """By connection, its transport, which aiohttp drops when it starts to close."""
         self._waiting: dict[web.RequestHandler, asyncio.TimerHandle | None] = {}
-        """Connections without a request, the oldest first; new ones with a timer."""
+        """Connections without a request, the oldest first; new connections have a timer."""
 
     def opened(self, connection: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Count a connection, and start the timer of its first headers."""
+        """Count a connection, and start the timer for its first headers."""
         self._open[connection] = transport
         if len(self._open) > self._limits.max_connections:
             if oldest := next(iter(self._waiting), None):
-                self.began(oldest)  # its `closed` comes later
+                self.began(oldest)  # `closed` is called later
                 self._abort(oldest)
             elif not self._bodies.evict():
                 self._abort(connection)
@@ -224,23 +224,23 @@ class Connections:
         self.began(connection)
 
     def began(self, connection: web.RequestHandler) -> None:
-        """Note that a request has begun."""
+        """Mark a connection as busy: a request has started."""
         if timer := self._waiting.pop(connection, None):
             timer.cancel()
 
     def responded(self, connection: web.RequestHandler) -> None:
-        """Note that an open connection is idle."""
+        """Mark a connection as idle, if it is still open."""
         if connection.transport is not None:
             self._waiting[connection] = None
 
     def _abort(self, connection: web.RequestHandler) -> None:
-        """Close a connection at once: a graceful close would wait for a client that never reads."""
+        """Abort a connection: a graceful close would wait for a client that does not read."""
         connection.force_close()
         self._open[connection].abort()
 
 
 def is_compressed(headers: Mapping[str, str]) -> bool:
-    """Whether a body that passed `check` is gzip."""
+    """Whether a body that has passed `check` is gzip."""
     return "Content-Encoding" in headers and bool(_encodings(headers))
 
 

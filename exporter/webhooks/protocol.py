@@ -1,4 +1,4 @@
-"""The connections of the public listener: counted, bounded, discreet about malformed input."""
+"""Connections of the public listener: counted and limited; malformed input is never echoed."""
 
 import asyncio
 import logging
@@ -13,9 +13,9 @@ from exporter.webhooks.responses import refuse
 
 
 class Connection(web.RequestHandler):
-    """A counted connection; a malformed request gets the contract's response.
+    """A counted connection that responds to malformed requests with JSON.
 
-    aiohttp would send the offending bytes back as text, and log them with a traceback.
+    aiohttp would echo the malformed bytes as text, and log them with a traceback.
     """
 
     __slots__ = ("_edge",)
@@ -25,8 +25,8 @@ class Connection(web.RequestHandler):
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type] # how aiohttp switches the log off
-            auto_decompress=False,  # signatures are made over what was sent
+            access_log=None,  # type: ignore[arg-type] # disables the access log
+            auto_decompress=False,  # signatures cover the bytes as sent
             keepalive_timeout=limits.idle_seconds,
             lingering_time=limits.linger_seconds,
             logger=_LOGGER,
@@ -37,7 +37,7 @@ class Connection(web.RequestHandler):
         self._edge = edge
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connection, which may be one too many."""
+        """Count the connection, and enforce the limit."""
         super().connection_made(transport)
         self._edge.connections.opened(self, cast("asyncio.Transport", transport))
 
@@ -53,7 +53,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Respond to what is not HTTP; none of it gets into the response or the log."""
+        """Respond to a malformed request, without quoting it in the response or the log."""
         del request, status, exc
         error = malformed_request(message)
         self._edge.hub.finished(UNROUTED, error.reason, 0)
@@ -62,10 +62,10 @@ class Connection(web.RequestHandler):
 
 
 def _without_contents(record: logging.LogRecord) -> bool:
-    """Reduce a log record to the kind of its error; its message and traceback may quote input."""
+    """Reduce a log record to the type of its exception; message and traceback may quote input."""
     kind = record.exc_info[0] if record.exc_info else None
     if kind and issubclass(kind, (OSError, web.RequestPayloadError)):
-        return False  # the client's doing, and counted
+        return False  # caused by the client, and counted in metrics
     record.msg, record.args = "a connection failed: %s", (kind.__name__ if kind else record.msg,)
     record.exc_info = record.exc_text = None
     return True

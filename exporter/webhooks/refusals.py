@@ -1,4 +1,4 @@
-"""Log lines for refused requests: one per gateway and reason each minute, with advice."""
+"""Logs refused requests: one line per gateway and reason each minute, with advice."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -11,27 +11,27 @@ from exporter.redaction import redact_path
 INTERVAL_SECONDS = 60.0
 
 ACTIONS = {
-    Reason.MALFORMED_BODY: "keep such bodies with RECORD, and read one with explain --payload",
-    Reason.INVALID_RESULTS: "keep such bodies with RECORD, and read one with explain --payload",
-    Reason.MALFORMED_REQUEST: "compare what the client or the proxy sends with the detail",
-    Reason.MISSING_CREDENTIALS: "compare with check-config, which shows what each webhook accepts",
+    Reason.MALFORMED_BODY: "set RECORD to keep such bodies, and run explain --payload on a record",
+    Reason.INVALID_RESULTS: "set RECORD to keep such bodies, and run explain --payload on a record",
+    Reason.MALFORMED_REQUEST: "correct the client or the proxy as described in the detail",
+    Reason.MISSING_CREDENTIALS: "run check-config: it lists the credentials of each webhook",
     Reason.BAD_SIGNATURE: "compare key and secret with the sender's: check-config has fingerprints",
     Reason.STALE_TIMESTAMP: "compare this machine's clock with the sender's",
-    Reason.NOT_FOUND: "correct the URL that the sender has",
-    Reason.METHOD_NOT_ALLOWED: "have the sender use POST",
+    Reason.NOT_FOUND: "correct the URL in the sender's configuration",
+    Reason.METHOD_NOT_ALLOWED: "configure the sender to use POST",
     Reason.BODY_TIMEOUT: "check the sender's connection, or raise BODY_TIMEOUT_SECONDS",
-    Reason.CONFLICT: "have the sender use a new webhook-id for a changed body",
-    Reason.TOO_LARGE: "have the sender send less at once, or raise MAX_BODY_BYTES",
-    Reason.UNSUPPORTED_ENCODING: "have the sender use gzip or no encoding",
+    Reason.CONFLICT: "correct the sender: a changed body needs a new webhook-id",
+    Reason.TOO_LARGE: "configure the sender to use smaller batches, or raise MAX_BODY_BYTES",
+    Reason.UNSUPPORTED_ENCODING: "configure the sender to use gzip or no encoding",
     Reason.OVERLOADED: "add replicas, or raise MAX_PENDING_RESULTS",
-    Reason.LEDGER_UNAVAILABLE: "see the ledger's own lines in this log",
-    Reason.DRAINING: "none: senders repeat these requests",
+    Reason.LEDGER_UNAVAILABLE: "look for the ledger's error in this log",
+    Reason.DRAINING: "none: senders retry these requests",
 }
-"""The advice for each reason but `internal_error`, which is logged with its traceback."""
+"""The advice for each reason, except `internal_error`, which is logged with a traceback."""
 
 
 class _Unlogged:
-    """The refusals since the last line of their kind."""
+    """The refusals of a gateway and reason since the last log line."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -40,12 +40,12 @@ class _Unlogged:
 
 
 class Refusals:
-    """Refused requests, by gateway and reason; used from one event loop."""
+    """Collects and logs refused requests, by gateway and reason; used in one event loop."""
 
     def __init__(
         self, webhooks: Callable[[], Iterable[str]], *, interval: float = INTERVAL_SECONDS
     ) -> None:
-        """`webhooks` lists the names of the gateways."""
+        """`webhooks` returns the names of the gateways."""
         self._webhooks = webhooks
         self._interval = interval
         self._unlogged: dict[tuple[str, Reason], _Unlogged] = {}
@@ -53,7 +53,7 @@ class Refusals:
         self._log = structlog.get_logger()
 
     def add(self, source: str, error: RequestError, path: str = "") -> None:
-        """Log a refused request, now or with those that follow within the minute."""
+        """Log a refused request now, or with others at the end of the interval."""
         if error.reason not in ACTIONS:
             return
         key = source, error.reason
@@ -66,7 +66,7 @@ class Refusals:
             self._write(key)
 
     def close(self) -> None:
-        """Log the refusals since the last lines, and stop the timers."""
+        """Log the remaining refusals, and stop the timers."""
         for key, timer in [*self._timers.items()]:
             timer.cancel()
             self._write(key)
@@ -74,7 +74,7 @@ class Refusals:
             timer.cancel()
 
     def _write(self, key: tuple[str, Reason]) -> None:
-        """Log the refusals of a kind, if any, and start its next minute."""
+        """Log the refusals of a gateway and reason, if any, and start the next interval."""
         self._timers.pop(key, None)
         unlogged = self._unlogged.pop(key, None)
         if unlogged is None:

@@ -1,4 +1,4 @@
-"""Responses of the webhooks: small JSON."""
+"""Makes the JSON responses of the webhooks."""
 
 import time
 from collections.abc import Mapping
@@ -17,25 +17,25 @@ from exporter.runtime.service import Service
 from exporter.runtime.submission import Receipt
 
 LISTED_REJECTIONS = 10
-"""Rejected items in a response: some gateways take a long response for a failure."""
+"""Maximum number of rejected items in a response; some gateways take a long one for a failure."""
 
 MAX_LISTED_REJECTIONS = 1000
 """The same with `?verbose=1`."""
 
-_MAX_READY = 1000
-"""Ready responses of a second: as many as there are numbers of items in requests."""
+_MAX_CACHED = 1000
+"""Maximum number of responses in the cache, which differ by their numbers of results."""
 
 _HEADERS = CIMultiDict({"Content-Type": "application/json", "Server": "push-result-exporter"})
 
 
 class Responses:
-    """Makes the responses to requests that were handled."""
+    """Makes the responses to accepted requests."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._second = 0
-        self._ready: dict[bytes | Receipt, bytes] = {}
-        """Whole responses of this second, by what they report."""
+        self._cache: dict[bytes | Receipt, bytes] = {}
+        """The bytes of this second's responses, by content."""
 
     def respond(
         self,
@@ -45,23 +45,23 @@ class Responses:
         receipt: Receipt,
         rejected: list[Rejection],
     ) -> web.StreamResponse:
-        """Report what became of the items; raises RequestError if none of them is valid."""
+        """Report the outcome of a request's items; raises RequestError if no item is valid."""
         own = gateway.response
         if rejected:
             report = _with_rejections(receipt, rejected, verbose=_is_verbose(received))
             return _json(report if own is None else own)
         content = receipt if own is None else own
-        if _is_usual(request) and not self._service.draining:
-            return _ReadyResponse(self._whole(content))
+        if _keeps_connection(request) and not self._service.draining:
+            return _CachedResponse(self._whole(content))
         return _json(_body(content))
 
     def _whole(self, content: bytes | Receipt) -> bytes:
-        """Return the bytes of a whole response."""
+        """Return the bytes of a response, including its headers."""
         now = int(time.time())
-        if now != self._second or len(self._ready) >= _MAX_READY:
+        if now != self._second or len(self._cache) >= _MAX_CACHED:
             self._second = now
-            self._ready.clear()
-        whole = self._ready.get(content)
+            self._cache.clear()
+        whole = self._cache.get(content)
         if whole is None:
             body = _body(content)
             headers = {
@@ -70,14 +70,14 @@ class Responses:
                 "Date": formatdate(now, usegmt=True),
             }
             lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in headers.items())]
-            whole = self._ready[content] = "\r\n".join([*lines, "", ""]).encode() + body
+            whole = self._cache[content] = "\r\n".join([*lines, "", ""]).encode() + body
         return whole
 
 
-class _ReadyResponse(web.StreamResponse):
-    """A response whose bytes were made beforehand, on a connection that is kept.
+class _CachedResponse(web.StreamResponse):
+    """A response from the cache, on a keep-alive connection.
 
-    aiohttp's own takes a twelfth of the CPU time of a callback; the bytes are the same.
+    aiohttp's response has the same bytes, but takes a twelfth of the CPU time of a callback.
     """
 
     def __init__(self, whole: bytes) -> None:
@@ -90,21 +90,21 @@ class _ReadyResponse(web.StreamResponse):
         return True
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
-        """Send it."""
+        """Send the response."""
         await request.writer.write(self._whole)
         return request.writer
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Do nothing: all has been sent."""
+        """Do nothing: the response has been sent."""
 
 
 def echo(text: str) -> web.Response:
-    """Respond to a handshake with the text that it expects."""
+    """Respond to a handshake with the expected text."""
     return web.Response(text=text, headers={"Server": _HEADERS["Server"]})
 
 
 def refuse(error: RequestError) -> web.Response:
-    """Respond to a refused request; close where the rest of a body stays unread."""
+    """Respond to a refused request; close the connection if its body remains unread."""
     reason = error.reason
     headers = dict(error.headers)
     if reason.retry_after is not None:
@@ -116,8 +116,8 @@ def refuse(error: RequestError) -> web.Response:
     return response
 
 
-def _is_usual(request: web.BaseRequest) -> bool:
-    """Whether the response is one to HTTP/1.1 on a connection that stays as it is."""
+def _keeps_connection(request: web.BaseRequest) -> bool:
+    """Whether the connection uses HTTP/1.1 and stays open after the response."""
     headers = request.headers
     return (
         request.version == HttpVersion11
@@ -166,9 +166,9 @@ def _is_verbose(received: ReceivedRequest) -> bool:
 def _json(
     content: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """Make a response of JSON; bytes are JSON already."""
+    """Make a JSON response; `content` may be encoded already."""
     body = content if isinstance(content, bytes) else msgspec.json.encode(content)
-    all_headers = _HEADERS.copy()  # aiohttp takes it as it is, and adds its own
+    all_headers = _HEADERS.copy()  # aiohttp adds headers to it
     if headers:
         all_headers.update(headers)
     return web.Response(body=body, status=status, headers=all_headers)

@@ -50,7 +50,7 @@ def test_share_of(part: int, total: int, text: str) -> None:
 
 
 def test_moments() -> None:
-    """A moment is written in UTC: whole, to the minute with its date if need be, and for HTML."""
+    """A time is formatted in UTC: in full, to the minute with an optional date, and for HTML."""
     assert clock(0) == "1970-01-01 00:00:00 UTC"
     assert time_of_day(3600, 86399) == "01:00 UTC"
     assert time_of_day(3600, 86400) == "1970-01-01 01:00 UTC"

@@ -154,11 +154,11 @@ def test_copy(
     assert main(["ledger", "copy"]) == 0
     output = capsys.readouterr().err
     assert output == (
-        "Copied 12,346 results and 12,345 deduplication keys; new goes on from them.\n"
+        "Copied 12,346 results and 12,345 deduplication keys; new continues from them.\n"
     )
     assert totals(server) == {("new", "2"): 12_345, ("new", "2009"): 1}
     assert main(["ledger", "copy"]) == 2
-    assert "INSTANCE new has counted in" in capsys.readouterr().err
+    assert "INSTANCE new has already counted in" in capsys.readouterr().err
     assert count(address, "new", delivery(0, 12_344, 12_345), delivery(7, content=5)) == 1
     assert totals(server) == {("new", "2"): 12_346, ("new", "2009"): 1}
 
@@ -255,7 +255,7 @@ def test_init_grants_least_rights(
     server.execute("CREATE ROLE \"gu'est\" LOGIN PASSWORD 'guest'", "postgres")
     for _ in range(2):
         assert main(["ledger", "init", "--grant-to", "gu'est"]) == 0
-    assert capsys.readouterr().out.endswith("The schema is ready, and gu'est may use it.\n")
+    assert capsys.readouterr().out.endswith("The schema is up to date; gu'est has access.\n")
     password = tmp_path / "guest"
     password.write_text("guest")
     guest = parse_address(server.url("gu'est".replace("'", "%27"), "fresh"), password)
@@ -281,13 +281,13 @@ def test_init_prints_its_sql(
 
 Fault = tuple[dict[str, str], list[str], int, str]
 FAULTS: dict[str, Fault] = {
-    "no-url": ({"ledger_url": ""}, ["list"], 2, "LEDGER_URL: it is needed"),
+    "no-url": ({"ledger_url": ""}, ["list"], 2, "LEDGER_URL: required"),
     "bad-url": ({"ledger_url": "mysql://u:hush@h/d"}, ["list"], 2, "LEDGER_URL: it is not a URL"),
     "no-server": (
         {"ledger_url": "postgresql://u:hush@127.0.0.1:1/d", "ledger_password_file": ""},
         ["list"],
         1,
-        "check that the server runs",
+        "check that the server is running",
     ),
     "no-password": ({"ledger_password_file": "/nowhere"}, ["list"], 2, "/nowhere: No such file"),
     "no-schema": ({}, ["list"], 1, "ledger init"),

@@ -54,7 +54,7 @@ def test_replay_against_an_exporter(tmp_path: Path, keys: KeyPair) -> None:
         (["EMPTY", "--url", "ftp://x"], "ftp://x"),
         (["EMPTY", "--private-key", "/nowhere/key"], "/nowhere/key"),
         (["EMPTY", "--token-file", "/nowhere/token"], "/nowhere/token"),
-        (["EMPTY", "--secret-file", "EMPTY"], "it is empty"),
+        (["EMPTY", "--secret-file", "EMPTY"], "empty, or only comments"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

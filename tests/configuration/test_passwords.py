@@ -229,7 +229,7 @@ def test_line_without_a_user(tmp_path: Path, line: str) -> None:
         (None, "No such file"),
         (b"", "empty"),
         (b"\n# nobody\n \n", "empty"),
-        (b"\xff\xfe\0", "not text"),
+        (b"\xff\xfe\0", "not UTF-8 text"),
     ],
 )
 def test_file_without_users(tmp_path: Path, content: bytes | None, problem: str) -> None:

@@ -395,7 +395,7 @@ def test_credentials_under_another_prefix_are_noticed(
 ) -> None:
     """Where nothing authenticates senders, a variable with a wrong prefix is named."""
     monkeypatch.setenv(f"{prefix}RESULTS_TOKEN_FILES", "token")
-    hint = f"the environment has {prefix}RESULTS_TOKEN_FILES: the name to use is PUSH_EXPORTER_"
+    hint = f"the environment has {prefix}RESULTS_TOKEN_FILES: rename it to PUSH_EXPORTER_"
     with pytest.raises(ConfigurationError, match=hint):
         load()
 
@@ -482,7 +482,7 @@ def test_an_empty_credential_is_not_enough(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("half", ["CERT", "KEY"])
 def test_one_half_of_a_tls_pair_is_an_error(prefix: str, half: str) -> None:
     """A certificate without its key, or a key alone, is refused; the error names both."""
-    pair = f"{prefix}TLS_CERT_FILE and {prefix}TLS_KEY_FILE go together"
+    pair = f"{prefix}TLS_CERT_FILE and {prefix}TLS_KEY_FILE: set both, or neither"
     with pytest.raises(ConfigurationError, match=f"^{pair}$"):
         load(flag(f"{prefix}TLS_{half}_FILE"), "file", allow_unsigned=True)
 

@@ -220,7 +220,7 @@ def test_bad_client_ca_is_named(tmp_path: Path, old: Certificate, content: bytes
     ca = _file(tmp_path, content)
     with pytest.raises(ConfigurationError) as caught:
         load_tls(TlsFiles("ADMIN_TLS", old.chain, old.key, ca))
-    message = f"ADMIN_TLS_CLIENT_CA_FILE {ca}: it holds no certificates (PEM)"
+    message = f"ADMIN_TLS_CLIENT_CA_FILE {ca}: it contains no certificates (PEM)"
     assert str(caught.value) == message
 
 
@@ -237,10 +237,10 @@ def _encrypted(_good: Certificate, folder: Path) -> Certificate:
     return make_certificate(folder, "encrypted", "-passout", "pass:secret")
 
 
-NO_KEY = "TLS_KEY_FILE {key}: it holds no private key (PEM)"
-NO_CERTIFICATE = "TLS_CERT_FILE {chain}: it holds no certificate (PEM)"
+NO_KEY = "TLS_KEY_FILE {key}: it contains no private key (PEM)"
+NO_CERTIFICATE = "TLS_CERT_FILE {chain}: it contains no certificate (PEM)"
 BOTH = "TLS_CERT_FILE {chain} and TLS_KEY_FILE {key}: "
-KEY_FIRST = "TLS_CERT_FILE {chain}: it holds a private key, and no certificate (PEM)"
+KEY_FIRST = "TLS_CERT_FILE {chain}: it contains a private key, but no certificate (PEM)"
 
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "no-certificate": (
@@ -279,7 +279,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "swapped": (lambda good, _: Certificate(good.key, good.chain), KEY_FIRST),
     "certificate-for-key": (
         lambda good, _: Certificate(good.chain, good.chain),
-        "TLS_KEY_FILE {key}: it holds a certificate, and no private key (PEM)",
+        "TLS_KEY_FILE {key}: it contains a certificate, but no private key (PEM)",
     ),
     "key-of-another": (
         lambda good, folder: Certificate(good.chain, make_certificate(folder, "another").key),
@@ -289,7 +289,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda good, folder: Certificate(good.chain, _file(folder, good.key.read_bytes()[:100])),
         BOTH + "they cannot be read",
     ),
-    "encrypted-key": (_encrypted, BOTH + "the key is encrypted; give one without a passphrase"),
+    "encrypted-key": (_encrypted, BOTH + "the key is encrypted; remove its passphrase"),
 }
 
 

@@ -192,7 +192,7 @@ def test_an_operators_channel_is_among_the_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize("channel", [None, "apns"])
 def test_an_impossible_code_is_an_error(code: str, channel: str | None) -> None:
     """Text that cannot be a code is refused, and quoted."""
-    with pytest.raises(ConfigurationError, match="cannot be a code") as caught:
+    with pytest.raises(ConfigurationError, match="is not a valid code") as caught:
         explain_code(CLASSIFIER, code, channel)
     assert repr(code) in str(caught.value)
 

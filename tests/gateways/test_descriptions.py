@@ -62,9 +62,9 @@ MISTAKES = {
     "no-scheme": (f'[auth]\nsecrets = ["secret"]\n{CODE}', "auth: the key 'scheme' is missing"),
     "unknown-digest": (
         f'{HMAC.replace("hmac", "digest")}signed = "{{secret}}"\nhash = "sha3"\n{CODE}',
-        "'sha3' is none of blake2b",
+        "'sha3'; known are blake2b",
     ),
-    "impossible-code": (f'{CODE}[default]\ncode = "{"9" * 65}"\n', "cannot be a code"),
+    "impossible-code": (f'{CODE}[default]\ncode = "{"9" * 65}"\n', "is not a valid code"),
     "no-code": ('[fields]\nid = "x"', "fields.code"),
     "path-without-a-name": ('[fields]\ncode = "a..b"', "fields.code: invalid path 'a..b' at '..b'"),
     "path-that-is-a-number": ("[fields]\ncode = 5", "fields.code: a path: expected a string"),
@@ -72,7 +72,7 @@ MISTAKES = {
         '[fields]\ncode = "a[?x]"',
         "fields.code: invalid path 'a[?x]' at '[?x]'",
     ),
-    "path-with-a-star": ('[fields]\ncode = "a.*"', "items.path alone"),
+    "path-with-a-star": ('[fields]\ncode = "a.*"', "only items.path may have '*'"),
     "star-within": (f'[items]\npath = "*.a"\n{CODE}', "items.path"),
     "path-too-long": (f'[fields]\ncode = "{".".join("a" * 17)}"', "more than 16 steps"),
     "too-many-paths": (f"[fields]\ncode = {['x'] * (MAX_PATHS + 1)}", "1 to 8 paths"),
@@ -95,7 +95,7 @@ MISTAKES = {
     ),
     "weak-hmac": (f'{HMAC}hash = "md5"\n{CODE}', "auth.hash: Input should be 'sha256'"),
     "field-of-json": (f'[content]\nfield = "data"\n{CODE}', "'field' is of a form"),
-    "unknown-use": (f'use = "huawei"\n{CODE}', "use: no description is named 'huawei'"),
+    "unknown-use": (f'use = "huawei"\n{CODE}', "use: unknown description 'huawei'"),
     "bad-channel": (f'channel = "A B"\n{CODE}', "acme.toml: channel or map.channel: 'A B'"),
     "digest-without-a-secret": (
         f'{HMAC.replace("hmac", "digest")}signed = "{{body}}"\n{CODE}',
@@ -103,7 +103,7 @@ MISTAKES = {
     ),
     "name-of-no-header": (
         f'[auth]\nscheme = "header"\nname = "X Y"\n{CODE}',
-        "'X Y' is not the name of a header",
+        "'X Y' is not a valid header name",
     ),
     "slot-of-no-header": (f'{HMAC}signed = "{{header:X Y}}"\n{CODE}', "auth.signed: 'X Y'"),
     "text-for-a-list": (
@@ -320,7 +320,7 @@ def test_weak_authentication_is_warned_of(tmp_path: Path) -> None:
     expected = {
         "none": (f'[auth]\nscheme = "none"\n{CODE}', "anyone"),
         "absent": (CODE, "no [auth]"),
-        "no-secrets": (f'[auth]\nscheme = "bearer"\n{CODE}', "auth.secrets: there are none"),
+        "no-secrets": (f'[auth]\nscheme = "bearer"\n{CODE}', "auth.secrets is missing"),
         "unsigned-body": (f'{HMAC}signed = "{{header:T}}"\n{CODE}', "without {body}"),
         "digest": (f'{HMAC.replace("hmac", "digest")}signed = "{{body}}{{secret}}"\n{CODE}',
                    "weaker"),
@@ -381,7 +381,7 @@ def test_explain_shows_the_value_of_each_path(tmp_path: Path) -> None:
         "  code = a: null",
         "  code = b: '7'",
         "  count = targets: a text of 2",
-        "  dedupe = token: there, and only hashed",
+        "  dedupe = token: present (only hashed)",
         "item 1: skipped by items.only",
         "item 2: rejected: code_missing",
         "  code = a: an array of 2",
@@ -477,7 +477,7 @@ CLASSIFIER = Classifier(load_tables())
 MORE_MISTAKES = {
     "key-to-items": (f'[items]\npath = "@key"\n{CODE}', "items.path"),
     "empty-path": ('[fields]\ncode = ""', "a path cannot be empty"),
-    "parts-without-header": (f'{HMAC}parts = ","\n{CODE}', "belong together"),
+    "parts-without-header": (f'{HMAC}parts = ","\n{CODE}', "set both 'header' and 'parts'"),
     "signature-without-a-slot": (
         f'[auth]\nscheme = "hmac"\nsignature = "x"\n{CODE}',
         "no slot of the request",
@@ -632,7 +632,7 @@ def test_body_that_cannot_hold_a_signature_has_none(tmp_path: Path) -> None:
 def test_find_gateway_lists_the_known_ones() -> None:
     """An unknown gateway is an error that lists the known ones."""
     known = load_gateways(load_settings(allow_unsigned=True))
-    with pytest.raises(ConfigurationError, match=r"'huawei': there are mps, results, getui"):
+    with pytest.raises(ConfigurationError, match=r"'huawei'; known are mps, results, getui"):
         find_gateway("huawei", known, load_settings(allow_unsigned=True))
     for file in sorted(RECIPES.glob("*.toml")):
         assert find_gateway(str(file), known, load_settings(allow_unsigned=True)).name == file.stem
@@ -645,7 +645,7 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         files.append(tmp_path / folder / "acme.toml")
         files[-1].write_text(CODE)
-    with pytest.raises(ConfigurationError, match="another gateway named 'acme'"):
+    with pytest.raises(ConfigurationError, match="another gateway has the name 'acme'"):
         load_gateways(load_settings(gateway_files=files))
 
 

@@ -206,7 +206,11 @@ NO_JSON: dict[str, tuple[bytes, str, str]] = {
     "utf-16": ('{"code": 2}'.encode("utf-16"), "", "looks like UTF-16"),
     "utf-16-without-mark": ('{"code": 2}'.encode("utf-16-le"), "", "malformed"),
     "cut-off": (b'{"code":\n2,', "application/json", "malformed_body"),
-    "deep": (b"[" * 1_000_000, "", "nests too deep"),  # Python 3.14 bounds the stack, not the depth
+    "deep": (
+        b"[" * 1_000_000,
+        "",
+        "nested too deeply",
+    ),  # Python 3.14 bounds the stack, not the depth
 }
 
 

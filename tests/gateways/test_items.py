@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from exporter.errors import ItemReason
-from exporter.gateways.items import Facts, ItemFormat, ItemReader, ItemResult, Text
+from exporter.gateways.items import Facts, ItemFormat, ItemJson, ItemReader, ItemResult
 from exporter.gateways.steps import ITEMS_PER_STEP
 from exporter.gateways.values import ItemError
 from exporter.results import DecodedItems, PushResult, ResultGroup
@@ -26,11 +26,11 @@ class Events(ItemFormat[Item]):
     facts = staticmethod(lambda item: (item.event,))
     identity = staticmethod(attrgetter("id"))
 
-    def lenient(self, text: Text) -> Item:
+    def lenient(self, text: ItemJson) -> Item:
         """Decode nothing else."""
         return msgspec.json.decode(text, type=Item)
 
-    def explain_missing_code(self, _text: Text) -> ItemError:
+    def explain_missing_code(self, _item: ItemJson) -> ItemError:
         """Name the field."""
         return ItemError(ItemReason.CODE_MISSING, "There is no event.")
 

@@ -54,9 +54,9 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> StoreKind:
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Probe for recovery more often than in production, and wait less for locks and servers."""
-    monkeypatch.setattr(ledger, "_PROBE_EVERY", 0.02)
+    monkeypatch.setattr(ledger, "_PROBE_INTERVAL", 0.02)
     monkeypatch.setattr(ledger, "_START_SECONDS", 60)
-    monkeypatch.setattr(sqlite, "_LOCK_WAIT", 0.05)
+    monkeypatch.setattr(sqlite, "_LOCK_SECONDS", 0.05)
     monkeypatch.setattr(database, "STATEMENT_SECONDS", 1)
     monkeypatch.setattr(database, "_DEADLINE", 3.0)
     monkeypatch.setattr(lease, "LEASE_SECONDS", 2)

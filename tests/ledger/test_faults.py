@@ -29,7 +29,7 @@ class FaultyStore(SqliteStore):
 async def test_fault_refuses_the_requests_and_is_logged(tmp_path: Path) -> None:
     """They may be repeated, and are counted then."""
     async with running(FaultyStore(tmp_path / "ledger.sqlite3")) as ledger:
-        with capture_logs() as logs, pytest.raises(RequestError, match="send them again"):
+        with capture_logs() as logs, pytest.raises(RequestError, match="repeat the request"):
             await ledger.record([delivery(1)])
         assert [entry["event"] for entry in logs if entry.get("exc_info")] == ["a commit failed"]
         await until(lambda: ledger.problem is None)

@@ -84,7 +84,7 @@ async def test_closing_refuses_it(store: SqliteStore) -> None:
     async with running(store) as ledger:
         recorded = ledger.record(DELIVERIES)
         await asyncio.sleep(0)
-    with pytest.raises(RequestError, match="send them again"):
+    with pytest.raises(RequestError, match="repeat the request"):
         await recorded
     assert (ledger.pending, totals(ledger)) == (0, {})
 

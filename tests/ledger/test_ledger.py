@@ -35,9 +35,9 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Probe for recovery more often than in production, and wait less for a lock."""
-    monkeypatch.setattr(ledger_module, "_PROBE_EVERY", 0.02)
+    monkeypatch.setattr(ledger_module, "_PROBE_INTERVAL", 0.02)
     monkeypatch.setattr(ledger_module, "_START_SECONDS", 60)
-    monkeypatch.setattr(sqlite_module, "_LOCK_WAIT", 0.05)
+    monkeypatch.setattr(sqlite_module, "_LOCK_SECONDS", 0.05)
 
 
 @asynccontextmanager
@@ -364,7 +364,7 @@ async def test_locked_file_refuses_all_that_wait(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One failed commit refuses those in the queue behind it too, and none of them stays."""
-    monkeypatch.setattr(ledger_module, "_PROBE_EVERY", 1.0)  # so that no probe fails besides
+    monkeypatch.setattr(ledger_module, "_PROBE_INTERVAL", 1.0)  # so that no probe fails besides
     errors: list[None] = []
     async with started(path, on_error=lambda: errors.append(None)) as ledger:
         with locked(path):
@@ -382,7 +382,7 @@ async def test_locked_file_refuses_all_that_wait(
 
 async def test_short_lock_goes_unnoticed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock that ends within the busy timeout delays the response and refuses nothing."""
-    monkeypatch.setattr(sqlite_module, "_LOCK_WAIT", 30.0)
+    monkeypatch.setattr(sqlite_module, "_LOCK_SECONDS", 30.0)
     async with started(path) as ledger:
         with locked(path):
             waiting = ledger.record([delivery(1)])
@@ -467,7 +467,7 @@ async def test_keys_that_cannot_be_read_are_read_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failure in the middle of reading is a problem until all of the keys are read."""
-    monkeypatch.setattr(sqlite_module, "_KEYS_AT_ONCE", 1)
+    monkeypatch.setattr(sqlite_module, "_KEYS_PER_READ", 1)
     monkeypatch.setattr(sqlite_module, "_MERGE_SECONDS", 0)
     async with started(path) as ledger:
         for number in range(10, 20):
@@ -560,7 +560,7 @@ async def test_cancelled_request_affects_no_other(
     path: Path, monkeypatch: pytest.MonkeyPatch, under_way: bool
 ) -> None:
     """If a sender disconnects, the others are acknowledged, and its retry counts once."""
-    monkeypatch.setattr(sqlite_module, "_LOCK_WAIT", 30.0)
+    monkeypatch.setattr(sqlite_module, "_LOCK_SECONDS", 30.0)
     async with started(path) as ledger:
         with locked(path):
             waiting = [ledger.record([delivery(key)]) for key in (2, 3, 4)]

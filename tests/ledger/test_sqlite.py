@@ -132,7 +132,7 @@ def test_keys_of_a_second_are_read_together(path: Path) -> None:
 
 def test_keys_are_read_in_parts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many are read at once, all keys are read once and in order."""
-    monkeypatch.setattr(ledger_file, "_KEYS_AT_ONCE", 7)
+    monkeypatch.setattr(ledger_file, "_KEYS_PER_READ", 7)
     with opened(path) as (file, _):
         for number in range(1, 40):
             keys = range(number * 10, number * 10 + number % 5)
@@ -336,7 +336,7 @@ def test_newer_version_is_named(path: Path) -> None:
     """After a downgrade the refusal names the file's version and the supported one."""
     _change(f"PRAGMA user_version = {VERSION + 6}")(path)
     with (
-        pytest.raises(ConfigurationError, match=rf"version {VERSION + 6}.* knows .*{VERSION}\b"),
+        pytest.raises(ConfigurationError, match=rf"version {VERSION + 6}.* reads .*{VERSION}\b"),
         opened(path),
     ):
         pass

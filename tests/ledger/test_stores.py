@@ -78,5 +78,5 @@ async def test_password_never_shows(
                 shown += await response.text()
     shown += "".join(capfd.readouterr())
     assert "u@127.0.0.1:1/d" in shown
-    assert "check that the server runs" in shown
+    assert "check that the server is running" in shown
     assert "hush" not in shown

@@ -289,7 +289,7 @@ def test_older_file_is_refused(tmp_path: Path) -> None:
 
     async def run() -> None:
         store = SqliteStore(path)
-        with pytest.raises(ConfigurationError, match="has version 1, and this exporter knows 2 to"):
+        with pytest.raises(ConfigurationError, match="has version 1, and this exporter reads 2 to"):
             await store.open()
         await store.close()
 

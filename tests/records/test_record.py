@@ -199,7 +199,7 @@ def test_a_large_file_is_read_line_by_line(tmp_path: Path) -> None:
     assert contents(path) == lines
     with path.open("ab") as file:
         file.write(b"\n" + b"x" * (MAX_BYTES + 1))
-    with pytest.raises(RequestError, match="captured holds a body of more than 4 MiB"):
+    with pytest.raises(RequestError, match="captured has a body of more than 4 MiB"):
         contents(path)
 
 

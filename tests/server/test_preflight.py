@@ -89,7 +89,7 @@ def test_folder_that_cannot_be_written(
     assert problem.startswith(f"LEDGER_PATH {data}/new/ledger.sqlite3 cannot be written: {data} ")
     assert f"belongs to uid {owner} and gid 0 with mode {mode:04o}" in problem
     assert f"runs as uid {UID} and gid {gid}" in problem
-    assert action.startswith(f"Run as root: install -d -o {UID} -g {gid} {data}/new. Or point ")
+    assert action.startswith(f"Run as root: install -d -o {UID} -g {gid} {data}/new. Or set ")
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def advice(setting: str, path: Path) -> tuple[list[str], dict[str, str]]:
     with running_as(UID, UID):
         ((problem, action),) = check(None, path) if setting == "RECORD" else check(path)
     assert problem.startswith(f"{setting} {path} cannot be written: ")
-    command, _, rest = action.removeprefix("Run as root: ").partition(". Or point ")
-    assert rest == f"{setting} to a folder that the exporter can write to."
+    command, _, rest = action.removeprefix("Run as root: ").partition(". Or set ")
+    assert rest == f"{setting} to a path that the exporter can write to."
     command, _, change = command.partition(", and set ")
     name, _, value = change.partition("=")
     return shlex.split(command), {name: value}
@@ -149,7 +149,7 @@ def test_file_in_the_place_of_a_folder(folder: Path) -> None:
     assert check(folder / "ledger.sqlite3", file) == [
         FailedCheck(
             f"RECORD {file} cannot be written: {file} is a file, not a folder.",
-            "Move it away. Or point RECORD to a folder that the exporter can write to.",
+            "Move it away. Or set RECORD to a path that the exporter can write to.",
         )
     ]
 
@@ -237,4 +237,6 @@ def test_clock_behind_the_ledger(folder: Path, name: str, ahead: float, found: b
 def test_clock_behind_the_installation(folder: Path) -> None:
     """A clock in 1970, as on boards without a battery, is reported."""
     ((problem, _),) = check(folder / "ledger.sqlite3", now=1000.0)
-    assert problem.startswith("The clock says 1970-01-01 00:16 UTC, but the exporter was installed")
+    assert problem.startswith(
+        "The clock shows 1970-01-01 00:16 UTC, but the exporter was installed"
+    )

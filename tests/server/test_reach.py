@@ -58,8 +58,8 @@ def test_ledger_of_a_running_exporter_is_left_alone(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"not a database at all", "it is no ledger"),
-        ("PRAGMA user_version = 1", "it is no ledger"),
+        (b"not a database at all", "not a ledger"),
+        ("PRAGMA user_version = 1", "not a ledger"),
         ("PRAGMA application_id = 0x50524558; PRAGMA user_version = 99", "of a later exporter"),
     ],
 )
@@ -119,8 +119,8 @@ def test_database(make_settings: MakeSettings, server: Server, tmp_path: Path) -
     settings = make_settings(ledger_url=url, ledger_password_file=password)
     assert problems(settings) == {}
     [attempt] = [line for line in reach(settings) if line.target.startswith("LEDGER_URL")]
-    assert "there is no schema yet" in attempt.target
+    assert "no schema yet" in attempt.target
     password.write_text("wrong")
     assert "LEDGER_PASSWORD_FILE" in problems(settings)["LEDGER_URL"]
     gone = make_settings(ledger_url="postgresql://exporter@127.0.0.1:1/push")
-    assert "check that the server runs" in problems(gone)["LEDGER_URL"]
+    assert "check that the server is running" in problems(gone)["LEDGER_URL"]

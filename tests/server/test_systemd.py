@@ -137,7 +137,7 @@ def test_inherited_socket_takes_the_place_of_the_port(
     [
         (["--fdname=webhooks"], "'webhooks': set FileDescriptorName=ingest or admin"),
         (["--listen=127.0.0.1:{}", "--fdname=ingest:ingest"], "2 sockets named ingest"),
-        (["--listen={}", "--fdname=ingest:admin"], "admin of systemd is no listening TCP"),
+        (["--listen={}", "--fdname=ingest:admin"], "systemd's socket admin is not a listening TCP"),
     ],
 )
 def test_unusable_sockets_are_refused(

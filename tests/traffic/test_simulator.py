@@ -270,9 +270,9 @@ def _bad_key(kind: str, keys: KeyPair) -> bytes | None:
     ("kind", "problem"),
     [
         ("missing", "No such file"),
-        *((kind, "no unencrypted PEM key") for kind in ("empty", "text", "binary", "public")),
-        *((kind, "no unencrypted PEM key") for kind in ("cut", "encrypted")),
-        *((kind, "not RSA") for kind in ("elliptic", "ed25519")),
+        *((kind, "not an unencrypted PEM key") for kind in ("empty", "text", "binary", "public")),
+        *((kind, "not an unencrypted PEM key") for kind in ("cut", "encrypted")),
+        *((kind, "not an RSA key") for kind in ("elliptic", "ed25519")),
     ],
 )
 def test_bad_key_file(tmp_path: Path, keys: KeyPair, kind: str, problem: str) -> None:

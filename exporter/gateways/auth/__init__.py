@@ -1,1 +1,1 @@
-"""How senders prove their identity: a class per authentication scheme, over the raw request."""
+"""Authentication of senders: one class per scheme, over the raw request."""

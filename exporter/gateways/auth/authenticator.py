@@ -19,36 +19,38 @@ class LoadedScheme(NamedTuple):
     """A scheme with the credentials of its files."""
 
     setting: str
-    """What names the files: a setting, or the key of a description."""
+    """The setting, or the key of a description, that names the files."""
     scheme: Scheme
     known: Sequence[Known]
 
     @property
     def sources(self) -> list[CredentialSource]:
         """Its files of credentials."""
-        files = groupby(self.known, key=lambda one: one.file)
+        files = groupby(self.known, key=lambda known: known.file)
         return [_source(self, file, list(known)) for file, known in files if file]
 
     @property
     def warnings(self) -> list[str]:
-        """What is weak about them."""
-        of_credentials = (one.warning for one in self.known)
+        """Weaknesses of the scheme and its credentials."""
+        of_credentials = (known.warning for known in self.known)
         return [*self.scheme.warnings(), *filter(None, of_credentials)]
 
 
-def _source(loaded: LoadedScheme, file: CredentialFile, known: Sequence[Known]) -> CredentialSource:
+def _source(
+    loaded: LoadedScheme, file: CredentialFile, credentials: Sequence[Known]
+) -> CredentialSource:
     return CredentialSource(
         loaded.setting,
         str(file.path),
         loaded.scheme.scheme,
         file.app,
-        [one.key for one in known if one.key],
-        sum(1 for one in known if one.secret),
+        [known.key for known in credentials if known.key],
+        sum(1 for known in credentials if known.secret),
     )
 
 
 class Authenticator:
-    """All schemes of a webhook: one that accepts is enough."""
+    """The schemes of a webhook; any of them may accept a request."""
 
     def __init__(
         self,
@@ -59,19 +61,19 @@ class Authenticator:
         allow_unsigned: bool,
         body_values: BodyValues | None = None,
     ) -> None:
-        """Take schemes; `settings` are those that give it one."""
+        """Take the schemes; `settings` are the names of the settings that configure them."""
         self._schemes = schemes
         self._body_values = body_values
         self.settings = settings
-        self.warnings = [warning for one in schemes for warning in one.warnings]
-        self.credentials = [source for one in schemes for source in one.sources]
+        self.warnings = [warning for loaded in schemes for warning in loaded.warnings]
+        self.credentials = [source for loaded in schemes for source in loaded.sources]
         self.accepts_anyone = not self.credentials and (allow_unsigned or bool(schemes))
         self._unsigned: Credential | None = None
         if allow_unsigned and not schemes:
             self._unsigned = credential_of(gateway, b"")._replace(proven=False)
 
     def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
-        """Return the credential that matches; else raise the most specific of the errors."""
+        """Return the matching credential; if there is none, raise the most specific error."""
         if self._unsigned:
             return self._unsigned
         errors = []
@@ -79,7 +81,7 @@ class Authenticator:
             try:
                 return scheme.authenticate(request, known, self._body_values, fresh=fresh)
             except RequestError as error:
-                # Without the traceback, which refers to this frame, and so to the body.
+                # Drop the traceback: it references this frame, and so the body.
                 errors.append(error.with_traceback(None))
         raise self._refusal(request, errors)
 
@@ -90,12 +92,12 @@ class Authenticator:
                 Reason.MISSING_CREDENTIALS,
                 f"This webhook has no credentials configured: set {' or '.join(self.settings)}.",
             )
-        challenges = dict.fromkeys(one.scheme.challenge for one in self._schemes)
+        challenges = dict.fromkeys(loaded.scheme.challenge for loaded in self._schemes)
         headers = {"WWW-Authenticate": ", ".join(challenges)}
         worst = max(errors, key=_specificity)
         detail = worst.detail
         if worst.reason is Reason.MISSING_CREDENTIALS:
-            expected = ", or ".join(one.scheme.expected for one in self._schemes)
+            expected = ", or ".join(loaded.scheme.expected for loaded in self._schemes)
             detail = f"Expected {expected}; the request has {_found(request)}."
         return RequestError(worst.reason, detail, headers)
 
@@ -106,7 +108,7 @@ def _specificity(error: RequestError) -> int:
 
 
 def _found(request: ReceivedRequest) -> str:
-    """Name what looks like credentials, by known names and never by their values."""
+    """List the apparent credentials of a request by name, without their values."""
     found = []
     if authorization := request.headers.get("Authorization"):
         found.append(_authorization(authorization))

@@ -1,4 +1,4 @@
-"""A request that is about to be signed, for `simulate`, `replay` and `demo`."""
+"""Unsigned requests, for `simulate`, `replay` and `demo`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ class Draft(msgspec.Struct):
 
     body: bytes
     identity: str
-    """The same for a request that is sent again."""
+    """Identifies the request; unchanged when it is repeated."""
     query: dict[str, str] = {}
     headers: dict[str, str] = {}
     base_url: str = ""
@@ -24,14 +24,14 @@ class Draft(msgspec.Struct):
 
     @property
     def url(self) -> str:
-        """The URL."""
+        """The URL with the query parameters."""
         pairs = "&".join(f"{quote(name)}={quote(value)}" for name, value in self.query.items())
         separator = "&" if "?" in self.base_url else "?"
         return f"{self.base_url}{separator}{pairs}" if pairs else self.base_url
 
 
 class DraftSlots:
-    """The places of a draft that templates name."""
+    """The slots of a draft that templates name."""
 
     def __init__(self, draft: Draft, body_paths: Sequence[str]) -> None:
         self._draft = draft
@@ -47,13 +47,13 @@ class DraftSlots:
         }
 
     def fill(self, template: Template, value: str, *, overwrite: bool = True) -> None:
-        """Set the value of each named slot."""
+        """Set the value of each named slot of a template."""
         for kind, name in template.named_slots:
             if overwrite or name not in self._places[kind]:
                 self._places[kind][name] = value
 
     def context(self, user: str, secret: bytes) -> Context:
-        """Return the values from which the signed message is rendered."""
+        """Return the context in which the signed message is rendered."""
         draft = self._draft
         return Context(
             ReceivedRequest(draft.body, draft.headers, draft.query),
@@ -66,7 +66,7 @@ class DraftSlots:
         )
 
     def write(self, header: str | None, separator: str | None) -> None:
-        """Put the parts into their header, and the values of the body into the body."""
+        """Write the parts to the header, and the values of `{body:X}` to the body."""
         if header and separator:
             pieces = (f"{name}={value}" for name, value in self._parts.items())
             self._draft.headers[header] = f"{separator} ".join(pieces)

@@ -1,4 +1,4 @@
-"""The files of tokens, secrets and keys, each perhaps of one app."""
+"""Files of tokens, secrets and keys, each optionally of one app."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ _CONTENT = re.compile(
     r"|(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=[^0-9]*[0-9])[A-Za-z0-9+=_-]{24,}$",
     re.ASCII,
 )
-"""What begins like a key or a secret rather than a path: known prefixes, or random characters."""
+"""Matches keys and secrets, as opposed to paths, by known prefixes or random characters."""
 
 
 class CredentialFile(NamedTuple):
@@ -26,7 +26,7 @@ class CredentialFile(NamedTuple):
 
     @property
     def quoted(self) -> str:
-        """The path as a shell takes it."""
+        """The path, quoted for a shell."""
         return shlex.quote(str(self.path))
 
 
@@ -35,7 +35,7 @@ def credential_files(
 ) -> list[CredentialFile]:
     """Split entries written as `path` or, for a declared app, as `app=path`.
 
-    Raises ConfigurationError for an entry that is no path but the content of such a file.
+    Raises ConfigurationError for an entry that is a key or secret instead of a path.
     """
     return [_split(str(entry), apps, folder or Path()) for entry in entries]
 
@@ -45,23 +45,23 @@ def _split(entry: str, apps: Collection[str], folder: Path) -> CredentialFile:
     if not equals or app not in apps:
         app, path = "", entry
     file = CredentialFile(folder / path, app or None)
-    if _CONTENT.match(path) and not file.path.exists():  # and is not repeated here
-        raise ConfigurationError(
-            "this looks like a key or secret itself: write it to a file, and give the file's name"
+    if _CONTENT.match(path) and not file.path.exists():
+        raise ConfigurationError(  # without the entry, which may be a secret
+            "this looks like a key or secret: write it to a file, and set the file's path here"
         )
     return file
 
 
 def read_secrets(kind: str, file: CredentialFile) -> Iterator[tuple[int, str]]:
-    """Yield the number and text of each line that holds a secret.
+    """Yield the number and text of each line, which is a secret.
 
-    Raises ConfigurationError for a file without any, and for a key or certificate, the first line
-    of which is public.
+    Raises ConfigurationError for an empty file, and for a key or certificate, whose lines are not
+    secrets.
     """
     for number, line in read_lines(kind, file.path):
         if line.startswith("-----"):
             raise ConfigurationError(
-                f"{kind} {file.path}: line {number} belongs to a key or certificate (PEM), which "
-                f"is no secret. Make one: openssl rand -base64 32 > {file.quoted}"
+                f"{kind} {file.path}: line {number} is part of a key or certificate (PEM), not a "
+                f"secret. Make a secret: openssl rand -base64 32 > {file.quoted}"
             )
         yield number, line

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 
 from exporter.gateways.auth.files import CredentialFile
 
-TRUNCATED = "cut off: copy it again, whole"
+TRUNCATED = "truncated: copy all of it"
 
 _OPENSSH = (b"ssh-rsa ", b"ssh-ed25519 ", b"ecdsa-sha2-", b"---- BEGIN SSH2")
 _BARE_BASE64 = re.compile(rb"\s*MI[A-Za-z0-9+/=\s]*")
@@ -24,7 +24,7 @@ _MISTAKES: list[tuple[Test, str]] = [
     ),
     (
         lambda data: b"PRIVATE KEY" in data,
-        "this is a private key, give the public one: openssl pkey -in {path} -pubout -out {out}",
+        "this is a private key; extract the public key: openssl pkey -in {path} -pubout -out {out}",
     ),
     (
         lambda data: b"BEGIN CERTIFICATE" in data,
@@ -32,7 +32,7 @@ _MISTAKES: list[tuple[Test, str]] = [
     ),
     (
         lambda data: b"\\n" in data,
-        "its line ends are written out as \\n: printf '%b' \"$(cat {path})\" > {out}",
+        "its line ends are escaped as \\n: printf '%b' \"$(cat {path})\" > {out}",
     ),
     (
         lambda data: data.startswith(_OPENSSH),
@@ -47,18 +47,18 @@ _MISTAKES: list[tuple[Test, str]] = [
         f"the key is {TRUNCATED}",
     ),
 ]
-"""How each mistake shows, in order of precedence, and its message."""
+"""A test for each mistake, in order of precedence, and its message."""
 
 
 def mistake_in(data: bytes, file: CredentialFile) -> str:
-    """Describe a file that is no public key, without repeating any of it."""
-    message = next((message for test, message in _MISTAKES if test(data)), "this is no public key")
+    """Describe why a file is not a public key, without quoting it."""
+    message = next((message for test, message in _MISTAKES if test(data)), "not a public key")
     out = shlex.quote(f"{file.path}.pem")
     return message.format(path=file.quoted, out=out, encoding=_encoding(data))
 
 
 def _encoding(data: bytes) -> str | None:
-    """Return the encoding of text that is not UTF-8."""
+    """Return the encoding of text, or None for UTF-8."""
     name = json.detect_encoding(data).upper()
     return None if name.startswith("UTF-8") else name.replace("-BE", "BE").replace("-LE", "LE")
 

@@ -1,4 +1,4 @@
-"""RSA, PKCS#1 v1.5: public keys that verify, and a private one that signs."""
+"""RSA, PKCS#1 v1.5: verification with public keys, signing with a private key."""
 
 import base64
 import hashlib
@@ -17,12 +17,12 @@ from exporter.gateways.auth.key_mistakes import TRUNCATED, mistake_in
 from exporter.gateways.gateway import PublicKey
 
 SMALLEST_KEY, SMALLEST_GOOD_KEY = 1024, 2048
-"""Bits: below the first a key is refused, below the second it is warned of."""
+"""Key sizes in bits: smaller keys are refused, or cause a warning."""
 
 _PKCS1 = padding.PKCS1v15()
 _HASHES: Mapping[str, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(),
-    "sha1": hashes.SHA1(),  # noqa: S303 - where a vendor signs with it
+    "sha1": hashes.SHA1(),  # noqa: S303 - for vendors that still use it
     "sha512": hashes.SHA512(),
 }
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
@@ -31,7 +31,7 @@ _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOT
 def verifier(
     key: rsa.RSAPublicKey, algorithm: str = "sha256"
 ) -> Callable[[Sequence[bytes], bytes], bool]:
-    """Return a function: whether the key made one of some signatures over a message."""
+    """Return a function that tells whether any of some signatures over a message is the key's."""
     verify, made_by = key.verify, _HASHES[algorithm]
     hashed = utils.Prehashed(made_by)
 
@@ -41,7 +41,7 @@ def verifier(
         digest = hashes.Hash(made_by)  # once, however many signatures there are
         digest.update(message)
         finished = digest.finalize()
-        return any(_verifies(verify, one, finished, hashed) for one in signatures)
+        return any(_verifies(verify, signature, finished, hashed) for signature in signatures)
 
     return verifies
 
@@ -65,19 +65,19 @@ def sign(key: rsa.RSAPrivateKey, message: bytes, digest: str = "sha256") -> byte
 
 
 def identity_of(key: rsa.RSAPublicKey) -> bytes:
-    """Return the same bytes for a key however its file is written."""
+    """Return the DER form of a key, which does not depend on the format of its file."""
     return key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
 
 
 def describe(key: rsa.RSAPublicKey) -> PublicKey:
-    """Return what tells a key from others."""
+    """Return the size and fingerprint of a key."""
     return PublicKey(key.key_size, hashlib.sha256(identity_of(key)).hexdigest())
 
 
 def too_small(file: CredentialFile, key: rsa.RSAPublicKey) -> str | None:
-    """Return a warning of a key that is no longer considered secure."""
+    """Return a warning if a key is too small to be considered secure."""
     if key.key_size >= SMALLEST_GOOD_KEY:
         return None
     return f"{file.path}: the RSA key has {key.key_size} bits; use {SMALLEST_GOOD_KEY} or more"
@@ -93,13 +93,13 @@ def load_private_key(path: Path) -> rsa.RSAPrivateKey:
 
 
 def private_key(pem: bytes) -> rsa.RSAPrivateKey:
-    """Parse an unencrypted RSA private key; ValueError says what it is instead."""
+    """Parse an unencrypted RSA private key; raises ValueError with the problem."""
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError):
-        raise ValueError("this is no unencrypted PEM key") from None
+        raise ValueError("not an unencrypted PEM key") from None
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise ValueError("this key is not RSA")  # noqa: TRY004 - the file is wrong, not the call
+        raise ValueError("not an RSA key")  # noqa: TRY004 - the file is wrong, not the call
     return key
 
 
@@ -122,7 +122,7 @@ def load_public_keys(file: CredentialFile) -> list[rsa.RSAPublicKey]:
 
 def _checked(key: object, file: CredentialFile) -> rsa.RSAPublicKey:
     if not isinstance(key, rsa.RSAPublicKey):
-        raise ConfigurationError(f"key file {file.path}: this key is not RSA")
+        raise ConfigurationError(f"key file {file.path}: not an RSA key")
     if key.key_size < SMALLEST_KEY:
         raise ConfigurationError(
             f"key file {file.path}: the RSA key has {key.key_size} bits, which can be broken; "

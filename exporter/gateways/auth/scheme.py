@@ -1,7 +1,7 @@
 """The base of the authentication schemes.
 
-A scheme is one class: its keys in a description, how it checks a request, how it signs one (for
-`simulate`, `replay` and `demo`), and its warnings.
+A scheme is one class, with its keys in a description, its authentication of a request, its signing
+of a draft (for `simulate`, `replay` and `demo`), and its warnings.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from exporter.gateways.gateway import Credential, PublicKey, ReceivedRequest
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 
 BodyValues = Callable[[ReceivedRequest], Iterator[Mapping[str, str]]]
-"""Yields, for each part of a body that has a signature of its own, the values of `{body:X}`."""
+"""Yields the values of `{body:X}` for each separately signed part of a body."""
 
 
 class Known(NamedTuple):
@@ -29,12 +29,12 @@ class Known(NamedTuple):
     secret: bytes = b""
     """The shared secret; empty for a public key."""
     verifies: Callable[[Sequence[bytes], bytes], bool] = lambda _signatures, _message: False
-    """For a public key: whether one of some signatures is its owner's over a message."""
+    """For a public key: tells whether any of some signatures over a message is the key's."""
     key: PublicKey | None = None
     warning: str | None = None
-    """What is weak about it."""
+    """A weakness of the credential."""
     file: CredentialFile | None = None
-    """Where it was read; None for what is in no file."""
+    """The file from which it was read; None for a credential without a file."""
 
 
 class Scheme(BaseModel):
@@ -50,11 +50,11 @@ class Scheme(BaseModel):
     @property
     @abstractmethod
     def expected(self) -> str:
-        """What a request must have, in its sender's terms."""
+        """The required credentials, in the sender's terms."""
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files of credentials, relative to the description's, each perhaps after an app."""
+        """The files of credentials, `path` or `app=path`, relative to the description."""
         return ()
 
     @abstractmethod
@@ -70,17 +70,17 @@ class Scheme(BaseModel):
         *,
         fresh: bool = True,
     ) -> Credential:
-        """Return the credential that matches; with `fresh=False`, of a request of any age.
+        """Return the matching credential; with `fresh=False`, without a check of the timestamp.
 
         Raises RequestError (`missing_credentials`, `bad_signature`, `stale_timestamp`).
         """
 
     @abstractmethod
     def sign(self, draft: Draft, secret: bytes) -> None:
-        """Add to a request what authenticates it."""
+        """Add credentials to a request."""
 
     def warnings(self) -> list[str]:
-        """Return the weaknesses of the scheme as it is described."""
+        """Return the weaknesses of the scheme as configured."""
         return []
 
 
@@ -96,28 +96,28 @@ class FileScheme(Scheme):
 
     @abstractmethod
     def load(self, gateway: str, file: CredentialFile) -> list[Known]:
-        """Read the credentials of a file; ConfigurationError names an unusable one."""
+        """Read the credentials of a file; ConfigurationError names an unusable file."""
 
     def load_all(self, gateway: str, files: Sequence[CredentialFile]) -> list[Known]:
         """Read the credentials of all files; ConfigurationError names an unusable file.
 
-        A credential belongs to one app at most: otherwise the app of its results is undefined.
+        A credential belongs to at most one app, since it determines the app of its results.
         """
-        known: list[Known] = []
+        credentials: list[Known] = []
         origins: dict[int, CredentialFile] = {}
         for file in files:
-            for one in self.load(gateway, file):
-                first = origins.setdefault(one.credential.scope, file)
+            for known in self.load(gateway, file):
+                first = origins.setdefault(known.credential.scope, file)
                 if first.app != file.app:
                     owner = f"the app {first.app!r}" if first.app else "no app"
                     raise ConfigurationError(
                         f"{file.path}: {first.path} has the same credential for {owner}"
                     )
-                known.append(one._replace(file=file))
-        return known
+                credentials.append(known._replace(file=file))
+        return credentials
 
 
 def credential_of(gateway: str, secret: bytes, app: str | None = None) -> Credential:
-    """Make a credential whose scope depends on nothing but the gateway and the secret."""
+    """Make a credential whose scope depends on the gateway and the secret only."""
     digest = hashlib.sha256(b"\0".join((b"push-result-exporter", gateway.encode(), secret)))
     return Credential(int.from_bytes(digest.digest()[:8], "big"), app=app)

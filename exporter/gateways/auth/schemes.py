@@ -1,4 +1,4 @@
-"""All authentication schemes: the table [auth] of a description, by its key `scheme`."""
+"""All authentication schemes, by the key `scheme` in the table [auth] of a description."""
 
 from typing import Annotated
 
@@ -24,7 +24,7 @@ SCHEMES: dict[str, type[Scheme]] = {
 
 
 def _check_name(given: object) -> object:
-    """Name the schemes where none of them is meant, which pydantic does in other terms."""
+    """List the known schemes for a missing or unknown scheme; pydantic's message is less clear."""
     if isinstance(given, dict) and given.get("scheme") not in SCHEMES:
         if "scheme" not in given:
             raise ValueError(f"the key 'scheme' is missing: one of {', '.join(SCHEMES)}")

@@ -1,4 +1,4 @@
-"""The base of the schemes with a signature, whose place and message templates describe."""
+"""The base of the schemes with a signature; templates describe its place and the message."""
 
 import base64
 import time
@@ -25,15 +25,15 @@ from exporter.gateways.auth.timestamps import Unit, check_timestamp
 from exporter.gateways.gateway import Credential, ReceivedRequest
 
 _DECODERS: Mapping[str, Callable[[bytes], bytes]] = {"hex": decode_hex, "base64": decode_base64}
-"""How a signature becomes bytes; each raises ValueError."""
+"""Decoders of signatures, by encoding; each raises ValueError."""
 
 
 class SignatureScheme(FileScheme):
-    """A signature somewhere in the request, over a message that a template makes of it."""
+    """A signature in the request, over a message that is rendered from the request."""
 
     challenge: ClassVar[str] = "Signature"
     credential: ClassVar[str] = "secret"
-    """What verifies a signature, in the sender's terms."""
+    """The sender's word for the credential that verifies a signature."""
 
     signature: OneTemplate
     signed: OneTemplate = Field(default_factory=lambda: Template("{body}"))
@@ -49,18 +49,21 @@ class SignatureScheme(FileScheme):
     @model_validator(mode="after")
     def _check_templates(self) -> Self:
         if (self.header is None) != (self.parts is None):
-            raise ValueError("'header' and 'parts' belong together: the header that is split")
-        if self.header is None and any(one.has("part", named=True) for one in self._templates):
+            raise ValueError("set both 'header' and 'parts', or neither")
+        if self.header is None and any(
+            template.has("part", named=True) for template in self._templates
+        ):
             raise ValueError("{part:…} needs 'header' and 'parts'")
         if not self.signature.describe():
-            raise ValueError("signature: it has no slot of the request")
+            raise ValueError("signature: no slot of the request")
         if self.header is not None:
             check_header(self.header)
         return self
 
     @property
     def _templates(self) -> list[Template]:
-        return [one for one in (self.signature, self.signed, self.timestamp) if one]
+        templates = (self.signature, self.signed, self.timestamp)
+        return [template for template in templates if template]
 
     @property
     def body_paths(self) -> list[str]:
@@ -82,8 +85,7 @@ class SignatureScheme(FileScheme):
     ) -> Credential:
         """Accept a signature by any of the credentials.
 
-        Where the body holds several signatures, all of them have to be by the same credential;
-        the first that is not ends the search.
+        If the body has several signatures, all must be by the same credential.
         """
         context = Context(request, parts=self._split(request), user=self.user)
         candidates = known
@@ -112,19 +114,20 @@ class SignatureScheme(FileScheme):
         return split_parts(header, self.parts)
 
     def _match(self, context: Context, known: Sequence[Known]) -> Known | None:
-        """Return the first credential that made one of the signatures over the message."""
+        """Return the first credential that verifies one of the signatures."""
         signatures = self._signatures(context)
-        for one in known:
-            context.secret = one.secret
-            if any(self.verifies(one, signatures, message) for message in self._messages(context)):
-                return one
+        for candidate in known:
+            context.secret = candidate.secret
+            messages = self._messages(context)
+            if any(self.verifies(candidate, signatures, message) for message in messages):
+                return candidate
         return None
 
     def _messages(self, context: Context) -> Iterator[bytes]:
         """Yield the messages that the sender may have signed.
 
-        Some senders sign a compressed body, others its content; and only the proxy in front knows
-        the scheme of the URL.
+        Some senders sign a compressed body, others its content. The scheme of the URL is unknown
+        behind a proxy.
         """
         request = context.request
         both = request.content != request.body and self.signed.has("body", named=False)
@@ -143,9 +146,9 @@ class SignatureScheme(FileScheme):
             check_timestamp(text, name, unit=self.unit, tolerance=self.tolerance)
 
     def _signatures(self, context: Context) -> list[bytes]:
-        """Return the well-formed signatures; RequestError if there is none."""
+        """Return the well-formed signatures; RequestError if there are none."""
         texts = self.signature.alternatives(context)
-        if not any(texts):  # an empty value can be signed, and is no signature
+        if not any(texts):  # an empty value is valid in a message, but is not a signature
             raise missing(self.signature.describe())
         prefix, decode = self.prefix.encode(), _DECODERS[self.encoding]
         signatures = []
@@ -164,14 +167,14 @@ class SignatureScheme(FileScheme):
 
     @abstractmethod
     def verifies(self, known: Known, signatures: Sequence[bytes], message: bytes) -> bool:
-        """Whether one of some signatures was made over a message with a credential."""
+        """Whether any of some signatures over a message is by a credential."""
 
     @abstractmethod
     def make(self, message: bytes, secret: bytes) -> bytes:
         """Return the signature of a message."""
 
     def sign(self, draft: Draft, secret: bytes) -> None:
-        """Fill in the time and the signed slots that have no value yet, then the signature."""
+        """Fill the timestamp, then the empty slots of the message, then the signature."""
         slots = DraftSlots(draft, self.body_paths)
         if self.timestamp:
             slots.fill(self.timestamp, str(int(time.time() * (1000 if self.unit == "ms" else 1))))
@@ -182,7 +185,7 @@ class SignatureScheme(FileScheme):
         slots.write(self.header, self.parts)
 
     def warnings(self) -> list[str]:
-        """Warn of a body that the signature does not cover."""
+        """Warn if the signature does not cover the body."""
         if self.signed.has("body", named=False):
             return []
         return ["auth.signed: without {body} anyone who has seen a request can change it"]

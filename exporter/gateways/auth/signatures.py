@@ -16,12 +16,12 @@ from exporter.gateways.auth.signature import SignatureScheme
 from exporter.gateways.auth.templates import OneTemplate
 from exporter.gateways.auth.tokens import SecretScheme
 
-_DIGESTS = sorted(one for one in algorithms_guaranteed if not one.startswith("shake"))
+_DIGESTS = sorted(name for name in algorithms_guaranteed if not name.startswith("shake"))
 
 
 def _check_digest(name: str) -> str:
     if name not in _DIGESTS:
-        raise ValueError(f"{name!r} is none of {', '.join(_DIGESTS)}")
+        raise ValueError(f"unknown hash {name!r}; known are {', '.join(_DIGESTS)}")
     return name
 
 
@@ -29,10 +29,10 @@ Hash = Literal["sha256", "sha1", "sha512"]
 
 
 class SecretSignature(SignatureScheme, SecretScheme):
-    """A signature that the exporter makes itself, with the shared secret, to compare."""
+    """A signature with a shared secret, which the exporter recomputes."""
 
     def verifies(self, known: Known, signatures: Sequence[bytes], message: bytes) -> bool:
-        """Compare all of the signatures in constant time."""
+        """Compare all signatures in constant time."""
         made = self.make(message, known.secret)
         return any(list(map(partial(hmac.compare_digest, made), signatures)))
 
@@ -62,12 +62,12 @@ class Digest(SecretSignature):
         return self
 
     def make(self, message: bytes, secret: bytes) -> bytes:
-        """Return the digest of a message, which contains the secret."""
+        """Return the digest of a message that contains the secret."""
         del secret
         return hashlib.new(self.hash, message, usedforsecurity=False).digest()
 
     def warnings(self) -> list[str]:
-        """Warn of the construction."""
+        """Warn that a digest is weaker than an HMAC."""
         weaker = "auth.scheme: a digest of secret and text is weaker than an HMAC"
         return [weaker, *super().warnings()]
 
@@ -80,7 +80,7 @@ class Rsa(SignatureScheme):
     hash: Hash = "sha256"
 
     def load(self, gateway: str, file: CredentialFile) -> list[Known]:
-        """Read the public keys of a file; ConfigurationError names an unusable one."""
+        """Read the public keys of a file; ConfigurationError names an unusable file."""
         return [
             Known(
                 credential_of(gateway, public_keys.identity_of(key), file.app),
@@ -96,5 +96,5 @@ class Rsa(SignatureScheme):
         return known.verifies(signatures, message)
 
     def make(self, message: bytes, secret: bytes) -> bytes:
-        """Return the signature of a message, made with a private key in PEM."""
+        """Sign a message with a private key in PEM."""
         return public_keys.sign(public_keys.private_key(secret), message, self.hash)

@@ -26,10 +26,10 @@ from exporter.gateways.auth.timestamps import check_timestamp
 from exporter.gateways.gateway import Credential, ReceivedRequest
 
 TOLERANCE = 300
-"""Seconds by which a timestamp may differ from the clock, either way, as the standard has it."""
+"""Maximum difference in seconds between a timestamp and the clock, from the standard."""
 
 SHORTEST_SECRET = 24
-"""Bytes, as the standard has it."""
+"""Minimum length of a secret in bytes, from the standard."""
 
 
 class SignedHeaders(NamedTuple):
@@ -52,11 +52,11 @@ class StandardWebhooks(FileScheme):
         return "'webhook-id', 'webhook-timestamp' and 'webhook-signature'"
 
     def read(self, file: CredentialFile) -> list[bytes]:
-        """Read the secrets of a file; ConfigurationError names file and line of a bad one."""
+        """Read the secrets of a file; ConfigurationError names file and line of a bad secret."""
         return [_secret(file, *line) for line in read_secrets("secret file", file)]
 
     def load(self, gateway: str, file: CredentialFile) -> list[Known]:
-        """Read the secrets of a file; ConfigurationError names file and line of a bad one."""
+        """Read the secrets of a file; ConfigurationError names file and line of a bad secret."""
         return [
             Known(credential_of(gateway, secret, file.app), secret) for secret in self.read(file)
         ]
@@ -69,18 +69,18 @@ class StandardWebhooks(FileScheme):
         *,
         fresh: bool = True,
     ) -> Credential:
-        """Accept a signature by any of the secrets; the credential has the id that it covers."""
+        """Accept a signature by any of the secrets; the credential has the signed request id."""
         del body_values
         headers = signed_headers(request)
         if headers is None:
             raise missing(self.expected)
-        given = [one.encode("utf-8", "replace") for one in headers.signatures.split()]
-        for one in known:
-            made = signature(one.secret, headers.id, headers.timestamp, request.body).encode()
+        given = [text.encode("utf-8", "replace") for text in headers.signatures.split()]
+        for candidate in known:
+            made = signature(candidate.secret, headers.id, headers.timestamp, request.body).encode()
             if any(hmac.compare_digest(each, made) for each in given):
                 if fresh:
                     check_timestamp(headers.timestamp, "'webhook-timestamp'", tolerance=TOLERANCE)
-                return one.credential._replace(request_id=headers.id)
+                return candidate.credential._replace(request_id=headers.id)
         raise RequestError(
             Reason.BAD_SIGNATURE, "No configured secret verifies 'webhook-signature'."
         )
@@ -94,7 +94,7 @@ class StandardWebhooks(FileScheme):
 
 
 def signed_headers(request: ReceivedRequest) -> SignedHeaders | None:
-    """Return the headers of the standard, or those of Svix; None unless all three are there."""
+    """Return the three headers of the standard, or of Svix; None if any is missing."""
     for family in ("webhook", "svix"):
         values = [
             request.headers.get(f"{family}-{name}") for name in ("id", "timestamp", "signature")
@@ -127,7 +127,7 @@ def _secret(file: CredentialFile, number: int, line: str) -> bytes:
 
 
 def _problem(text: str, secret: bytes) -> str:
-    """Describe a secret with which senders' libraries would not sign, or sign differently."""
+    """Return the problem of a secret that senders' libraries reject or decode differently."""
     if not secret:
         return "is not whsec_ and base64"
     if set(text) & {"-", "_"}:

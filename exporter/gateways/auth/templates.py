@@ -1,4 +1,4 @@
-"""Templates of signed messages, and of the place of a signature: `{header:X-Time}.{body}`."""
+"""Templates of signed messages and of signatures' places, such as `{header:X-Time}.{body}`."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from exporter.gateways.gateway import ReceivedRequest
 from exporter.gateways.paths import parse_path
 
 MAX_ALTERNATIVES = 16
-"""Values of a repeated part that are tried."""
+"""Maximum number of values of a repeated part that are tried."""
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, 5.6.2
 _SLOT = re.compile(r"\{([a-z]+)(?::([^{}]+))?\}")
@@ -36,7 +36,7 @@ class Context(msgspec.Struct):
 
 
 class Template:
-    """Text with slots; ValueError names an unknown one."""
+    """Text with slots; ValueError names an unknown slot."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -53,7 +53,7 @@ class Template:
                 self._pieces.append(_slot(kind, name))
                 self._slots.append((kind, name))
         filled = [piece for piece in self._pieces if piece]
-        # Many a template is a single slot: its value needs no joining.
+        # Many templates are a single slot, whose value needs no join.
         self._only = filled[0] if len(filled) == 1 and not isinstance(filled[0], bytes) else None
 
     @property
@@ -63,18 +63,20 @@ class Template:
 
     def has(self, kind: str, *, named: bool) -> bool:
         """Whether there is a slot of this kind, with a name or without."""
-        return any(one == kind and named == (name is not None) for one, name in self._slots)
+        return any(
+            slot_kind == kind and named == (name is not None) for slot_kind, name in self._slots
+        )
 
     def render(self, context: Context) -> bytes:
-        """Fill in the slots; RequestError (`missing_credentials`) names what is missing."""
+        """Fill in the slots; RequestError (`missing_credentials`) names a missing value."""
         if self._only:
             return self._only(context)[0]
         return b"".join(
-            [one if isinstance(one, bytes) else one(context)[0] for one in self._pieces]
+            [piece if isinstance(piece, bytes) else piece(context)[0] for piece in self._pieces]
         )
 
     def alternatives(self, context: Context) -> list[bytes]:
-        """Fill in the slots, once for each value of a repeated part."""
+        """Fill in the slots, once per value of a repeated part."""
         if self._only:
             return self._only(context)
         texts = [b""]
@@ -84,7 +86,7 @@ class Template:
         return texts
 
     def describe(self) -> str:
-        """Describe where the named slots of a request are, for its sender."""
+        """Describe the named slots for the sender of a request."""
         return " and ".join(_PLACES[kind].format(name) for kind, name in self.named_slots)
 
 
@@ -111,18 +113,18 @@ OneTemplate = Annotated[Template, BeforeValidator(parse_template)]
 
 
 def missing(what: str) -> RequestError:
-    """Return the error for a request without something that a scheme needs."""
+    """Return the error for a request that lacks a value required by a scheme."""
     return RequestError(Reason.MISSING_CREDENTIALS, f"The request has no {what}.")
 
 
 def check_header(name: str) -> None:
-    """Raise ValueError for what cannot be the name of a header."""
+    """Raise ValueError for an invalid header name."""
     if not _HEADER.fullmatch(name):
-        raise ValueError(f"{name!r} is not the name of a header")
+        raise ValueError(f"{name!r} is not a valid header name")
 
 
 def body_paths(templates: Iterable[Template]) -> list[str]:
-    """Return the paths of `{body:X}`, each once."""
+    """Return the distinct paths of `{body:X}`."""
     slots = [slot for template in templates for slot in template.named_slots]
     return list(dict.fromkeys(name for kind, name in slots if kind == "body"))
 
@@ -131,7 +133,7 @@ def _slot(kind: str, name: str | None) -> _Slot:
     if name is None and kind in _UNNAMED:
         return _UNNAMED_SLOTS[kind]
     if name is None or kind not in _NAMED:
-        known = [f"{{{one}}}" for one in _UNNAMED] + [f"{{{one}:…}}" for one in _NAMED]
+        known = [f"{{{slot}}}" for slot in _UNNAMED] + [f"{{{slot}:…}}" for slot in _NAMED]
         written = f"{{{kind}}}" if name is None else f"{{{kind}:{name}}}"
         raise ValueError(f"unknown slot {written}; known are {' '.join(known)}")
     if kind == "header":
@@ -158,7 +160,7 @@ _VALUES: Mapping[str, Callable[[Context], Any]] = {
     "part": attrgetter("parts"),
     "body": attrgetter("body_values"),
 }
-"""Where a named slot looks its name up."""
+"""The mapping in which a named slot is looked up, by kind."""
 
 _UNNAMED_SLOTS: dict[str, _Slot] = {
     "body": lambda context: [context.body],
@@ -169,7 +171,7 @@ _UNNAMED_SLOTS: dict[str, _Slot] = {
 
 
 def split_parts(value: str, separator: str) -> dict[str, list[str]]:
-    """Split a header into `name=value` pieces, at the first `=` only; blanks do not matter."""
+    """Split a header into `name=value` parts, each at its first `=`, and strip blanks."""
     parts: dict[str, list[str]] = {}
     for piece in value.split(separator):
         name, equals, text = piece.partition("=")

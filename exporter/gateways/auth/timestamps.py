@@ -16,7 +16,7 @@ _SMALLEST_MILLISECONDS = 100_000_000_000
 def check_timestamp(text: str, name: str, *, unit: Unit = "s", tolerance: float = 300) -> None:
     """Raise RequestError unless a timestamp is within `tolerance` seconds of now, either way.
 
-    `name` is the sender's name for it.
+    `name` is the timestamp's name in the message.
     """
     if not _NUMBER.fullmatch(text):
         raise RequestError(Reason.BAD_SIGNATURE, f"{name} is not a Unix time.")

@@ -1,4 +1,4 @@
-"""Secrets that are sent as they are: bearer, basic, a header or parameter of choice; and none."""
+"""Schemes that send the secret itself: bearer, basic, a header, a query parameter; and none."""
 
 import base64
 import binascii
@@ -25,7 +25,7 @@ from exporter.gateways.auth.templates import check_header, missing
 from exporter.gateways.gateway import Credential, ReceivedRequest
 
 SHORTEST_SECRET = 16
-"""Bytes below which a secret can be guessed."""
+"""Minimum length of a secret in bytes; a shorter secret can be guessed."""
 
 
 _DECODERS: Mapping[str, Callable[[str], bytes]] = {
@@ -33,20 +33,20 @@ _DECODERS: Mapping[str, Callable[[str], bytes]] = {
     "base64": lambda line: base64.b64decode(line.encode("ascii"), validate=True),
     "hex": lambda line: binascii.a2b_hex(line.encode("ascii")),
 }
-"""How a line becomes a secret; each raises ValueError."""
+"""Decoders of a line, by encoding; each raises ValueError."""
 
 
 class SecretScheme(FileScheme):
-    """A scheme with secrets that the exporter shares with the sender, one per line of a file."""
+    """A scheme with shared secrets, one per line of a file."""
 
     secret_encoding: Literal["text", "base64", "hex"] = "text"  # noqa: S105 - the name of a key
 
     def read(self, file: CredentialFile) -> list[bytes]:
-        """Read the secrets of a file; ConfigurationError names file and line of a bad one."""
+        """Read the secrets of a file; ConfigurationError names file and line of a bad secret."""
         return [self._decoded(file, *line) for line in read_secrets("secret file", file)]
 
     def load(self, gateway: str, file: CredentialFile) -> list[Known]:
-        """Read the secrets of a file; ConfigurationError names file and line of a bad one."""
+        """Read the secrets of a file; ConfigurationError names file and line of a bad secret."""
         return [
             Known(
                 credential_of(gateway, secret, file.app),
@@ -61,17 +61,17 @@ class SecretScheme(FileScheme):
             return _DECODERS[self.secret_encoding](line)
         except ValueError:
             raise ConfigurationError(
-                f"secret file {file.path}: line {number} is not {self.secret_encoding}, which "
-                "auth.secret_encoding expects"
+                f"secret file {file.path}: line {number} is not {self.secret_encoding}, the "
+                "encoding in auth.secret_encoding"
             ) from None
 
 
 class TokenScheme(SecretScheme):
-    """A secret somewhere in the request, compared in constant time."""
+    """A secret in the request, compared in constant time."""
 
     @abstractmethod
     def find(self, request: ReceivedRequest) -> str | None:
-        """Return the secret in a request, if there is one."""
+        """Return the secret in a request, if any."""
 
     def authenticate(
         self,
@@ -87,15 +87,15 @@ class TokenScheme(SecretScheme):
         if not found:
             raise missing(self.expected)
         given = found.encode("utf-8", "surrogateescape")
-        # No early end: how many secrets there are, or which one matched, must not show in time.
-        matches = [one for one in known if hmac.compare_digest(given, one.secret)]
+        # Compare all: the time must not depend on which secret matches.
+        matches = [candidate for candidate in known if hmac.compare_digest(given, candidate.secret)]
         if not matches:
             raise RequestError(Reason.BAD_SIGNATURE, self.mismatch)
         return matches[0].credential
 
     @property
     def mismatch(self) -> str:
-        """A sentence for the sender of another secret."""
+        """The error for an unknown secret."""
         return f"{self.expected[0].upper()}{self.expected[1:]} is not one of those configured."
 
 
@@ -112,7 +112,7 @@ class Bearer(TokenScheme):
 
     @property
     def mismatch(self) -> str:
-        """A sentence for the sender of another token."""
+        """The error for an unknown token."""
         return "The bearer token is not one of those configured."
 
     def find(self, request: ReceivedRequest) -> str | None:
@@ -138,8 +138,8 @@ class Basic(TokenScheme):
 
     @property
     def mismatch(self) -> str:
-        """A sentence for the sender of another user or password."""
-        return "User and password are not those configured."
+        """The error for an unknown user or password."""
+        return "The user or the password is not one of those configured."
 
     def load(self, gateway: str, file: CredentialFile) -> list[Known]:
         """Read the passwords of a file."""
@@ -151,7 +151,7 @@ class Basic(TokenScheme):
         ]
 
     def find(self, request: ReceivedRequest) -> str | None:
-        """Return user and password as they are sent."""
+        """Return user and password in base64, as sent."""
         return _authorization(request, "basic")
 
     def sign(self, draft: Draft, secret: bytes) -> None:
@@ -163,7 +163,7 @@ class Basic(TokenScheme):
 
 
 class Header(TokenScheme):
-    """A header of choice, after a prefix."""
+    """A configurable header, with an optional prefix."""
 
     scheme: Literal["header"]
     name: Text
@@ -190,7 +190,7 @@ class Header(TokenScheme):
 
 
 class Query(TokenScheme):
-    """A query parameter of choice, after a prefix."""
+    """A configurable query parameter, with an optional prefix."""
 
     scheme: Literal["query"]
     name: Text
@@ -218,7 +218,7 @@ class NoAuth(Scheme):
     expected: ClassVar[str] = "nothing"
 
     def load_all(self, gateway: str, files: Sequence[CredentialFile]) -> list[Known]:
-        """Return the one credential of all senders."""
+        """Return the common credential of all senders."""
         del files
         return [Known(credential_of(gateway, b"")._replace(proven=False))]
 
@@ -243,7 +243,7 @@ class NoAuth(Scheme):
 
 
 def too_short(file: CredentialFile, secret: bytes) -> str | None:
-    """Return a warning of a secret that can be guessed."""
+    """Return a warning if a secret can be guessed."""
     if len(secret) >= SHORTEST_SECRET:
         return None
     return (

@@ -1,4 +1,4 @@
-"""The authenticator of a description, and what else it requires of a request."""
+"""The authenticator of a description, and its other requirements."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -22,7 +22,7 @@ def build_authenticator(
     apps: Collection[str],
     allow_unsigned: bool,
 ) -> Authenticator:
-    """Read a scheme's credentials; ConfigurationError names the description and a bad file."""
+    """Read the credentials of a scheme; ConfigurationError names the description and the file."""
     schemes, setting = [], f"auth.secrets of {file.name}"
     if scheme and (scheme.files or isinstance(scheme, NoAuth)):
         try:
@@ -40,7 +40,7 @@ def build_authenticator(
 
 
 def check_required(require: Require, request: ReceivedRequest) -> None:
-    """Raise RequestError unless each required parameter and header has one of its values."""
+    """Raise RequestError unless each required parameter and header has an allowed value."""
     for given, rules, kind in (
         (request.query, require.query, "query parameter"),
         (request.headers, require.header, "header"),

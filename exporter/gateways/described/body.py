@@ -1,11 +1,11 @@
-"""From the JSON of a described gateway to its items: a path of names to an array or a map."""
+"""Finds the items in the JSON of a body: a path of names to an array or a map."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.gateways.items import ItemReader, Text
+from exporter.gateways.items import ItemJson, ItemReader
 from exporter.gateways.paths import Mark, Path, path_text
 from exporter.gateways.steps import ITEMS_PER_STEP
 from exporter.gateways.text import MALFORMED, malformed, problem_of
@@ -16,13 +16,13 @@ from exporter.results import DecodedItems
 class Texts(NamedTuple):
     """The items of a JSON text."""
 
-    items: Sequence[Text]
+    items: Sequence[ItemJson]
     keys: Sequence[str] | None = None
-    """Their keys, where they are the values of a map."""
+    """Their keys, if they are the values of a map."""
 
 
 class BodyReader:
-    """Finds the items of a JSON text, and reads them."""
+    """Finds and reads the items of a JSON text."""
 
     def __init__(self, path: Path, reader: ItemReader[Any]) -> None:
         self._reader = reader
@@ -31,18 +31,18 @@ class BodyReader:
         self._decode = _decoder(self._names, reader.item, is_map=self._is_map)
 
     def whole(self, text: str | bytes) -> Iterator[DecodedItems]:
-        """Read the items of one text; RequestError (`malformed_body`) names what is missing."""
+        """Read the items of a text; RequestError (`malformed_body`) names a missing field."""
         if self._decode and (decoded := self._reader.at_once(self._decode, text)):
             yield decoded
         else:
             yield from self._reader.steps(*self.texts(text))
 
     def lines(self, lines: Sequence[bytes]) -> Iterator[DecodedItems]:
-        """Read lines, each of which is an item, or holds some."""
+        """Read lines, each of which is or contains items."""
         if not self._names and not self._is_map:
             yield from self._reader.steps(lines, are_lines=True)
             return
-        items: list[Text] = []
+        items: list[ItemJson] = []
         keys: list[str] = []
         for number, line in enumerate(lines):
             if number % ITEMS_PER_STEP == ITEMS_PER_STEP - 1:
@@ -53,7 +53,7 @@ class BodyReader:
         yield from self._reader.steps(items, keys or None)
 
     def texts(self, text: str | bytes) -> Texts:
-        """Split a text into its items; RequestError (`malformed_body`) names what is missing."""
+        """Split a text into its items; RequestError (`malformed_body`) names a missing field."""
         value: Any = text
         try:
             for number, step in enumerate(self._names):
@@ -80,7 +80,7 @@ class BodyReader:
 
 
 def _decoder(names: Path, item: Any, *, is_map: bool) -> Callable[[str | bytes], list[Any]] | None:
-    """Return a decoder of all items at once; None where an index is on the way to them."""
+    """Return a decoder of all items at once; None if the path to the items has an index."""
     body: Any = dict[str, item] if is_map else list[item] | item
     for name in reversed(names):
         if not isinstance(name, str):
@@ -94,8 +94,8 @@ def _decoder(names: Path, item: Any, *, is_map: bool) -> Callable[[str | bytes],
             found = found.inner
         if not is_map:
             return found if isinstance(found, list) else [found]
-        for key, one in found.items():
-            one.key = key
+        for key, value in found.items():
+            value.key = key
         return list(found.values())
 
     return decode

@@ -1,4 +1,4 @@
-"""From the bytes of a body to its JSON: gzip, lines, forms, multipart forms."""
+"""Extracts the JSON of a body: gzip, lines, forms, multipart forms."""
 
 import re
 from urllib.parse import unquote_to_bytes
@@ -27,27 +27,27 @@ _PART_NAME = re.compile(
 
 
 class ContentReader:
-    """Finds the JSON texts of a body."""
+    """Extracts the JSON texts of a body."""
 
     def __init__(self, rules: Content, max_bytes: int) -> None:
         self.rules = rules
         self._max_bytes = max_bytes
 
     def unpacked(self, content: bytes, max_bytes: int | None = None) -> bytes:
-        """Return the content without the gzip that no header announces."""
+        """Decompress a body that is gzip without the header Content-Encoding."""
         if self.rules.encoding == "gzip" and content.startswith(GZIP_MAGIC):
             return unpack_gzip(content, self._max_bytes if max_bytes is None else max_bytes)
         return content
 
     def lines(self, request: ReceivedRequest, max_bytes: int | None = None) -> Steps[list[bytes]]:
-        """Return the lines of a body, as `text` does."""
+        """Return the lines of a body; raises as `text` does."""
         text = yield from body_text(self.unpacked(request.content, max_bytes))
         return (yield from split_lines(text))
 
     def text(self, request: ReceivedRequest, max_bytes: int | None = None) -> Steps[str]:
-        """Return the JSON text that a body is or holds.
+        """Return the JSON text of a body or of its form.
 
-        Raises RequestError: `malformed_body`, and `too_large` past `max_bytes` when unpacked.
+        Raises RequestError: `malformed_body`, and `too_large` for over `max_bytes` decompressed.
         """
         content = self.unpacked(request.content, max_bytes)
         if self.rules.format == "json" or _looks_like_json(content):
@@ -55,14 +55,14 @@ class ContentReader:
         return (yield from self._form(content))
 
     def texts(self, request: ReceivedRequest, max_bytes: int | None = None) -> Steps[list[bytes]]:
-        """Return the lines of a body, or the one text that it is or holds, as bytes."""
+        """Return the lines of a body, or its single JSON text, as bytes."""
         if self.rules.format == "ndjson":
             return (yield from self.lines(request, max_bytes))
         text = yield from self.text(request, max_bytes)
         return [text.encode()]
 
     def _form(self, content: bytes) -> Steps[str]:
-        """Return the JSON in a field of a form, or that of all fields."""
+        """Return the JSON in a field of a form, or an object of all fields."""
         if not content.strip():
             return (yield from body_text(content))
         boundary = _BOUNDARY.match(content)
@@ -72,7 +72,7 @@ class ContentReader:
         value = fields.get(self.rules.field.encode())
         if value is None:
             raise RequestError(
-                Reason.MALFORMED_BODY, f"The body is no form with the field '{self.rules.field}'."
+                Reason.MALFORMED_BODY, f"The body is not a form with field '{self.rules.field}'."
             )
         if not boundary:
             value = yield from _unescaped(value)
@@ -80,12 +80,12 @@ class ContentReader:
 
 
 def _looks_like_json(content: bytes) -> bool:
-    """Whether a form is not one: some senders of the same receipt post its JSON alone."""
+    """Whether a body is JSON instead of a form; some senders of a receipt post plain JSON."""
     return content.lstrip()[:1] in (b"{", b"[")
 
 
 def _pairs(content: bytes) -> dict[bytes, bytes]:
-    """Split a form into names and values, which stay escaped; of a repeated field, the first."""
+    """Split a form into names and escaped values; of a repeated field, the first value."""
     pairs = content.split(b"&", MAX_FORM_FIELDS)
     if len(pairs) > MAX_FORM_FIELDS:
         raise _too_many_fields()
@@ -98,7 +98,7 @@ def _pairs(content: bytes) -> dict[bytes, bytes]:
 
 
 def _parts(content: bytes, boundary: bytes) -> dict[bytes, bytes]:
-    """Split a multipart form into names and values; of a repeated field, the first."""
+    """Split a multipart form into names and values; of a repeated field, the first value."""
     delimiter = re.compile(rb"\r?\n--" + re.escape(boundary))
     pieces = delimiter.split(b"\n" + content, MAX_FORM_FIELDS + 2)
     if len(pieces) > MAX_FORM_FIELDS + 2:
@@ -121,7 +121,7 @@ def _partition(piece: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _unescaped(value: bytes) -> Steps[bytes]:
-    """Replace the percent escapes of a form's value."""
+    """Decode the percent escapes of a form's value."""
     value = value.replace(b"+", b" ")
     pieces = []
     begin = 0
@@ -130,7 +130,7 @@ def _unescaped(value: bytes) -> Steps[bytes]:
             yield DecodedItems()
         end = begin + _ESCAPED_BYTES_PER_STEP
         escape = value.rfind(b"%", end - 2, end)
-        if escape >= 0:  # it is not cut in two
+        if escape >= 0:  # do not split it
             end = escape
         pieces.append(unquote_to_bytes(value[begin:end]))
         begin = end

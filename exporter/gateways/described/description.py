@@ -1,4 +1,4 @@
-"""The description of a gateway: its tables and keys, and their values."""
+"""The schema of a description: its tables and keys."""
 
 from typing import Annotated, Literal, Self
 
@@ -19,7 +19,7 @@ from exporter.gateways.described.values import (
 )
 
 MAX_ALL_PATHS = 24
-"""Paths of all fields: they bound the work on an item."""
+"""Maximum number of paths of all fields, which bounds the work per item."""
 
 ChannelName = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -36,14 +36,14 @@ class Require(_Strict):
 
 
 class Handshake(_Strict):
-    """How the sender verifies the address: by a value that it expects back."""
+    """The parameter or field whose value is echoed when the sender verifies the address."""
 
     query: Text | None = None
     body: Text | None = None
 
 
 class Probe(_Strict):
-    """A request without an item, by which the sender tests the address."""
+    """A request without items, with which the sender tests the address."""
 
     unsigned: bool = False
     """Whether it needs no credentials."""
@@ -64,7 +64,7 @@ class Content(_Strict):
 
 
 class Items(_Strict):
-    """The path to the items of a body, and the values by which they are selected."""
+    """The path to the items of a body, and a filter."""
 
     path: ItemsPath = ()
     only: WantedWords = {}
@@ -83,20 +83,20 @@ class Fields(_Strict):
 
     @property
     def number_of_paths(self) -> int:
-        """How many paths the fields have in all."""
+        """The number of paths of all fields."""
         fields = (self.code, self.channel, self.message, self.id, self.app, self.count)
-        sizes = [len(one.paths) if isinstance(one, Value) else 1 for one in fields if one]
+        sizes = [len(field.paths) if isinstance(field, Value) else 1 for field in fields if field]
         return sum(sizes) + len(self.dedupe)
 
 
 class Default(_Strict):
-    """Values where no path has one."""
+    """Values of fields without a value in the item."""
 
     code: Annotated[Code, Field(min_length=1)] | None = None
 
 
 class Map(_Strict):
-    """The exporter's words for the gateway's; `*missing` and `*other` are for all others."""
+    """The exporter's words by the gateway's words, `*missing` and `*other`."""
 
     channel: WordMap[ChannelName] = {}
     code: WordMap[Code] = {}
@@ -105,12 +105,12 @@ class Map(_Strict):
 
 def _json(text: str) -> str:
     if len(text) > 1000:  # noqa: PLR2004
-        raise ValueError("a response of more than 1,000 characters is a failure to some gateways")
+        raise ValueError("some gateways treat a response of over 1,000 characters as a failure")
     return text
 
 
 class Description(_Strict):
-    """A gateway."""
+    """The description of a gateway."""
 
     use: str | None = None
     title: Text
@@ -129,7 +129,7 @@ class Description(_Strict):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.fields.code is None and self.default.code is None:
-            raise ValueError("fields.code: it is missing, and so is default.code")
+            raise ValueError("fields.code: set it, or default.code")
         number = len(self.items.only) + self.fields.number_of_paths
         if number > MAX_ALL_PATHS:
             raise ValueError(f"fields: {number} paths in all; the maximum is {MAX_ALL_PATHS}")
@@ -137,6 +137,6 @@ class Description(_Strict):
 
     @property
     def channels(self) -> frozenset[str]:
-        """The channels that it names."""
+        """The named channels."""
         named = {*self.map.channel.values(), self.channel}
-        return frozenset(one for one in named if one is not None)
+        return frozenset(channel for channel in named if channel is not None)

@@ -1,4 +1,4 @@
-"""From the values of an item to its result: paths, joins, defaults and maps."""
+"""Makes the result of an item from the values at its paths: joins, defaults and maps."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -7,8 +7,8 @@ from typing import Any
 from exporter.errors import ItemReason
 from exporter.gateways.described.description import Description
 from exporter.gateways.described.structs import ItemStruct
-from exporter.gateways.described.values import MISSING, OTHER, Size, Value
-from exporter.gateways.items import Facts, ItemFormat, ItemReader, ItemResult, Text
+from exporter.gateways.described.values import MISSING_KEY, OTHER_KEY, Size, Value
+from exporter.gateways.items import Facts, ItemFormat, ItemJson, ItemReader, ItemResult
 from exporter.gateways.paths import Path
 from exporter.gateways.text import MALFORMED
 from exporter.gateways.values import (
@@ -27,7 +27,7 @@ _DIGITS = re.compile("[0-9]{1,11}", re.ASCII)
 
 
 def reader_of(description: Description) -> ItemReader[Any]:
-    """Return a reader of the items that a description describes."""
+    """Return a reader of a description's items."""
     return ItemReader(_DescribedItems(description))
 
 
@@ -37,7 +37,7 @@ def paths_of(value: Value | Size) -> tuple[Path, ...]:
 
 
 class _DescribedItems(ItemFormat[Any]):
-    """How one item of a described gateway is written."""
+    """The format of a described gateway's items."""
 
     def __init__(self, description: Description) -> None:
         fields, only = description.fields, description.items.only
@@ -45,7 +45,7 @@ class _DescribedItems(ItemFormat[Any]):
         if isinstance(fields.count, Value):
             sources.append(fields.count)
         paths = list(
-            dict.fromkeys([*only, *(path for one in sources if one for path in one.paths)])
+            dict.fromkeys([*only, *(path for value in sources if value for path in value.paths)])
         )
         ids = fields.id.paths if fields.id else ()
         sized = [fields.count.path] if isinstance(fields.count, Size) else []
@@ -57,26 +57,26 @@ class _DescribedItems(ItemFormat[Any]):
         self.facts = _facts(struct, paths, fields.count)
         self.identity = exemplar if by_id else struct.written(fields.dedupe)
         self.exemplar = None if by_id else exemplar
-        self._meaning = _Meaning(description, paths)
+        self._results = _Results(description, paths)
         self._code_paths = fields.code.paths if fields.code else ()
 
-    def lenient(self, text: Text) -> Any:
-        """Decode any object, value by value."""
+    def lenient(self, text: ItemJson) -> Any:
+        """Decode any object, field by field."""
         return self._struct.lenient(text)
 
     def result(self, facts: Facts) -> ItemResult | None:
         """Return the result of an item; None if it is skipped, ItemError if it is invalid."""
-        return self._meaning.result(facts)
+        return self._results.result(facts)
 
-    def explain_missing_code(self, text: Text) -> ItemError:
-        """Name the fields that came, or the path at which the code is null."""
+    def explain_missing_code(self, text: ItemJson) -> ItemError:
+        """Return an error with the item's fields, or the path whose value is null."""
         return missing_code(self._code_paths, text, null=ItemReason.CODE_NULL)
 
 
 def _facts(
     struct: ItemStruct, paths: Sequence[Path], count: Value | Size | None
 ) -> Callable[[Any], Facts]:
-    """Return a function that reads the facts of an item: the values of paths, perhaps a size."""
+    """Return a function that reads the facts of an item: the values of paths, and a size if any."""
     values = struct.values(paths)
     if not isinstance(count, Size):
         return values
@@ -85,18 +85,18 @@ def _facts(
 
 
 def _no_id(item: Any) -> None:
-    """Return the id of an item without one."""
+    """Return no id."""
     del item
 
 
 def _id_of(struct: ItemStruct, value: Value) -> Callable[[Any], Identity | None]:
-    """Return a function that reads the message id: one path, the first of several, or a join."""
+    """Return a function that reads the message id: the first of several values, or their join."""
     if len(value.paths) == 1:
         return struct.value(value.paths[0])
     values, separator = struct.values(value.paths), value.separator
 
     def identity(item: Any) -> Identity | None:
-        present = [one for one in values(item) if not is_absent(one)]
+        present = [part for part in values(item) if not is_absent(part)]
         if separator is None or not present:
             return present[0] if present else None
         return separator.join(map(str, present))
@@ -104,8 +104,8 @@ def _id_of(struct: ItemStruct, value: Value) -> Callable[[Any], Identity | None]
     return identity
 
 
-class _Meaning:
-    """Makes results of facts."""
+class _Results:
+    """Makes the results of facts."""
 
     def __init__(self, description: Description, paths: Sequence[Path]) -> None:
         place = {path: number for number, path in enumerate(paths)}
@@ -122,16 +122,16 @@ class _Meaning:
         self._codes = {
             canonical_code(key) or key: code and code_of(code)
             for key, code in words.code.items()
-            if key not in (MISSING, OTHER)
+            if key not in (MISSING_KEY, OTHER_KEY)
         }
-        self._other_code = words.code.get(OTHER)
-        default = words.code.get(MISSING) or description.default.code
+        self._other_code = words.code.get(OTHER_KEY)
+        default = words.code.get(MISSING_KEY) or description.default.code
         self._default_code = None if default is None else code_of(default)
         self._channels = _Words(words.channel, description.channel)
         self._apps = _Words(words.app)
 
     def result(self, facts: Facts) -> ItemResult | None:
-        """Return the result; None if the item is not wanted, ItemError if it is invalid."""
+        """Return the result; None if `items.only` skips the item, ItemError if it is invalid."""
         for place, wanted in self._only:
             if as_text(facts[place]) not in wanted:
                 return None
@@ -146,21 +146,21 @@ class _Meaning:
         return ItemResult(result, self._pushes(facts), defaulted)
 
     def _code(self, candidates: Sequence[Any]) -> tuple[str, bool]:
-        """Return the code, and whether it is the default of an item without any."""
+        """Return the code, and whether it is the default."""
         last = None
         for value in candidates:
             if not is_absent(value):
                 if code := self._mapped(value):
                     return code, False
                 last = code_of(value)
-        if last is not None:  # it gave way to values that are not there
+        if last is not None:  # it yields to later paths, which have no values
             return last, False
         if self._default_code is None:
             raise ItemError(ItemReason.CODE_MISSING)
         return self._default_code, True
 
     def _mapped(self, value: Any) -> str:
-        """Return the exporter's code for the gateway's; empty if it gives way to the next path."""
+        """Map a code; the result is empty if it yields to the next path."""
         text = as_text(value) if self._codes or self._other_code else None
         if text is not None:
             known = self._codes.get(canonical_code(text) or text, self._other_code)
@@ -180,17 +180,17 @@ class _Meaning:
 
 
 class _Words:
-    """The exporter's words for those of the gateway."""
+    """A map from the gateway's words to the exporter's."""
 
     def __init__(self, words: Mapping[str, str], default: str | None = None) -> None:
         self._words = words
-        self._missing = words.get(MISSING) or default
+        self._missing = words.get(MISSING_KEY) or default
 
     def ours(self, text: str | None) -> str | None:
-        """Return the exporter's word; the gateway's own if no other is given."""
+        """Return the exporter's word, by default the gateway's."""
         if text is None:
             return self._missing
-        return self._words.get(text) or self._words.get(OTHER) or text
+        return self._words.get(text) or self._words.get(OTHER_KEY) or text
 
 
 def _candidates(value: Value | None, place: Mapping[Path, int]) -> Callable[[Facts], Sequence[Any]]:
@@ -202,7 +202,7 @@ def _candidates(value: Value | None, place: Mapping[Path, int]) -> Callable[[Fac
 
     def joined(facts: Facts) -> Sequence[Any]:
         values = [facts[number] for number in places if not is_absent(facts[number])]
-        texts = [as_text(one) for one in values]
+        texts = list(map(as_text, values))
         if None in texts:
             return [values[texts.index(None)]]
         return [separator.join(text or "" for text in texts)]
@@ -211,7 +211,7 @@ def _candidates(value: Value | None, place: Mapping[Path, int]) -> Callable[[Fac
 
 
 def _finder(value: Value | None, place: Mapping[Path, int]) -> Callable[[Facts], Any]:
-    """Return a function that finds the first present value of a field; None if there is none."""
+    """Return a function that returns the first present value of a field, or None."""
     if value is None:
         return lambda _facts: None
     candidates = _candidates(value, place)
@@ -219,8 +219,8 @@ def _finder(value: Value | None, place: Mapping[Path, int]) -> Callable[[Facts],
 
 
 def _first(values: Sequence[Any]) -> Any:
-    """Return the first value that is not absent; None if all are."""
-    return next((one for one in values if not is_absent(one)), None)
+    """Return the first value that is not absent, or None."""
+    return next((value for value in values if not is_absent(value)), None)
 
 
 def _text(value: Any, reason: ItemReason) -> str | None:
@@ -240,7 +240,7 @@ _MARK = "\0"
 
 
 def _size(value: Any, separator: str | None) -> int | None:
-    """Return the number of values of an array, or of a text with one; None for other values."""
+    """Return the length of an array, JSON text of an array or separated text; else None."""
     if is_absent(value):
         return 1
     if isinstance(value, list):
@@ -258,7 +258,7 @@ def _size(value: Any, separator: str | None) -> int | None:
 
 
 def _pieces(text: str, separator: str) -> int:
-    """Count the pieces between separators that are not blank, without making them."""
+    """Count the non-blank pieces between separators, without a list of them."""
     if separator.isspace():  # a mark in its place is kept where white space is removed
         text, separator = text.replace(separator, _MARK), _MARK
     compact = "".join(text.split())

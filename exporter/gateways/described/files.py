@@ -1,4 +1,4 @@
-"""The files of descriptions: TOML, read over what they use, and checked whole."""
+"""Reads description files: TOML, merged over the description they `use`, then validated."""
 
 import re
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ _NAME = re.compile("[a-z0-9][a-z0-9_-]{0,31}")
 
 
 def shipped() -> list[str]:
-    """List the shipped descriptions by name."""
+    """Return the names of the shipped descriptions."""
     return sorted(path.stem for path in _folder().glob("*.toml"))
 
 
 def load_description(path: Path) -> Description:
-    """Read a file, over the shipped description that it uses, if any.
+    """Read a description, merged over the shipped description that it uses, if any.
 
-    Raises ConfigurationError that names the file and the key.
+    Raises ConfigurationError with the file and the key.
     """
     data = read_toml(KIND, path)
     if "use" in data:
@@ -45,15 +45,16 @@ def shipped_file(name: str) -> Path | None:
 
 
 def name_of(path: Path) -> str:
-    """Return the name that a file gives its gateway; ConfigurationError if it makes no path."""
+    """Return the gateway name in a file name; ConfigurationError if it is invalid."""
     if path.suffix != ".toml" or not _NAME.fullmatch(path.stem):
         raise ConfigurationError(
-            f"{KIND} {path}: the file's name is the gateway's: lower-case letters, digits, "
-            "- and _, at most 32, and .toml"
+            f"{KIND} {path}: rename the file: its name, which is the gateway's, has 1 to 32 "
+            "lower-case letters, digits, - and _, and ends with .toml"
         )
     if path.stem == UNROUTED:
         raise ConfigurationError(
-            f"{KIND} {path}: the name {UNROUTED!r} is reserved for requests to no gateway"
+            f"{KIND} {path}: rename the file: {UNROUTED!r} is reserved for requests without a "
+            "gateway"
         )
     return path.stem
 
@@ -66,12 +67,12 @@ def _used(path: Path, name: object) -> str:
     if isinstance(name, str) and name in shipped():
         return name
     known = shipped()
-    hint = did_you_mean(str(name), known) or f"; there are {', '.join(known)}"
-    raise ConfigurationError(f"{KIND} {path}: use: no description is named {str(name)!r}{hint}")
+    hint = did_you_mean(str(name), known) or f"; known are {', '.join(known)}"
+    raise ConfigurationError(f"{KIND} {path}: use: unknown description {str(name)!r}{hint}")
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge key by key; another scheme of authentication replaces the whole."""
+    """Merge key by key; a different authentication scheme replaces the whole table."""
     merged = dict(base)
     for key, value in over.items():
         merged[key] = _merged(merged[key], value) if _are_tables(merged.get(key), value) else value
@@ -79,7 +80,7 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _are_tables(base: object, over: object) -> bool:
-    """Whether two values are tables to be merged, and not each a value as a whole."""
+    """Whether two values are tables to merge; a join or size is replaced as a whole."""
     if not (isinstance(base, dict) and isinstance(over, dict)):
         return False
     if "scheme" in base and over.get("scheme", base["scheme"]) != base["scheme"]:

@@ -1,4 +1,4 @@
-"""A described gateway: its body is split into items, and each field is read from its path."""
+"""A gateway made from a description, whose paths locate the items and their fields."""
 
 import re
 from collections.abc import Collection
@@ -26,19 +26,19 @@ from exporter.gateways.gateway import (
     Verification,
     webhook_key,
 )
-from exporter.gateways.items import Text
+from exporter.gateways.items import ItemJson
 from exporter.gateways.steps import Steps, finish
 from exporter.gateways.text import MALFORMED, naming_content_type
 from exporter.gateways.values import is_absent
 
 MAX_VERIFICATION_BYTES = 4096
-"""Bytes of a body, unpacked, that may be a handshake or a probe."""
+"""Maximum size of a handshake or probe, decompressed."""
 
 _ECHO = re.compile(r"[A-Za-z0-9_-]{1,256}", re.ASCII)
 
 
 class Described:
-    """A described gateway; `name` is that of its file."""
+    """A described gateway; `name` is the name of its file."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Described:
         *,
         credentials: bool,
     ) -> None:
-        """Read the secrets that the description names; ConfigurationError names an unusable one."""
+        """Read the description's secrets; ConfigurationError names an unusable file."""
         self.name = name
         self.title = description.title
         self.channels = description.channels
@@ -80,15 +80,15 @@ class Described:
     def load(
         cls, file: File, settings: GatewaySettings, *, credentials: bool = True
     ) -> "Described":
-        """Read a description; ConfigurationError names file and key of a mistake.
+        """Read a description; ConfigurationError names the file and the key of a mistake.
 
-        Without `credentials` no secret is read, and every request is refused.
+        Without `credentials` secrets are not read, and all requests are refused.
         """
         description = load_description(file)
         return cls(name_of(file), description, file, settings, credentials=credentials)
 
     def recognizes(self, body: bytes) -> bool:
-        """Whether every item of a body is a result by this description, and none by default."""
+        """Whether every item of a body has a code by this description, not by default."""
         has_results = False
         try:
             for decoded in self.decode(ReceivedRequest(body)):
@@ -114,12 +114,12 @@ class Described:
         return None
 
     def authenticate(self, request: ReceivedRequest, *, fresh: bool = True) -> Credential:
-        """Check what the description requires, then the credentials."""
+        """Check the required parameters and headers, then the credentials."""
         check_required(self.description.require, request)
         return self._authenticate(request, fresh=fresh)
 
     def decode(self, request: ReceivedRequest) -> Steps[None]:
-        """Yield the results of a body; RequestError (`malformed_body`) for another format."""
+        """Yield the results of a body; RequestError (`malformed_body`) for an invalid body."""
         if self.description.probe and self._is_probe(request):
             return
         try:
@@ -135,7 +135,7 @@ class Described:
             raise naming_content_type(error, request.content_type) from None
 
     def request_key(self, request: ReceivedRequest, credential: Credential) -> RequestKey | None:
-        """Return the key of the id that was signed, or of the body if items have no identity."""
+        """Return the key of the signed id, or of the body if items have no identity."""
         fields = self.description.fields
         if credential.request_id is None and (fields.id or fields.dedupe):
             return None
@@ -144,16 +144,16 @@ class Described:
             return webhook_key(credential.request_id, content)
         return RequestKey(content)
 
-    def items(self, request: ReceivedRequest) -> list[tuple[str | None, Text]]:
-        """Return each item with its key, if it has one: for `explain`."""
-        found: list[tuple[str | None, Text]] = []
+    def items(self, request: ReceivedRequest) -> list[tuple[str | None, ItemJson]]:
+        """Return the items, each with its key in a map or None, for `explain`."""
+        found: list[tuple[str | None, ItemJson]] = []
         for text in finish(self._content.texts(request)):
             items, keys = self._reader.texts(text)
             found += zip(keys or repeat(None), items)  # noqa: B905 - without keys, as many as items
         return found
 
     def _challenge(self, request: ReceivedRequest, name: str) -> object:
-        """Return the value of a field, if the body is a small object with it and no result."""
+        """Return the value of a field of a small object without results; else None."""
         value = self._small_document(request)
         if not isinstance(value, dict) or name not in value:
             return None
@@ -164,7 +164,7 @@ class Described:
         return None if has_results else value[name]
 
     def _is_probe(self, request: ReceivedRequest) -> bool:
-        """Whether a small body has no item: it is blank, or empty on the way to the items."""
+        """Whether a small body has no items: it is blank, or empty along the path to the items."""
         if not request.content.strip():
             return True
         value = self._small_document(request)
@@ -175,7 +175,7 @@ class Described:
         return is_absent(value) or value in ({}, [])
 
     def _small_document(self, request: ReceivedRequest) -> Any:
-        """Return the JSON of a small body; Ellipsis for a larger one, or another format."""
+        """Return the JSON of a small body; Ellipsis for a larger or invalid body."""
         if len(request.content) > MAX_VERIFICATION_BYTES:
             return ...
         try:
@@ -186,14 +186,14 @@ class Described:
 
 
 def _warnings(description: Description, apps: Collection[str]) -> list[str]:
-    """Return what will not work: a sender without credentials, an app that is not declared."""
+    """Warn of missing credentials and undeclared apps."""
     warnings = []
     auth = description.auth
     refused = "requests are refused unless ALLOW_UNSIGNED is set"
     if auth is None:
-        warnings.append(f"it has no [auth]: {refused}")
+        warnings.append(f"no [auth]: {refused}")
     elif not auth.files and not isinstance(auth, NoAuth):
-        warnings.append(f"auth.secrets: there are none: {refused}")
+        warnings.append(f"auth.secrets is missing: {refused}")
     undeclared = {*description.map.app.values()} - {*apps} if apps else ()
     unknown = (f"map.app: the app {app!r} is not declared in APPS" for app in sorted(undeclared))
     return [*warnings, *unknown]

@@ -1,4 +1,4 @@
-"""The values of a body that a signature needs, read before anything is authenticated."""
+"""Values of a body that are part of the signed message, read before authentication."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,18 +8,18 @@ from exporter.errors import Reason, RequestError
 from exporter.gateways.described.content import ContentReader
 from exporter.gateways.described.structs import ItemStruct
 from exporter.gateways.gateway import ReceivedRequest
-from exporter.gateways.items import Text
+from exporter.gateways.items import ItemJson
 from exporter.gateways.paths import parse_path
 from exporter.gateways.steps import finish
 from exporter.gateways.text import MALFORMED
 from exporter.gateways.values import ItemError, array_of
 
 MAX_BYTES = 65_536
-"""Bytes of a body, unpacked, in which a signature is looked for."""
+"""Maximum size of a body with a signature inside, decompressed."""
 
 
 class SignedValues:
-    """Reads the paths of `{body:X}`, and nothing else, from a body of bounded size."""
+    """Reads only the paths of `{body:X}`, from a body of bounded size."""
 
     def __init__(self, paths: Sequence[str], content: ContentReader) -> None:
         self._paths = paths
@@ -33,12 +33,12 @@ class SignedValues:
     def __call__(self, request: ReceivedRequest) -> Iterator[Mapping[str, str]]:
         """Yield the values of each line, of each element of an array, or of the body itself.
 
-        Raises RequestError (`too_large`). A body of another format has no values.
+        Raises RequestError (`too_large`). An invalid body has no values.
         """
         for document in self._documents(request):
             yield self._present(document)
 
-    def _documents(self, request: ReceivedRequest) -> Iterator[Text]:
+    def _documents(self, request: ReceivedRequest) -> Iterator[ItemJson]:
         if len(request.content) > MAX_BYTES:
             detail = f"A body with the signature inside has at most {MAX_BYTES:,} bytes."
             raise RequestError(Reason.TOO_LARGE, detail)
@@ -50,7 +50,7 @@ class SignedValues:
             if error.reason is Reason.TOO_LARGE:
                 raise
 
-    def _present(self, document: Text) -> Mapping[str, str]:
+    def _present(self, document: ItemJson) -> Mapping[str, str]:
         try:
             try:
                 item = self._decode(document)
@@ -62,11 +62,11 @@ class SignedValues:
         return {
             path: str(value)
             for path, value in values
-            if isinstance(value, str | int | float)  # empty text, too, can be signed
+            if isinstance(value, str | int | float)  # empty text can be part of a message
         }
 
 
-def _elements(text: bytes) -> Sequence[Text]:
+def _elements(text: bytes) -> Sequence[ItemJson]:
     try:
         array = array_of(text)
     except MALFORMED:

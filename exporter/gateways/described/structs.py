@@ -14,16 +14,16 @@ becomes
         f0: Scalar = None                  # "code"
 
     class Item(Struct):
-        key: Scalar = None                 # "@key", set where items are the values of a map
+        key: Scalar = None                 # "@key", set if items are the values of a map
         f0: Scalar = None                  # "status"
         f1: Part = Part()                  # "result"
         f2: Id = None                      # "msg_id"
-        f3: list[Raw] | Scalar = None      # "targets", of which only the length counts
+        f3: list[Raw] | Scalar = None      # "targets", only for its length
         f4: Raw = Raw(b"null")             # "errors", the names before the first index
 
-so that `status` is read by attrgetter("f0"), `result.code` by attrgetter("f1.f0"), and the rest of
-`errors[0].text` is followed in the JSON of f4. msgspec refuses an item in which a field has another
-type, such as a boolean for the status; `lenient` then makes the same struct of it, value by value.
+so that attrgetter("f0") reads `status`, attrgetter("f1.f0") reads `result.code`, and the rest of
+`errors[0].text` is looked up in the JSON of f4. msgspec refuses an irregular item, such as one with
+a boolean status; `lenient` then builds the same struct field by field.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -33,7 +33,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from exporter.errors import ItemReason
-from exporter.gateways.items import Text
+from exporter.gateways.items import ItemJson
 from exporter.gateways.paths import Mark, Path, Step
 from exporter.gateways.values import (
     MAX_ID_LENGTH,
@@ -51,32 +51,32 @@ _Id = Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)] | int | None
 _Countable = list[msgspec.Raw] | Scalar
 
 _ENCODER = msgspec.msgpack.Encoder()
-"""Five times as fast as repr, which would do, too."""
+"""Five times as fast as repr."""
 
 _NULL = msgspec.Raw(b"null")
 
 _KEY = "key"
-"""The attribute for the item's key in a map."""
+"""The attribute of the item's key in a map."""
 
 
 class _Leaf(NamedTuple):
     type: Any
-    """The type that a value is decoded as."""
+    """The type to which a value is decoded."""
 
 
 class _Node(NamedTuple):
     struct: type
     children: dict[str, "tuple[str, _Node | _Leaf]"]
-    """By name in JSON: the attribute, and its value."""
+    """By name in JSON: the attribute, and its node or leaf."""
 
 
 class ItemStruct:
-    """The struct of some paths, and how their values are read from it."""
+    """The struct of some paths, and functions that read their values from it."""
 
     def __init__(
         self, paths: Iterable[Path], *, ids: Collection[Path] = (), sized: Collection[Path] = ()
     ) -> None:
-        """`ids` are the paths to a message id, `sized` those to arrays that are only counted."""
+        """`ids` are the paths of the message id, `sized` those of arrays whose length is read."""
         paths = [path for path in paths if path[0] is not Mark.KEY]
         self._ids = ids
         self._heads = _heads(paths)
@@ -90,7 +90,7 @@ class ItemStruct:
         self.type: type[Any] = self._root.struct
 
     def value(self, path: Path) -> Callable[[Any], Any]:
-        """Return a function that reads one path: a scalar, or a NonScalar."""
+        """Return a function that reads a path and returns a scalar or a NonScalar."""
         if self._is_scalar(path):
             return attrgetter(self._attributes(path))
         head, attributes = self._located(path)
@@ -100,7 +100,7 @@ class ItemStruct:
         return lambda item: _hashable(get(item))
 
     def sized(self, path: Path) -> Callable[[Any], Any]:
-        """Return a function that reads a path of `sized`: an array's values, or as `value` does."""
+        """Return a function that reads a path of `sized` and returns a list, or as `value` does."""
         if path[0] is Mark.KEY:
             return attrgetter(_KEY)
         head, attributes = self._located(path)
@@ -115,22 +115,24 @@ class ItemStruct:
         return lambda item: tuple([get(item) for get in getters])
 
     def written(self, paths: Sequence[Path]) -> Callable[[Any], bytes | None]:
-        """Return a function that writes several values; None for an item without any of them.
+        """Return a function that encodes several values as bytes; None if all are absent.
 
-        What is absent is written as null, so that a repetition by another encoder is the same.
+        Absent values are encoded as null, so that the result does not depend on the sender's
+        encoder.
         """
         get, number = self.values(paths), len(paths)
 
         def write(item: Any) -> bytes | None:
             values = [
-                None if one.__class__ is str and not one.strip() else one for one in get(item)
-            ]  # is_absent, inlined: it takes half of the time of a described batch
+                None if value.__class__ is str and not value.strip() else value
+                for value in get(item)
+            ]  # is_absent, inlined: this is half of the time of a described batch
             return None if values.count(None) == number else _encoded(values)
 
         return write
 
-    def lenient(self, text: Text) -> Any:
-        """Decode any JSON object; ItemError for another value, or an invalid id."""
+    def lenient(self, text: ItemJson) -> Any:
+        """Decode any JSON object; ItemError for any other value, or an invalid id."""
         item = _lenient(self._root, item_members(text))
         for path in self._ids:
             found = self.value(path)(item)
@@ -141,7 +143,7 @@ class ItemStruct:
         return item
 
     def _is_scalar(self, path: Path) -> bool:
-        """Whether a path is an attribute with a scalar."""
+        """Whether a path is decoded to a scalar attribute."""
         if path[0] is Mark.KEY:
             return True
         head, _ = self._located(path)
@@ -151,7 +153,7 @@ class ItemStruct:
         return _KEY if path[0] is Mark.KEY else self._located(path)[1]
 
     def _located(self, path: Path) -> tuple[Path, str]:
-        """Return the part of a path that is decoded, and the attributes that lead there."""
+        """Return the decoded head of a path, and its chain of attributes."""
         head = next(path[:end] for end in range(1, len(path) + 1) if path[:end] in self._heads)
         node: _Node | _Leaf = self._root
         attributes = []
@@ -195,7 +197,7 @@ def _array(raw: msgspec.Raw, path: Path) -> Any:
 
 
 def _heads(paths: Iterable[Path]) -> list[Path]:
-    """Return the paths to decode: the names before an index; of nested paths, the shortest."""
+    """Return the heads of paths, the names before an index; of nested heads, the shortest."""
     heads = dict.fromkeys(map(_names, paths))
     return [head for head in heads if not any(head[:end] in heads for end in range(1, len(head)))]
 
@@ -212,7 +214,7 @@ def _type_of(head: Path, ids: Collection[Path], sized: Collection[Path]) -> Any:
 
 
 def _node(types: dict[Path, Any], *, keyed: bool = False) -> _Node:
-    """Make the struct of the paths below one place."""
+    """Make the struct of relative paths."""
     below: dict[Step, dict[Path, Any]] = {}
     for path, type_ in types.items():
         below.setdefault(path[0], {})[path[1:]] = type_

@@ -1,4 +1,4 @@
-"""The values of a description's keys: words, and paths into a body."""
+"""Types of values in a description: words, and paths into a body."""
 
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple, TypeVar
@@ -11,19 +11,19 @@ from exporter.results import canonical_code
 
 T = TypeVar("T", bound=str)
 
-MISSING, OTHER = "*missing", "*other"
-"""The keys of a map for an absent value, and for one that has no key of its own."""
+MISSING_KEY, OTHER_KEY = "*missing", "*other"
+"""The keys of a map for an absent value, and for a value without a key."""
 
 MAX_PATHS = 8
-"""Paths of one field: they bound the work on an item."""
+"""Maximum number of paths per field, which bounds the work per item."""
 
 
 class Value(NamedTuple):
-    """The paths of a field: the first with a value counts, or the values of all, joined."""
+    """The paths of a field; its value is the first present value, or the join of all."""
 
     paths: tuple[Path, ...]
     separator: str | None = None
-    """What the values are joined with; None for the first of them."""
+    """The separator of a join; None for the first present value."""
 
 
 class Size(NamedTuple):
@@ -42,14 +42,14 @@ def _text(given: object, what: str) -> str:
 def _item_path(given: object) -> Path:
     path = parse_path(_text(given, "a path"))
     if Mark.VALUES in path or isinstance(path[0], int):
-        raise ValueError("a field's path begins with a name, and '*' is for items.path alone")
+        raise ValueError("a field's path starts with a name, and only items.path may have '*'")
     return path
 
 
 def _paths(given: object) -> tuple[Path, ...]:
     texts = given if isinstance(given, list) else [given]
     if not 0 < len(texts) <= MAX_PATHS:
-        raise ValueError(f"give 1 to {MAX_PATHS} paths")
+        raise ValueError(f"expected 1 to {MAX_PATHS} paths")
     return tuple(map(_item_path, texts))
 
 
@@ -66,14 +66,14 @@ def _count(given: object) -> Value | Size:
     _check_keys(given, {"size", "separator"})
     separator = given.get("separator")
     if separator is not None and not (isinstance(separator, str) and separator):
-        raise ValueError("'separator' is text")
+        raise ValueError("'separator': expected a non-empty string")
     return Size(_item_path(given["size"]), separator)
 
 
 def _items_path(given: object) -> Path:
     path = parse_path(_text(given, "a path"))
     if Mark.VALUES in path[:-1] or Mark.KEY in path:
-        raise ValueError("the path to the items has names, [0], and '*' at its end")
+        raise ValueError("items.path consists of names and [0], with an optional '*' at its end")
     return path
 
 
@@ -89,28 +89,28 @@ def _code(given: object) -> object:
 
 def _check_code(code: str) -> str:
     if code and canonical_code(code) is None:
-        raise ValueError(f"{code!r} cannot be a code: an integer, or 1 to 64 letters")
+        raise ValueError(f"{code!r} is not a valid code: an integer, or 1 to 64 letters")
     return code
 
 
 def _check_keys_of_map(words: dict[str, str]) -> dict[str, str]:
     if any(not key.strip() for key in words):
-        raise ValueError(f"empty text is an absent value, which has the key {MISSING!r}")
+        raise ValueError(f"empty text counts as absent; use the key {MISSING_KEY!r}")
     return words
 
 
 def _words_as_json(given: list[object]) -> list[object]:
-    """Write numbers and booleans as JSON does."""
-    words = [str(one).lower() if isinstance(one, bool | int) else one for one in given]
-    if any(isinstance(one, str) and not one.strip() for one in words):
-        raise ValueError("empty text is an absent value, and an item without one is skipped anyway")
+    """Convert numbers and booleans to their JSON text."""
+    words = [str(word).lower() if isinstance(word, bool | int) else word for word in given]
+    if any(isinstance(word, str) and not word.strip() for word in words):
+        raise ValueError("empty text counts as absent; items without a value are always skipped")
     return words
 
 
 def _wanted(given: object) -> object:
     if isinstance(given, dict):
         if len(given) > MAX_PATHS:
-            raise ValueError(f"give at most {MAX_PATHS} paths")
+            raise ValueError(f"expected at most {MAX_PATHS} paths")
         if wrong := [path for path, words in given.items() if not isinstance(words, list)]:
             raise ValueError(f"{wrong[0]}: Input should be an array")
         return {_item_path(path): _words_as_json(words) for path, words in given.items()}
@@ -125,4 +125,4 @@ CountOf = Annotated[Value | Size, BeforeValidator(_count)]
 WantedWords = Annotated[dict[Path, tuple[str, ...]], BeforeValidator(_wanted)]
 Code = Annotated[str, BeforeValidator(_code), AfterValidator(_check_code)]
 WordMap = Annotated[dict[str, T], AfterValidator(_check_keys_of_map)]
-"""The exporter's words for those of the gateway."""
+"""A map from the gateway's words to the exporter's."""

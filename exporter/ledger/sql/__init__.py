@@ -1,4 +1,4 @@
-"""The statements of each store, a file each."""
+"""The SQL statements of each store, one per file."""
 
 from functools import cache
 from importlib.resources import files
@@ -11,7 +11,7 @@ def read_sql(store: str, name: str) -> str:
 
 
 def definition(role: str | None) -> str:
-    """Return the statements that make the schema in PostgreSQL, with the rights of a role."""
+    """Return the statements that create the PostgreSQL schema and grant a role its privileges."""
     schema = read_sql("postgresql", "schema")
     if role is None:
         return schema

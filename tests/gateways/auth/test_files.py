@@ -101,7 +101,12 @@ LINE_LOADERS = {name: load for name, load in LOADERS.items() if name != "rsa"}
 @pytest.mark.parametrize("load", LINE_LOADERS.values(), ids=LINE_LOADERS)
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"", "empty"), (b"\n", "empty"), (b" \t\r\n\n", "empty"), (b"\xff\xfe\0\x80", "not text")],
+    [
+        (b"", "empty"),
+        (b"\n", "empty"),
+        (b" \t\r\n\n", "empty"),
+        (b"\xff\xfe\0\x80", "not UTF-8 text"),
+    ],
 )
 def test_file_without_a_line(
     tmp_path: Path,

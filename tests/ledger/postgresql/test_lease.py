@@ -93,10 +93,10 @@ async def test_lost_lease(address: Address, server: Server) -> None:
             "seen_at = now() + interval '1 hour'",
             "fresh",
         )
-        with pytest.raises(RequestError, match="send them again"):
+        with pytest.raises(RequestError, match="repeat the request"):
             await ledger.record([delivery(2)])
         assert "taken over" in str(ledger.problem)
-        await until(lambda: not ledger.problem)
+        await until(lambda: ledger.problem is None)
         assert (ledger.instance, total(ledger)) == ("replica-1", 0)
         assert await ledger.record([delivery(1, 2)]) == 1
 
@@ -116,7 +116,9 @@ async def test_configured_name_in_use(address: Address) -> None:
     """The refusal names who has it, and what to do."""
     async with running(store(address, "a")):
         other = store(address, "a")
-        with pytest.raises(StoreError, match="counts as INSTANCE a; give each replica an INSTANCE"):
+        with pytest.raises(
+            StoreError, match="counts as INSTANCE a; give each replica a different INSTANCE"
+        ):
             await other.open()
         await other.close()
 

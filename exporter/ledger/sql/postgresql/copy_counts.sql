@@ -1,5 +1,5 @@
--- Counts of another ledger, under a name that has none yet. A process that holds the name already
--- loses it, takes it again, and reads them.
+-- Counts of another ledger, under a name without counts. A process that already holds the name
+-- loses it, takes it again, and reads the counts.
 WITH taken AS (
     INSERT INTO push_result_exporter.instances AS held
         (instance, holder, epoch, batch, batch_epoch, seen_at, committed_at, leased, slot)

@@ -1,4 +1,4 @@
--- A secret of another ledger, by whose keys deliveries are known for one deduplication window.
+-- A secret of another ledger, whose keys are looked up for one deduplication window.
 INSERT INTO push_result_exporter.secrets (secret, xxh3, since)
 SELECT %(secret)s::bytea, %(xxh3)s, to_timestamp(%(since)s)
 WHERE NOT EXISTS (

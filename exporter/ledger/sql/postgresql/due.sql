@@ -1,5 +1,5 @@
--- What expiry has to do: whether the slot in use is old enough, which slots hold expired keys alone,
--- and whether keys of version 1 are left that have all expired.
+-- The work of expiry: whether the current slot is old enough, which slots have only expired keys,
+-- and whether there are keys of version 1 that have all expired.
 SELECT
     EXISTS (
         SELECT FROM push_result_exporter.slot_in_use

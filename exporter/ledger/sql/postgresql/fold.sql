@@ -1,4 +1,4 @@
--- Move the counts of an instance that nobody holds to another one, and drop its row.
+-- Add the counts of an instance that no process holds to another instance, and delete its row.
 WITH departed AS (
     DELETE FROM push_result_exporter.instances
     WHERE instance = %(departed)s AND instance <> %(into)s

@@ -1,4 +1,4 @@
--- What the exporter's role needs, and no more.
+-- The minimum privileges of the exporter's role.
 GRANT USAGE ON SCHEMA push_result_exporter TO {role};
 GRANT SELECT ON push_result_exporter.schema_version TO {role};
 GRANT SELECT, INSERT ON push_result_exporter.secrets TO {role};

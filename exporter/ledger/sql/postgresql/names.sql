@@ -1,4 +1,4 @@
--- The names that exist, whether each is one of those that are leased, and whether it is free.
+-- All names, whether each is a leased name, and whether it is free.
 SELECT
     instance, leased,
     holder = '' OR seen_at < now() - %(lease)s * interval '1 second' AS free

@@ -1,4 +1,4 @@
--- What a commit writes, without the rows: rights and locks are in its way just the same.
+-- A commit without rows, which needs the same privileges and locks.
 WITH fresh AS (
     INSERT INTO push_result_exporter.keys (key, at, slot) SELECT 0, 0, 0 WHERE false
     ON CONFLICT DO NOTHING

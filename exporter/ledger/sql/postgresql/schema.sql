@@ -1,6 +1,6 @@
--- Every object of the exporter, in a schema of its own; safe to run again, and by several at once.
+-- All objects of the exporter, in a separate schema; can be run repeatedly and concurrently.
 SELECT pg_advisory_xact_lock(1347568984); -- "PREX"
--- An upgrade that waits for a long transaction would have every commit wait, too.
+-- An upgrade that waits for a long transaction would block all commits.
 SET LOCAL lock_timeout = '4s';
 
 CREATE SCHEMA IF NOT EXISTS push_result_exporter;
@@ -10,8 +10,8 @@ CREATE TABLE IF NOT EXISTS push_result_exporter.schema_version (
     version integer NOT NULL
 );
 
--- Version 1 had no apps, and keys that a sender could compute: these are known for one
--- deduplication window more, and no others are made. Exporters of version 1 fail from here on.
+-- Version 1 had no apps, and keys that a sender could predict. Those keys are looked up for one more
+-- deduplication window. From here on, exporters of version 1 fail.
 DO $upgrade$
 BEGIN
     IF EXISTS (SELECT FROM push_result_exporter.schema_version WHERE version = 1) THEN
@@ -34,34 +34,34 @@ END
 $upgrade$;
 INSERT INTO push_result_exporter.schema_version (version) VALUES (2) ON CONFLICT DO NOTHING;
 
--- What keys are made with: one secret in use, and earlier ones for a deduplication window.
+-- Secrets of keys: the current one, and earlier ones for a deduplication window.
 CREATE TABLE IF NOT EXISTS push_result_exporter.secrets (
     secret bytea NOT NULL,
-    -- Whether its keys are made of XXH3 keys: those of version 1, if it is empty.
+    -- Whether its keys are derived from XXH3 keys; with an empty secret they are those of version 1.
     xxh3 boolean NOT NULL,
-    -- Since when it makes no keys; NULL for the one in use.
+    -- Time since which no keys are made with it; NULL for the current secret.
     since timestamptz
 );
 
--- One row for each name under which replicas count.
+-- One row per name under which replicas count.
 CREATE TABLE IF NOT EXISTS push_result_exporter.instances (
     instance text PRIMARY KEY,
-    -- The process that counts now, empty once it has closed.
+    -- The process that holds the name; empty after it has closed.
     holder text NOT NULL,
-    -- Raised whenever a process takes the name, or takes it again over a new connection: what an
-    -- older connection still had under way is then refused.
+    -- Incremented whenever a process takes the name, or retakes it over a new connection: commits in
+    -- progress on an older connection are then refused.
     epoch bigint NOT NULL,
     -- The last commit: its number, and the epoch in which it was made.
     batch bigint NOT NULL,
     batch_epoch bigint NOT NULL,
     seen_at timestamptz NOT NULL,
     committed_at timestamptz,
-    -- Whether it is one of the names that are leased to processes without one.
+    -- Whether it is leased to processes without an explicit name.
     leased boolean NOT NULL,
-    -- Where its commits write keys: the slot in use. It is in this row, which each commit locks, so
-    -- that once `advance` has changed it, every key of the slot before is there to be seen.
+    -- The slot to which its commits write keys. It is in this row, which each commit locks, so that
+    -- once `advance` has changed it, all keys of the previous slot are visible.
     slot smallint NOT NULL,
-    -- The outcome of the last commit, for a process that lost its connection: see `commit`.
+    -- The outcome of the last commit, for a process that has lost its connection; see `commit`.
     known bigint[],
     known_contents bigint[]
 ) WITH (fillfactor = 50);
@@ -77,15 +77,15 @@ CREATE TABLE IF NOT EXISTS push_result_exporter.counts (
     PRIMARY KEY (instance, channel, code, code_table, app)
 ) WITH (fillfactor = 50);
 
--- Deduplication keys of all replicas, in a ring of partitions. Each is written for a while, read
--- for a deduplication window, and emptied at once. So expiry deletes no row, and what is written
--- stays within the few pages of one small index.
+-- Deduplication keys of all replicas, in a ring of partitions (slots). Each slot is written for some
+-- time, read for a deduplication window, and then truncated. So expiry deletes no rows, and writes
+-- stay within the few pages of one small index.
 CREATE TABLE IF NOT EXISTS push_result_exporter.keys (
     key bigint NOT NULL,
-    -- When it was written, see `seconds`.
+    -- Time of the commit, see `seconds`.
     at integer NOT NULL,
     slot smallint NOT NULL,
-    -- Tells a repeated request from a conflict; NULL where there can be none.
+    -- Distinguishes a duplicate request from a conflict; NULL if it cannot conflict.
     content bigint
 ) PARTITION BY LIST (slot);
 
@@ -101,15 +101,15 @@ BEGIN
 END
 $slots$;
 
--- What each slot holds: keys that were written from `began_at` to `ended_at`; the slot in use has
--- no end, and an empty one no beginning.
+-- The keys in each slot were written from `began_at` to `ended_at`. `ended_at` is NULL for the
+-- current slot, and `began_at` is NULL for an empty slot.
 CREATE TABLE IF NOT EXISTS push_result_exporter.slots (
     slot smallint PRIMARY KEY,
     began_at timestamptz,
     ended_at timestamptz
 );
 
--- The slot in use. A process that takes a name locks this row, and so does `advance`.
+-- The current slot. A process that takes a name locks this row, and so does `advance`.
 CREATE TABLE IF NOT EXISTS push_result_exporter.slot_in_use (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     slot smallint NOT NULL,
@@ -137,20 +137,20 @@ INSERT INTO push_result_exporter.secrets (secret, xxh3)
 SELECT uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), false
 WHERE NOT EXISTS (SELECT FROM push_result_exporter.secrets WHERE since IS NULL);
 
--- The time of a key: seconds since 2026, in half the space of a timestamp.
+-- The time of a key as seconds since 2026, in half the space of a timestamp.
 CREATE OR REPLACE FUNCTION push_result_exporter.seconds(at timestamptz) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$ SELECT floor(extract(epoch FROM at) - 1767225600)::integer $$;
 
--- A commit, all of it or nothing. The statements of a function are planned once in a session, and
--- each sees what others have committed before it, for the exporter asks for READ COMMITTED.
+-- An atomic commit. The statements of a function are planned once per session, and each sees all
+-- rows committed before it, since the exporter uses READ COMMITTED.
 --
--- The first arrays are the new keys, the contents that some have, and the number of the delivery
--- that each belongs to. Then come the series, with what they count if no key is known. The last
--- arrays are what each key of a delivery counts, by the position of the series.
+-- The first arrays are the new keys, their contents if any, and the number of the delivery to which
+-- each belongs. The next arrays are the series, with their counts if no key is known. The last
+-- arrays are the counts of each key of a delivery, by the position of the series.
 --
--- Returns whether the name is still held: otherwise nothing was written. And the keys that are
--- known, for which nothing was counted, with their contents.
+-- Returns whether the name is still held (otherwise nothing was written), and the known keys, for
+-- which nothing was counted, with their contents.
 CREATE OR REPLACE FUNCTION push_result_exporter.commit(
     p_instance text, p_epoch bigint, p_number bigint, p_at double precision, p_window interval,
     p_keys bigint[], p_contents bigint[], p_deliveries integer[],
@@ -159,7 +159,7 @@ CREATE OR REPLACE FUNCTION push_result_exporter.commit(
     OUT held boolean, OUT known bigint[], OUT known_contents bigint[]
 )
 LANGUAGE plpgsql
--- The plans are made once and have to be right for any number of keys and any size of the tables.
+-- Plans are made once, and must suit any number of keys and any size of the tables.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET jit = off
@@ -196,7 +196,7 @@ BEGIN
             INSERT INTO push_result_exporter.keys (key, at, slot, content)
             SELECT key, v_now, v_slot, nullif(content, 0)
             FROM unnest(v_keys, v_contents) AS new (key, content)
-            ORDER BY key -- so that replicas with the same keys wait for each other in one order
+            ORDER BY key -- so that replicas with the same keys lock them in the same order
             ON CONFLICT DO NOTHING
             RETURNING key
         )
@@ -204,7 +204,7 @@ BEGIN
     END IF;
 
     IF cardinality(v_written) IS DISTINCT FROM nullif(cardinality(p_keys), 0) THEN
-        -- What has expired in this very slot, which is in use for longer than a window, is new.
+        -- A key that has expired in the current slot, which may be older than a window, is new.
         WITH renewed AS (
             UPDATE push_result_exporter.keys AS old SET at = v_now, content = nullif(new.content, 0)
             FROM unnest(v_keys, v_contents) AS new (key, content)
@@ -249,8 +249,9 @@ BEGIN
 END
 $commit$;
 
--- Go over to the next slot, once the one in use is old enough and the next one empty. Every commit
--- locks its row of instances, so those under way are awaited, and later ones see what they wrote.
+-- Advance to the next slot, if the current slot is old enough and the next slot is empty. Every
+-- commit locks its row of instances, so this waits for commits in progress, and later commits see
+-- their keys.
 CREATE OR REPLACE FUNCTION push_result_exporter.advance(p_age interval) RETURNS boolean
 LANGUAGE plpgsql
 AS $advance$
@@ -260,12 +261,12 @@ BEGIN
     SELECT slot INTO v_slot FROM push_result_exporter.slot_in_use
     WHERE began_at <= clock_timestamp() - p_age FOR UPDATE SKIP LOCKED;
     IF v_slot IS NULL THEN
-        RETURN false; -- it is not time, or another replica does it
+        RETURN false; -- not due, or done by another replica
     END IF;
     UPDATE push_result_exporter.slots SET began_at = clock_timestamp()
     WHERE slot = (v_slot + 1) % 12 AND began_at IS NULL;
     IF NOT FOUND THEN
-        RETURN false; -- it could not be emptied yet
+        RETURN false; -- the next slot is not empty yet
     END IF;
     UPDATE push_result_exporter.instances SET slot = (v_slot + 1) % 12;
     UPDATE push_result_exporter.slots SET ended_at = clock_timestamp() WHERE slot = v_slot;
@@ -275,8 +276,8 @@ BEGIN
 END
 $advance$;
 
--- Empty a slot whose keys have all expired; false if it has been done, or cannot be done now: a
--- long transaction has read it, such as a backup's.
+-- Truncate a slot whose keys have all expired. Returns false if that has been done, or is not
+-- possible now because a long transaction, such as a backup, has read the slot.
 CREATE OR REPLACE FUNCTION push_result_exporter.empty_slot(p_slot smallint, p_window interval)
 RETURNS boolean
 LANGUAGE plpgsql

@@ -1,6 +1,6 @@
--- Take a name that nobody holds: it is new, was closed, was ours, or has not been heard of. The row
--- lock waits for a commit that is still under way over an older connection. The first epoch is the
--- time, so that no epoch is ever used again, not even by a name that was folded in between.
+-- Take a free name: it is new, was released, was held by this process, or its lease has expired. The
+-- row lock waits for a commit in progress on an older connection. The first epoch is the time, so
+-- that epochs are never reused, not even by a name that was folded in between.
 INSERT INTO push_result_exporter.instances AS held
     (instance, holder, epoch, batch, batch_epoch, seen_at, leased, slot)
 SELECT

@@ -5,14 +5,14 @@ CREATE TABLE counts (
     count INTEGER NOT NULL, last_at REAL NOT NULL,
     PRIMARY KEY (channel, code, code_table, app)
 ) WITHOUT ROWID;
--- The keys of a commit, 8 bytes each in the machine's order, as the window remembers them.
+-- The keys and contents of a commit in the order of the window, 8 bytes each in native byte order.
 CREATE TABLE deliveries (number INTEGER PRIMARY KEY, at REAL NOT NULL, keys BLOB NOT NULL);
 CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL);
--- What keys are made with: one secret in use, and earlier ones for a deduplication window.
+-- Secrets of keys: the current one, and earlier ones for a deduplication window.
 CREATE TABLE secrets (
     secret BLOB NOT NULL,
-    xxh3 INTEGER NOT NULL, -- 1 if its keys are made of the XXH3 keys of version 2
-    since REAL -- Unix time since which it makes no keys; NULL for the one in use
+    xxh3 INTEGER NOT NULL, -- 1 if its keys are derived from the XXH3 keys of version 2
+    since REAL -- Unix time since which no keys are made with it; NULL for the current secret
 );
 INSERT INTO secrets VALUES (new_secret(), 0, NULL);
 PRAGMA application_id = 1347568984; -- "PREX", in the file's header

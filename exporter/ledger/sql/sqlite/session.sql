@@ -1,5 +1,5 @@
--- A commit as one statement, and so one transaction: Python releases the GIL once for all of it,
--- where each further statement would have to wait for the event loop to get it back.
+-- A commit as one statement and so one transaction. Python releases the GIL once for all of it; each
+-- additional statement would have to wait for the event loop to release the GIL again.
 PRAGMA temp_store = MEMORY;
 CREATE TEMP VIEW commits AS SELECT 0 AS number, 0 AS at, '' AS counts, '' AS keys, 0 AS oldest;
 CREATE TEMP TRIGGER record INSTEAD OF INSERT ON commits BEGIN

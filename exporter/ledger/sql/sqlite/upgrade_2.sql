@@ -1,5 +1,5 @@
--- Version 2 had no apps, and keys that a sender could compute. Those are hidden behind a secret, so
--- that no bucket of the window is longer than by chance, and known for one window more.
+-- Version 2 had no apps, and keys that a sender could predict. New keys are derived from those with a
+-- secret, so that the window's buckets cannot be attacked, and are looked up for one more window.
 BEGIN;
 CREATE TABLE counts_3 (
     channel TEXT NOT NULL, code TEXT NOT NULL, code_table TEXT NOT NULL,
@@ -12,8 +12,8 @@ DROP TABLE counts;
 ALTER TABLE counts_3 RENAME TO counts;
 CREATE TABLE secrets (
     secret BLOB NOT NULL,
-    xxh3 INTEGER NOT NULL, -- 1 if its keys are made of the XXH3 keys of version 2
-    since REAL -- Unix time since which it makes no keys; NULL for the one in use
+    xxh3 INTEGER NOT NULL, -- 1 if its keys are derived from the XXH3 keys of version 2
+    since REAL -- Unix time since which no keys are made with it; NULL for the current secret
 );
 INSERT INTO secrets VALUES (new_secret(), 0, NULL);
 INSERT INTO secrets VALUES (new_secret(), 1, unix_time());
