@@ -26,7 +26,7 @@ class Batch:
         return [entry for request in self.requests for entry in request.entries]
 
     def add(self, request: Request, memory: Memory | None) -> None:
-        """Add what is new of a prepared request; without a memory all of it is."""
+        """Add the new deliveries of a prepared request; without a memory all are new."""
         if memory:
             self.keys.extend(request.remember(memory))
             self.end = memory.end

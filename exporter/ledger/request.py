@@ -53,7 +53,7 @@ class Request(msgspec.Struct):
             self._count(delivery, times)
 
     def remember(self, memory: Memory) -> Sequence[int]:
-        """Add the new keys to the memory and leave out what is known; return the new keys.
+        """Add the new keys to the memory, leave out the known ones, and return the new keys.
 
         Of a request that may conflict, they include that of its content.
         """

@@ -98,7 +98,7 @@ async def test_idle_connection_is_closed(make_settings: MakeSettings) -> None:
             writer.close()
 
 
-async def test_each_response_begins_the_idle_time_anew(make_settings: MakeSettings) -> None:
+async def test_each_response_restarts_the_idle_time(make_settings: MakeSettings) -> None:
     """A load balancer's connection that is used within KEEPALIVE_SECONDS is never closed."""
     async with started(make_settings(keepalive_seconds=1)) as exporter:
         reader, writer = await exporter.connect()

@@ -76,7 +76,7 @@ class Outcomes:
     def all_lost(self, is_lost: Callable[[str], bool]) -> Lost | None:
         """Return the lost requests if all are lost now, or have been for hours.
 
-        They have to recur, so that one burst of a stranger does not count.
+        They have to recur, so that one burst of forged requests does not count.
         """
         return self._lost_in_minutes(is_lost) or self._lost_in_hours(is_lost)
 

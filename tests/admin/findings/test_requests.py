@@ -57,7 +57,7 @@ async def test_all_requests_are_refused(watched: Watched) -> None:
 
 
 async def test_a_burst_is_no_trouble(watched: Watched) -> None:
-    """Refused requests of a single minute are a stranger's, perhaps."""
+    """Refused requests of a single minute may be forged ones."""
     await watched.count(accepted("vivo", 1))
     watched.pass_minutes(10)
     await watched.refuse(9)

@@ -10,7 +10,7 @@ async def test_setup(make_settings: MakeSettings) -> None:
     """Before the first result there are the webhooks, their credentials and a command for each."""
     settings = make_settings(mps_public_key_files=[])
     async with started(settings) as exporter:
-        for path in ("/webhook/mps?sign=forged-by-a-stranger", "/webhooks/mps"):
+        for path in ("/webhook/mps?sign=forged-signature-0", "/webhooks/mps"):
             await exporter.post(path, b"{}")
         setup = (await status_json(exporter))["setup"]
         mps, results = setup["webhooks"]
@@ -23,7 +23,7 @@ async def test_setup(make_settings: MakeSettings) -> None:
         assert [one["path"] for one in setup["other_paths"]] == ["/webhook/mps"]
         _, page = await get(exporter, "/")
         assert "Set MPS_PUBLIC_KEY_FILES." in page
-        assert "forged-by-a-stranger" not in page
+        assert "forged-signature-0" not in page
         await count(exporter, {"code": 2})
         assert (await status_json(exporter))["setup"] is None
         assert 'id="setup"' not in (await get(exporter, "/"))[1]
