@@ -6,7 +6,8 @@ from typing import NamedTuple
 from grafana_foundation_sdk.models import units
 
 from dashboards.names import TARGET_LABELS
-from exporter.classification.alerts import THRESHOLDS, runbook_url
+from exporter.classification.alerts import runbook_url
+from exporter.classification.thresholds import THRESHOLDS
 
 REPOSITORY = "https://github.com/push-result-exporter/push-result-exporter"
 CODES = f"{REPOSITORY}/blob/main/codes"

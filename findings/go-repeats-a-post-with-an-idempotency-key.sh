@@ -5,8 +5,8 @@
 # Seen:  with that header, or X-Idempotency-Key, Go takes the POST for idempotent and sends it again
 #        on a new connection, at once; the caller sees one outcome. Without the header, and on a fresh
 #        connection, it is sent once.
-# So:    a receiver has to recognise the request by an id it knows: the exporter knows `webhook-id`
-#        and the `id` of items, not Idempotency-Key.
+# So:    a receiver has to recognise the request by an id that it reads itself, such as `webhook-id`
+#        or the `id` of an item.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'chmod -R u+w "$folder" && rm -rf "$folder"' EXIT

@@ -1,4 +1,4 @@
-"""The alerts, declared once: names, severities, thresholds, what they watch, and what to do.
+"""The alerts, declared once: names, severities, what they watch, and what to do.
 
 The rules of deploy/prometheus/rules.yml, the status page, the dashboards and Grafana's alerts agree
 with this; tests/deploy/test_rules.py proves it of the rules.
@@ -40,42 +40,6 @@ class AlertName(StrEnum):
     DEDUPE_REACH_LOW = "PushDedupeReachLow"
     CERTIFICATE_EXPIRING = "PushCertificateExpiring"
 
-
-THRESHOLDS = {
-    "min_results": 50,
-    "min_affected": 10,
-    "dead_share": 0.5,
-    "bad_device_token_share": 0.05,
-    "token_invalid_share": 0.05,
-    "spike_growth": 2.5,
-    "usual_share": 0.04,
-    "spike_results": 20,
-    "throttled_share": 0.05,
-    "throttled_rise_share": 0.005,
-    "throttled_rise_results": 900,
-    "rejected_results": 3,
-    "nothing_accepted_results": 50,
-    "nothing_accepted_4h_results": 20,
-    "nothing_accepted_1d_results": 10,
-    "usually_accepted_share": 0.05,
-    "outage_share": 0.1,
-    "failure_share": 0.1,
-    "delivery_drop": 0.5,
-    "delivery_results": 50,
-    "steady_results": 20,
-    "unknown_results": 1,
-    "refused_share": 0.05,
-    "overloaded_share": 0.01,
-    "refused_requests": 4,
-    "rejected_items_share": 0.5,
-    "error_requests": 3,
-    "up_share": 0.7,
-    "restarts": 5,
-    "pending_results": 80_000,
-    "dedupe_window_seconds": 86_400,
-    "certificate_seconds": 604_800,
-}
-"""By the middle of its name, `push:<name>:threshold` in the rules, which explain each."""
 
 ACCEPTED = (Category.ACCEPTED, Category.DELIVERED, Category.OPENED)
 """What says that a channel works."""

@@ -7,27 +7,19 @@ event loop accesses the state.
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-import msgspec
 import structlog
 
-from exporter.errors import ConfigurationError, Reason, RequestError
+from exporter.errors import ConfigurationError
 from exporter.ledger.batch import Batch
 from exporter.ledger.memory import Memory
-from exporter.ledger.request import Request, unavailable
-from exporter.ledger.store import Commit, Outcome, Store, StoreError, Upkeep
+from exporter.ledger.queue import CommitQueue
+from exporter.ledger.request import SLICE_DELIVERIES, Request, unavailable
+from exporter.ledger.store import Commit, Count, Outcome, Store, StoreError, Upkeep
 from exporter.ledger.window import CAPACITY
 from exporter.results import Delivery, Series, results_of
-
-MAX_COMMIT_RESULTS = 20_000
-"""Maximum number of results per commit, so that a full queue does not block the event loop."""
-
-_SLICE_DELIVERIES = 32
-"""Deliveries of a request that are hashed in a step of the event loop: a millisecond at most, for
-one delivery of a large body has at most 256 identities."""
 
 _PROBE_INTERVAL = 1.0  # seconds between attempts to recover
 _START_SECONDS = 1.0
@@ -35,14 +27,6 @@ _START_SECONDS = 1.0
 _READING = "the deduplication keys are being read"
 
 log = structlog.get_logger()
-
-
-class Count(msgspec.Struct):
-    """The number of results of a series."""
-
-    total: int
-    last_at: float
-    """Unix time of the last result, in seconds."""
 
 
 class Ledger:
@@ -64,17 +48,12 @@ class Ledger:
         """Whether the counts have been read from the store."""
         self.problem: str | None = None
         """Why nothing can be committed now, or None."""
-        self.pending = 0
-        """Results waiting to be committed."""
         self._store = store
-        self._dedupe_seconds = dedupe_seconds
-        self._max_pending = max_pending
+        self._dedupe_seconds, self._max_keys = dedupe_seconds, max_keys
         self._on_load, self._on_commit, self._on_error = on_load, on_commit, on_error
-        self._max_keys = max_keys
         self._memory: Memory | None = None
         """None until the store has been read, and if deduplication is disabled."""
         self._number = 0
-        self._queue: deque[Batch] = deque()
         self._last_write = 0.0
         """Time of the last write to the store, by the event loop's clock."""
         self._unread: Memory | None = None
@@ -83,9 +62,15 @@ class Ledger:
         """Whether the last write failed; only the first failure is logged."""
         self._started = asyncio.Event()
         self._wake = asyncio.Event()
+        self._queue = CommitQueue(max_pending, self._wake.set)
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._writer: asyncio.Task[None] | None = None
+
+    @property
+    def pending(self) -> int:
+        """Results waiting to be committed."""
+        return self._queue.pending
 
     @property
     def name(self) -> str:
@@ -156,45 +141,30 @@ class Ledger:
         if self.problem or self._closing or not self.loaded:
             raise unavailable()
         results = results_of(deliveries)
-        # A single body larger than the bound is accepted when the queue is empty.
-        if self.pending and self.pending + results > self._max_pending:
-            raise RequestError(Reason.OVERLOADED, "The commit queue is full; slow down.")
-        self.pending += results
+        self._queue.reserve(results)
         request = Request(accepted, results)
-        if len(deliveries) > _SLICE_DELIVERIES:
+        if len(deliveries) > SLICE_DELIVERIES:
             return self._loop.create_task(self._record_large(request, deliveries))
-        batch = self._open_batch(results)
+        batch = self._queue.batch_for(results, self._memory)
         request.prepare(deliveries, self._memory)
         # Deduplicate on arrival, and not with the commit: the data is still in the CPU cache.
         batch.add(request, self._memory)
         return accepted
 
     async def _record_large(self, request: Request, deliveries: list[Delivery]) -> int:
-        """Prepare a request in slices, between which the event loop runs, and record it whole."""
+        """Prepare a request while the event loop runs, then record it as a whole."""
         memory = self._memory
-        added = False
+        is_prepared = False
         try:
-            for start in range(0, len(deliveries), _SLICE_DELIVERIES):
-                await asyncio.sleep(0)
-                request.prepare(deliveries[start : start + _SLICE_DELIVERIES], memory)
-            added = not (self.problem or self._closing) and memory is self._memory
+            await request.prepare_in_slices(deliveries, memory)
+            is_prepared = not (self.problem or self._closing) and memory is self._memory
         finally:
-            if not added:
-                self.pending -= request.results
-        if not added:
+            if not is_prepared:
+                self._queue.release(request.results)
+        if not is_prepared:
             raise unavailable()
-        self._open_batch(request.results).add(request, memory)
+        self._queue.batch_for(request.results, memory).add(request, memory)
         return await request.accepted
-
-    def _open_batch(self, results: int) -> Batch:
-        """Return a batch with room for a number of results."""
-        if self._queue and self._queue[-1].results + results <= MAX_COMMIT_RESULTS:
-            return self._queue[-1]
-        if self._memory:
-            self._memory.expire(time.time())
-        self._queue.append(Batch())
-        self._wake.set()
-        return self._queue[-1]
 
     async def _write(self) -> None:
         if self._store.opened:
@@ -207,7 +177,7 @@ class Ledger:
                 # thread does not compete for the GIL.
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
-                await self._commit(self._queue.popleft())
+                await self._commit(self._queue.take())
             else:
                 await self._idle()
 
@@ -310,16 +280,15 @@ class Ledger:
             for entry in batch.entries:
                 if not outcome.conflicts.isdisjoint(entry.keys):
                     self._memory.remove(*entry.keys, entry.content)
-        self.pending -= batch.results
+        self._queue.release(batch.results)
         batch.accept(outcome)
 
     def _rollback(self, batch: Batch, error: Exception) -> None:
         """Refuse all pending requests: the later ones may be duplicates of the failed ones."""
         self._failed(error)
-        for waiting in (batch, *self._queue):
-            self.pending -= waiting.results
-            waiting.refuse(unavailable())
-        self._queue.clear()
+        self._queue.release(batch.results)
+        batch.refuse(unavailable())
+        self._queue.refuse(unavailable())
         if self._memory:
             self._memory.rollback()
 

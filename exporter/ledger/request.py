@@ -12,6 +12,10 @@ from exporter.ledger.store import Entry
 from exporter.ledger.window import Seen
 from exporter.results import Delivery, Series
 
+SLICE_DELIVERIES = 32
+"""Deliveries that are hashed in a step of the event loop: a millisecond at most, for one delivery
+of a large body has at most 256 identities."""
+
 
 class Request(msgspec.Struct):
     """A request: prepared, then added to a batch, then resolved.
@@ -51,6 +55,12 @@ class Request(msgspec.Struct):
                 self.keys += keys
                 self.entries.append(Entry(keys, 0, delivery, earlier))
             self._count(delivery, times)
+
+    async def prepare_in_slices(self, deliveries: list[Delivery], memory: Memory | None) -> None:
+        """Prepare deliveries in slices between which the event loop runs."""
+        for start in range(0, len(deliveries), SLICE_DELIVERIES):
+            await asyncio.sleep(0)
+            self.prepare(deliveries[start : start + SLICE_DELIVERIES], memory)
 
     def remember(self, memory: Memory) -> Sequence[int]:
         """Add the new keys to the memory, leave out the known ones, and return the new keys.

@@ -14,6 +14,14 @@ class StoreError(Exception):
     """The store cannot be used at present; the message has the cause, and advice if known."""
 
 
+class Count(msgspec.Struct):
+    """The number of results of a series."""
+
+    total: int
+    last_at: float
+    """Unix time of the last result, in seconds."""
+
+
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """The new keys of a delivery."""
 

@@ -11,7 +11,7 @@ from prometheus_client.samples import Exemplar
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import OTHER
-from exporter.ledger.ledger import Count
+from exporter.ledger.store import Count
 from exporter.metrics.metrics import CHANNEL_INFO, CODE_INFO, LAST_RECEIVED, RESULTS
 from exporter.results import ClassifiedResult, Series
 

@@ -9,7 +9,8 @@ import msgspec
 from exporter import VERSION, revision
 from exporter.configuration.settings import Settings
 from exporter.errors import UNROUTED, Reason
-from exporter.ledger.ledger import Count, Ledger
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.store import Count
 from exporter.ledger.stores import make_store
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.metrics import (

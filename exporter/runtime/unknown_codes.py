@@ -12,7 +12,7 @@ import structlog
 
 from exporter.classification.drafts import draft_alias
 from exporter.classification.tables import OTHER, fold
-from exporter.ledger.ledger import Count
+from exporter.ledger.store import Count
 from exporter.metrics.results import UNKNOWN_CODE_SECONDS
 from exporter.redaction import redact_text
 from exporter.results import ClassifiedResult, Series

@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from exporter.admin.metrics import GZIP_LEVEL
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
-from exporter.ledger.ledger import Count
+from exporter.ledger.store import Count
 from exporter.metrics.exposition import Encoder, Exposition
 from exporter.metrics.metrics import Metrics
 from exporter.metrics.results import ResultsCollector

@@ -4,7 +4,6 @@ import pytest
 
 from exporter.classification.alerts import (
     DECLARATIONS,
-    THRESHOLDS,
     Alert,
     AlertName,
     alerts_for,
@@ -12,6 +11,7 @@ from exporter.classification.alerts import (
 )
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
+from exporter.classification.thresholds import THRESHOLDS
 from exporter.results import PushResult
 from tests.support.rules import DEPLOY
 from tests.support.rules import RUNBOOKS as RUNBOOK_FILES

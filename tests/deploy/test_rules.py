@@ -14,11 +14,11 @@ from exporter.classification.alerts import (
     ACCEPTED,
     DECLARATIONS,
     NOT_THE_CHANNEL,
-    THRESHOLDS,
     AlertName,
 )
 from exporter.classification.alerts import RUNBOOKS as RUNBOOK_ADDRESS
 from exporter.classification.tables import load_tables
+from exporter.classification.thresholds import THRESHOLDS
 from exporter.configuration.settings import Settings
 from exporter.errors import Reason
 from exporter.metrics import metrics

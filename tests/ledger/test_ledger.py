@@ -18,6 +18,7 @@ from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger import ledger as ledger_module
 from exporter.ledger import sqlite as sqlite_module
 from exporter.ledger.ledger import Ledger
+from exporter.ledger.queue import MAX_COMMIT_RESULTS
 from exporter.ledger.sqlite import SqliteStore
 from exporter.ledger.store import StoreError
 from exporter.results import Delivery, Identity, Series
@@ -296,7 +297,7 @@ async def test_concurrent_duplicates_are_counted_once(path: Path) -> None:
 async def test_large_queue_is_committed_in_parts(path: Path) -> None:
     """A commit takes a bounded number of results, and the rest goes into the next ones."""
     commits: list[float] = []
-    share = ledger_module.MAX_COMMIT_RESULTS // 2
+    share = MAX_COMMIT_RESULTS // 2
     async with started(path, on_commit=commits.append) as ledger:
         answers = await asyncio.gather(
             *(ledger.record([delivery(key, share)]) for key in range(2, 8))

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import OTHER, load_tables
 from exporter.errors import ItemReason
-from exporter.ledger.ledger import Count
+from exporter.ledger.store import Count
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.metrics import Metrics
 from exporter.metrics.results import UNKNOWN_CODE_SECONDS, ResultsCollector

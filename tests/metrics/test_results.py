@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import COMMON_CHANNEL, OTHER, load_tables
 from exporter.errors import ItemReason, Reason
-from exporter.ledger.ledger import Count
+from exporter.ledger.store import Count
 from exporter.metrics.metrics import Metrics
 from exporter.metrics.results import UNKNOWN_CODE_SECONDS, ResultsCollector, printable
 from exporter.results import PushResult, Series, Severity

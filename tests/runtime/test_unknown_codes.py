@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from exporter.ledger.ledger import Count
+from exporter.ledger.store import Count
 from exporter.metrics.results import UNKNOWN_CODE_SECONDS
 from exporter.results import Series
 from exporter.runtime.snapshot import load_snapshot

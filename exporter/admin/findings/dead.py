@@ -15,7 +15,8 @@ from exporter.admin.findings.codes import (
 )
 from exporter.admin.findings.finding import Finding
 from exporter.admin.reading import AppChannel, Counted, Reading
-from exporter.classification.alerts import ACCEPTED, NOT_THE_CHANNEL, THRESHOLDS, AlertName
+from exporter.classification.alerts import ACCEPTED, NOT_THE_CHANNEL, AlertName
+from exporter.classification.thresholds import THRESHOLDS
 from exporter.results import Series
 
 _HOUR = 3600.0

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from exporter.admin.findings.finding import Finding, Level, declared
 from exporter.admin.formats import age, clock
 from exporter.admin.view import View
-from exporter.classification.alerts import THRESHOLDS, AlertName
+from exporter.classification.alerts import AlertName
+from exporter.classification.thresholds import THRESHOLDS
 from exporter.runtime.code_matches import FIRST_ITEMS
 
 _LEDGER_HINTS = {

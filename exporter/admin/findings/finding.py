@@ -8,7 +8,8 @@ from msgspec import UNSET, UnsetType
 
 from exporter.admin.formats import query_string
 from exporter.admin.history import WINDOW
-from exporter.classification.alerts import DECLARATIONS, THRESHOLDS, Alert, AlertName
+from exporter.classification.alerts import DECLARATIONS, Alert, AlertName
+from exporter.classification.thresholds import THRESHOLDS
 
 NAMED = 3
 """Number of codes or reasons that a finding names."""

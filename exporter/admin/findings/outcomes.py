@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from exporter.admin.history import HOURS, WINDOW
 from exporter.admin.reading import Reading, Totals
-from exporter.classification.alerts import THRESHOLDS
+from exporter.classification.thresholds import THRESHOLDS
 from exporter.errors import ACCEPTED, VERIFIED
 
 LAST_MINUTES = 3

@@ -6,7 +6,8 @@ from exporter.admin.findings.finding import Finding, Level, declared, describe, 
 from exporter.admin.findings.outcomes import LAST_HOURS, Outcomes
 from exporter.admin.history import WINDOW
 from exporter.admin.reading import Reading
-from exporter.classification.alerts import THRESHOLDS, Alert, AlertName
+from exporter.classification.alerts import Alert, AlertName
+from exporter.classification.thresholds import THRESHOLDS
 from exporter.errors import SUCCEEDED, UNROUTED, Reason
 
 _REASONS = frozenset(Reason)

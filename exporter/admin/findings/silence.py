@@ -8,7 +8,8 @@ from exporter.admin.findings.finding import Finding, declared
 from exporter.admin.findings.requests import refused_now
 from exporter.admin.history import MINUTES, WINDOW
 from exporter.admin.reading import AppChannel, Reading, of_app
-from exporter.classification.alerts import THRESHOLDS, AlertName
+from exporter.classification.alerts import AlertName
+from exporter.classification.thresholds import THRESHOLDS
 
 STEADY_RESULTS = THRESHOLDS["steady_results"]
 """Results in each of two quarters of an hour after which silence is a finding."""

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from exporter.admin.findings.codes import finding_of_codes, number_of, recent
 from exporter.admin.findings.finding import Finding, declared, describe
 from exporter.admin.reading import AppChannel, Counted, Reading, of_app
-from exporter.classification.alerts import DECLARATIONS, THRESHOLDS, AlertName
+from exporter.classification.alerts import DECLARATIONS, AlertName
 from exporter.classification.tables import OTHER
+from exporter.classification.thresholds import THRESHOLDS
 from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
 
 _PAST_BOUND = (

@@ -1,11 +1,14 @@
 """Findings about requests: refused ones, those that fail, and rejected items."""
 
+import asyncio
 import json
 
 import pytest
 
 from exporter.errors import Reason
 from tests.support.exporter import KeyPair, MakeSettings, started
+from tests.support.programs import until
+from tests.support.sqlite import held
 from tests.support.watched import Watched, accepted
 
 REFUSED = "requests to /webhooks/results are refused"
@@ -102,14 +105,17 @@ async def test_after_a_restart_with_another_key(
 
 async def test_overload(make_settings: MakeSettings) -> None:
     """Requests refused for overload are a finding of their own."""
-    async with started(make_settings(max_pending_results=1)) as exporter:
+    settings = make_settings(max_pending_results=1)
+    async with started(settings) as exporter:
         watched = Watched(exporter)
         await watched.count(accepted("vivo", 1))
-        exporter.hub.ledger.pending = 1
-        for _ in range(10):
-            status, _ = await exporter.results(b'{"code": 2}')
-            assert status == 503
-        exporter.hub.ledger.pending = 0
+        with held(settings.ledger_path):
+            waiting = asyncio.create_task(exporter.results(b'{"code": 2}'))
+            await until(lambda: exporter.hub.ledger.pending)
+            for _ in range(10):
+                status, answer = await exporter.results(b'{"code": 2}')
+                assert (status, answer["error"]) == (503, "overloaded")
+        await waiting
         assert watched.titles() == [
             "requests to /webhooks/results come faster than they can be stored"
         ]
