@@ -4,6 +4,7 @@ import base64
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -70,6 +71,18 @@ class SignatureScheme(FileScheme):
         """The paths of `{body:X}`."""
         return body_paths(self._templates)
 
+    @cached_property
+    def _covers_body(self) -> bool:
+        return self.signed.has("body", named=False)
+
+    @cached_property
+    def _covers_url(self) -> bool:
+        return self.signed.has("url", named=False)
+
+    @cached_property
+    def _prefix(self) -> bytes:
+        return self.prefix.encode()
+
     @property
     def expected(self) -> str:
         """The place of the signature."""
@@ -130,13 +143,19 @@ class SignatureScheme(FileScheme):
         behind a proxy.
         """
         request = context.request
-        both = request.content != request.body and self.signed.has("body", named=False)
-        schemes = ("https://", "http://") if self.signed.has("url", named=False) else ("",)
-        for body in (request.body, request.content) if both else (request.body,):
-            for scheme in schemes:
-                context.body = body
-                context.url = scheme + request.address() if scheme else ""
+        is_packed = request.content is not request.body and self._covers_body
+        for body in (request.body, request.content) if is_packed else (request.body,):
+            context.body = body
+            for url in self._urls(request):
+                context.url = url
                 yield self.signed.render(context)
+
+    def _urls(self, request: ReceivedRequest) -> Sequence[str]:
+        """Return the URLs that the sender may have signed; an empty one without `{url}`."""
+        if not self._covers_url:
+            return ("",)
+        address = request.address()
+        return [f"https://{address}", f"http://{address}"]
 
     def _check_age(self, context: Context) -> None:
         """Raise RequestError (`stale_timestamp`) for a verified signature that is too old."""
@@ -150,7 +169,7 @@ class SignatureScheme(FileScheme):
         texts = self.signature.alternatives(context)
         if not any(texts):  # an empty value is valid in a message, but is not a signature
             raise missing(self.signature.describe())
-        prefix, decode = self.prefix.encode(), _DECODERS[self.encoding]
+        prefix, decode = self._prefix, _DECODERS[self.encoding]
         signatures = []
         for text in texts:
             try:
