@@ -17,9 +17,9 @@ from exporter.traffic.captured import check_url
 from exporter.traffic.described import DescribedSigner
 from exporter.traffic.outgoing import unsigned
 from exporter.traffic.receipts import receipts
+from exporter.traffic.sender import send
 from exporter.traffic.signers import signers
-from exporter.traffic.simulator import GATEWAY
-from exporter.traffic.simulator import simulate as send_simulated
+from exporter.traffic.simulator import GATEWAY, bodies, signed_requests
 
 
 class SimulateSettings(TableSettings, Sourced):
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def simulate(options: argparse.Namespace) -> int:
     """Send simulated results."""
     settings = load_settings(SimulateSettings, options)
-    name, made = GATEWAY, None
+    name, made = GATEWAY, bodies(options.scenario, options.seed)
     signer = signers(private_key=options.private_key).get(GATEWAY, unsigned)
     if options.gateway:
         gateway = described(options.gateway)
@@ -58,15 +58,11 @@ def simulate(options: argparse.Namespace) -> int:
             gateway.description, options.gateway, private_key=options.private_key
         )
     line = ProgressLine()
-    work = send_simulated(
-        _url(options, name),
-        signer,
-        scenario=options.scenario,
+    work = send(
+        signed_requests(signer, _url(options, name), made),
         rate=options.rate,
         seconds=options.seconds,
         count=options.count,
-        seed=options.seed,
-        made=made,
         progress=lambda summary: show(line, summary, options.seconds, options.count),
     )
     return report(line, run(work), as_json=options.json)

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from xxhash import xxh3_64_hexdigest
@@ -10,7 +10,7 @@ from xxhash import xxh3_64_hexdigest
 from exporter.gateways import mps
 from exporter.traffic.mps import ACKNOWLEDGED, write
 from exporter.traffic.outgoing import Signer
-from exporter.traffic.sender import Progress, Request, Summary, send
+from exporter.traffic.sender import Request
 
 GATEWAY = mps.NAME
 """The name of the simulated gateway."""
@@ -107,24 +107,9 @@ def bodies(scenario: str, seed: int | None = None) -> Iterator[bytes]:
     return (result.body for result in results(scenario, seed))
 
 
-async def simulate(
-    url: str,
-    signer: Signer,
-    *,
-    scenario: str = "healthy",
-    rate: float = 50,
-    seconds: float | None = None,
-    count: int | None = None,
-    seed: int | None = None,
-    made: Iterator[bytes] | None = None,
-    progress: Progress = lambda _summary: None,
-) -> Summary:
-    """Post `rate` results per second to `url`, up to a number of seconds or a count.
-
-    The results are those of the scenario, or the bodies in `made`.
-    """
-    requests = (signed_request(signer, url, body) for body in made or bodies(scenario, seed))
-    return await send(requests, rate=rate, seconds=seconds, count=count, progress=progress)
+def signed_requests(signer: Signer, url: str, bodies: Iterable[bytes]) -> Iterator[Request]:
+    """Yield a signed request for each body."""
+    return (signed_request(signer, url, body) for body in bodies)
 
 
 def signed_request(signer: Signer, url: str, body: bytes) -> Request:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 from base64 import urlsafe_b64decode
 from collections import Counter
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -22,8 +22,8 @@ from exporter.results import DecodedItems, PushResult, Severity
 from exporter.traffic import mps
 from exporter.traffic.mps import sign
 from exporter.traffic.outgoing import Signer, unsigned
-from exporter.traffic.sender import Summary
-from exporter.traffic.simulator import SCENARIOS, bodies, simulate
+from exporter.traffic.sender import Request, Summary, send
+from exporter.traffic.simulator import SCENARIOS, bodies, signed_requests
 from tests.support.exporter import Exporter, KeyPair
 from tests.support.gateways import decoded, unsigned_gateways
 
@@ -137,6 +137,11 @@ def test_spike_is_a_spike() -> None:
     assert bad_tokens("bad-device-token-spike") > 10 * bad_tokens("healthy")
 
 
+def healthy(sign: Signer, url: str) -> Iterator[Request]:
+    """Return the requests of a healthy app."""
+    return signed_requests(sign, url, bodies("healthy"))
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_exporter_counts_all_results(
     exporter: Exporter, keys: KeyPair, scenario: str
@@ -147,7 +152,8 @@ async def test_exporter_counts_all_results(
     assert len(distinct) < len(made)
     url = f"{exporter.ingest}/webhooks/mps"
     for repetition in (0, 1):  # a second run of the same seed is nothing but duplicates
-        summary = await simulate(url, signer(keys), scenario=scenario, rate=1e6, count=400, seed=5)
+        requests = signed_requests(signer(keys), url, bodies(scenario, seed=5))
+        summary = await send(requests, rate=1e6, count=400)
         assert summary.sent == 400
         assert summary.responses == {"200": 400}
         assert await exporter.counted() == expected_counts(distinct)
@@ -158,16 +164,16 @@ async def test_exporter_counts_all_results(
 async def test_url_may_have_a_query(exporter: Exporter, keys: KeyPair) -> None:
     """The signature is added to the URL's own parameters, which stay in effect."""
     url = f"{exporter.ingest}/webhooks/mps?channel=HONOR"
-    summary = await simulate(url, signer(keys), rate=1e6, count=5, seed=1)
+    summary = await send(healthy(signer(keys), url), rate=1e6, count=5)
     assert summary.responses == {"200": 5}
     assert {channel for channel, _, _ in await exporter.counted()} == {"honor"}
 
 
 async def test_wrong_or_no_key_is_refused(exporter: Exporter, unknown_key: KeyPair) -> None:
-    """Answers are counted by status: a unknown_key's results, and unsigned ones, get a 401."""
+    """Responses are counted by status: those to an unknown key, and to no signature, are 401."""
     url = f"{exporter.ingest}/webhooks/mps"
     for signer_ in (signer(unknown_key), unsigned):
-        summary = await simulate(url, signer_, rate=1e6, count=5)
+        summary = await send(healthy(signer_, url), rate=1e6, count=5)
         assert (summary.sent, summary.responses) == (5, {"401": 5})
     assert await exporter.counted() == {}
 
@@ -193,7 +199,7 @@ async def test_limits(
 ) -> None:
     """A run ends at its count or its time, whichever is first, and keeps to its rate."""
     url = f"{exporter.ingest}/webhooks/mps"
-    summary = await simulate(url, signer(keys), rate=100, count=count, seconds=seconds)
+    summary = await send(healthy(signer(keys), url), rate=100, count=count, seconds=seconds)
     assert summary.sent in allowed
     assert summary.responses.total() == summary.sent
     assert math.isfinite(summary.seconds)
@@ -203,7 +209,7 @@ async def test_progress_is_reported_for_each_request(exporter: Exporter, keys: K
     """The progress function is called after each request with the number sent."""
     seen: list[Summary] = []
     url = f"{exporter.ingest}/webhooks/mps"
-    await simulate(url, signer(keys), rate=1e6, count=10, progress=seen.append)
+    await send(healthy(signer(keys), url), rate=1e6, count=10, progress=seen.append)
     assert [summary.sent for summary in seen] == list(range(1, 11))
 
 
@@ -231,7 +237,7 @@ async def test_no_answer_is_counted(keys: KeyPair, url: str, cause: str) -> None
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # taken, but nobody listens
         ports = {"silent": silent.getsockname()[1], "closing": closing.sockets[0].getsockname()[1]}
-        summary = await simulate(url.format(**ports), signer(keys), rate=1e6, count=4)
+        summary = await send(healthy(signer(keys), url.format(**ports)), rate=1e6, count=4)
     closing.close()
     assert (summary.sent, summary.responses) == (4, {"no response": 4})
     assert summary.failures == {cause: 4}

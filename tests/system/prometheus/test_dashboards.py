@@ -14,7 +14,8 @@ import pytest
 from dashboards import rules
 from exporter.gateways.auth.public_keys import load_private_key
 from exporter.traffic.mps import signer
-from exporter.traffic.simulator import simulate
+from exporter.traffic.sender import send as send_requests
+from exporter.traffic.simulator import bodies, signed_requests
 from tests.support.dashboards import BOARDS, Query, all_queries, substituted
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import exporter_process, fetch, free_port, prometheus, wait_for
@@ -144,13 +145,12 @@ def send(ingest: dict[str, str], keys: KeyPair, scenarios: Scenarios, seed: int)
 
     async def all_of_them() -> None:
         simulations = [
-            simulate(
-                f"{ingest[name]}/webhooks/mps",
-                key,
-                scenario=scenario,
+            send_requests(
+                signed_requests(
+                    key, f"{ingest[name]}/webhooks/mps", bodies(scenario, 10 * seed + place)
+                ),
                 rate=RATE / len(chosen),
                 count=RATE * SECONDS // len(chosen),
-                seed=10 * seed + place,
             )
             for name, chosen in scenarios.items()
             for place, scenario in enumerate(chosen)
