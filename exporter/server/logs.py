@@ -1,10 +1,33 @@
 """Structured logs on standard error, including those of libraries."""
 
 import logging
+import select
 import sys
-from typing import Literal
+from typing import Literal, TextIO
 
 import structlog
+
+
+class LogHandler(logging.StreamHandler[TextIO]):
+    """Writes log lines, and drops them while nobody reads the pipe that they go to.
+
+    A write to a full pipe would hold the event loop.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line if there is room for one of 4 KiB."""
+        if _has_room(self.stream):
+            super().emit(record)
+
+
+def _has_room(stream: TextIO) -> bool:
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):  # it is closed, or no file
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 def configure_logs(level: str, form: Literal["console", "logfmt", "json"]) -> None:
@@ -22,7 +45,7 @@ def configure_logs(level: str, form: Literal["console", "logfmt", "json"]) -> No
             *_renderers(form),
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogHandler(sys.stderr)
     handler.setFormatter(formatter)
     # Libraries log at least at `info`: their debug lines do not help to debug requests.
     ours = logging.getLevelNamesMapping()[level.upper()]
