@@ -105,6 +105,22 @@ def test_stale_webhook(tmp_path: Path, age: float) -> None:
     assert refusal(scheme, headers=webhook_headers(age=age)) == "stale_timestamp"
 
 
+def test_signed_timestamp_has_to_be_a_time(tmp_path: Path) -> None:
+    """A genuine request whose timestamp is no Unix time is refused by that name."""
+    path = tmp_path / "secrets"
+    path.write_text(secret_line(KEY))
+    headers = webhook_headers() | {
+        "Webhook-Timestamp": "soon",
+        "Webhook-Signature": hmac_signature(KEY, "msg_1", "soon", BODY),
+    }
+    error = refused(load_standard_webhooks([path]), headers=headers)
+    assert error
+    assert (error.reason, error.detail) == (
+        "bad_signature",
+        "'webhook-timestamp' is not a Unix time.",
+    )
+
+
 @pytest.mark.parametrize(
     ("changed", "body", "expected"),
     [
