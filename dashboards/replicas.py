@@ -158,7 +158,7 @@ def _processor() -> Panel:
 
 
 def _files() -> Panel:
-    opened, allowed = (queries.select(f"process_{one}_fds") for one in ("open", "max"))
+    opened, allowed = (queries.select(f"process_{kind}_fds") for kind in ("open", "max"))
     return timeseries(
         "Open files",
         "Share of the open files, connections included, that each replica may have.",

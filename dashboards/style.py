@@ -72,7 +72,7 @@ KEEP_APP = "${app:queryparam}"
 
 def to_dashboard(uid: str, *variables: str) -> str:
     """Give the address of a dashboard, with the same data source, exporters and other variables."""
-    kept = [f"${{{one}:queryparam}}" for one in ("datasource", *TARGET_LABELS)]
+    kept = [f"${{{variable}:queryparam}}" for variable in ("datasource", *TARGET_LABELS)]
     return f"/d/{uid}?{'&'.join([*kept, *variables])}"
 
 

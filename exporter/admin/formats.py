@@ -51,7 +51,7 @@ def clock(at: float) -> str:
 
 def time_of_day(at: float, now: float) -> str:
     """Format a time in UTC, to the minute, with the date unless it is today."""
-    moment, today = (datetime.fromtimestamp(one, UTC) for one in (at, now))
+    moment, today = (datetime.fromtimestamp(time, UTC) for time in (at, now))
     return f"{moment:{'%H:%M' if moment.date() == today.date() else '%Y-%m-%d %H:%M'}} UTC"
 
 

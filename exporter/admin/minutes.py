@@ -84,8 +84,8 @@ def add_minutes(all_minutes: Sequence[ChannelMinutes]) -> ChannelMinutes:
     if len(all_minutes) == 1:
         return all_minutes[0]
     return ChannelMinutes(
-        [sum(column) for column in zip(*(one.results for one in all_minutes), strict=True)],
-        [sum(column) for column in zip(*(one.failing for one in all_minutes), strict=True)],
+        [sum(column) for column in zip(*(minutes.results for minutes in all_minutes), strict=True)],
+        [sum(column) for column in zip(*(minutes.failing for minutes in all_minutes), strict=True)],
     )
 
 

@@ -70,7 +70,7 @@ def of_app(subject: str, app: str) -> str:
     return f"{subject} of {'undeclared apps' if app == OTHER_APP else app}"
 
 
-class Counted(NamedTuple):
+class CountedSeries(NamedTuple):
     """The counts of one series, with its current meaning."""
 
     series: Series
@@ -100,22 +100,22 @@ class Reading:
         """All series, whatever the selection."""
 
     @cached_property
-    def counted(self) -> list[Counted]:
+    def counted(self) -> list[CountedSeries]:
         """The selected series."""
         if self.selection == Selection():
             return self.all
-        return [one for one in self.all if self.selection.has(one.series)]
+        return [entry for entry in self.all if self.selection.has(entry.series)]
 
     @cached_property
-    def groups(self) -> dict[AppChannel, list[Counted]]:
+    def groups(self) -> dict[AppChannel, list[CountedSeries]]:
         """All series by channel and app."""
-        groups: dict[tuple[str, str], list[Counted]] = {}
-        for one in self.all:
-            key = one.series.channel, one.series.app
+        groups: dict[tuple[str, str], list[CountedSeries]] = {}
+        for entry in self.all:
+            key = entry.series.channel, entry.series.app
             if key in groups:
-                groups[key].append(one)
+                groups[key].append(entry)
             else:
-                groups[key] = [one]
+                groups[key] = [entry]
         return {AppChannel(*key): counted for key, counted in groups.items()}
 
     @cached_property
@@ -128,7 +128,7 @@ class Reading:
     def minutes(self) -> dict[AppChannel, ChannelMinutes]:
         """Results of the last hour by minute."""
         minutes = self.view.minutes.read(self.results.in_progress)
-        return {AppChannel(*key): one for key, one in minutes.items()}
+        return {AppChannel(*key): minutes_of_group for key, minutes_of_group in minutes.items()}
 
     @cached_property
     def hour(self) -> dict[Series, int]:
@@ -154,11 +154,11 @@ class Reading:
     def _by_hour(self) -> Recent[Series]:
         return self.view.history.results_by_hour.read()
 
-    def _counted(self) -> list[Counted]:
+    def _counted(self) -> list[CountedSeries]:
         meanings = self.view.meanings
         hour, window = self.hour.get, self.results.counts(WINDOW).get
         return [
-            Counted(
+            CountedSeries(
                 series,
                 *meanings[series],
                 count.total,

@@ -69,7 +69,7 @@ class Content(NamedTuple):
 
 
 def _has(request: web.Request, tag: ETag) -> bool:
-    return any(one.value in ("*", tag.value) for one in request.if_none_match or ())
+    return any(known.value in ("*", tag.value) for known in request.if_none_match or ())
 
 
 def accepts_gzip(request: web.Request) -> bool:

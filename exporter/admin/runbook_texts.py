@@ -58,7 +58,7 @@ def parse_runbook(alert: str, text: str) -> Runbook:
     parser = _parser()
     tokens = parser.parse(text)
     _prepare_tables(tokens)
-    headings = [(one.tag, n) for n, one in enumerate(tokens) if one.type == "heading_open"]
+    headings = [(token.tag, n) for n, token in enumerate(tokens) if token.type == "heading_open"]
     start = 3 if headings[:1] == [("h1", 0)] else 0  # opened, text, closed
     end = next((n for tag, n in headings if tag == "h2"), len(tokens))
     summary, sections = (

@@ -84,5 +84,5 @@ class Meanings(dict[Series, Meaning]):
             meaning = self[series] = self[series._replace(app="")]
             return meaning
         result = self._classify(series)
-        meaning = self[series] = Meaning(result, tuple(one.name for one in alerts_for(result)))
+        meaning = self[series] = Meaning(result, tuple(alert.name for alert in alerts_for(result)))
         return meaning

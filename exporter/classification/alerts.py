@@ -243,7 +243,9 @@ DECLARATIONS = {
 }
 """Every alert, in the order of AlertName."""
 
-WATCHES = {name: one.watch for name, one in DECLARATIONS.items() if one.watch}
+WATCHES = {
+    name: declaration.watch for name, declaration in DECLARATIONS.items() if declaration.watch
+}
 """The alerts that find results by what their codes mean, the most specific first."""
 
 

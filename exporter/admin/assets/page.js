@@ -34,7 +34,7 @@ function update(old, fresh) {
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
-  const known = new Map([...old.children].filter((one) => one.id).map((one) => [one.id, one]));
+  const known = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
   let place = old.firstChild;
   for (const child of [...fresh.childNodes]) {
     const same = (child.id && known.get(child.id)) || (alike(place, child) ? place : null);

@@ -85,12 +85,12 @@ def declared(
     app: str | None = None,
 ) -> Finding:
     """Make the finding of an alert; `action` replaces the alert's advice."""
-    one = DECLARATIONS[alert]
+    declaration = DECLARATIONS[alert]
     return Finding(
-        LEVELS[one.severity],
-        one.title.format(subject),
+        LEVELS[declaration.severity],
+        declaration.title.format(subject),
         detail,
-        action or one.advice,
+        action or declaration.advice,
         Alert.named(alert),
         channel,
         gateway,
@@ -100,9 +100,9 @@ def declared(
 
 def reaches(alert: AlertName, affected: int, total: int) -> bool:
     """Whether `affected` of `total` reach the thresholds of an alert."""
-    one = DECLARATIONS[alert]
-    number = THRESHOLDS[one.number] if one.number else 0
-    share = THRESHOLDS[one.share] if one.share else 0
+    declaration = DECLARATIONS[alert]
+    number = THRESHOLDS[declaration.number] if declaration.number else 0
+    share = THRESHOLDS[declaration.share] if declaration.share else 0
     return affected >= number and affected >= share * total
 
 

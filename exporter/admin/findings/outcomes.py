@@ -62,8 +62,8 @@ class Outcomes:
         if self._of(self._reading.requests_by_hour.counts(HOURS)).get(ACCEPTED):
             return True
         gateways = self._reading.view.current.snapshot.gateways.values()
-        with_credentials = [one.name for one in gateways if one.credentials]
-        last = max((one.last_at for one in self._reading.all), default=0.0)
+        with_credentials = [gateway.name for gateway in gateways if gateway.credentials]
+        last = max((entry.last_at for entry in self._reading.all), default=0.0)
         return with_credentials == [self.gateway] and last > self._reading.now - _DAY_SECONDS
 
     @property

@@ -45,7 +45,9 @@ def watches_request(alert: str, status: str) -> bool:
 
 def alert_of(reason: str) -> Alert | None:
     """Return the alert that watches a reason."""
-    return next((Alert.named(one) for one in _OF_REASON if watches_request(one, reason)), None)
+    return next(
+        (Alert.named(alert) for alert in _OF_REASON if watches_request(alert, reason)), None
+    )
 
 
 def request_findings(reading: Reading) -> Iterator[Finding]:
@@ -90,7 +92,7 @@ def _gateways(reading: Reading) -> list[str]:
 
 
 def _watched(alert: AlertName, statuses: Mapping[str, int]) -> dict[str, int]:
-    return {one: count for one, count in statuses.items() if watches_request(alert, one)}
+    return {status: count for status, count in statuses.items() if watches_request(alert, status)}
 
 
 def _refused(outcomes: Outcomes) -> Iterator[Finding]:
@@ -133,8 +135,10 @@ def _rejected_items(reading: Reading, outcomes: Outcomes) -> Iterator[Finding]:
     """
     alert = AlertName.ITEMS_REJECTED
     counts = reading.rejections.counts(WINDOW)
-    reasons = {one: count for (source, one), count in counts.items() if source == outcomes.gateway}
-    items = sum(counts.values()) + sum(one.window for one in reading.all)
+    reasons = {
+        reason: count for (source, reason), count in counts.items() if source == outcomes.gateway
+    }
+    items = sum(counts.values()) + sum(entry.window for entry in reading.all)
     if reasons and reaches(alert, sum(reasons.values()), items):
         yield declared(
             alert, outcomes.gateway, describe(reasons, items, "items"), gateway=outcomes.gateway
@@ -149,7 +153,7 @@ def _of(
 
 
 def _other_paths(reading: Reading) -> Iterator[Finding]:
-    others = {one.name: one.count for one in reading.view.hub.other_paths.most_frequent()}
+    others = {path.name: path.count for path in reading.view.hub.other_paths.most_frequent()}
     if others:
         total = reading.requests.totals.get((UNROUTED, Reason.NOT_FOUND), 0)
         webhooks = [f"/webhooks/{name}" for name in reading.view.current.snapshot.gateways]

@@ -48,8 +48,8 @@ def _has_receipts(reading: Reading, group: AppChannel) -> bool:
 
 def _is_heard(reading: Reading, group: AppChannel) -> bool:
     """Whether a channel had a result in the window; receipts may be of earlier pushes."""
-    has_one = any(one.window for one in reading.groups[group])
-    return has_one and not _has_receipts(reading, group)
+    has_result = any(entry.window for entry in reading.groups[group])
+    return has_result and not _has_receipts(reading, group)
 
 
 def _all_stopped(reading: Reading, silent: _Silent, app: str) -> Finding:

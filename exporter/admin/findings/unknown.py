@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from exporter.admin.findings.codes import finding_of_codes, number_of, recent
 from exporter.admin.findings.finding import Finding, declared, describe
-from exporter.admin.reading import AppChannel, Counted, Reading, of_app
+from exporter.admin.reading import AppChannel, CountedSeries, Reading, of_app
 from exporter.classification.alerts import DECLARATIONS, AlertName
 from exporter.classification.tables import OTHER
 from exporter.classification.thresholds import THRESHOLDS
@@ -15,7 +15,7 @@ _PAST_BOUND = (
     "codes are on the status page, too."
 )
 
-_Unknown = Mapping[AppChannel, list[Counted]]
+_Unknown = Mapping[AppChannel, list[CountedSeries]]
 """Unknown codes with results in the window."""
 
 
@@ -24,12 +24,12 @@ def unknown_findings(reading: Reading) -> Iterator[Finding]:
     unknown = {
         group: found
         for group, counted in reading.groups.items()
-        if (found := [one for one in counted if one.window and not one.meaning.known])
+        if (found := [entry for entry in counted if entry.window and not entry.meaning.known])
     }
     for group, found in list(unknown.items()):
         results = recent(found)
         total = number_of(results)
-        is_alone = not any(one.meaning.known for one in reading.groups[group])
+        is_alone = not any(entry.meaning.known for entry in reading.groups[group])
         if is_alone and total >= THRESHOLDS["min_affected"]:
             yield finding_of_codes(reading, AlertName.ALL_CODES_UNKNOWN, group, results, total)
             del unknown[group]
@@ -44,12 +44,12 @@ def _note(reading: Reading, unknown: _Unknown) -> Finding:
     several = len(channels) > 1
     codes: dict[str, int] = {}
     for found in unknown.values():
-        for one in found:
-            name = f"{one.series.channel} {one.series.code}" if several else one.series.code
-            codes[name] = codes.get(name, 0) + one.window
-    total = sum(one.window for group in unknown for one in reading.groups[group])
+        for entry in found:
+            name = f"{entry.series.channel} {entry.series.code}" if several else entry.series.code
+            codes[name] = codes.get(name, 0) + entry.window
+    total = sum(entry.window for group in unknown for entry in reading.groups[group])
     advice = DECLARATIONS[AlertName.UNKNOWN_CODE].advice
-    past_bound = any(one.series.code == OTHER for found in unknown.values() for one in found)
+    past_bound = any(entry.series.code == OTHER for found in unknown.values() for entry in found)
     app = apps.pop() if len(apps) == 1 else ""
     only = None if several else channels.pop()
     return declared(

@@ -56,13 +56,13 @@ def apps_of(reading: Reading, findings: Sequence[Finding]) -> list[AppStatus]:
         row = rows.get(group.app)
         if row is None:
             row = rows[group.app] = AppStatus(None, False, "quiet")
-        row.results += sum([one.total for one in counted])
-        row.results_last_hour += sum([one.hour for one in counted])
+        row.results += sum([entry.total for entry in counted])
+        row.results_last_hour += sum([entry.hour for entry in counted])
         row.failing_last_hour += sum(
-            [one.hour for one in counted if one.meaning.severity is not Severity.INFO]
+            [entry.hour for entry in counted if entry.meaning.severity is not Severity.INFO]
         )
-        row.last_received = max(row.last_received or 0, *[one.last_at for one in counted])
-        if row.state == "quiet" and any(one.window for one in counted):
+        row.last_received = max(row.last_received or 0, *[entry.last_at for entry in counted])
+        if row.state == "quiet" and any(entry.window for entry in counted):
             row.state = "ok"
     for finding in reversed(findings):  # the most urgent last
         if finding.level is not Level.NOTE and finding.app and finding.app in rows:
@@ -77,8 +77,8 @@ def undeclared_apps(reading: Reading) -> list[UndeclaredApp]:
     """Return the undeclared names, the most frequent first."""
     apps = reading.view.current.settings.apps
     return [
-        UndeclaredApp(one.name, one.count, one.last_seen, _declaration(one.name, apps))
-        for one in reading.view.hub.undeclared_apps.most_frequent()
+        UndeclaredApp(seen.name, seen.count, seen.last_seen, _declaration(seen.name, apps))
+        for seen in reading.view.hub.undeclared_apps.most_frequent()
     ]
 
 

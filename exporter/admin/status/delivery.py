@@ -28,21 +28,21 @@ def deliveries_of(reading: Reading) -> list[DeliveryStatus]:
     """Summarize each selected channel with receipts in the last hour, in the tables' order."""
     tables = reading.view.tables
     rows: dict[str, DeliveryStatus] = {}
-    for one in reading.all:  # receipts have channels of their own
-        if not one.hour or one.meaning.category not in ACCEPTED:
+    for entry in reading.all:  # receipts have channels of their own
+        if not entry.hour or entry.meaning.category not in ACCEPTED:
             continue
-        if not reading.selection.shows(None, one.series.app):
+        if not reading.selection.shows(None, entry.series.app):
             continue
-        table = tables.get(one.series.channel)
-        sending = (table.receipts_of if table else "") or one.series.channel
+        table = tables.get(entry.series.channel)
+        sending = (table.receipts_of if table else "") or entry.series.channel
         row = rows.setdefault(sending, DeliveryStatus(sending))
-        match one.meaning.category:
+        match entry.meaning.category:
             case Category.ACCEPTED:
-                row.accepted += one.hour
+                row.accepted += entry.hour
             case Category.DELIVERED:
-                row.delivered += one.hour
+                row.delivered += entry.hour
             case Category.OPENED:
-                row.opened += one.hour
+                row.opened += entry.hour
     return [
         row
         for row in _ordered(reading, rows)

@@ -64,8 +64,8 @@ def setup_of(reading: Reading) -> Setup | None:
         [_webhook(reading, gateway) for gateway in gateways.values()],
         sum(count for (source, _), count in requests.items() if source == UNROUTED),
         [
-            OtherPathStatus(one.name, one.count, one.last_seen)
-            for one in reading.view.hub.other_paths.most_frequent()
+            OtherPathStatus(path.name, path.count, path.last_seen)
+            for path in reading.view.hub.other_paths.most_frequent()
         ],
     )
 
@@ -85,7 +85,7 @@ def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
         path=path,
         missing_settings=None if gateway.credentials else " or ".join(gateway.settings),
         accepts_anyone=gateway.accepts_anyone,
-        credentials=[str(one) for one in gateway.credentials],
+        credentials=[str(credential) for credential in gateway.credentials],
         curl=f"curl -i {_authorization(gateway)}-d '[]' {ingest}{path}",
         requests=sum(statuses.values()),
         refused={status: count for status, count in statuses.items() if refusal(status)},
@@ -94,6 +94,6 @@ def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
 
 def _authorization(gateway: Gateway) -> str:
     """Return the option that reads a bearer token from its file; empty if there is none."""
-    files = (one.file for one in gateway.credentials if one.scheme == "bearer")
+    files = (credential.file for credential in gateway.credentials if credential.scheme == "bearer")
     file = next(files, None)
     return f'-H "Authorization: Bearer $(head -n1 {quote(file)})" ' if file else ""
