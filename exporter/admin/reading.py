@@ -1,4 +1,4 @@
-"""A consistent reading of an exporter's counts, for all apps and channels or for some."""
+"""A consistent reading of an exporter's counts, for all apps and channels or a selection."""
 
 import time
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Totals = Mapping[tuple[str, ...], int]
 """By source and status, or source and reason."""
 
 MAX_SELECTED = 64
-"""Maximum length of a value in the query."""
+"""Maximum length of a query parameter."""
 
 
 class Selection(NamedTuple):
@@ -36,7 +36,7 @@ class Selection(NamedTuple):
         return self.channel in ("", series.channel) and self.app in ("", series.app)
 
     def shows(self, channel: str | None, app: str | None = None) -> bool:
-        """Whether a channel and an app match; None, for several or none, always does."""
+        """Whether a channel and an app match; None, for several or none, always matches."""
         return self._has(self.channel, channel) and self._has(self.app, app)
 
     @staticmethod
@@ -44,7 +44,7 @@ class Selection(NamedTuple):
         return value is None or selected in ("", value)
 
     def link(self, *, channel: str | None = None, app: str | None = None) -> str:
-        """Return the query of this filter with other values, empty if it matches everything."""
+        """Return the query string of this filter with other values; empty if all are empty."""
         return query_string(
             app=self.app if app is None else app,
             channel=self.channel if channel is None else channel,
@@ -52,26 +52,26 @@ class Selection(NamedTuple):
 
 
 class AppChannel(NamedTuple):
-    """A channel of an app; of all results where there are no apps."""
+    """A channel of an app; without apps, a channel of all results."""
 
     channel: str
     app: str = ""
 
     @property
     def subject(self) -> str:
-        """The name of the channel, and of the app if there is one."""
+        """The name of the channel, with the app if any."""
         return of_app("no known channel" if self.channel == OTHER else self.channel, self.app)
 
 
 def of_app(subject: str, app: str) -> str:
-    """Add the app to a subject, if there is one."""
+    """Add the app, if any, to a subject."""
     if not app:
         return subject
     return f"{subject} of {'undeclared apps' if app == OTHER_APP else app}"
 
 
 class CountedSeries(NamedTuple):
-    """The counts of one series, with its current meaning."""
+    """The counts of a series, with its current meaning."""
 
     series: Series
     meaning: ClassifiedResult
@@ -97,7 +97,7 @@ class Reading:
         self.rejections = view.history.rejections.read()
         """Rejected items by source and reason."""
         self.all = self._counted()
-        """All series, whatever the selection."""
+        """All series, regardless of the selection."""
 
     @cached_property
     def counted(self) -> list[CountedSeries]:
@@ -120,7 +120,7 @@ class Reading:
 
     @cached_property
     def apps(self) -> list[str]:
-        """The declared apps, then others with results; empty where there are no apps."""
+        """The declared apps, then others with results; empty without apps."""
         counted = {group.app for group in self.groups if group.app}
         return list(dict.fromkeys([*self.view.current.settings.apps, *sorted(counted)]))
 

@@ -34,9 +34,9 @@ class WatchedCode(msgspec.Struct, frozen=True):
     channel: str
     code: str
     table: str
-    """The channel of the table that has the row; empty if none has."""
+    """The channel of the table with the row; empty for an unknown code."""
     app: str
-    """Empty for results without one."""
+    """Empty for results without an app."""
     name: str
     severity: str
     results: int
@@ -45,7 +45,7 @@ class WatchedCode(msgspec.Struct, frozen=True):
 
     @property
     def series(self) -> Series:
-        """What is counted by this code."""
+        """The series of this code."""
         return Series(self.channel, self.code, self.table, self.app)
 
 
@@ -71,7 +71,7 @@ class Live(msgspec.Struct, frozen=True):
 
 
 def live_values(reading: Reading, alert: str, source: str = "") -> Live:
-    """Collect the live values of an alert, of the selection and of a gateway or all."""
+    """Collect the live values of an alert, for the selection and a gateway; by default for all."""
     findings = [
         finding
         for finding in findings_of(reading)
@@ -99,7 +99,7 @@ def _codes(
     classifier = reading.view.classifier
     counts: dict[tuple[ClassifiedResult, str], int] = {}
     for entry in reading.counted:
-        # A code that a reload gave a row was counted under two series.
+        # After a reload that added its row, a code has two series.
         if entry.window and _counts(classifier, alert, entry, found):
             key = entry.meaning, entry.series.app
             counts[key] = counts.get(key, 0) + entry.window
@@ -122,9 +122,9 @@ def _counts(
     classifier: Classifier, alert: str, entry: CountedSeries, found: Container[tuple[str, str]]
 ) -> bool:
     """Whether an alert counts the results of a series."""
-    if alert in (AlertName.NOTHING_ACCEPTED, AlertName.ALL_CODES_UNKNOWN):  # any code of a channel
+    if alert in (AlertName.NOTHING_ACCEPTED, AlertName.ALL_CODES_UNKNOWN):  # any code
         return (entry.series.channel, entry.series.app) in found
-    if alert == AlertName.DELIVERY_RATIO_LOW:  # receipts of pushes that did not arrive
+    if alert == AlertName.DELIVERY_RATIO_LOW:  # counts receipts of undelivered pushes
         return entry.meaning.category not in ACCEPTED and classifier.has_receipts(
             entry.series.channel
         )
@@ -151,7 +151,7 @@ class RunbookPages:
 
     async def page(self, request: web.Request) -> web.Response:
         """Respond with a runbook and live values of its alert; with 404 and the list if unknown."""
-        alert = request.match_info["alert"].removesuffix(".md")  # as the files are called
+        alert = request.match_info["alert"].removesuffix(".md")  # the suffix of the files
         runbook = (await asyncio.to_thread(load_runbooks)).get(alert)
         if runbook is None:
             return await self._index(request, alert[:MAX_NAME])

@@ -1,4 +1,4 @@
-"""Findings that name codes: their figures, and the action of the most frequent one."""
+"""Findings that name codes: their figures, and the action of the most frequent code."""
 
 from collections.abc import Sequence
 from operator import itemgetter
@@ -35,7 +35,7 @@ def finding_of_codes(
     *,
     period: str = "",
 ) -> Finding:
-    """Make a finding about codes, with the action of the most frequent one."""
+    """Make a finding about codes, with the action of the most frequent code."""
     codes: dict[str, int] = {}
     for entry, count in affected:
         codes[_named(entry)] = codes.get(_named(entry), 0) + count

@@ -1,6 +1,6 @@
-"""Findings about channels that are dead: rejected by the vendor, or without an accepted push.
+"""Findings about dead channels: rejected by the vendor, or without an accepted push.
 
-Few results are enough, so periods of up to a day are judged, too.
+Few results suffice, so periods of up to a day are examined, too.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,11 +27,11 @@ class Period(NamedTuple):
 
     name: str
     without_accepted: float
-    """Seconds since the last accepted push: half an hour more than several hours, so that the end
-    of a campaign does not count without what was accepted just before it."""
+    """Minimum of seconds since the last accepted push: half an hour more than the period of several
+    hours, so that the last results of a campaign do not count without its accepted ones."""
     results: Callable[[Reading], Mapping[Series, int]]
     doubtful: int
-    """Number of doubtful results that is enough; 0 if the period is not judged by them."""
+    """Minimum number of doubtful results; 0 if the period does not consider them."""
 
 
 PERIODS = (
@@ -55,7 +55,7 @@ PERIODS = (
 def dead_finding(
     reading: Reading, group: AppChannel, counted: list[CountedSeries]
 ) -> Finding | None:
-    """Return the finding about a channel that is dead; the figures are of the shortest period."""
+    """Return the finding about a dead channel, with figures of the shortest period."""
     return _rejected(reading, group, counted) or _nothing_accepted(reading, group, counted)
 
 
@@ -81,9 +81,9 @@ def _rejected(reading: Reading, group: AppChannel, counted: list[CountedSeries])
 def _nothing_accepted(
     reading: Reading, group: AppChannel, counted: list[CountedSeries]
 ) -> Finding | None:
-    """Find a channel that usually accepts pushes, and accepted none of enough results."""
+    """Find a channel that usually accepts pushes, and has enough results but none accepted."""
     alert = AlertName.NOTHING_ACCEPTED
-    if reading.view.classifier.has_receipts(group.channel):  # of accepted pushes
+    if reading.view.classifier.has_receipts(group.channel):  # receipts are of accepted pushes
         return None
     now = recent(counted)
     enough = THRESHOLDS["nothing_accepted_results"]
@@ -118,7 +118,7 @@ def _text(period: Period) -> str:
 
 
 def _doubtful(results: Results) -> int:
-    """Count the results that may speak against the channel."""
+    """Count the results that may indicate a dead channel."""
     innocent = (*NOT_THE_CHANNEL, *ACCEPTED)
     return sum(count for entry, count in results if entry.meaning.category not in innocent)
 
@@ -140,7 +140,7 @@ def _usually_accepts(counted: list[CountedSeries]) -> bool:
 
 
 def _acceptance_was_expected(reading: Reading, counted: list[CountedSeries]) -> bool:
-    """Whether the day had so many results that one would have been accepted as usual."""
+    """Whether the day had enough results for the usual share to include an accepted push."""
     day = _results(counted, reading.day)
     expected = THRESHOLDS["nothing_accepted_results"] * THRESHOLDS["usually_accepted_share"]
     return _doubtful(day) * _accepted_share(counted) >= expected

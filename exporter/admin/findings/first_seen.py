@@ -9,7 +9,7 @@ from msgspec import UnsetType
 from exporter.admin.findings.finding import Finding
 
 FORGET_SECONDS = 300.0
-"""Absence after which a finding counts as new: figures near a threshold flap."""
+"""Absence in seconds after which a finding is new; figures near a threshold fluctuate."""
 
 _Key = tuple[str, str | None, str | None, str | UnsetType]
 """Alert or title, channel, gateway, app."""

@@ -1,6 +1,6 @@
 """The overall state of an exporter, by its findings.
 
-Unlike Prometheus' alerts, findings have no waiting time, and no past before the exporter's start.
+Unlike Prometheus' alerts, findings have no `for`, and no history before the exporter's start.
 """
 
 from collections.abc import Iterator
@@ -65,6 +65,6 @@ def _urgent(findings: list[Finding]) -> list[Finding]:
 
 
 def _caveat(observed: float) -> str:
-    """Describe the seconds observed, in whole minutes, since screen readers announce changes."""
+    """Describe the observed time, in whole minutes, since screen readers announce changes."""
     minutes = int(observed // MINUTE)
     return f"as far as {minutes} minutes show" if minutes > 1 else "as far as one minute shows"

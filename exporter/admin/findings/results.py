@@ -19,7 +19,7 @@ OF_SHARES = tuple(
 def result_findings(reading: Reading) -> Iterator[Finding]:
     """Yield the findings about results, by channel and app."""
     day = reading.day
-    for group in sorted(reading.groups):  # in one order, so that the headline does not change
+    for group in sorted(reading.groups):  # in a fixed order, so that the headline is stable
         counted = reading.groups[group]
         if any(entry.series in day for entry in counted):
             yield from _failures(reading, group, counted)
@@ -30,7 +30,7 @@ def result_findings(reading: Reading) -> Iterator[Finding]:
 def _failures(
     reading: Reading, group: AppChannel, counted: list[CountedSeries]
 ) -> Iterator[Finding]:
-    """Yield the findings about failures; on a dead channel the shares say nothing new."""
+    """Yield the findings about failures; on a dead channel, without those about shares."""
     if dead := dead_finding(reading, group, counted):
         yield dead
         return

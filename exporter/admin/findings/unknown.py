@@ -20,7 +20,7 @@ _Unknown = Mapping[AppChannel, list[CountedSeries]]
 
 
 def unknown_findings(reading: Reading) -> Iterator[Finding]:
-    """Yield a finding for each channel without any known code, and one note about the others."""
+    """Yield a finding for each channel without any known code, and a note about the others."""
     unknown = {
         group: found
         for group, counted in reading.groups.items()
@@ -38,7 +38,7 @@ def unknown_findings(reading: Reading) -> Iterator[Finding]:
 
 
 def _note(reading: Reading, unknown: _Unknown) -> Finding:
-    """Make one note about the unknown codes of all channels."""
+    """Make a note about the unknown codes of all channels."""
     channels = {group.channel for group in unknown}
     apps = {group.app for group in unknown}
     several = len(channels) > 1

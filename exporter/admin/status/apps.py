@@ -1,4 +1,4 @@
-"""Apps: how each is doing, and names of apps that are not declared."""
+"""Apps: the state of each, and undeclared names."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ _STATES = (*Level, "ok", "quiet")
 
 
 class AppStatus(msgspec.Struct):
-    """An app of all time and in the last hour; `failing` is every severity but info."""
+    """An app in total and in the last hour; `failing` excludes severity info."""
 
     app: str | None
-    """Null for results that were counted without an app."""
+    """Null for results counted without an app."""
     declared: bool
-    """Whether APPS has it; `other` stands for results of apps that are not declared."""
+    """Whether APPS declares it; `other` has the results of undeclared apps."""
     state: str
     """`trouble`, `attention`, `ok`, or `quiet` without a result in the last minutes."""
     results: int = 0
@@ -34,7 +34,7 @@ class AppStatus(msgspec.Struct):
 
 
 class UndeclaredApp(msgspec.Struct, frozen=True):
-    """A name of an app that senders give and APPS does not declare."""
+    """An app name in results that APPS does not declare."""
 
     name: str
     """Redacted."""
@@ -47,7 +47,7 @@ class UndeclaredApp(msgspec.Struct, frozen=True):
 
 
 def apps_of(reading: Reading, findings: Sequence[Finding]) -> list[AppStatus]:
-    """Summarize each app, the most urgent first; empty where there are no apps."""
+    """Summarize each app, the most urgent first; empty without apps."""
     if not reading.apps:
         return []
     declared = reading.view.current.settings.apps
@@ -83,5 +83,5 @@ def undeclared_apps(reading: Reading) -> list[UndeclaredApp]:
 
 
 def _declaration(name: str, apps: Sequence[str]) -> str:
-    """Return the line that declares a name, or makes an app of one that cannot be an app's."""
+    """Return the line that declares a name, or maps it to an app if it is not a valid app name."""
     return f"APPS={','.join([*apps, name])}" if is_app_name(name) else draft_app(name)

@@ -13,18 +13,18 @@ _NO_RESULTS = dict.fromkeys(map(str, Severity), 0)
 
 
 class ChannelHour(msgspec.Struct):
-    """A channel in the last hour; `failing` is every severity but info."""
+    """A channel in the last hour; `failing` excludes severity info."""
 
     results: int
     severities: dict[str, int]
     """Results by severity."""
     per_minute: list[int]
-    """One number per minute, the minute in progress last."""
+    """Results of each minute, the minute in progress last."""
     failing_per_minute: list[int]
 
 
 class ChannelStatus(msgspec.Struct):
-    """A channel of all time and in the last hour."""
+    """A channel in total and in the last hour."""
 
     channel: str
     title: str
@@ -77,7 +77,7 @@ def channels_with_results(reading: Reading) -> list[str]:
 
 
 def _channels(reading: Reading) -> Iterable[str]:
-    """Return the channels of the tables, then those whose table a reload has removed."""
+    """Return the channels of the tables, then those of removed tables."""
     counted = sorted({group.channel for group in reading.groups})
     return dict.fromkeys([*reading.view.classifier.channels(), *counted])
 

@@ -1,4 +1,4 @@
-"""Failing codes: known codes of another severity than info."""
+"""Failing codes: known codes with a severity other than info."""
 
 from heapq import nlargest, nsmallest
 from operator import attrgetter
@@ -39,7 +39,7 @@ class CodeStatus(msgspec.Struct, frozen=True):
     channel: str
     code: str
     table: str
-    """The channel of the table that has the row."""
+    """The channel of the table with the row."""
     name: str
     severity: str
     category: str
@@ -53,11 +53,11 @@ class CodeStatus(msgspec.Struct, frozen=True):
     action: str
     alerts: list[Alert]
     app: str | UnsetType = UNSET
-    """The app; absent for results without one."""
+    """The app; absent for results without an app."""
 
     @property
     def series(self) -> Series:
-        """What is counted by this code."""
+        """The series of this code."""
         return Series(self.channel, self.code, self.table, self.app or "")
 
 
@@ -66,7 +66,7 @@ def failing_codes(reading: Reading) -> tuple[list[CodeStatus], list[CodeStatus]]
     codes: dict[tuple[int, str], CountedSeries] = {}
     for entry in reading.counted:
         if entry.meaning.severity in _URGENCY:
-            key = id(entry.meaning), entry.series.app  # a meaning is one object, and quick to find
+            key = id(entry.meaning), entry.series.app  # the id is a fast key
             known = codes.get(key)
             codes[key] = _added(known, entry) if known else entry
     failing = codes.values()
@@ -78,7 +78,7 @@ def failing_codes(reading: Reading) -> tuple[list[CodeStatus], list[CodeStatus]]
 
 
 def _added(entry: CountedSeries, other: CountedSeries) -> CountedSeries:
-    """Add up a code that got a row by a reload: it has two series."""
+    """Add up the two series of a code whose row was added by a reload."""
     return entry._replace(
         total=entry.total + other.total,
         hour=entry.hour + other.hour,
@@ -116,7 +116,7 @@ def _status(reading: Reading, entry: CountedSeries) -> CodeStatus:
 
 
 def guidance(classifier: Classifier, meaning: ClassifiedResult) -> tuple[str, str]:
-    """Return the description and the action of a code, also of an unknown one."""
+    """Return the description and the action of a known or unknown code."""
     if row := classifier.row(meaning.series):
         return row.description, row.action
     return _NO_ROW.get(meaning.series.code, "No table has this code."), _ADD_ROW

@@ -10,25 +10,25 @@ from exporter.results import Category
 
 
 class DeliveryStatus(msgspec.Struct):
-    """The pushes of a channel in the last hour: accepted, and what receipts say of them.
+    """The pushes of a channel in the last hour: accepted, and confirmed by receipts.
 
-    Receipts come later than acceptances: after a start more may be delivered than was accepted.
+    Receipts arrive later than acceptances: after a start, more may be delivered than accepted.
     """
 
     channel: str
     accepted: int = 0
     """By the vendor, for delivery."""
     delivered: int = 0
-    """To the device, as receipts say."""
+    """To the device, according to receipts."""
     opened: int = 0
-    """By the user, as receipts say."""
+    """By the user, according to receipts."""
 
 
 def deliveries_of(reading: Reading) -> list[DeliveryStatus]:
     """Summarize each selected channel with receipts in the last hour, in the tables' order."""
     tables = reading.view.tables
     rows: dict[str, DeliveryStatus] = {}
-    for entry in reading.all:  # receipts have channels of their own
+    for entry in reading.all:  # including the channels of receipts
         if not entry.hour or entry.meaning.category not in ACCEPTED:
             continue
         if not reading.selection.shows(None, entry.series.app):

@@ -12,25 +12,25 @@ from exporter.runtime.unknown_codes import UnknownCode
 
 
 class UnknownCodeStatus(msgspec.Struct, frozen=True):
-    """A code without a row in any table, with a draft of one."""
+    """A code without a row in any table, with a draft of the row."""
 
     channel: str
     code: str
     message: str | None
     """The latest message, redacted."""
     last_seen: float | None
-    """Unix time; null if the code has not come since the start."""
+    """Unix time; null if the code was not seen since the start."""
     results: int
     """Of all time."""
     results_last_hour: int
     last_received: float | None
-    """Unix time of the last result that was counted."""
+    """Unix time of the last counted result."""
     toml: str
     """A row to fill in and paste into a custom table."""
 
 
 class OtherCodeStatus(msgspec.Struct, frozen=True):
-    """An unknown code that is counted as `other`, with a draft of a row."""
+    """An unknown code counted as `other`, with a draft of a row."""
 
     channel: str
     code: str
@@ -43,7 +43,7 @@ class OtherCodeStatus(msgspec.Struct, frozen=True):
 
 
 class OtherResults(msgspec.Struct, frozen=True):
-    """The results of a channel that are counted under the code `other`."""
+    """The results of a channel counted under the code `other`."""
 
     channel: str
     results: int
@@ -52,12 +52,12 @@ class OtherResults(msgspec.Struct, frozen=True):
 
 
 class UnknownHintStatus(msgspec.Struct, frozen=True):
-    """A sender's unknown name of a channel, with the lines that make it an alias."""
+    """An unknown channel name, with the lines that make it an alias."""
 
     hint: str
-    """As the sender writes it."""
+    """The name as sent."""
     code: str
-    """The latest code that came with it."""
+    """The latest code of its results."""
     last_seen: float
     """Unix time."""
     toml: str
@@ -104,7 +104,7 @@ def other_codes(reading: Reading, newest: int | None = None) -> list[OtherCodeSt
 
 
 def _labelled(reading: Reading) -> list[UnknownCode]:
-    """Return the selected codes with a label; those of an app are the ones that it had."""
+    """Return the selected codes with a label; for an app, the codes of its results."""
     selected = _selected(reading, reading.view.hub.unknown_codes.labelled)
     if not reading.selection.app:
         return selected
@@ -113,7 +113,7 @@ def _labelled(reading: Reading) -> list[UnknownCode]:
 
 
 def _others(reading: Reading) -> list[UnknownCode]:
-    """Return the selected codes under `other`; of an app, those of channels on which it had any."""
+    """Return the selected codes under `other`; for an app, those of its channels with `other`."""
     selected = _selected(reading, reading.view.hub.unknown_codes.others)
     if not reading.selection.app:
         return selected
@@ -133,7 +133,7 @@ def unknown_by_channel(reading: Reading) -> dict[str, int]:
 
 
 def number_of_other(reading: Reading) -> int:
-    """Return the number of selected codes that `other_codes` lists."""
+    """Return the number of selected codes counted as `other`."""
     return len(_others(reading))
 
 
