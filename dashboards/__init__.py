@@ -1,7 +1,7 @@
-"""Grafana dashboards as code; `python -m dashboards` writes what users apply."""
+"""Grafana dashboards as code; `python -m dashboards` builds the files in deploy/."""
 
 import warnings
 
-# The SDK would rather have dashboards in Grafana's schema v2, which Grafana 11 and 12 do not read
-# from files without a feature toggle; schema v1 (schemaVersion 42) loads in all of them.
+# The SDK recommends Grafana's schema v2, for which Grafana 11 and 12 need a feature toggle to read
+# files; all versions load schema v1 (schemaVersion 42).
 warnings.filterwarnings("ignore", "Prefer using dashboardv2", DeprecationWarning)

@@ -1,4 +1,4 @@
-"""Write the dashboards into deploy/grafana/dashboards/."""
+"""Write the built files into deploy/."""
 
 from dashboards import build
 

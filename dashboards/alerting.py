@@ -1,6 +1,6 @@
 """The alerts of deploy/prometheus/rules.yml as Grafana-managed rules.
 
-Their expressions read recording rules, so Prometheus has to load rules.yml for them, too.
+Their expressions read recording rules, so Prometheus has to load rules.yml, too.
 """
 
 from collections.abc import Iterable, Iterator
@@ -37,20 +37,20 @@ PANELS = {
     AlertName.DEDUPE_REACH_LOW: (EXPORTER, "Reach of deduplication"),
     AlertName.CERTIFICATE_EXPIRING: (EXPORTER, "Certificates"),
 }
-"""The panel that shows what an alert is about, and on which Grafana marks when it fired."""
+"""The panel of each alert, on which Grafana marks when it fired."""
 
 _HEADER = """\
-# Made by `make dashboards` from deploy/prometheus/rules.yml: change that file, not this one.
+# Made by `make dashboards` from deploy/prometheus/rules.yml: edit that file instead.
 #
 # The alerts read the recording rules of rules.yml, so Prometheus has to load that file here, too.
-# Use either Alertmanager or these rules to notify: both would tell everything twice.
+# Notify by either Alertmanager or these rules: both would notify twice.
 """
 INTERVAL = "30s"
-"""A multiple of the 10 seconds in which Grafana's scheduler counts; the rules run every 15."""
+"""Evaluation interval, a multiple of 10 seconds as Grafana requires; the rules run every 15."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as such."""
+    """Writes texts of several lines as block scalars."""
 
 
 def _write_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
@@ -63,7 +63,7 @@ _Dumper.add_representer(str, _write_text)
 
 
 def text(boards: Iterable[Dashboard]) -> str:
-    """Convert every alert into the file that Grafana reads at its start."""
+    """Convert all alerts into the file of Grafana's provisioning."""
     ids = dict(_panel_ids(boards))
     group = {
         "orgId": 1,
@@ -77,10 +77,10 @@ def text(boards: Iterable[Dashboard]) -> str:
 
 
 def annotations(rule: Rule) -> dict[str, str]:
-    """Say in Grafana what can be said without a query, which its annotations cannot make.
+    """Make the annotations of an alert without queries, which Grafana does not support there.
 
-    The description is the declared advice; the codes, the usual share and since when are on the
-    dashboard that the alert links to.
+    The description is the declared advice. Codes, usual share and start are on the linked
+    dashboard.
     """
     texts: dict[str, str] = rule["annotations"]
     summary, link = (_values(texts[name]) for name in ("summary", "dashboard_url"))
@@ -93,12 +93,12 @@ def annotations(rule: Rule) -> dict[str, str]:
 
 
 def _values(template: str) -> str:
-    """Name the value as Grafana does: its `$value` is a text that lists all queries."""
+    """Use Grafana's name of the value: its `$value` is a text that lists all queries."""
     return template.strip().replace("$value", "$values.A.Value")
 
 
 def _rule(rule: Rule, ids: dict[tuple[str, str], int]) -> Rule:
-    """Convert a rule as Grafana's own import does: whatever the query returns is an alert."""
+    """Convert a rule as Grafana's import does: each returned series is an alert."""
     uid, title = PANELS[rule["alert"]]
     return {
         "uid": rule["alert"],
@@ -131,7 +131,7 @@ def _query(expression: str) -> Rule:
 
 
 def _is_there() -> Rule:
-    """Turn any value into 1: `up == 0` returns a 0, which would be no alert."""
+    """Map any value to 1, since `up == 0` returns 0, which would be no alert."""
     expression = "is_number($A) || is_nan($A) || is_inf($A)"
     return _step({"refId": "B", "type": "math", "expression": expression})
 

@@ -1,4 +1,4 @@
-"""Builds the files that users apply: for Grafana and vmalert, and the code rows of runbooks."""
+"""Builds the files for Grafana and vmalert, and the code rows of runbooks."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _SDK_EXTRAS = {"auto", "auto_count", "auto_min", "footer"}
 
 
 def files() -> Mapping[Path, str]:
-    """Build every file, by its path; the same input gives the same text."""
+    """Build all files by path; the output is deterministic."""
     boards = [module.build() for module in (overview, channel, exporter)]
     return {
         **{GRAFANA / "dashboards" / f"{board.uid}.json": _text(board) for board in boards},
@@ -31,14 +31,14 @@ def files() -> Mapping[Path, str]:
 
 
 def write() -> None:
-    """Write every file."""
+    """Write all files."""
     for path, text in files().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
 
 def _provisioning() -> Mapping[Path, str]:
-    """Fill the names into the files that are written by hand."""
+    """Fill the names into the templates of provisioning files."""
     values = {
         "datasource": names.DATASOURCE,
         "folder": names.FOLDER,
@@ -59,7 +59,7 @@ def _text(board: Dashboard) -> str:
 
 
 def _without_extras(value: Any) -> Any:
-    """Remove what the SDK adds by itself: links in a menu, and fields that Grafana dropped."""
+    """Remove the SDK's additions: links in a menu, and fields that Grafana dropped."""
     if isinstance(value, list):
         return [_without_extras(item) for item in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""One channel in depth: what came, which codes, of what kind, and a message to look at."""
+"""The dashboard of a channel: results, codes, categories and exemplars."""
 
 from functools import partial
 
@@ -20,7 +20,7 @@ from exporter.classification.alerts import AlertName
 
 
 def build() -> Dashboard:
-    """Build the dashboard of one channel."""
+    """Build the dashboard of a channel."""
     return layout.dashboard(
         layout.CHANNEL,
         "One channel in depth: its codes by name, their categories and severities.",

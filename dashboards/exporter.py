@@ -1,4 +1,4 @@
-"""The exporter itself: who calls it, how fast it answers, and whether its ledger keeps up."""
+"""The dashboard of the exporter: requests, response times and the ledger."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -167,7 +167,7 @@ def _latency_quantiles() -> Panel:
 
 
 def _gateway() -> Panel:
-    """Draw one panel for each chosen gateway: Grafana repeats it by the variable."""
+    """Draw a panel for each selected gateway, repeated by Grafana."""
     source = 'source="$source"'
     requests = queries.total(queries.rate(metrics.REQUESTS, source), "status")
     items = [

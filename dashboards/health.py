@@ -1,4 +1,4 @@
-"""Panels that the overview shows for `$channel` of many and the channel's dashboard for one."""
+"""Panels shared by the overview and the dashboard of a channel."""
 
 from collections.abc import Callable
 
@@ -55,11 +55,11 @@ CODE_COLUMNS = [
         width=230,
     ),
 ]
-"""The columns of a table of codes, for queries.codes_in_range and codes_share."""
+"""The columns of a table of codes, for queries.codes_in_range and queries.codes_share."""
 
 
 def shares() -> list[Panel]:
-    """Show the results of now and what shares of them went wrong in which way."""
+    """Show the current rate of results, and the shares of their failures by kind."""
     return [
         stat(
             "Results",
@@ -107,7 +107,7 @@ def compare_with_yesterday(
     min_interval: str = MIN_INTERVAL,
     no_value: str = "No results",
 ) -> Panel:
-    """Draw a share and, dashed, what it was a day earlier; `share` takes the offset as `past`."""
+    """Draw a share and, dashed, the share a day earlier; `share` takes the offset as `past`."""
     return timeseries(
         title,
         description,
@@ -122,7 +122,7 @@ def compare_with_yesterday(
 
 
 def delivery() -> list[Panel]:
-    """Draw what receipts say became of the accepted pushes, by channel of sending."""
+    """Draw the outcome of accepted pushes according to receipts, by channel of sending."""
     return [
         _of_accepted(
             "Delivered of accepted",
@@ -151,7 +151,7 @@ def _of_accepted(title: str, description: str, outcome: str) -> Panel:
 
 
 def unknown_codes() -> Panel:
-    """Count the results whose code is in no table."""
+    """Count the results with unknown codes."""
     return stat(
         "Unknown codes",
         "Results in the time range whose code is in no table.",
@@ -163,7 +163,7 @@ def unknown_codes() -> Panel:
 
 
 def severities() -> Panel:
-    """Draw the results that are not info by severity."""
+    """Draw the results with severities other than info, by severity."""
     return timeseries(
         "Results that are not info",
         "Results per second by severity: warning is one recipient or passes by itself, error is "

@@ -1,4 +1,4 @@
-"""What the dashboards have in common: variables, links to each other, alert annotations, rows."""
+"""The common parts of the dashboards: variables, links, alert annotations, rows."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ from dashboards.style import KEEP_APP, REPOSITORY, to_dashboard
 from exporter.metrics import metrics
 
 SCHEMA_VERSION = 42
-"""Of Grafana 12; newer ones migrate it when they load it."""
+"""The schema version of Grafana 12; newer versions migrate it when loading."""
 
 OVERVIEW = "push-overview"
 CHANNEL = "push-channel"
@@ -39,7 +39,7 @@ def dashboard(
     variables: Sequence[builders.QueryVariable] = (),
     alerts: str,
 ) -> Dashboard:
-    """Put panels into rows, numbered in order, and add what every dashboard has."""
+    """Put panels into rows, number them in order, and add the common parts."""
     board = (
         builders.Dashboard(TITLES[uid])
         .uid(uid)
@@ -68,14 +68,14 @@ def dashboard(
 
 
 def _spread(row: Sequence[Panel]) -> None:
-    """Give the numbers of a row the width of the page between them."""
+    """Distribute the width of the page among the stats of a row."""
     if all(isinstance(panel, stat.Panel) for panel in row):
         for place, panel in enumerate(row):
             panel.span(_WIDTH // len(row) + (place < _WIDTH % len(row)))
 
 
 def targets() -> list[builders.QueryVariable]:
-    """Let the user choose by the labels of targets; all, also those without the label, at first."""
+    """Make the variables of target labels; the default is all, also targets without the label."""
     return [
         _query_variable(label, label.capitalize(), metrics.BUILD_INFO)
         .multi(True)
@@ -87,26 +87,26 @@ def targets() -> list[builders.QueryVariable]:
 
 
 def channels() -> builders.QueryVariable:
-    """Let the user choose channels; all at first."""
+    """Make the variable of channels; the default is all."""
     selector = queries.select(metrics.RESULTS)
     variable = _query_variable("channel", "Channel", selector)
     return variable.multi(True).include_all(True).current(_ALL)
 
 
 def apps() -> builders.QueryVariable:
-    """Let the user choose apps; all at first, also results without the label."""
+    """Make the variable of apps; the default is all, including results without the label."""
     variable = _query_variable("app", "App", queries.select(metrics.LAST_RECEIVED))
     return variable.multi(True).include_all(True).all_value(".*").current(_ALL)
 
 
 def sources() -> builders.QueryVariable:
-    """Let the user choose gateways; all at first."""
+    """Make the variable of gateways; the default is all."""
     variable = _query_variable("source", "Gateway", queries.select(metrics.REQUESTS))
     return variable.multi(True).include_all(True).current(_ALL)
 
 
 def channel(first: str) -> builders.QueryVariable:
-    """Let the user choose one channel."""
+    """Make the variable of a single channel."""
     option = VariableOption(text=first, value=first, selected=True)
     variable = _query_variable("channel", "Channel", queries.select(metrics.RESULTS))
     return variable.multi(False).include_all(False).current(option)
@@ -132,7 +132,7 @@ def _query_variable(name: str, label: str, selector: str) -> builders.QueryVaria
 
 
 def _annotation(expression: str) -> builders.AnnotationQuery:
-    """Mark when an alert of Prometheus fired."""
+    """Annotate the times at which Prometheus' alerts fired."""
     query = panels.query("Anno", expression).range().interval("1m")
     return (
         builders.AnnotationQuery()

@@ -1,13 +1,13 @@
-"""The names that an operator may want to change, each in this one place."""
+"""The names that an operator may want to change."""
 
 DATASOURCE = "prometheus"
-"""The uid of the data source that the alerts query; dashboards let people choose."""
+"""The uid of the data source of the alerts; dashboards have a variable."""
 
 FOLDER = "Push"
-"""The folder in which Grafana keeps dashboards and alerts."""
+"""The folder of dashboards and alerts in Grafana."""
 
 TEAM, ON_CALL = "push-team", "push-on-call"
-"""The contact points: who gets every alert, and who gets the critical ones."""
+"""The contact points of all alerts, and of critical alerts."""
 
 TARGET_LABELS = ("cluster", "environment", "namespace", "job")
-"""The labels that targets bring: variables of every dashboard, kept in every query."""
+"""The labels of targets: variables of every dashboard, preserved by every query."""

@@ -1,4 +1,4 @@
-"""Is push healthy now, on which channel is it not, and which codes say so."""
+"""The overview dashboard: the health of push by channel, and the failing codes."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 

@@ -1,4 +1,4 @@
-"""Each kind of panel, with its unit, thresholds, legend and what no data means."""
+"""The kinds of panels, with unit, thresholds, legend and text for no data."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -52,7 +52,7 @@ def timeseries(
     min_interval: str = "",
     no_value: str = "No data",
 ) -> timeseries_builders.Panel:
-    """Draw values over time; series whose name matches `dashed` are drawn so."""
+    """Draw values over time; series whose name matches `dashed` have dashed lines."""
     panel = (
         _described(timeseries_builders.Panel(), title, description, unit, no_value)
         .min(0)
@@ -90,7 +90,7 @@ def stat(
     link: tuple[str, str] | None = None,
     no_value: str = "No data",
 ) -> stat_builders.Panel:
-    """Show one value of now; `mappings` gives values a text and a color."""
+    """Show a current value; `mappings` assigns texts and colors to values."""
     panel = (
         _described(stat_builders.Panel(), title, description, unit, no_value)
         .thresholds(_thresholds(steps))
@@ -122,7 +122,7 @@ def table(
     width: int = 24,
     no_value: str = "No data",
 ) -> table_builders.Panel:
-    """Show instant values side by side: queries with the same labels share a row."""
+    """Show instant values as a table: queries with the same labels share a row."""
     panel = (
         _described(table_builders.Panel(), title, description, COUNT, no_value)
         .thresholds(_thresholds(NEUTRAL))
@@ -179,7 +179,7 @@ def _described(panel: AnyPanel, title: str, description: str, unit: str, no_valu
 
 
 def query(ref: str, expression: str) -> prometheus.Dataquery:
-    """Ask Prometheus, in the form that most panels need."""
+    """Make a Prometheus query with the options of most panels."""
     return (
         prometheus.Dataquery()
         .ref_id(ref)
@@ -195,7 +195,7 @@ def _refs() -> Iterable[str]:
 
 
 def _distinguish(panel: timeseries_builders.Panel, colors: Mapping[str, str], dashed: str) -> None:
-    """Give series a color by their name, and dashes where it matches."""
+    """Assign colors by series name, and dashes to matching names."""
     for name, color in colors.items():
         fixed = {"mode": FieldColorModeId.FIXED, "fixedColor": color}
         panel.override_by_name(name, [DynamicConfigValue("color", fixed)])
@@ -243,7 +243,7 @@ def _data_link(title: str, url: str) -> builders.DashboardLink:
 
 
 def _organized(columns: Sequence[Column], expressions: Sequence[str]) -> DataTransformerConfig:
-    """Order and name the columns, and hide what is none of them."""
+    """Order and name the columns, and hide the other fields."""
     values = [f"Value #{ref}" for ref, _ in zip(_refs(), expressions, strict=False)]
     fields = [column.field for column in columns]
     hidden = ["Time", *(value for value in (*values, "Value") if value not in fields)]

@@ -1,4 +1,4 @@
-"""The replicas of the exporter: whether their ledger keeps up, and what their process takes."""
+"""Panels of the exporter's replicas: ledger, configuration and process."""
 
 from dashboards import queries
 from dashboards.panels import Panel, table, timeseries
@@ -25,7 +25,7 @@ def ledger() -> list[Panel]:
 
 
 def configuration() -> list[Panel]:
-    """Return the panels of what each replica has loaded."""
+    """Return the panels of the loaded configuration."""
     return [_reloads(), _certificates()]
 
 
@@ -158,7 +158,7 @@ def _processor() -> Panel:
 
 
 def _files() -> Panel:
-    opened, allowed = (queries.select(f"process_{one}_fds") for one in ("open", "max"))
+    opened, allowed = (queries.select(f"process_{kind}_fds") for kind in ("open", "max"))
     return timeseries(
         "Open files",
         "Share of the open files, connections included, that each replica may have.",

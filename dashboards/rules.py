@@ -1,4 +1,4 @@
-"""Reads deploy/prometheus/rules.yml, where the alerts are defined."""
+"""Reads the alerting rules of deploy/prometheus/rules.yml."""
 
 from collections.abc import Iterator
 from functools import cache

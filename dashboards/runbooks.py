@@ -1,4 +1,4 @@
-"""The rows of the runbooks that say what to do about a code, taken from the code tables."""
+"""The rows of the runbooks with the actions of codes, from the code tables."""
 
 import re
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ _ROW = re.compile(r"^\| `(?P<channel>[\w.-]+) (?P<code>\S+)(?: [^`]*)?` \| .* \|
 
 
 def files() -> Mapping[Path, str]:
-    """Give every runbook with its rows as in the tables; KeyError names a code that is gone."""
+    """Return all runbooks with current rows; raises KeyError for a removed code."""
     tables = load_tables()
     return {path: current(path.read_text("utf-8"), tables) for path in sorted(FOLDER.glob("*.md"))}
 
 
 def current(text: str, tables: Mapping[str, CodeTable]) -> str:
-    """Renew each row that begins with a channel, a code and its name."""
+    """Update all rows that begin with a channel, a code and its name."""
 
     def renewed(row: re.Match[str]) -> str:
         code = tables[row["channel"]].codes[row["code"]]

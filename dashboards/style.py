@@ -1,4 +1,4 @@
-"""The house style: units, colors, thresholds, and where links lead."""
+"""The common style: units, colors, thresholds and links."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,7 +20,7 @@ COUNT = units.Short
 BYTES = units.BytesIEC
 
 MIN_INTERVAL = "5m"
-"""The least interval of shares over time: on a quiet channel one failure is soon half of all."""
+"""The minimum interval of shares: in less time a failure may be half of a channel's results."""
 
 SEVERITY_COLORS = {
     "info": "green",
@@ -31,10 +31,10 @@ SEVERITY_COLORS = {
 }
 
 RUNBOOK_OF_CELL = ("Open the runbook", runbook_url("${__value.raw}"))
-"""A link from a cell that names an alert."""
+"""A link from a cell with the name of an alert."""
 
 Steps = Sequence[tuple[float | None, str]]
-"""Threshold steps: from which value, which color; None stands for the lowest."""
+"""Threshold steps: minimum value and color; None is the lowest value."""
 
 NEUTRAL: Steps = [(None, "text")]
 ZERO_IS_GOOD: Steps = [(None, "green"), (1, "red")]
@@ -42,12 +42,12 @@ ZERO_IS_USUAL: Steps = [(None, "green"), (1, "yellow")]
 
 
 def up_to(threshold: str) -> Steps:
-    """Turn orange where the alert of a threshold may fire."""
+    """Turn orange above the threshold of an alert."""
     return [(None, "green"), (THRESHOLDS[threshold], "orange")]
 
 
 class Line(NamedTuple):
-    """A query and the name of what it draws."""
+    """A query and the legend of its series."""
 
     expression: str
     legend: str
@@ -55,27 +55,27 @@ class Line(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column of a table: its field, its title, and how its values look."""
+    """A column of a table: its field, its title, and the format of its values."""
 
     field: str
     title: str
     unit: str = ""
     link: tuple[str, str] | None = None
-    """The title and the URL behind each value."""
+    """The title and the URL of the link of each value."""
     steps: Steps = ()
     width: int = 0
 
 
 KEEP_APP = "${app:queryparam}"
-"""Of links between the two dashboards that have the variable."""
+"""The query parameter of links between the dashboards with the variable."""
 
 
 def to_dashboard(uid: str, *variables: str) -> str:
-    """Give the address of a dashboard, with the same data source, exporters and other variables."""
-    kept = [f"${{{one}:queryparam}}" for one in ("datasource", *TARGET_LABELS)]
+    """Return the URL of a dashboard, with the same data source, exporters and other variables."""
+    kept = [f"${{{variable}:queryparam}}" for variable in ("datasource", *TARGET_LABELS)]
     return f"/d/{uid}?{'&'.join([*kept, *variables])}"
 
 
 def to_runbook(alert: str) -> tuple[str, str]:
-    """Link to the runbook of an alert."""
+    """Return a link to the runbook of an alert."""
     return (f"Runbook: {alert}", runbook_url(alert))

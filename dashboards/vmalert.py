@@ -1,4 +1,4 @@
-"""The rules for a vmalert that does not know `keep_firing_for`, as before version 1.92."""
+"""The rules for vmalert before 1.92, which does not support `keep_firing_for`."""
 
 import re
 from pathlib import Path
@@ -13,6 +13,6 @@ _HEADER = """\
 
 
 def files() -> dict[Path, str]:
-    """Build the file, by its path."""
+    """Build the file by its path."""
     text = rules.FILE.read_text("utf-8")
     return {FILE: _HEADER + re.sub(r"^ *keep_firing_for: .*\n", "", text, flags=re.MULTILINE)}

@@ -146,7 +146,7 @@ class _Redactor:
         return self.text(text)
 
     def _without_named(self, text: str) -> str:
-        """Redact what follows the name of a secret: a value, a list or an object."""
+        """Redact the value after the name of a secret: a scalar, a list or an object."""
         pieces = []
         place = 0
         while match := _NAMED.search(text, place):

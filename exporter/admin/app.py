@@ -1,4 +1,4 @@
-"""The private application: its routes, and what it owns as long as it runs."""
+"""The private application: its routes and background task."""
 
 from collections.abc import AsyncIterator
 
@@ -22,7 +22,7 @@ from exporter.runtime.hub import Hub
 from exporter.runtime.service import Service
 
 MAX_SLASHES = 8
-"""Consecutive slashes in a path; each makes every link of the page longer."""
+"""Maximum number of consecutive slashes in a path; each lengthens every link of the page."""
 
 
 def make_admin_app(current: Current, hub: Hub, service: Service) -> web.Application:
@@ -68,5 +68,5 @@ def same_path(path: str) -> str:
     segments = enumerate(path.strip("/").split("/"))
     slashes = (f"{{slash{n}:/{{{min(n, 1)},{MAX_SLASHES}}}}}{segment}" for n, segment in segments)
     return (
-        f"/{''.join(slashes)}{{end:/{{0,{MAX_SLASHES}}}}}"  # aiohttp wants a first slash as it is
+        f"/{''.join(slashes)}{{end:/{{0,{MAX_SLASHES}}}}}"  # aiohttp requires a literal first slash
     )

@@ -1,4 +1,4 @@
-"""Basic authentication on every route, where a file of passwords is configured."""
+"""Basic authentication of every route, if a password file is configured."""
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler

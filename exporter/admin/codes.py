@@ -27,7 +27,7 @@ class CodeRows(NamedTuple):
     """The searchable text of each row, case-folded."""
 
     def found(self, words: list[str]) -> list[str]:
-        """Return the rows that contain all of these words."""
+        """Return the rows that contain all words."""
         return [
             html
             for html, text in zip(self.html, self.texts, strict=True)
@@ -46,7 +46,7 @@ class Codes:
         self._json = OncePerSnapshot(current, self._make_json)
 
     async def page(self, request: web.Request) -> web.Response:
-        """Respond with the page of all codes, or of those that match a query."""
+        """Respond with the page of all codes, or of the codes that match a query."""
         query = request.query.get("q", "")[:MAX_QUERY]
         root = root_of(request)
         if query.strip() or root != "./":

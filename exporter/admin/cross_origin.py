@@ -16,8 +16,8 @@ async def cross_origin_middleware(request: web.Request, handler: Handler) -> web
         return web.json_response(
             {
                 "error": "cross_origin",
-                "detail": "Another site's page sent this request; send it from this one, or "
-                "without a browser.",
+                "detail": "The request was sent by a page of another site. Send it from this site, "
+                "or without a browser.",
             },
             status=403,
         )
@@ -27,7 +27,7 @@ async def cross_origin_middleware(request: web.Request, handler: Handler) -> web
 def _is_cross_origin(request: web.Request) -> bool:
     """Whether a browser sent the request from a page of another origin.
 
-    Browsers send Sec-Fetch-Site to https and to this host alone; over plain HTTP they send Origin.
+    Browsers send Sec-Fetch-Site over HTTPS and to localhost only; over plain HTTP they send Origin.
     Other clients send neither.
     """
     if site := request.headers.get("Sec-Fetch-Site"):
@@ -37,5 +37,5 @@ def _is_cross_origin(request: web.Request) -> bool:
         return False
     try:
         return urlsplit(origin).netloc.lower() != request.host.lower()
-    except ValueError:  # not an address at all
+    except ValueError:  # not a URL
         return True

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"))  # seconds, unit
-_LEAST_WIDTH = 2.0  # of a part of a bar, in hundredths: a rare severity stays visible
+_LEAST_WIDTH = 2.0  # of a severity in a bar, in percent: rare severities stay visible
 _HEIGHT = 100  # of a sparkline
 _LEAST_HEIGHT = 5
 _STEPS = [f"V{_HEIGHT - height}h1" for height in range(_HEIGHT + 1)]
@@ -25,7 +25,7 @@ def age(seconds: float) -> str:
 
 
 def share(part: int, total: int) -> str:
-    """Format a share in percent: 0% and 100% stand for none and all only."""
+    """Format a share in percent: 0% and 100% mean exactly none and all."""
     if not part or part == total:
         return "100%" if part else "0%"
     percent = 100 * part / total
@@ -35,7 +35,7 @@ def share(part: int, total: int) -> str:
 
 
 def share_of(part: int, total: int) -> str:
-    """Format a share to follow its number; empty where it is 0 or undefined."""
+    """Format a share as a suffix of its number; empty if it is 0 or undefined."""
     return f" ({share(part, total)})" if 0 < part <= total else ""
 
 
@@ -50,8 +50,8 @@ def clock(at: float) -> str:
 
 
 def time_of_day(at: float, now: float) -> str:
-    """Format a time in UTC, to the minute, with the date unless it is today."""
-    moment, today = (datetime.fromtimestamp(one, UTC) for one in (at, now))
+    """Format a time in UTC, to the minute, with the date unless it is the current date."""
+    moment, today = (datetime.fromtimestamp(time, UTC) for time in (at, now))
     return f"{moment:{'%H:%M' if moment.date() == today.date() else '%Y-%m-%d %H:%M'}} UTC"
 
 
@@ -61,7 +61,7 @@ def iso(at: float) -> str:
 
 
 def bars(values: list[int], peak: int) -> str:
-    """Return an SVG path of one bar per value: 1 wide, the peak _HEIGHT high."""
+    """Return an SVG path with a bar for each value, 1 wide; `peak` is _HEIGHT high."""
     scale = _HEIGHT / (peak or 1)
     steps = [_STEPS[max(_LEAST_HEIGHT, round(scale * value)) if value else 0] for value in values]
     return f"M0 {_HEIGHT}{''.join(steps)}V{_HEIGHT}z"
@@ -89,7 +89,7 @@ def sentence(text: str) -> str:
 
 
 def query_string(**parameters: object) -> str:
-    """Return the query of a URL with the parameters that have a value, empty if none has."""
+    """Return the query string of the non-empty parameters; empty if there are none."""
     given = {name: value for name, value in parameters.items() if value}
     return f"?{urlencode(given, quote_via=quote)}" if given else ""
 

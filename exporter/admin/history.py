@@ -22,10 +22,10 @@ HOURS = 24
 """Steps of the last day."""
 
 FEW_HOURS = 4
-"""Steps of the last hours, in which few results are judged."""
+"""Steps of the period in which findings need few results."""
 
 WINDOW = 15
-"""Minutes that findings are based on, as most alerts are."""
+"""Minutes of the window of findings, as of most alerts."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -38,7 +38,7 @@ class Recent(NamedTuple, Generic[Key]):
     """The increases since the last sample."""
     ended: deque[dict[Key, int]]
     sums: Mapping[int, Mapping[Key, int]]
-    """Sums of the newest steps by number of steps, without the one in progress."""
+    """Sums of the newest steps by number of steps, without the step in progress."""
 
     def counts(self, newest: int | None = None, *, after: int = 0) -> dict[Key, int]:
         """Add up the newest steps (all by default), without the `after` newest of them."""
@@ -48,7 +48,7 @@ class Recent(NamedTuple, Generic[Key]):
             _add(counts, self.in_progress)
             return counts
         counts = {} if after else dict(self.in_progress)
-        end = newest - 1 if newest else None  # of the ended steps
+        end = newest - 1 if newest else None  # end of the slice of ended steps
         for step in islice(reversed(self.ended), max(after - 1, 0), end):
             _add(counts, step)
         return counts
@@ -57,7 +57,7 @@ class Recent(NamedTuple, Generic[Key]):
 class Increases(Generic[Key]):
     """The increases of counters in each of the newest steps, the step in progress included.
 
-    `totals` returns None until the totals are known, when recording begins. `step` and `clock` are
+    `totals` returns None until the totals are loaded; then recording begins. `step` and `clock` are
     in seconds. `sums` are numbers of steps whose sums are maintained incrementally.
     """
 
@@ -76,7 +76,7 @@ class Increases(Generic[Key]):
         self._sampled_at = self._began_at = clock()
         self._ended: deque[dict[Key, int]] = deque(maxlen=steps - 1)
         self._number = 0
-        """Number of steps that have ended."""
+        """Number of ended steps."""
         self._sums: dict[int, dict[Key, int]] = {newest: {} for newest in sums}
         """Sums of one step fewer than the key: the step in progress is added when read."""
         self.sample()
@@ -88,7 +88,7 @@ class Increases(Generic[Key]):
 
     @property
     def seconds(self) -> float:
-        """Return the time covered, in seconds."""
+        """Return the seconds covered."""
         if self._sampled is None:
             return 0.0
         return min(self._clock() - self._began_at, self._steps * self._step)
@@ -102,7 +102,7 @@ class Increases(Generic[Key]):
         if self._sampled is None:
             self._began_at = now
         else:
-            # A process that was stopped for a while counted nothing in the steps that it missed.
+            # A suspended process counted nothing in the steps that it missed.
             missed = round((now - self._sampled_at) / self._step) - 1
             for _ in range(min(missed, self._steps)):
                 self._append({})
@@ -110,7 +110,7 @@ class Increases(Generic[Key]):
         self._sampled, self._sampled_at = dict(totals), now
 
     def ended(self) -> Iterator[tuple[int, Mapping[Key, int]]]:
-        """Yield the steps that have ended, the oldest first, with sequence numbers."""
+        """Yield the ended steps with their sequence numbers, the oldest first."""
         return enumerate(self._ended, self._number - len(self._ended))
 
     def read(self) -> "Recent[Key]":
@@ -163,7 +163,7 @@ class History(NamedTuple):
 
     @classmethod
     def of(cls, hub: Hub, clock: Callable[[], float] = time.monotonic) -> Self:
-        """Begin recording; results begin once the ledger is loaded."""
+        """Begin recording; results are recorded once the ledger is loaded."""
 
         def results() -> dict[Series, int] | None:
             counts = hub.counts()
@@ -187,7 +187,7 @@ class History(NamedTuple):
         self.results_by_hour.sample()
 
     def sample(self, minute: int) -> None:
-        """End a minute, numbered from 1; each 60th also ends an hour."""
+        """End a minute, numbered from 1; every 60th minute also ends an hour."""
         for increases in (self.results, self.requests, self.rejections):
             increases.sample()
         if minute % MINUTES == 0:

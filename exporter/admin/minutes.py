@@ -11,21 +11,21 @@ NONE = [0] * MINUTES
 
 
 class ChannelMinutes(NamedTuple):
-    """Results of a channel per minute, the minute in progress last; `failing` is all but info."""
+    """Results of a channel per minute, the minute in progress last; `failing` excludes info."""
 
     results: list[int]
     failing: list[int]
 
 
 _Key = tuple[str, str]
-"""A channel and an app, which is empty for results without one."""
+"""A channel and an app; the app is empty for results without an app."""
 
 _Sums = dict[_Key, tuple[int, int]]
-"""Results and failing results of one minute."""
+"""Results and failing results of a minute."""
 
 
 class MinutesByChannel:
-    """Aggregates each minute once: it may hold as many series as there are codes."""
+    """Aggregates each minute once, since a minute may have a series for every code."""
 
     def __init__(self, increases: Increases[Series], is_failing: Callable[[Series], bool]) -> None:
         self._increases, self._is_failing = increases, is_failing
@@ -35,7 +35,7 @@ class MinutesByChannel:
         """Without the minute in progress."""
 
     def clear(self) -> None:
-        """Discard the aggregates, since the tables may have changed."""
+        """Discard the aggregates, after a change of the tables."""
         self._minutes.clear()
 
     def read(self, in_progress: Mapping[Series, int]) -> dict[_Key, ChannelMinutes]:
@@ -84,8 +84,8 @@ def add_minutes(all_minutes: Sequence[ChannelMinutes]) -> ChannelMinutes:
     if len(all_minutes) == 1:
         return all_minutes[0]
     return ChannelMinutes(
-        [sum(column) for column in zip(*(one.results for one in all_minutes), strict=True)],
-        [sum(column) for column in zip(*(one.failing for one in all_minutes), strict=True)],
+        [sum(column) for column in zip(*(minutes.results for minutes in all_minutes), strict=True)],
+        [sum(column) for column in zip(*(minutes.failing for minutes in all_minutes), strict=True)],
     )
 
 

@@ -20,19 +20,19 @@ BURST_SECONDS = 0.1
 MAX_WAIT_SECONDS = 1.0
 
 REQUEST_SECONDS = 0.0005
-"""Time that a request takes besides rendering: parsing, routing, sending."""
+"""Time of a request without rendering: parsing, routing, sending."""
 
 Made = TypeVar("Made")
 
 Steps = Generator[None, None, Made]
-"""A computation that yields between its steps, and returns its result."""
+"""A computation that yields between steps and returns its result."""
 
 
 class Pace:
-    """Renders one page at a time, in slices, and delays requests that exceed the time available.
+    """Renders one page at a time in slices, and delays requests beyond the available time.
 
-    Requests waiting for the same page share one rendering, which begins after the last of them, so
-    that a response is never older than its request.
+    Requests waiting for the same page share a rendering. It begins after the last of them, so a
+    response is never older than its request.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Pace:
         await asyncio.sleep(self._wait())
 
     async def share(self, key: Hashable, make: Callable[[], Awaitable[Content]]) -> Content:
-        """Make a page when it is its turn, once for all requests waiting for the key."""
+        """Make a page in turn, once for all requests waiting for the key."""
         task = self._waiting.get(key)
         if task is None:
             task = self._waiting[key] = asyncio.create_task(self._make(key, make))
@@ -55,7 +55,7 @@ class Pace:
 
     @contextmanager
     def slice(self) -> Iterator[None]:
-        """Account for the time of the block, which holds the event loop."""
+        """Account for the event loop time of the block."""
         started = time.perf_counter()
         try:
             yield
@@ -74,7 +74,7 @@ class Pace:
             await asyncio.sleep(0)
 
     async def pieces(self, pieces: Iterable[str]) -> list[str]:
-        """Collect pieces of text, yielding to the event loop in between."""
+        """Collect pieces of text, yielding to the event loop between slices."""
         collected: list[str] = []
         iterator = iter(pieces)
         while True:

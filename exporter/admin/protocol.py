@@ -10,7 +10,7 @@ from exporter.admin.responses import SERVER
 KEEPALIVE_SECONDS = 60
 
 MAX_CONNECTIONS = 64
-"""Maximum number of open connections, so that files remain for the public listener."""
+"""Maximum number of open connections; leaves file descriptors for the public listener."""
 
 
 class AdminConnections:
@@ -39,9 +39,9 @@ class AdminConnections:
 
 
 class AdminConnection(web.RequestHandler):
-    """A connection of a scraper or a person.
+    """A connection to the private listener.
 
-    aiohttp would log a malformed request with a traceback and send it back, passwords included.
+    aiohttp would log and echo a malformed request with a traceback, passwords included.
     """
 
     __slots__ = ("_connections",)
@@ -50,7 +50,7 @@ class AdminConnection(web.RequestHandler):
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type] # how aiohttp switches the log off
+            access_log=None,  # type: ignore[arg-type] # aiohttp's way to disable the log
             keepalive_timeout=KEEPALIVE_SECONDS,
         )
         self._connections = connections
@@ -81,7 +81,9 @@ class AdminConnection(web.RequestHandler):
         if status >= web.HTTPInternalServerError.status_code:
             response = super().handle_error(request, status, exc, message)
         else:
-            response = web.Response(status=status, text="This is not well-formed HTTP/1.1.\n")
+            response = web.Response(
+                status=status, text="The request is not well-formed HTTP/1.1.\n"
+            )
         response.headers[hdrs.SERVER] = SERVER
         response.force_close()
         return response

@@ -1,4 +1,4 @@
-"""A consistent reading of an exporter's counts, for all apps and channels or for some."""
+"""A consistent reading of an exporter's counts, for all apps and channels or a selection."""
 
 import time
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Totals = Mapping[tuple[str, ...], int]
 """By source and status, or source and reason."""
 
 MAX_SELECTED = 64
-"""Maximum length of a value in the query."""
+"""Maximum length of a query parameter."""
 
 
 class Selection(NamedTuple):
@@ -36,7 +36,7 @@ class Selection(NamedTuple):
         return self.channel in ("", series.channel) and self.app in ("", series.app)
 
     def shows(self, channel: str | None, app: str | None = None) -> bool:
-        """Whether a channel and an app match; None, for several or none, always does."""
+        """Whether a channel and an app match; None, for several or none, always matches."""
         return self._has(self.channel, channel) and self._has(self.app, app)
 
     @staticmethod
@@ -44,7 +44,7 @@ class Selection(NamedTuple):
         return value is None or selected in ("", value)
 
     def link(self, *, channel: str | None = None, app: str | None = None) -> str:
-        """Return the query of this filter with other values, empty if it matches everything."""
+        """Return the query string of this filter with other values; empty if all are empty."""
         return query_string(
             app=self.app if app is None else app,
             channel=self.channel if channel is None else channel,
@@ -52,26 +52,26 @@ class Selection(NamedTuple):
 
 
 class AppChannel(NamedTuple):
-    """A channel of an app; of all results where there are no apps."""
+    """A channel of an app; without apps, a channel of all results."""
 
     channel: str
     app: str = ""
 
     @property
     def subject(self) -> str:
-        """The name of the channel, and of the app if there is one."""
+        """The name of the channel, with the app if any."""
         return of_app("no known channel" if self.channel == OTHER else self.channel, self.app)
 
 
 def of_app(subject: str, app: str) -> str:
-    """Add the app to a subject, if there is one."""
+    """Add the app, if any, to a subject."""
     if not app:
         return subject
     return f"{subject} of {'undeclared apps' if app == OTHER_APP else app}"
 
 
-class Counted(NamedTuple):
-    """The counts of one series, with its current meaning."""
+class CountedSeries(NamedTuple):
+    """The counts of a series, with its current meaning."""
 
     series: Series
     meaning: ClassifiedResult
@@ -97,30 +97,30 @@ class Reading:
         self.rejections = view.history.rejections.read()
         """Rejected items by source and reason."""
         self.all = self._counted()
-        """All series, whatever the selection."""
+        """All series, regardless of the selection."""
 
     @cached_property
-    def counted(self) -> list[Counted]:
+    def counted(self) -> list[CountedSeries]:
         """The selected series."""
         if self.selection == Selection():
             return self.all
-        return [one for one in self.all if self.selection.has(one.series)]
+        return [entry for entry in self.all if self.selection.has(entry.series)]
 
     @cached_property
-    def groups(self) -> dict[AppChannel, list[Counted]]:
+    def groups(self) -> dict[AppChannel, list[CountedSeries]]:
         """All series by channel and app."""
-        groups: dict[tuple[str, str], list[Counted]] = {}
-        for one in self.all:
-            key = one.series.channel, one.series.app
+        groups: dict[tuple[str, str], list[CountedSeries]] = {}
+        for entry in self.all:
+            key = entry.series.channel, entry.series.app
             if key in groups:
-                groups[key].append(one)
+                groups[key].append(entry)
             else:
-                groups[key] = [one]
+                groups[key] = [entry]
         return {AppChannel(*key): counted for key, counted in groups.items()}
 
     @cached_property
     def apps(self) -> list[str]:
-        """The declared apps, then others with results; empty where there are no apps."""
+        """The declared apps, then others with results; empty without apps."""
         counted = {group.app for group in self.groups if group.app}
         return list(dict.fromkeys([*self.view.current.settings.apps, *sorted(counted)]))
 
@@ -128,7 +128,7 @@ class Reading:
     def minutes(self) -> dict[AppChannel, ChannelMinutes]:
         """Results of the last hour by minute."""
         minutes = self.view.minutes.read(self.results.in_progress)
-        return {AppChannel(*key): one for key, one in minutes.items()}
+        return {AppChannel(*key): minutes_of_group for key, minutes_of_group in minutes.items()}
 
     @cached_property
     def hour(self) -> dict[Series, int]:
@@ -154,11 +154,11 @@ class Reading:
     def _by_hour(self) -> Recent[Series]:
         return self.view.history.results_by_hour.read()
 
-    def _counted(self) -> list[Counted]:
+    def _counted(self) -> list[CountedSeries]:
         meanings = self.view.meanings
         hour, window = self.hour.get, self.results.counts(WINDOW).get
         return [
-            Counted(
+            CountedSeries(
                 series,
                 *meanings[series],
                 count.total,

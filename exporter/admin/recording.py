@@ -38,6 +38,6 @@ async def _record(view: View) -> None:
         try:
             reading = Reading(view)
             await asyncio.sleep(0)
-            findings_of(reading)  # which notes since when they hold
+            findings_of(reading)  # records when each was first seen
         except Exception:
             log.exception("findings could not be determined")

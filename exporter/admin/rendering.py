@@ -16,11 +16,11 @@ from exporter.admin.responses import Content
 from exporter.admin.view import View
 
 MAX_PATH = 200
-"""Maximum length of a path that the page of a 404 repeats."""
+"""Maximum length of the path shown by the page of a 404."""
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
-# What HTML cannot hold: control characters (WHATWG, "control") and halves of surrogate pairs.
+# Invalid in HTML: control characters (WHATWG, "control") and halves of surrogate pairs.
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -57,7 +57,7 @@ class Pages:
     ) -> web.Response:
         """Respond with a page rendered from `values`; `key` distinguishes pages of a template.
 
-        With `cacheable` a browser may store it, and has to revalidate it.
+        With `cacheable` a browser may store it but must revalidate it.
         """
         root = root_of(request)
 
@@ -69,7 +69,7 @@ class Pages:
         return content.response(request, status, cacheable=cacheable)
 
     async def content(self, template: str, root: str, values: Mapping[str, object]) -> Content:
-        """Render a template with values, and those common to all pages."""
+        """Render a template with its values and the values common to all pages."""
         pieces = self._templates.get_template(template).generate(
             values,
             root=root,
@@ -115,16 +115,16 @@ class Pages:
 
 
 def _fit(value: object) -> object:
-    """Replace characters that HTML cannot hold: the only place where text gets into a page."""
+    """Replace characters that are invalid in HTML; all text of a page passes through here."""
     if isinstance(value, str) and not value.isprintable() and not hasattr(value, "__html__"):
-        return _UNFIT.sub("\ufffd", value)  # what has __html__ is made of text that is fit
+        return _UNFIT.sub("\ufffd", value)  # text with __html__ was replaced before
     return value
 
 
 def root_of(request: web.Request) -> str:
     """Return the relative URL of `/`, so that links work below any path of a proxy.
 
-    `/codes/` and `//codes` are the page `/codes` too, so it counts slashes.
+    `/codes/` and `//codes` are the page `/codes`, too, so the slashes of the path are counted.
     """
     return "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
 

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import ETag, hdrs, web
 
 _HEADERS = {
-    # The pages need nothing from elsewhere, and nothing that they show may run.
+    # The pages load nothing from other sites, and nothing shown in them is executed.
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
     "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'",
@@ -35,21 +35,21 @@ class Content(NamedTuple):
 
     @classmethod
     def of(cls, plain: bytes, media_type: str) -> "Content":
-        """Compress a body: a millisecond for 50 KB, in which the GIL is released."""
+        """Compress a body; takes a millisecond for 50 KB and releases the GIL."""
         tag = hashlib.blake2b(plain, digest_size=_TAG_BYTES).hexdigest()
         return cls(plain, gzip.compress(plain, _LEVEL, mtime=0), tag, media_type)
 
     def response(
         self, request: web.Request, status: int = 200, *, cacheable: bool = False
     ) -> web.Response:
-        """Make the response to a request, 304 if the client has this content.
+        """Make the response to a request; 304 if the client has this content.
 
-        With `cacheable` a client may store it, and has to revalidate it.
+        With `cacheable` a client may store it but must revalidate it.
         """
         headers: dict[str, str] = {hdrs.VARY: hdrs.ACCEPT_ENCODING}
         if cacheable:
             headers[hdrs.CACHE_CONTROL] = "private, no-cache"
-        tag = ETag(self.tag, is_weak=True)  # of both encodings
+        tag = ETag(self.tag, is_weak=True)  # shared by both encodings
         if cacheable and status == web.HTTPOk.status_code and _has(request, tag):
             response = web.Response(status=web.HTTPNotModified.status_code, headers=headers)
         else:
@@ -69,7 +69,7 @@ class Content(NamedTuple):
 
 
 def _has(request: web.Request, tag: ETag) -> bool:
-    return any(one.value in ("*", tag.value) for one in request.if_none_match or ())
+    return any(known.value in ("*", tag.value) for known in request.if_none_match or ())
 
 
 def accepts_gzip(request: web.Request) -> bool:
@@ -82,7 +82,7 @@ def accepts_gzip(request: web.Request) -> bool:
 
 
 def json_content(value: Any) -> Content:
-    """Encode as JSON in ASCII, so that any text can be sent."""
+    """Encode as JSON in ASCII, since text may have unpaired surrogates."""
     return Content.of(json.dumps(msgspec.to_builtins(value)).encode(), "application/json")
 
 
@@ -90,4 +90,4 @@ async def add_headers(_request: web.Request, response: web.StreamResponse) -> No
     """Add the security headers to every response, errors included."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    response.headers[hdrs.SERVER] = SERVER  # aiohttp has set its own by now
+    response.headers[hdrs.SERVER] = SERVER  # replaces aiohttp's

@@ -25,7 +25,7 @@ _ROLES = {
     "th_open": "columnheader",
     "td_open": "cell",
 }
-"""Explicit roles, which rows keep when CSS makes them cards on a phone."""
+"""Explicit roles, so that rows keep them when CSS turns them into cards on a phone."""
 
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
@@ -54,12 +54,12 @@ def load_runbooks() -> Mapping[str, Runbook]:
 
 
 def parse_runbook(alert: str, text: str) -> Runbook:
-    """Render a runbook without its first heading, which the page has."""
+    """Render a runbook without its first heading, since the page has a heading."""
     parser = _parser()
     tokens = parser.parse(text)
     _prepare_tables(tokens)
-    headings = [(one.tag, n) for n, one in enumerate(tokens) if one.type == "heading_open"]
-    start = 3 if headings[:1] == [("h1", 0)] else 0  # opened, text, closed
+    headings = [(token.tag, n) for n, token in enumerate(tokens) if token.type == "heading_open"]
+    start = 3 if headings[:1] == [("h1", 0)] else 0  # tokens: open, inline, close
     end = next((n for tag, n in headings if tag == "h2"), len(tokens))
     summary, sections = (
         str(parser.renderer.render(part, parser.options, {}))
@@ -71,7 +71,7 @@ def parse_runbook(alert: str, text: str) -> Runbook:
 def filled_in(html: str, labels: Mapping[str, str]) -> str:
     """Put the values of labels into queries and into the command for a silence.
 
-    What cannot be the name of a channel, an app or a gateway is not put in.
+    Values that are not valid names are omitted.
     """
     names = {label: value for label, value in labels.items() if _NAME.fullmatch(value)}
     if not names:
@@ -87,7 +87,7 @@ def _prepare_tables(tokens: _Tokens) -> None:
     """Add names and roles to tables, and column names to cells."""
     heading, columns, column = "", [""], 0
     for token, following in zip_longest(tokens, tokens[1:]):
-        # The pages allow no styles of their own.
+        # The Content-Security-Policy forbids inline styles.
         if token.attrs.pop("style", None) == "text-align:right":
             token.attrSet("class", "number")
         if role := _ROLES.get(token.type):
@@ -111,7 +111,7 @@ def _prepare_tables(tokens: _Tokens) -> None:
 
 
 def _link(html: RendererHTML, tokens: _Tokens, at: int, options: OptionsDict, env: _Values) -> str:
-    """Point links between runbooks to their pages; send no referrer to other sites."""
+    """Link other runbooks by their pages, and other sites without a referrer."""
     token = tokens[at]
     address = str(token.attrs["href"])
     if "/" not in address and address.endswith(".md"):

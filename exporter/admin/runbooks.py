@@ -12,7 +12,7 @@ from exporter.admin.findings.health import findings_of
 from exporter.admin.findings.requests import refusal, watches_request
 from exporter.admin.history import MINUTE, WINDOW
 from exporter.admin.pace import Steps
-from exporter.admin.reading import MAX_SELECTED, Counted, Reading, Selection
+from exporter.admin.reading import MAX_SELECTED, CountedSeries, Reading, Selection
 from exporter.admin.rendering import Pages, relocated, root_of
 from exporter.admin.runbook_texts import filled_in, load_runbooks
 from exporter.admin.status.codes import guidance, row_id
@@ -34,9 +34,9 @@ class WatchedCode(msgspec.Struct, frozen=True):
     channel: str
     code: str
     table: str
-    """The channel of the table that has the row; empty if none has."""
+    """The channel of the table with the row; empty for an unknown code."""
     app: str
-    """Empty for results without one."""
+    """Empty for results without an app."""
     name: str
     severity: str
     results: int
@@ -45,7 +45,7 @@ class WatchedCode(msgspec.Struct, frozen=True):
 
     @property
     def series(self) -> Series:
-        """What is counted by this code."""
+        """The series of this code."""
         return Series(self.channel, self.code, self.table, self.app)
 
 
@@ -71,16 +71,16 @@ class Live(msgspec.Struct, frozen=True):
 
 
 def live_values(reading: Reading, alert: str, source: str = "") -> Live:
-    """Collect the live values of an alert, of the selection and of a gateway or all."""
+    """Collect the live values of an alert, for the selection and a gateway; by default for all."""
     findings = [
-        one
-        for one in findings_of(reading)
-        if one.alert
-        and one.alert.name == alert
-        and reading.selection.shows(one.channel, one.app or None)
-        and source in ("", one.gateway or source)
+        finding
+        for finding in findings_of(reading)
+        if finding.alert
+        and finding.alert.name == alert
+        and reading.selection.shows(finding.channel, finding.app or None)
+        and source in ("", finding.gateway or source)
     ]
-    dead = {(one.channel, one.app or "") for one in findings if one.channel}
+    dead = {(finding.channel, finding.app or "") for finding in findings if finding.channel}
     codes = sorted(_codes(reading, alert, dead), key=attrgetter("results"), reverse=True)
     observed = reading.view.history.results.seconds
     return Live(
@@ -98,11 +98,11 @@ def _codes(
     """Yield the codes that an alert counts; `found` are the channels and apps of its findings."""
     classifier = reading.view.classifier
     counts: dict[tuple[ClassifiedResult, str], int] = {}
-    for one in reading.counted:
-        # A code that a reload gave a row was counted under two series.
-        if one.window and _counts(classifier, alert, one, found):
-            key = one.meaning, one.series.app
-            counts[key] = counts.get(key, 0) + one.window
+    for entry in reading.counted:
+        # After a reload that added its row, a code has two series.
+        if entry.window and _counts(classifier, alert, entry, found):
+            key = entry.meaning, entry.series.app
+            counts[key] = counts.get(key, 0) + entry.window
     for (meaning, app), count in counts.items():
         description, action = guidance(classifier, meaning)
         yield WatchedCode(
@@ -119,14 +119,16 @@ def _codes(
 
 
 def _counts(
-    classifier: Classifier, alert: str, one: Counted, found: Container[tuple[str, str]]
+    classifier: Classifier, alert: str, entry: CountedSeries, found: Container[tuple[str, str]]
 ) -> bool:
     """Whether an alert counts the results of a series."""
-    if alert in (AlertName.NOTHING_ACCEPTED, AlertName.ALL_CODES_UNKNOWN):  # any code of a channel
-        return (one.series.channel, one.series.app) in found
-    if alert == AlertName.DELIVERY_RATIO_LOW:  # receipts of pushes that did not arrive
-        return one.meaning.category not in ACCEPTED and classifier.has_receipts(one.series.channel)
-    return alert in one.alerts
+    if alert in (AlertName.NOTHING_ACCEPTED, AlertName.ALL_CODES_UNKNOWN):  # any code
+        return (entry.series.channel, entry.series.app) in found
+    if alert == AlertName.DELIVERY_RATIO_LOW:  # counts receipts of undelivered pushes
+        return entry.meaning.category not in ACCEPTED and classifier.has_receipts(
+            entry.series.channel
+        )
+    return alert in entry.alerts
 
 
 def _reasons(reading: Reading, alert: str, source: str) -> Iterator[WatchedReason]:
@@ -149,7 +151,7 @@ class RunbookPages:
 
     async def page(self, request: web.Request) -> web.Response:
         """Respond with a runbook and live values of its alert; with 404 and the list if unknown."""
-        alert = request.match_info["alert"].removesuffix(".md")  # as the files are called
+        alert = request.match_info["alert"].removesuffix(".md")  # the suffix of the files
         runbook = (await asyncio.to_thread(load_runbooks)).get(alert)
         if runbook is None:
             return await self._index(request, alert[:MAX_NAME])
@@ -183,9 +185,9 @@ class RunbookPages:
             found: dict[str, list[Finding]] = {}
             reading = Reading(self._view)
             yield
-            for one in findings_of(reading):
-                if one.alert:
-                    found.setdefault(one.alert.name, []).append(one)
+            for finding in findings_of(reading):
+                if finding.alert:
+                    found.setdefault(finding.alert.name, []).append(finding)
             rows = [
                 (alert, relocated(runbook.summary, root), found.get(alert, []))
                 for alert, runbook in runbooks.items()

@@ -39,13 +39,13 @@ class View:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The effective settings by name, as JSON values; secrets are paths of files."""
+        """The effective settings by name, as JSON values; secrets are file paths."""
         values = self.current.settings.model_dump(mode="json")
         return {name.upper(): value for name, value in values.items()}
 
     @property
     def environment(self) -> str:
-        """The host of EXTERNAL_URL, which tells environments apart, or else the name."""
+        """The host of EXTERNAL_URL, which distinguishes environments; without it the name."""
         external = self.current.settings.external_url
         return (external and urlsplit(external).hostname) or self.name
 
@@ -80,9 +80,9 @@ class Meanings(dict[Series, Meaning]):
 
     def __missing__(self, series: Series) -> Meaning:
         """Look a series up."""
-        if series.app:  # an app has no codes of its own
+        if series.app:  # codes are the same for all apps
             meaning = self[series] = self[series._replace(app="")]
             return meaning
         result = self._classify(series)
-        meaning = self[series] = Meaning(result, tuple(one.name for one in alerts_for(result)))
+        meaning = self[series] = Meaning(result, tuple(alert.name for alert in alerts_for(result)))
         return meaning

@@ -1,7 +1,7 @@
-"""The alerts, declared once: names, severities, what they watch, and what to do.
+"""The declarations of the alerts: names, severities, watched results and advice.
 
-The rules of deploy/prometheus/rules.yml, the status page, the dashboards and Grafana's alerts agree
-with this; tests/deploy/test_rules.py proves it of the rules.
+Rules, status page, dashboards and Grafana's alerts agree with them; for the rules,
+tests/deploy/test_rules.py verifies it.
 """
 
 from enum import StrEnum
@@ -15,7 +15,7 @@ RUNBOOKS = "https://github.com/push-result-exporter/push-result-exporter/blob/ma
 
 
 class AlertName(StrEnum):
-    """The name of each alert, the most specific first where several watch one code."""
+    """The names of the alerts; of alerts that watch the same code, the most specific first."""
 
     CHANNEL_REJECTED = "PushChannelRejected"
     NOTHING_ACCEPTED = "PushNothingAccepted"
@@ -42,22 +42,22 @@ class AlertName(StrEnum):
 
 
 ACCEPTED = (Category.ACCEPTED, Category.DELIVERED, Category.OPENED)
-"""What says that a channel works."""
+"""Categories that show a working channel."""
 
 NOT_THE_CHANNEL = (Category.PENDING, Category.UNREACHABLE, Category.UNREGISTERED)
-"""What says nothing against a channel: for the vendor to know, the request must have got in."""
+"""Failures that do not indicate a dead channel: the vendor processed the request."""
 
 
 class Watch(NamedTuple):
-    """The results that an alert counts: those with one of these values of a label."""
+    """The results counted by an alert: those with any of these values of a label."""
 
     label: Literal["severity", "category", "code"]
     values: tuple[str, ...]
     channel: str | None = None
-    """The only channel that is watched; None for every channel."""
+    """The only watched channel; None for all channels."""
 
     def matches(self, meaning: ClassifiedResult) -> bool:
-        """Whether the alert counts results of this meaning."""
+        """Whether the alert counts results with a meaning."""
         if self.channel not in (None, meaning.series.channel):
             return False
         value = meaning.series.code if self.label == "code" else getattr(meaning, self.label)
@@ -65,18 +65,18 @@ class Watch(NamedTuple):
 
 
 class Declaration(NamedTuple):
-    """An alert, as rules, page, dashboards and Grafana agree on it."""
+    """The declaration of an alert."""
 
     severity: Literal["info", "warning", "critical"]
     title: str
-    """Of a finding on the status page; `{}` is the channel, webhook or exporter."""
+    """The title of findings on the status page; `{}` is the channel, webhook or exporter."""
     advice: str
-    """What to do, without templates: the end of the description in the rules."""
+    """The action to take, without templates; ends the description in the rules."""
     watch: Watch | None = None
     number: str | None = None
-    """The threshold that the number of results or requests in 15 minutes has to reach."""
+    """The threshold of the number of results or requests in 15 minutes."""
     share: str | None = None
-    """The threshold that their share has to reach."""
+    """The threshold of their share."""
 
 
 DECLARATIONS = {
@@ -241,10 +241,12 @@ DECLARATIONS = {
         "Renew the certificate, and reload the exporter.",
     ),
 }
-"""Every alert, in the order of AlertName."""
+"""All alerts, in the order of AlertName."""
 
-WATCHES = {name: one.watch for name, one in DECLARATIONS.items() if one.watch}
-"""The alerts that find results by what their codes mean, the most specific first."""
+WATCHES = {
+    name: declaration.watch for name, declaration in DECLARATIONS.items() if declaration.watch
+}
+"""Alerts on the meaning of codes, the most specific first."""
 
 
 def runbook_url(alert: str) -> str:
@@ -253,7 +255,7 @@ def runbook_url(alert: str) -> str:
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """An alert and where to read on."""
+    """An alert with its runbook."""
 
     name: str
     runbook: str
@@ -261,10 +263,10 @@ class Alert(msgspec.Struct, frozen=True):
 
     @classmethod
     def named(cls, name: str) -> "Alert":
-        """Find the runbook of an alert."""
+        """Return an alert with its runbook."""
         return cls(name, f"runbooks/{name}")
 
 
 def alerts_for(meaning: ClassifiedResult) -> list[Alert]:
-    """List the alerts that results of this meaning can raise, the most specific first."""
+    """List the alerts that count results with a meaning, the most specific first."""
     return [Alert.named(name) for name, watch in WATCHES.items() if watch.matches(meaning)]

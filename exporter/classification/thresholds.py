@@ -1,4 +1,4 @@
-"""The thresholds of the alerts, as rules, status page and dashboards agree on them."""
+"""The thresholds of the alerts, shared by rules, status page and dashboards."""
 
 THRESHOLDS = {
     "min_results": 50,
@@ -34,4 +34,4 @@ THRESHOLDS = {
     "dedupe_window_seconds": 86_400,
     "certificate_seconds": 604_800,
 }
-"""By the middle of its name, `push:<name>:threshold` in the rules, which explain each."""
+"""Threshold by name. The rules explain each threshold, as `push:<name>:threshold`."""

@@ -1,4 +1,4 @@
-"""Requests that commit together, and their sums."""
+"""Group commit: requests committed together, with their sums."""
 
 from array import array
 
@@ -10,7 +10,7 @@ from exporter.results import Series
 
 
 class Batch:
-    """Requests that commit together."""
+    """Requests committed together."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -18,7 +18,7 @@ class Batch:
         self.counts: dict[Series, int] = {}
         self.keys: array[int] = array("Q")
         self.end = 0
-        """The position after its keys in the window."""
+        """The position after the keys of the batch in the window."""
 
     @property
     def entries(self) -> list[Entry]:
@@ -37,7 +37,7 @@ class Batch:
         self.results += request.results
 
     def accept(self, outcome: Outcome) -> None:
-        """Resolve every request, now that the batch is durable."""
+        """Resolve every request after the commit."""
         for request in self.requests:
             request.accept(outcome.known)
 
@@ -49,8 +49,8 @@ class Batch:
     def refuse_conflicts(self, keys: frozenset[int]) -> None:
         """Refuse the requests whose key another process has counted with a different content.
 
-        Of these, the ones with a third content were compared with one that was never counted: they
-        have to be sent again.
+        A request that conflicts in this process, too, was compared with a content that is now
+        refused, so its sender has to repeat it.
         """
         for request in self.requests:
             if request.key in keys:

@@ -1,4 +1,4 @@
-"""The batches that wait for their commit, and the bound on their results."""
+"""The commit queue: pending batches, with a bound on their results."""
 
 import time
 from collections import deque
@@ -9,16 +9,16 @@ from exporter.ledger.batch import Batch
 from exporter.ledger.memory import Memory
 
 MAX_COMMIT_RESULTS = 20_000
-"""Results per commit: bounds the work after a commit, which holds the event loop."""
+"""Maximum results per commit; bounds the work in the event loop after a commit."""
 
 
 class CommitQueue:
-    """Batches in the order of their commits; requests join the last one."""
+    """Batches in the order of their commits; requests join the last batch."""
 
     def __init__(self, max_pending: int, on_batch: Callable[[], None]) -> None:
-        """`max_pending` bounds the results; `on_batch` is called when a batch is added."""
+        """`max_pending` bounds the pending results; `on_batch` is called for each new batch."""
         self.pending = 0
-        """Results waiting to be committed, including reserved ones."""
+        """Results waiting to be committed, with reservations."""
         self._max_pending = max_pending
         self._on_batch = on_batch
         self._batches: deque[Batch] = deque()
@@ -32,18 +32,18 @@ class CommitQueue:
         return iter(self._batches)
 
     def reserve(self, results: int) -> None:
-        """Reserve places for results; RequestError (`overloaded`) if there are too few."""
+        """Reserve room for results; raises RequestError (`overloaded`) if the queue is full."""
         # A single body larger than the bound is accepted when the queue is empty.
         if self.pending and self.pending + results > self._max_pending:
             raise RequestError(Reason.OVERLOADED, "The commit queue is full; slow down.")
         self.pending += results
 
     def release(self, results: int) -> None:
-        """Release the places of results that were committed or refused."""
+        """Release the room of committed or refused results."""
         self.pending -= results
 
     def batch_for(self, results: int, memory: Memory | None) -> Batch:
-        """Return a batch with room for a number of results; a new one begins with an expiry."""
+        """Return a batch with room for a number of results; a new batch first expires old keys."""
         if self._batches and self._batches[-1].results + results <= MAX_COMMIT_RESULTS:
             return self._batches[-1]
         if memory:

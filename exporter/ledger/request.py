@@ -1,4 +1,4 @@
-"""A request's deliveries with their keys, on its way through a batch to its response."""
+"""A request in the ledger: its deliveries with their keys, and its outcome."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -13,37 +13,37 @@ from exporter.ledger.window import Seen
 from exporter.results import Delivery, Series
 
 SLICE_DELIVERIES = 32
-"""Deliveries that are hashed in a step of the event loop: a millisecond at most, for one delivery
-of a large body has at most 256 identities."""
+"""Deliveries hashed per step of the event loop: at most a millisecond, since a delivery of a large
+body has at most 256 identities."""
 
 
 class Request(msgspec.Struct):
     """A request: prepared, then added to a batch, then resolved.
 
-    Preparing computes the keys, which takes most of the time and changes nothing, so that the
-    event loop may run between the deliveries of a large request. All of them are added at once.
+    Preparation computes the keys. It takes most of the time and changes no shared state, so the
+    event loop may run between the deliveries of a large request. All are added at once.
     """
 
     accepted: "asyncio.Future[int]"
-    """Resolves to the number of results that are counted."""
+    """Resolves to the number of counted results."""
     results: int
-    """Counted or not."""
+    """Results of the request, duplicates included."""
     new: int = 0
-    """Results that this process had not counted before."""
+    """Results that this process has not counted before."""
     counts: dict[Series, int] = msgspec.field(default_factory=dict)
-    """What they count."""
+    """Counts of the new results."""
     keys: list[int] = msgspec.field(default_factory=list)
-    """Of all entries."""
+    """Keys of all entries."""
     entries: list[Entry] = msgspec.field(default_factory=list)
     may_conflict: Delivery | None = None
-    """The delivery of a request that may conflict; there is no other."""
+    """The only delivery of a request that may conflict."""
     key: int = 0
-    """Its key."""
+    """The key of `may_conflict`."""
     conflict: bool = False
-    """Whether this process knows the key with another content."""
+    """Whether this process has counted `key` with a different content."""
 
     def prepare(self, deliveries: Iterable[Delivery], memory: Memory | None) -> None:
-        """Add deliveries with their keys; without a memory all of them are new."""
+        """Add deliveries with their keys; without a memory all are new."""
         for delivery in deliveries:
             times = len(delivery.identities) or 1
             if delivery.identities and memory:
@@ -57,15 +57,15 @@ class Request(msgspec.Struct):
             self._count(delivery, times)
 
     async def prepare_in_slices(self, deliveries: list[Delivery], memory: Memory | None) -> None:
-        """Prepare deliveries in slices between which the event loop runs."""
+        """Prepare deliveries in slices, yielding to the event loop between them."""
         for start in range(0, len(deliveries), SLICE_DELIVERIES):
             await asyncio.sleep(0)
             self.prepare(deliveries[start : start + SLICE_DELIVERIES], memory)
 
     def remember(self, memory: Memory) -> Sequence[int]:
-        """Add the new keys to the memory, leave out the known ones, and return the new keys.
+        """Add the new keys to the memory, discard known keys, and return the new keys.
 
-        Of a request that may conflict, they include that of its content.
+        The keys of a request that may conflict include the key of its content.
         """
         if self.may_conflict is not None:
             return self._remember_request(self.may_conflict, memory)
@@ -87,7 +87,7 @@ class Request(msgspec.Struct):
         return self.key, content
 
     def _keep(self, new: set[int]) -> None:
-        """Leave out the keys that are not new, and all but the first of equal ones."""
+        """Discard known keys, and repetitions of a key within the request."""
         entries = self.entries
         self.entries = []
         for entry in entries:
@@ -108,8 +108,8 @@ class Request(msgspec.Struct):
             self.counts[series] = self.counts.get(series, 0) + count * times
 
     def accept(self, known: AbstractSet[int]) -> None:
-        """Resolve the request now that it is durable; others had counted the known keys."""
-        if self.accepted.done():  # it was cancelled, or refused as a conflict
+        """Resolve the request after its commit; other processes have counted the known keys."""
+        if self.accepted.done():  # cancelled, or refused as a conflict
             return
         if self.conflict:
             self.accepted.set_exception(conflict())
@@ -121,7 +121,7 @@ class Request(msgspec.Struct):
         self.accepted.set_result(counted)
 
     def refuse(self, error: RequestError) -> None:
-        """Resolve the request with an error; it counted nothing."""
+        """Resolve the request with an error; nothing was counted."""
         if not self.accepted.done():
             self.accepted.set_exception(error)
 

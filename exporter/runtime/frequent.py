@@ -1,4 +1,4 @@
-"""The most frequent names in requests, such as paths without a webhook, or undeclared apps."""
+"""The most frequent names in requests: paths without a webhook, undeclared apps."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class FrequentNames:
         self._names: dict[str, SeenName] = {}
 
     def add(self, name: str, count: int = 1) -> None:
-        """Count a name; a new name replaces the least frequent, and of these the oldest."""
+        """Count a name; at MAX_NAMES, a new name evicts the oldest of the least frequent names."""
         shown = self._redact(name)
         known = self._names.get(shown)
         if known is None:

@@ -37,14 +37,14 @@ Status = Literal["accepted", "verified"] | Reason
 _MAX_APP_LENGTH = 100
 
 _SLICE = 256
-"""Unknown codes, or deliveries, that are labelled in a step of the event loop: 2 ms at most."""
+"""Unknown codes, or deliveries, labelled per step of the event loop: at most 2 ms."""
 
 
 class Hub:
     """The half of the exporter that counts; the edge calls `commit`, `finished` and `keep`."""
 
     def __init__(self, settings: Settings, current: Current) -> None:
-        """Make the ledger without opening it; ConfigurationError if its settings are unusable."""
+        """Make the ledger without opening it; raises ConfigurationError for unusable settings."""
         self.metrics = Metrics(VERSION, revision=revision())
         self.unknown_codes = UnknownCodes(lambda: self.ledger.counts)
         self.code_matches = CodeMatches()
@@ -83,7 +83,7 @@ class Hub:
         current.subscribe(self._expose_gateways)
 
     async def start(self) -> None:
-        """Open the ledger; ConfigurationError if the store does not hold a ledger."""
+        """Open the ledger; raises ConfigurationError if the store has no valid ledger."""
         await self.ledger.start()
 
     async def close(self) -> None:
@@ -93,7 +93,7 @@ class Hub:
     async def commit(self, submission: Submission) -> Receipt:
         """Count the results of a request durably, exactly once.
 
-        On RequestError (`overloaded`, `ledger_unavailable`, `conflict`) nothing was counted.
+        Raises RequestError (`overloaded`, `ledger_unavailable`, `conflict`) if nothing was counted.
         """
         if submission.unknown:
             await self._label_unknown(submission)
@@ -108,7 +108,7 @@ class Hub:
     def finished(
         self, source: str, status: Status, seconds: float, other_path: str | None = None
     ) -> None:
-        """Count a request by its status, and the seconds from its headers to its response.
+        """Count a request by its status, and observe the seconds from its headers to its response.
 
         `other_path` is the path of a request without a webhook.
         """
@@ -122,7 +122,7 @@ class Hub:
             children.seconds.observe(seconds)
 
     def keep(self, record: Record | None) -> None:
-        """Write a redacted record, from any thread; None stands for a dropped record."""
+        """Write a redacted record, from any thread; None counts a dropped record."""
         written = record and self._records and self._records.write(record)
         self.metrics.records[written or "dropped"].inc()
 

@@ -1,4 +1,4 @@
-"""Makes the submission of a request, with its deliveries and their identities."""
+"""Builds the submission of a request, with its deliveries and their identities."""
 
 from collections.abc import Iterator
 
@@ -19,10 +19,10 @@ from exporter.runtime.submission import Submission
 
 
 class SubmissionBuilder:
-    """Builds the submission of a request, a step of its body at a time."""
+    """Builds the submission of a request, step by step."""
 
     def __init__(self, source: str, credential: Credential, key: RequestKey | None) -> None:
-        """`key` is that of the whole request; without it each result is a delivery."""
+        """`key` identifies the whole request; without it each result is a delivery."""
         self._credential = credential.scope
         self._key = key
         self._counts: dict[Series, int] = {}
@@ -30,7 +30,7 @@ class SubmissionBuilder:
         self._submission = Submission(source)
 
     def add_items(self, items: DecodedItems) -> None:
-        """Add the items of a step that are not counted."""
+        """Add the uncounted items of a step."""
         submission = self._submission
         submission.rejected += items.rejected
         submission.skipped += items.skipped
@@ -56,13 +56,13 @@ class SubmissionBuilder:
             submission.unknown[key] = group.result.message or submission.unknown.get(key)
 
     def add_undeclared(self, app: str, items: int) -> None:
-        """Count items that name an undeclared app, of no more apps than are shown."""
+        """Count items that name an undeclared app, for at most MAX_NAMES apps."""
         known = self._submission.undeclared_apps
         if app in known or len(known) < MAX_NAMES:
             known[app] = known.get(app, 0) + items
 
     def build(self) -> Submission:
-        """Return the submission of all that was added."""
+        """Return the submission."""
         submission, key = self._submission, self._key
         if key is not None and self._counts:
             scope = Scope(self._credential, Identified.REQUEST)
@@ -74,7 +74,7 @@ class SubmissionBuilder:
 def deliveries_of(
     group: ResultGroup, classified: ClassifiedResult, credential: int
 ) -> Iterator[Delivery]:
-    """Yield a delivery for the results of a group that have an id, and one for the others."""
+    """Yield a delivery of the results of a group with ids, and a delivery of the others."""
     series = classified.series
     if group.anonymous:
         yield Delivery({series: group.count * group.anonymous}, group.anonymous)
@@ -84,6 +84,6 @@ def deliveries_of(
 
 def _scope(group: ResultGroup, series: Series, credential: int) -> Scope:
     """Scope the ids of a group to its channel and its code as sent."""
-    # Unknown channels share the label `other`, but not the scope of ids.
+    # Unknown channels share the label `other`, but have separate scopes.
     channel = repr(group.result.hint) if series.channel == OTHER else series.channel
     return Scope(credential, Identified.RESULT, channel, group.result.code)

@@ -32,11 +32,11 @@ class RequestState(msgspec.Struct):
     credential: Credential | None = None
     """The credential that authenticated it."""
     rejected: list[Rejection] = []
-    """Its invalid items."""
+    """The invalid items."""
     status: Status = "accepted"
-    """Its status unless an error is raised."""
+    """The status, unless an error is raised."""
     other_path: str | None = None
-    """Its path, if no webhook has it."""
+    """The path of a request without a webhook."""
 
 
 class Webhooks:
@@ -110,7 +110,7 @@ class Webhooks:
     async def _read(
         self, gateway: Gateway, received: ReceivedRequest, credential: Credential
     ) -> Submission:
-        """Decode and classify a body in bounded steps, between which the event loop runs."""
+        """Decode and classify a body in bounded steps, yielding to the event loop between them."""
         key = gateway.request_key(received, credential)
         builder = SubmissionBuilder(gateway.name, credential, key)
         classify = self._edge.current.snapshot.classifier.classify

@@ -43,7 +43,7 @@ async def test_codes_for_a_person(exporter: Exporter) -> None:
         assert rows(page) == found
         assert f'<span id="shown">{len(found)}</span> of {number}' in page
         assert "<script>" not in page
-    assert "No code has all of these words." in page
+    assert "No code contains all words." in page
 
 
 async def test_codes_below_a_folder(exporter: Exporter) -> None:

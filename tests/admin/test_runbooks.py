@@ -106,7 +106,7 @@ async def post(exporter: Exporter, *results: dict[str, Any]) -> None:
 async def test_codes_that_raise_the_alert(exporter: Exporter) -> None:
     """The codes that an alert watches are on its page: channel, number, meaning and action."""
     _, page = await get(exporter, "/runbooks/PushThrottled")
-    assert "reaches the thresholds of this alert" in page
+    assert "reach the thresholds of this alert" in page
     assert rows(page, "code") == {}
     await post(
         exporter,
@@ -124,7 +124,7 @@ async def test_codes_that_raise_the_alert(exporter: Exporter) -> None:
     assert "Throttled by vivo" in page
     _, index = await get(exporter, "/runbooks")
     assert "Throttled by vivo" in rows(index, "runbook")["PushThrottled"]
-    assert "nothing found" in rows(index, "runbook")["PushVendorOutage"]
+    assert "no finding" in rows(index, "runbook")["PushVendorOutage"]
 
 
 async def test_unknown_codes_lead_to_their_draft(exporter: Exporter) -> None:

@@ -110,7 +110,7 @@ def alerts_table() -> Rows:
         text = RUNBOOKS[alert.name]
         (texts,) = re.findall(r"^\*\*Severity \w+\.\*\* (.*?\.)", text, re.MULTILINE)
         rows.append((f"[{alert.name}](runbooks/{alert.name}.md)", alert.severity, texts))
-    return [("alert", "severity", "says"), *rows]
+    return [("alert", "severity", "meaning"), *rows]
 
 
 def chart_values_table() -> Rows:

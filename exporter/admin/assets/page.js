@@ -1,5 +1,5 @@
-// The pages are whole without this. It keeps those with live values current, writes times in the
-// reader's time zone, filters the codes while somebody types, and copies rows.
+// Progressive enhancement: refreshes live values, shows times in the reader's time zone, filters
+// codes during input, and copies rows.
 "use strict";
 
 const EVERY = 5000; // ms
@@ -7,7 +7,7 @@ const main = document.getElementById("main");
 const gone = document.getElementById("gone");
 document.documentElement.classList.add("scripted");
 
-// ------------------------------------------------------------------ times are local
+// ------------------------------------------------------------------ local times
 
 function localize(tree) {
   for (const time of tree.querySelectorAll("time[datetime]")) {
@@ -19,10 +19,10 @@ function localize(tree) {
   }
 }
 
-// ------------------------------------------------------------------ live values stay current
+// ------------------------------------------------------------------ refresh of live values
 
-// An element with an id is found again by it, every other one by its place. What stays is changed
-// and not replaced: the focus, a selection, the scroll position and open details survive.
+// Elements are matched by id, or else by position, and changed in place: the focus, a selection, the
+// scroll position and open details survive.
 function update(old, fresh) {
   if (old.nodeType === Node.TEXT_NODE) {
     if (old.data !== fresh.data) old.data = fresh.data;
@@ -34,7 +34,7 @@ function update(old, fresh) {
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
-  const known = new Map([...old.children].filter((one) => one.id).map((one) => [one.id, one]));
+  const known = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
   let place = old.firstChild;
   for (const child of [...fresh.childNodes]) {
     const same = (child.id && known.get(child.id)) || (alike(place, child) ? place : null);
@@ -70,7 +70,7 @@ function show(html) {
   if (icon.getAttribute("href") !== now) icon.setAttribute("href", now);
   localize(fresh);
   update(main, fresh.getElementById("main"));
-  // A row that moved has lost it.
+  // A moved row has lost the focus.
   if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
 }
 
@@ -123,13 +123,13 @@ document.addEventListener("click", async ({ target }) => {
   try {
     await navigator.clipboard.writeText(source.textContent);
     target.textContent = "Copied";
-  } catch { // not a secure origin: Ctrl-C does the rest
+  } catch { // not a secure origin: the text is selected for Ctrl-C
     getSelection().selectAllChildren(source);
     target.textContent = "Selected";
   }
 });
 
-// ------------------------------------------------------------------ the codes are filtered
+// ------------------------------------------------------------------ filter of codes
 
 const search = document.getElementById("search");
 
@@ -142,7 +142,7 @@ if (search) {
     rows = [...table.tBodies[0].rows].map((row) => [row, row.textContent.toLowerCase()]);
   };
 
-  // A page with a query has the rows that it finds; another query may find others.
+  // A page with a query has its matching rows only; another query needs another page.
   let completing = table.dataset.complete !== undefined && Promise.resolve();
   const complete = () => (completing ||= load().catch(() => { completing = undefined; }));
   const load = async () => {

@@ -1,24 +1,24 @@
-"""Findings that name codes: their figures, and the action of the most frequent one."""
+"""Findings that name codes: their figures, and the action of the most frequent code."""
 
 from collections.abc import Sequence
 from operator import itemgetter
 
 from exporter.admin.findings.finding import Finding, declared, describe
-from exporter.admin.reading import AppChannel, Counted, Reading
+from exporter.admin.reading import AppChannel, CountedSeries, Reading
 from exporter.classification.alerts import AlertName
 
-Results = Sequence[tuple[Counted, int]]
+Results = Sequence[tuple[CountedSeries, int]]
 """Series with their results in a period."""
 
 
-def recent(counted: list[Counted]) -> Results:
+def recent(counted: list[CountedSeries]) -> Results:
     """Return the results of the window."""
-    return [(one, one.window) for one in counted if one.window]
+    return [(entry, entry.window) for entry in counted if entry.window]
 
 
 def watched_by(alert: AlertName, results: Results) -> Results:
     """Select the results that an alert counts."""
-    return [one for one in results if alert in one[0].alerts]
+    return [(entry, count) for entry, count in results if alert in entry.alerts]
 
 
 def number_of(results: Results) -> int:
@@ -35,10 +35,10 @@ def finding_of_codes(
     *,
     period: str = "",
 ) -> Finding:
-    """Make a finding about codes, with the action of the most frequent one."""
+    """Make a finding about codes, with the action of the most frequent code."""
     codes: dict[str, int] = {}
-    for one, count in affected:
-        codes[_named(one)] = codes.get(_named(one), 0) + count
+    for entry, count in affected:
+        codes[_named(entry)] = codes.get(_named(entry), 0) + count
     most, _ = max(affected, key=itemgetter(1))
     row = reading.view.classifier.row(most.meaning.series)
     return declared(
@@ -51,6 +51,6 @@ def finding_of_codes(
     )
 
 
-def _named(one: Counted) -> str:
-    code = one.meaning.series.code
-    return f"{code} {one.meaning.name}" if one.meaning.known else code
+def _named(entry: CountedSeries) -> str:
+    code = entry.meaning.series.code
+    return f"{code} {entry.meaning.name}" if entry.meaning.known else code

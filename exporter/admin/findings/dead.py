@@ -1,6 +1,6 @@
-"""Findings about channels that are dead: rejected by the vendor, or without an accepted push.
+"""Findings about dead channels: rejected by the vendor, or without an accepted push.
 
-Few results are enough, so periods of up to a day are judged, too.
+Few results suffice, so periods of up to a day are examined, too.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from exporter.admin.findings.codes import (
     watched_by,
 )
 from exporter.admin.findings.finding import Finding
-from exporter.admin.reading import AppChannel, Counted, Reading
+from exporter.admin.reading import AppChannel, CountedSeries, Reading
 from exporter.classification.alerts import ACCEPTED, NOT_THE_CHANNEL, AlertName
 from exporter.classification.thresholds import THRESHOLDS
 from exporter.results import Series
@@ -27,11 +27,11 @@ class Period(NamedTuple):
 
     name: str
     without_accepted: float
-    """Seconds since the last accepted push: half an hour more than several hours, so that the end
-    of a campaign does not count without what was accepted just before it."""
+    """Minimum of seconds since the last accepted push: half an hour more than the period of several
+    hours, so that the last results of a campaign do not count without its accepted ones."""
     results: Callable[[Reading], Mapping[Series, int]]
     doubtful: int
-    """Number of doubtful results that is enough; 0 if the period is not judged by them."""
+    """Minimum number of doubtful results; 0 if the period does not consider them."""
 
 
 PERIODS = (
@@ -52,12 +52,14 @@ PERIODS = (
 """The shortest first."""
 
 
-def dead_finding(reading: Reading, group: AppChannel, counted: list[Counted]) -> Finding | None:
-    """Return the finding about a channel that is dead; the figures are of the shortest period."""
+def dead_finding(
+    reading: Reading, group: AppChannel, counted: list[CountedSeries]
+) -> Finding | None:
+    """Return the finding about a dead channel, with figures of the shortest period."""
     return _rejected(reading, group, counted) or _nothing_accepted(reading, group, counted)
 
 
-def _rejected(reading: Reading, group: AppChannel, counted: list[Counted]) -> Finding | None:
+def _rejected(reading: Reading, group: AppChannel, counted: list[CountedSeries]) -> Finding | None:
     """Find results of severity critical."""
     alert = AlertName.CHANNEL_REJECTED
     enough = THRESHOLDS["rejected_results"]
@@ -65,7 +67,7 @@ def _rejected(reading: Reading, group: AppChannel, counted: list[Counted]) -> Fi
     affected = watched_by(alert, now)
     if number_of(affected) >= enough:
         return finding_of_codes(reading, alert, group, affected, number_of(now))
-    if not any(alert in one.alerts for one in counted):
+    if not any(alert in entry.alerts for entry in counted):
         return None
     for period in _periods(reading, counted):
         results = _results(counted, period.results(reading))
@@ -77,11 +79,11 @@ def _rejected(reading: Reading, group: AppChannel, counted: list[Counted]) -> Fi
 
 
 def _nothing_accepted(
-    reading: Reading, group: AppChannel, counted: list[Counted]
+    reading: Reading, group: AppChannel, counted: list[CountedSeries]
 ) -> Finding | None:
-    """Find a channel that usually accepts pushes, and accepted none of enough results."""
+    """Find a channel that usually accepts pushes, and has enough results but none accepted."""
     alert = AlertName.NOTHING_ACCEPTED
-    if reading.view.classifier.has_receipts(group.channel):  # of accepted pushes
+    if reading.view.classifier.has_receipts(group.channel):  # receipts are of accepted pushes
         return None
     now = recent(counted)
     enough = THRESHOLDS["nothing_accepted_results"]
@@ -93,22 +95,22 @@ def _nothing_accepted(
             period.doubtful
             and _doubtful(results) >= period.doubtful
             and _usually_accepts(counted)
-            and _one_was_expected(reading, counted)
+            and _acceptance_was_expected(reading, counted)
         ):
             total = number_of(results)
             return finding_of_codes(reading, alert, group, results, total, period=_text(period))
     return None
 
 
-def _periods(reading: Reading, counted: list[Counted]) -> list[Period]:
+def _periods(reading: Reading, counted: list[CountedSeries]) -> list[Period]:
     """Return the periods in which nothing was accepted."""
-    accepted = [one.last_at for one in counted if one.meaning.category in ACCEPTED]
+    accepted = [entry.last_at for entry in counted if entry.meaning.category in ACCEPTED]
     silent = reading.now - max(accepted, default=0.0)
     return [period for period in PERIODS if silent > period.without_accepted]
 
 
-def _results(counted: list[Counted], counts: Mapping[Series, int]) -> Results:
-    return [(one, counts[one.series]) for one in counted if one.series in counts]
+def _results(counted: list[CountedSeries], counts: Mapping[Series, int]) -> Results:
+    return [(entry, counts[entry.series]) for entry in counted if entry.series in counts]
 
 
 def _text(period: Period) -> str:
@@ -116,27 +118,29 @@ def _text(period: Period) -> str:
 
 
 def _doubtful(results: Results) -> int:
-    """Count the results that may speak against the channel."""
+    """Count the results that may indicate a dead channel."""
     innocent = (*NOT_THE_CHANNEL, *ACCEPTED)
-    return sum(count for one, count in results if one.meaning.category not in innocent)
+    return sum(count for entry, count in results if entry.meaning.category not in innocent)
 
 
 def _accepted(results: Results) -> bool:
-    return any(one.meaning.category in ACCEPTED for one, _ in results)
+    return any(entry.meaning.category in ACCEPTED for entry, _ in results)
 
 
-def _accepted_share(counted: list[Counted]) -> float:
+def _accepted_share(counted: list[CountedSeries]) -> float:
     """Return the share of accepted results of all time."""
-    total = sum(one.total for one in counted)
-    return sum(one.total for one in counted if one.meaning.category in ACCEPTED) / (total or 1)
+    total = sum(entry.total for entry in counted)
+    return sum(entry.total for entry in counted if entry.meaning.category in ACCEPTED) / (
+        total or 1
+    )
 
 
-def _usually_accepts(counted: list[Counted]) -> bool:
+def _usually_accepts(counted: list[CountedSeries]) -> bool:
     return _accepted_share(counted) >= THRESHOLDS["usually_accepted_share"]
 
 
-def _one_was_expected(reading: Reading, counted: list[Counted]) -> bool:
-    """Whether the day had so many results that one would have been accepted as usual."""
+def _acceptance_was_expected(reading: Reading, counted: list[CountedSeries]) -> bool:
+    """Whether the day had enough results for the usual share to include an accepted push."""
     day = _results(counted, reading.day)
     expected = THRESHOLDS["nothing_accepted_results"] * THRESHOLDS["usually_accepted_share"]
     return _doubtful(day) * _accepted_share(counted) >= expected

@@ -15,12 +15,13 @@ _LEDGER_HINTS = {
     "database or disk is full": "The disk is full: free some space, or enlarge the volume.",
     "attempt to write a readonly database": "The file or its file system is read-only: mount it "
     "for writing, and let the exporter's user own it.",
-    "unable to open database file": "The file or its folder is gone or forbidden: restore it, and "
-    "let the exporter's user own it.",
-    "disk I/O error": "The disk fails: look at the kernel's log, and move the ledger to another.",
+    "unable to open database file": "The file or its folder is missing or inaccessible: "
+    "restore it, and let the exporter's user own it.",
+    "disk I/O error": "The disk is failing: check the kernel's log, and move the ledger to "
+    "another disk.",
     "no such table": "The file was replaced while the exporter ran: restore it from the backup.",
 }
-"""Actions by a part of SQLite's message."""
+"""Actions by a substring of SQLite's message."""
 
 _NO_RESTART = "Results are accepted again by themselves; until then every request gets a 503."
 
@@ -58,7 +59,7 @@ def _shutdown(view: View) -> Iterator[Finding]:
             Level.TROUBLE,
             "not accepting results, the exporter is stopping",
             "It finishes the requests in flight.",
-            "Start it again if nobody stopped it on purpose.",
+            "Start it again unless it was stopped on purpose.",
         )
 
 
@@ -67,7 +68,7 @@ def _reload(view: View) -> Iterator[Finding]:
         yield declared(
             AlertName.RELOAD_FAILED,
             "",
-            f"{problem}. The configuration of before stays effective.",
+            f"{problem}. The previous configuration remains effective.",
             "Fix the file and reload; a restart reads the same file and would fail.",
         )
 
@@ -86,16 +87,16 @@ def _dedupe_reach(view: View) -> Iterator[Finding]:
 
 
 def _certificates(view: View, now: float) -> Iterator[Finding]:
-    """Yield a finding for each certificate that ends soon, or has ended."""
+    """Yield a finding for each certificate that expires soon or has expired."""
     for listener, expiry in view.current.snapshot.certificates.items():
         left = expiry - now
         if left < THRESHOLDS["certificate_seconds"]:
-            when = f"It ends in {age(left)}" if left > 0 else "It has ended"
+            when = f"It expires in {age(left)}" if left > 0 else "It has expired"
             yield declared(AlertName.CERTIFICATE_EXPIRING, listener, f"{when}: {clock(expiry)}.")
 
 
 def _descriptions(view: View) -> Iterator[Finding]:
-    """Yield a finding for each description whose path of the code never matches."""
+    """Yield a finding for each description whose path of the code matches nothing."""
     for name in view.current.snapshot.gateways:
         if view.hub.code_matches.is_silent(name):
             yield Finding(
@@ -103,6 +104,6 @@ def _descriptions(view: View) -> Iterator[Finding]:
                 f"/webhooks/{name}: fields.code matches nothing",
                 f"None of the first {FIRST_ITEMS} items, or any since, has a value there.",
                 f"Run `push-result-exporter explain --payload FILE --gateway {name}` on a record "
-                "(set RECORD): it shows what each path gives.",
+                "(set RECORD): it shows the value at each path.",
                 gateway=name,
             )

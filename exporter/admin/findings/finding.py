@@ -15,7 +15,7 @@ NAMED = 3
 """Number of codes or reasons that a finding names."""
 
 _SMALL = 100
-"""Totals below this are written as numbers, not as percentages."""
+"""Smaller totals are written as numbers instead of percentages."""
 
 
 class Level(StrEnum):
@@ -35,7 +35,7 @@ class Finding(msgspec.Struct, frozen=True):
 
     level: Level
     title: str
-    """The problem, without a capital letter."""
+    """The problem; the first letter is lower case."""
     detail: str
     """The figures behind it."""
     action: str
@@ -53,7 +53,7 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def query(self) -> str:
-        """The query of a runbook about what is affected."""
+        """The query string that selects the affected app, channel or gateway in a runbook."""
         return query_string(app=self.app, channel=self.channel, source=self.gateway)
 
 
@@ -67,11 +67,11 @@ class Health(msgspec.Struct, frozen=True):
     findings: list[Finding]
     """The most urgent first."""
     elsewhere: Finding | None = None
-    """The most urgent finding outside the selection; null if there is none but notes."""
+    """The most urgent finding outside the selection; null if there are only notes."""
     window_minutes: int = WINDOW
-    """Minutes that the figures cover, unless a finding states another time."""
+    """Minutes covered by the figures, unless a finding states another period."""
     caveat: str | None = None
-    """How little has been observed since the start, if all is well."""
+    """The short time observed since the start, if all is well."""
 
 
 def declared(
@@ -85,12 +85,12 @@ def declared(
     app: str | None = None,
 ) -> Finding:
     """Make the finding of an alert; `action` replaces the alert's advice."""
-    one = DECLARATIONS[alert]
+    declaration = DECLARATIONS[alert]
     return Finding(
-        LEVELS[one.severity],
-        one.title.format(subject),
+        LEVELS[declaration.severity],
+        declaration.title.format(subject),
         detail,
-        action or one.advice,
+        action or declaration.advice,
         Alert.named(alert),
         channel,
         gateway,
@@ -100,9 +100,9 @@ def declared(
 
 def reaches(alert: AlertName, affected: int, total: int) -> bool:
     """Whether `affected` of `total` reach the thresholds of an alert."""
-    one = DECLARATIONS[alert]
-    number = THRESHOLDS[one.number] if one.number else 0
-    share = THRESHOLDS[one.share] if one.share else 0
+    declaration = DECLARATIONS[alert]
+    number = THRESHOLDS[declaration.number] if declaration.number else 0
+    share = THRESHOLDS[declaration.share] if declaration.share else 0
     return affected >= number and affected >= share * total
 
 

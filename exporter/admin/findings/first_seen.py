@@ -9,7 +9,7 @@ from msgspec import UnsetType
 from exporter.admin.findings.finding import Finding
 
 FORGET_SECONDS = 300.0
-"""Absence after which a finding counts as new: figures near a threshold flap."""
+"""Absence in seconds after which a finding is new; figures near a threshold fluctuate."""
 
 _Key = tuple[str, str | None, str | None, str | UnsetType]
 """Alert or title, channel, gateway, app."""
@@ -29,12 +29,17 @@ class FirstSeen:
     def note(self, findings: Iterable[Finding], now: float) -> list[Finding]:
         """Return the findings at a Unix time, each with the time of its first detection."""
         noted = []
-        for one in findings:
-            key = one.alert.name if one.alert else one.title, one.channel, one.gateway, one.app
+        for finding in findings:
+            key = (
+                finding.alert.name if finding.alert else finding.title,
+                finding.channel,
+                finding.gateway,
+                finding.app,
+            )
             seen = self._seen.get(key)
             first = seen.first if seen and now - seen.last <= FORGET_SECONDS else now
             self._seen[key] = _Seen(first, now)
-            noted.append(msgspec.structs.replace(one, since=first))
+            noted.append(msgspec.structs.replace(finding, since=first))
         for key, seen in list(self._seen.items()):
             if now - seen.last > FORGET_SECONDS:
                 del self._seen[key]

@@ -1,6 +1,6 @@
 """The overall state of an exporter, by its findings.
 
-Unlike Prometheus' alerts, findings have no waiting time, and no past before the exporter's start.
+Unlike Prometheus' alerts, findings have no `for`, and no history before the exporter's start.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ def health_of(reading: Reading, findings: list[Finding] | None = None) -> Health
     """Return the overall state, by the findings of the selection."""
     shown: list[Finding] = []
     hidden: list[Finding] = []
-    for one in findings_of(reading) if findings is None else findings:
-        selected = reading.selection.shows(one.channel, one.app or None)
-        (shown if selected else hidden).append(one)
+    for finding in findings_of(reading) if findings is None else findings:
+        selected = reading.selection.shows(finding.channel, finding.app or None)
+        (shown if selected else hidden).append(finding)
     observed = min(reading.view.history.results.seconds, WINDOW * MINUTE)
     state, headline = _state(reading, shown)
     return Health(
@@ -35,7 +35,7 @@ def health_of(reading: Reading, findings: list[Finding] | None = None) -> Health
 
 def findings_of(reading: Reading) -> list[Finding]:
     """Return all findings, the most urgent first."""
-    findings = sorted(_findings(reading), key=lambda one: _LEVELS.index(one.level))
+    findings = sorted(_findings(reading), key=lambda finding: _LEVELS.index(finding.level))
     return reading.view.first_seen.note(findings, reading.now)
 
 
@@ -50,7 +50,7 @@ def _state(reading: Reading, findings: list[Finding]) -> tuple[str, str]:
         level = urgent[0].level
         more = f", and {len(urgent) - 1} more" if len(urgent) > 1 else ""
         return level, f"{level.capitalize()}: {urgent[0].title}{more}"
-    last = max((one.last_at for one in reading.counted), default=None)
+    last = max((entry.last_at for entry in reading.counted), default=None)
     channel, app = reading.selection
     on = (f" on {channel}" if channel else "") + (f" for {app}" if app else "")
     if last is None:
@@ -61,10 +61,10 @@ def _state(reading: Reading, findings: list[Finding]) -> tuple[str, str]:
 
 
 def _urgent(findings: list[Finding]) -> list[Finding]:
-    return [one for one in findings if one.level is not Level.NOTE]
+    return [finding for finding in findings if finding.level is not Level.NOTE]
 
 
 def _caveat(observed: float) -> str:
-    """Describe the seconds observed, in whole minutes, since screen readers announce changes."""
+    """Describe the observed time, in whole minutes, since screen readers announce changes."""
     minutes = int(observed // MINUTE)
     return f"as far as {minutes} minutes show" if minutes > 1 else "as far as one minute shows"

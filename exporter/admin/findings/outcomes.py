@@ -1,4 +1,4 @@
-"""How the requests of a gateway ended, over the periods that findings are based on."""
+"""The statuses of a gateway's requests, over the periods of findings."""
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -10,16 +10,16 @@ from exporter.classification.thresholds import THRESHOLDS
 from exporter.errors import ACCEPTED, VERIFIED
 
 LAST_MINUTES = 3
-"""Period in which a gateway with some traffic is judged."""
+"""Minutes in which a gateway with some traffic is examined."""
 
 LAST_HOURS = 6
-"""Period in which a gateway with few requests is judged."""
+"""Hours in which a gateway with few requests is examined."""
 
 _DAY_SECONDS = 86400
 
 
 class Lost(NamedTuple):
-    """Requests of a period in which none was accepted."""
+    """Requests of a period without accepted requests."""
 
     period: str
     statuses: dict[str, int]
@@ -28,55 +28,55 @@ class Lost(NamedTuple):
 
 
 class Outcomes:
-    """The requests of a gateway by status; handshakes and probes are none."""
+    """The requests of a gateway by status, without handshakes and probes."""
 
     def __init__(self, reading: Reading, gateway: str) -> None:
         self._reading, self.gateway = reading, gateway
 
     @cached_property
     def since_start(self) -> dict[str, int]:
-        """All of them."""
+        """All requests since the start."""
         return self._of(self._reading.requests.totals)
 
     @cached_property
     def window(self) -> dict[str, int]:
-        """Those of the window."""
+        """The requests of the window."""
         return self._of(self._reading.requests.counts(WINDOW))
 
     @cached_property
     def hours(self) -> dict[str, int]:
-        """Those of the last LAST_HOURS hours."""
+        """The requests of the last LAST_HOURS hours."""
         return self._of(self._reading.requests_by_hour.counts(LAST_HOURS))
 
     @property
     def none_accepted(self) -> bool:
-        """Whether none was accepted in the last hours."""
+        """Whether no request was accepted in the last LAST_HOURS hours."""
         return not self.hours.get(ACCEPTED)
 
     @property
     def had_accepted(self) -> bool:
         """Whether requests were accepted within a day.
 
-        Only the ledger knows of the time before the start; it does not tell gateways apart.
+        Before the start only the ledger has data, which does not distinguish gateways.
         """
         if self._of(self._reading.requests_by_hour.counts(HOURS)).get(ACCEPTED):
             return True
         gateways = self._reading.view.current.snapshot.gateways.values()
-        with_credentials = [one.name for one in gateways if one.credentials]
-        last = max((one.last_at for one in self._reading.all), default=0.0)
+        with_credentials = [gateway.name for gateway in gateways if gateway.credentials]
+        last = max((entry.last_at for entry in self._reading.all), default=0.0)
         return with_credentials == [self.gateway] and last > self._reading.now - _DAY_SECONDS
 
     @property
     def fingerprints(self) -> list[str]:
-        """The fingerprints of its public keys."""
+        """The fingerprints of the gateway's public keys."""
         gateway = self._reading.view.current.snapshot.gateways.get(self.gateway)
         sources = gateway.credentials if gateway else ()
         return [key.fingerprint for source in sources for key in source.keys]
 
     def all_lost(self, is_lost: Callable[[str], bool]) -> Lost | None:
-        """Return the lost requests if all are lost now, or have been for hours.
+        """Return the lost requests if all requests of some minutes, or of some hours, are lost.
 
-        They have to recur, so that one burst of forged requests does not count.
+        They must recur, so that a single burst of forged requests does not count.
         """
         return self._lost_in_minutes(is_lost) or self._lost_in_hours(is_lost)
 

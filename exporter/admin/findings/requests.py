@@ -21,7 +21,7 @@ WATCHED_REASONS: Mapping[str, Callable[[Reason], bool]] = {
     AlertName.EXPORTER_OVERLOADED: lambda reason: reason is Reason.OVERLOADED,
     AlertName.LEDGER_FAILING: lambda reason: reason is Reason.LEDGER_UNAVAILABLE,
 }
-"""Alerts about requests, with the reasons that each counts."""
+"""Alerts about requests, with the reasons counted by each."""
 
 _OF_REASON = (
     AlertName.WEBHOOK_REJECTING,
@@ -29,7 +29,7 @@ _OF_REASON = (
     AlertName.EXPORTER_OVERLOADED,
     AlertName.LEDGER_FAILING,
 )
-"""The alerts that a reason leads to."""
+"""The alerts linked from reasons."""
 
 
 def refusal(status: str) -> Reason | None:
@@ -45,7 +45,9 @@ def watches_request(alert: str, status: str) -> bool:
 
 def alert_of(reason: str) -> Alert | None:
     """Return the alert that watches a reason."""
-    return next((Alert.named(one) for one in _OF_REASON if watches_request(one, reason)), None)
+    return next(
+        (Alert.named(alert) for alert in _OF_REASON if watches_request(alert, reason)), None
+    )
 
 
 def request_findings(reading: Reading) -> Iterator[Finding]:
@@ -75,7 +77,7 @@ def first_day_findings(reading: Reading) -> Iterator[Finding]:
 
 
 def refused_now(reading: Reading) -> str:
-    """Describe the requests of the window that were refused; empty if there are none."""
+    """Describe the refused requests of the window; empty if there are none."""
     refused = {
         f"{source} {status}": count
         for (source, status), count in sorted(reading.requests.counts(WINDOW).items())
@@ -90,11 +92,11 @@ def _gateways(reading: Reading) -> list[str]:
 
 
 def _watched(alert: AlertName, statuses: Mapping[str, int]) -> dict[str, int]:
-    return {one: count for one, count in statuses.items() if watches_request(alert, one)}
+    return {status: count for status, count in statuses.items() if watches_request(alert, status)}
 
 
 def _refused(outcomes: Outcomes) -> Iterator[Finding]:
-    """Yield the finding about refused requests: of a gateway that had some accepted, trouble."""
+    """Yield the finding about refused requests; trouble if the gateway had accepted requests."""
     alert = AlertName.ALL_REQUESTS_REFUSED
     lost = outcomes.all_lost(lambda status: watches_request(AlertName.ALL_REQUESTS_REFUSED, status))
     if lost and outcomes.had_accepted:
@@ -108,7 +110,7 @@ def _refused(outcomes: Outcomes) -> Iterator[Finding]:
         return
     refused = _watched(alert, outcomes.hours)
     if outcomes.none_accepted and sum(refused.values()) >= THRESHOLDS["min_affected"]:
-        period = f" These are requests of the last {LAST_HOURS} hours, in which none was accepted."
+        period = f" These are requests of the last {LAST_HOURS} hours, none of which was accepted."
         yield _of(outcomes, alert, refused, sum(outcomes.hours.values()), period)
 
 
@@ -118,7 +120,7 @@ def _keys(outcomes: Outcomes) -> str:
 
 
 def _failed(outcomes: Outcomes) -> Iterator[Finding]:
-    """Yield the findings about requests that the exporter could not handle."""
+    """Yield the findings about requests that failed in the exporter."""
     total = sum(outcomes.window.values())
     for alert in (AlertName.EXPORTER_ERRORS, AlertName.EXPORTER_OVERLOADED):
         affected = _watched(alert, outcomes.window)
@@ -127,14 +129,16 @@ def _failed(outcomes: Outcomes) -> Iterator[Finding]:
 
 
 def _rejected_items(reading: Reading, outcomes: Outcomes) -> Iterator[Finding]:
-    """Yield the finding about rejected items; their share is of all items.
+    """Yield the finding about rejected items, with their share of all items.
 
-    A counted result does not tell by which gateway it came.
+    Counted results are not attributed to gateways.
     """
     alert = AlertName.ITEMS_REJECTED
     counts = reading.rejections.counts(WINDOW)
-    reasons = {one: count for (source, one), count in counts.items() if source == outcomes.gateway}
-    items = sum(counts.values()) + sum(one.window for one in reading.all)
+    reasons = {
+        reason: count for (source, reason), count in counts.items() if source == outcomes.gateway
+    }
+    items = sum(counts.values()) + sum(entry.window for entry in reading.all)
     if reasons and reaches(alert, sum(reasons.values()), items):
         yield declared(
             alert, outcomes.gateway, describe(reasons, items, "items"), gateway=outcomes.gateway
@@ -149,14 +153,14 @@ def _of(
 
 
 def _other_paths(reading: Reading) -> Iterator[Finding]:
-    others = {one.name: one.count for one in reading.view.hub.other_paths.most_frequent()}
+    others = {path.name: path.count for path in reading.view.hub.other_paths.most_frequent()}
     if others:
         total = reading.requests.totals.get((UNROUTED, Reason.NOT_FOUND), 0)
         webhooks = [f"/webhooks/{name}" for name in reading.view.current.snapshot.gateways]
         yield Finding(
             Level.ATTENTION,
-            "requests come to paths that no webhook has",
+            "requests to paths without a webhook",
             describe(others, max(total, sum(others.values())), "such requests"),
-            "Correct the URL at the sender, or in the proxy that changes it. Webhooks are: "
+            "Correct the URL at the sender, or in the proxy that rewrites it. Webhooks: "
             f"{', '.join(webhooks)}.",
         )

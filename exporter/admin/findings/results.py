@@ -7,7 +7,7 @@ from exporter.admin.findings.dead import dead_finding
 from exporter.admin.findings.finding import Finding, reaches
 from exporter.admin.findings.silence import silence_findings
 from exporter.admin.findings.unknown import unknown_findings
-from exporter.admin.reading import AppChannel, Counted, Reading
+from exporter.admin.reading import AppChannel, CountedSeries, Reading
 from exporter.classification.alerts import WATCHES, AlertName
 
 OF_SHARES = tuple(
@@ -19,16 +19,18 @@ OF_SHARES = tuple(
 def result_findings(reading: Reading) -> Iterator[Finding]:
     """Yield the findings about results, by channel and app."""
     day = reading.day
-    for group in sorted(reading.groups):  # in one order, so that the headline does not change
+    for group in sorted(reading.groups):  # in a fixed order, so that the headline is stable
         counted = reading.groups[group]
-        if any(one.series in day for one in counted):
+        if any(entry.series in day for entry in counted):
             yield from _failures(reading, group, counted)
     yield from unknown_findings(reading)
     yield from silence_findings(reading)
 
 
-def _failures(reading: Reading, group: AppChannel, counted: list[Counted]) -> Iterator[Finding]:
-    """Yield the findings about failures; on a dead channel the shares say nothing new."""
+def _failures(
+    reading: Reading, group: AppChannel, counted: list[CountedSeries]
+) -> Iterator[Finding]:
+    """Yield the findings about failures; on a dead channel, without those about shares."""
     if dead := dead_finding(reading, group, counted):
         yield dead
         return
@@ -37,5 +39,5 @@ def _failures(reading: Reading, group: AppChannel, counted: list[Counted]) -> It
     for alert in OF_SHARES:
         affected = watched_by(alert, results)
         if affected and reaches(alert, number_of(affected), total):
-            results = [one for one in results if alert not in one[0].alerts]
+            results = [(entry, count) for entry, count in results if alert not in entry.alerts]
             yield finding_of_codes(reading, alert, group, affected, total)

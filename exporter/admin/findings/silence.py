@@ -1,4 +1,4 @@
-"""Findings about results that stop."""
+"""Findings about channels whose results have stopped."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,16 +12,16 @@ from exporter.classification.alerts import AlertName
 from exporter.classification.thresholds import THRESHOLDS
 
 STEADY_RESULTS = THRESHOLDS["steady_results"]
-"""Results in each of two quarters of an hour after which silence is a finding."""
+"""Minimum of results in each of two quarters of an hour before the silence."""
 
 _Silent = Mapping[AppChannel, int]
-"""The results of the last hour of the channels that are silent now."""
+"""The results of the last hour of the silent channels."""
 
 
 def silence_findings(reading: Reading) -> Iterator[Finding]:
     """Yield findings about channels with steady results before, and none in the window.
 
-    A single campaign is not steady, and receipts arrive whenever phones are switched on.
+    A single campaign is not steady. Receipts are not watched, since they depend on the phones.
     """
     silent = {
         group: sum(quarters)
@@ -47,9 +47,9 @@ def _has_receipts(reading: Reading, group: AppChannel) -> bool:
 
 
 def _is_heard(reading: Reading, group: AppChannel) -> bool:
-    """Whether a channel had a result in the window; receipts may be of earlier pushes."""
-    has_one = any(one.window for one in reading.groups[group])
-    return has_one and not _has_receipts(reading, group)
+    """Whether a channel had a result in the window; receipts do not count."""
+    has_result = any(entry.window for entry in reading.groups[group])
+    return has_result and not _has_receipts(reading, group)
 
 
 def _all_stopped(reading: Reading, silent: _Silent, app: str) -> Finding:
@@ -78,6 +78,6 @@ def _detail(reading: Reading, silent: _Silent) -> str:
 
 
 def _quarters(minutes: list[int]) -> list[int]:
-    """Sum the minutes before the window by quarters of an hour."""
+    """Sum the minutes before the window into quarters of an hour."""
     before = minutes[: MINUTES - WINDOW]
     return [sum(before[start : start + WINDOW]) for start in range(0, len(before), WINDOW)]

@@ -1,4 +1,4 @@
-"""Apps: how each is doing, and names of apps that are not declared."""
+"""Apps: the state of each, and undeclared names."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ _STATES = (*Level, "ok", "quiet")
 
 
 class AppStatus(msgspec.Struct):
-    """An app of all time and in the last hour; `failing` is every severity but info."""
+    """An app in total and in the last hour; `failing` excludes severity info."""
 
     app: str | None
-    """Null for results that were counted without an app."""
+    """Null for results counted without an app."""
     declared: bool
-    """Whether APPS has it; `other` stands for results of apps that are not declared."""
+    """Whether APPS declares it; `other` has the results of undeclared apps."""
     state: str
     """`trouble`, `attention`, `ok`, or `quiet` without a result in the last minutes."""
     results: int = 0
@@ -34,7 +34,7 @@ class AppStatus(msgspec.Struct):
 
 
 class UndeclaredApp(msgspec.Struct, frozen=True):
-    """A name of an app that senders give and APPS does not declare."""
+    """An app name in results that APPS does not declare."""
 
     name: str
     """Redacted."""
@@ -47,7 +47,7 @@ class UndeclaredApp(msgspec.Struct, frozen=True):
 
 
 def apps_of(reading: Reading, findings: Sequence[Finding]) -> list[AppStatus]:
-    """Summarize each app, the most urgent first; empty where there are no apps."""
+    """Summarize each app, the most urgent first; empty without apps."""
     if not reading.apps:
         return []
     declared = reading.view.current.settings.apps
@@ -56,13 +56,13 @@ def apps_of(reading: Reading, findings: Sequence[Finding]) -> list[AppStatus]:
         row = rows.get(group.app)
         if row is None:
             row = rows[group.app] = AppStatus(None, False, "quiet")
-        row.results += sum([one.total for one in counted])
-        row.results_last_hour += sum([one.hour for one in counted])
+        row.results += sum([entry.total for entry in counted])
+        row.results_last_hour += sum([entry.hour for entry in counted])
         row.failing_last_hour += sum(
-            [one.hour for one in counted if one.meaning.severity is not Severity.INFO]
+            [entry.hour for entry in counted if entry.meaning.severity is not Severity.INFO]
         )
-        row.last_received = max(row.last_received or 0, *[one.last_at for one in counted])
-        if row.state == "quiet" and any(one.window for one in counted):
+        row.last_received = max(row.last_received or 0, *[entry.last_at for entry in counted])
+        if row.state == "quiet" and any(entry.window for entry in counted):
             row.state = "ok"
     for finding in reversed(findings):  # the most urgent last
         if finding.level is not Level.NOTE and finding.app and finding.app in rows:
@@ -77,11 +77,11 @@ def undeclared_apps(reading: Reading) -> list[UndeclaredApp]:
     """Return the undeclared names, the most frequent first."""
     apps = reading.view.current.settings.apps
     return [
-        UndeclaredApp(one.name, one.count, one.last_seen, _declaration(one.name, apps))
-        for one in reading.view.hub.undeclared_apps.most_frequent()
+        UndeclaredApp(seen.name, seen.count, seen.last_seen, _declaration(seen.name, apps))
+        for seen in reading.view.hub.undeclared_apps.most_frequent()
     ]
 
 
 def _declaration(name: str, apps: Sequence[str]) -> str:
-    """Return the line that declares a name, or makes an app of one that cannot be an app's."""
+    """Return the line that declares a name, or maps it to an app if it is not a valid app name."""
     return f"APPS={','.join([*apps, name])}" if is_app_name(name) else draft_app(name)

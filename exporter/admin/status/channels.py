@@ -13,18 +13,18 @@ _NO_RESULTS = dict.fromkeys(map(str, Severity), 0)
 
 
 class ChannelHour(msgspec.Struct):
-    """A channel in the last hour; `failing` is every severity but info."""
+    """A channel in the last hour; `failing` excludes severity info."""
 
     results: int
     severities: dict[str, int]
     """Results by severity."""
     per_minute: list[int]
-    """One number per minute, the minute in progress last."""
+    """Results of each minute, the minute in progress last."""
     failing_per_minute: list[int]
 
 
 class ChannelStatus(msgspec.Struct):
-    """A channel of all time and in the last hour."""
+    """A channel in total and in the last hour."""
 
     channel: str
     title: str
@@ -45,13 +45,13 @@ def channels_of(reading: Reading) -> list[ChannelStatus]:
         for channel in _channels(reading)
         if reading.selection.shows(channel)
     }
-    for one in reading.counted:
-        row, severity = rows[one.series.channel], one.meaning.severity
-        row.results += one.total
-        row.last_received = max(one.last_at, row.last_received or 0)
-        row.severities[severity] += one.total
-        row.last_hour.results += one.hour
-        row.last_hour.severities[severity] += one.hour
+    for entry in reading.counted:
+        row, severity = rows[entry.series.channel], entry.meaning.severity
+        row.results += entry.total
+        row.last_received = max(entry.last_at, row.last_received or 0)
+        row.severities[severity] += entry.total
+        row.last_hour.results += entry.hour
+        row.last_hour.severities[severity] += entry.hour
     for channel, minutes in _minutes(reading).items():
         if channel in rows:
             rows[channel].last_hour.per_minute = minutes.results
@@ -62,9 +62,9 @@ def channels_of(reading: Reading) -> list[ChannelStatus]:
 def _minutes(reading: Reading) -> dict[str, ChannelMinutes]:
     """Return the minutes of each channel, of the selected apps."""
     minutes: dict[str, list[ChannelMinutes]] = {}
-    for group, one in reading.minutes.items():
+    for group, channel_minutes in reading.minutes.items():
         if reading.selection.shows(None, group.app):
-            minutes.setdefault(group.channel, []).append(one)
+            minutes.setdefault(group.channel, []).append(channel_minutes)
     return {channel: add_minutes(of_apps) for channel, of_apps in minutes.items()}
 
 
@@ -77,7 +77,7 @@ def channels_with_results(reading: Reading) -> list[str]:
 
 
 def _channels(reading: Reading) -> Iterable[str]:
-    """Return the channels of the tables, then those whose table a reload has removed."""
+    """Return the channels of the tables, then those of removed tables."""
     counted = sorted({group.channel for group in reading.groups})
     return dict.fromkeys([*reading.view.classifier.channels(), *counted])
 

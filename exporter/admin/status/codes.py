@@ -1,4 +1,4 @@
-"""Failing codes: known codes of another severity than info."""
+"""Failing codes: known codes with a severity other than info."""
 
 from heapq import nlargest, nsmallest
 from operator import attrgetter
@@ -6,7 +6,7 @@ from operator import attrgetter
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from exporter.admin.reading import Counted, Reading
+from exporter.admin.reading import CountedSeries, Reading
 from exporter.classification.alerts import Alert, alerts_for
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import OTHER
@@ -39,7 +39,7 @@ class CodeStatus(msgspec.Struct, frozen=True):
     channel: str
     code: str
     table: str
-    """The channel of the table that has the row."""
+    """The channel of the table with the row."""
     name: str
     severity: str
     category: str
@@ -53,49 +53,49 @@ class CodeStatus(msgspec.Struct, frozen=True):
     action: str
     alerts: list[Alert]
     app: str | UnsetType = UNSET
-    """The app; absent for results without one."""
+    """The app; absent for results without an app."""
 
     @property
     def series(self) -> Series:
-        """What is counted by this code."""
+        """The series of this code."""
         return Series(self.channel, self.code, self.table, self.app or "")
 
 
 def failing_codes(reading: Reading) -> tuple[list[CodeStatus], list[CodeStatus]]:
     """Return the most frequent failing codes of all time, and the worst of the last hour."""
-    codes: dict[tuple[int, str], Counted] = {}
-    for one in reading.counted:
-        if one.meaning.severity in _URGENCY:
-            key = id(one.meaning), one.series.app  # a meaning is one object, and quick to find
+    codes: dict[tuple[int, str], CountedSeries] = {}
+    for entry in reading.counted:
+        if entry.meaning.severity in _URGENCY:
+            key = id(entry.meaning), entry.series.app  # the id is a fast key
             known = codes.get(key)
-            codes[key] = _added(known, one) if known else one
+            codes[key] = _added(known, entry) if known else entry
     failing = codes.values()
-    of_hour = [one for one in failing if one.hour]
+    of_hour = [entry for entry in failing if entry.hour]
     return (
-        [_status(reading, one) for one in nlargest(MAX_FAILING_CODES, failing, _by_total)],
-        [_status(reading, one) for one in nsmallest(MAX_FAILING_CODES, of_hour, _by_severity)],
+        [_status(reading, entry) for entry in nlargest(MAX_FAILING_CODES, failing, _by_total)],
+        [_status(reading, entry) for entry in nsmallest(MAX_FAILING_CODES, of_hour, _by_severity)],
     )
 
 
-def _added(one: Counted, other: Counted) -> Counted:
-    """Add up a code that got a row by a reload: it has two series."""
-    return one._replace(
-        total=one.total + other.total,
-        hour=one.hour + other.hour,
-        window=one.window + other.window,
-        last_at=max(one.last_at, other.last_at),
+def _added(entry: CountedSeries, other: CountedSeries) -> CountedSeries:
+    """Add up the two series of a code whose row was added by a reload."""
+    return entry._replace(
+        total=entry.total + other.total,
+        hour=entry.hour + other.hour,
+        window=entry.window + other.window,
+        last_at=max(entry.last_at, other.last_at),
     )
 
 
 _by_total = attrgetter("total")
 
 
-def _by_severity(one: Counted) -> tuple[int, int]:
-    return _URGENCY[one.meaning.severity], -one.hour
+def _by_severity(entry: CountedSeries) -> tuple[int, int]:
+    return _URGENCY[entry.meaning.severity], -entry.hour
 
 
-def _status(reading: Reading, one: Counted) -> CodeStatus:
-    meaning = one.meaning
+def _status(reading: Reading, entry: CountedSeries) -> CodeStatus:
+    meaning = entry.meaning
     description, action = guidance(reading.view.classifier, meaning)
     return CodeStatus(
         channel=meaning.series.channel,
@@ -105,18 +105,18 @@ def _status(reading: Reading, one: Counted) -> CodeStatus:
         severity=meaning.severity,
         category=meaning.category,
         retry=meaning.retry,
-        results=one.total,
-        results_last_hour=one.hour,
-        last_received=one.last_at,
+        results=entry.total,
+        results_last_hour=entry.hour,
+        last_received=entry.last_at,
         description=description,
         action=action,
         alerts=alerts_for(meaning),
-        app=one.series.app or UNSET,
+        app=entry.series.app or UNSET,
     )
 
 
 def guidance(classifier: Classifier, meaning: ClassifiedResult) -> tuple[str, str]:
-    """Return the description and the action of a code, also of an unknown one."""
+    """Return the description and the action of a known or unknown code."""
     if row := classifier.row(meaning.series):
         return row.description, row.action
     return _NO_ROW.get(meaning.series.code, "No table has this code."), _ADD_ROW

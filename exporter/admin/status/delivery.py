@@ -10,39 +10,39 @@ from exporter.results import Category
 
 
 class DeliveryStatus(msgspec.Struct):
-    """The pushes of a channel in the last hour: accepted, and what receipts say of them.
+    """The pushes of a channel in the last hour: accepted, and confirmed by receipts.
 
-    Receipts come later than acceptances: after a start more may be delivered than was accepted.
+    Receipts arrive later than acceptances: after a start, more may be delivered than accepted.
     """
 
     channel: str
     accepted: int = 0
     """By the vendor, for delivery."""
     delivered: int = 0
-    """To the device, as receipts say."""
+    """To the device, according to receipts."""
     opened: int = 0
-    """By the user, as receipts say."""
+    """By the user, according to receipts."""
 
 
 def deliveries_of(reading: Reading) -> list[DeliveryStatus]:
     """Summarize each selected channel with receipts in the last hour, in the tables' order."""
     tables = reading.view.tables
     rows: dict[str, DeliveryStatus] = {}
-    for one in reading.all:  # receipts have channels of their own
-        if not one.hour or one.meaning.category not in ACCEPTED:
+    for entry in reading.all:  # including the channels of receipts
+        if not entry.hour or entry.meaning.category not in ACCEPTED:
             continue
-        if not reading.selection.shows(None, one.series.app):
+        if not reading.selection.shows(None, entry.series.app):
             continue
-        table = tables.get(one.series.channel)
-        sending = (table.receipts_of if table else "") or one.series.channel
+        table = tables.get(entry.series.channel)
+        sending = (table.receipts_of if table else "") or entry.series.channel
         row = rows.setdefault(sending, DeliveryStatus(sending))
-        match one.meaning.category:
+        match entry.meaning.category:
             case Category.ACCEPTED:
-                row.accepted += one.hour
+                row.accepted += entry.hour
             case Category.DELIVERED:
-                row.delivered += one.hour
+                row.delivered += entry.hour
             case Category.OPENED:
-                row.opened += one.hour
+                row.opened += entry.hour
     return [
         row
         for row in _ordered(reading, rows)

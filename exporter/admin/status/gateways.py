@@ -17,7 +17,7 @@ class Received(msgspec.Struct, frozen=True):
 
     requests: int
     refused: int
-    """Requests of which nothing was counted."""
+    """Requests without counted results."""
     rejected_items: int
     """Invalid items."""
 
@@ -31,39 +31,39 @@ class GatewayStatus(msgspec.Struct, frozen=True):
     since_start: Received
     last_hour: Received
     skipped_items: int
-    """Items since the start that were skipped by the description's items.only."""
+    """Items skipped by the description's items.only since the start."""
     duplicates: int
-    """Results since the start that had been counted before."""
+    """Duplicate results since the start."""
     finding: str | None
     """A problem of the gateway's description, or null."""
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Requests that were refused, or items that were rejected, for one reason."""
+    """Requests refused, or items rejected, for a reason."""
 
     kind: str
     """`request` or `item`."""
     source: str
     reason: str
     meaning: str
-    """The reason in a sentence."""
+    """The meaning of the reason."""
     since_start: int
-    """The number since the exporter started."""
+    """Since the start of the exporter."""
     last_hour: int
     alert: Alert | None
     """The alert that watches the reason."""
 
 
 class RequestsHour(msgspec.Struct, frozen=True):
-    """The requests of the last hour to all gateways, without those to other paths."""
+    """The requests of the last hour to all gateways; other paths do not count."""
 
     requests: int
     refused: int
-    """Those of which nothing was counted."""
+    """Requests without counted results."""
 
 
 def gateways_of(reading: Reading) -> list[GatewayStatus]:
-    """Summarize the configured gateways, then those that a reload has removed."""
+    """Summarize the configured gateways, then the removed ones."""
     gateways, metrics = reading.view.current.snapshot.gateways, reading.view.hub.metrics.webhooks
     start = reading.requests.totals, reading.rejections.totals
     hour = reading.requests.counts(), reading.rejections.counts()
@@ -92,12 +92,12 @@ def _received(gateway: str, requests: Totals, rejections: Totals) -> Received:
 
 
 def _finding(gateway: str, requests: Totals, rejections: Totals) -> str | None:
-    """Report that no item has had a code so far: the format is not the expected one."""
+    """Report that no item has had a code so far: the format differs from the expected format."""
     without = sum(rejections.get((gateway, reason), 0) for reason in _WITHOUT_CODE)
     if not without or requests.get((gateway, ACCEPTED)):
         return None
     return (
-        f"None of {without:,} items so far has a code. See where it is looked for: "
+        f"None of {without:,} items so far has a code. To see the paths: "
         f"push-result-exporter explain --gateway {gateway} --payload FILE"
     )
 
@@ -111,7 +111,7 @@ def requests_of(gateways: list[GatewayStatus]) -> RequestsHour:
 
 
 def refused_of(reading: Reading) -> list[Refused]:
-    """List what was refused since the start, the most frequent of the last hour first."""
+    """List the refusals since the start, the most frequent of the last hour first."""
     rows = [*_refused_requests(reading), *_rejected_items(reading)]
     return sorted(rows, key=lambda row: (-row.last_hour, -row.since_start))
 

@@ -19,15 +19,14 @@ class WebhookSetup(msgspec.Struct, frozen=True):
     path: str
     """The path of the URL to enter at the sender."""
     missing_settings: str | None
-    """The settings that would give it a credential; null if it has one."""
+    """The settings that configure a credential; null if the webhook has a credential."""
     accepts_anyone: bool
     """Whether it needs no credential: ALLOW_UNSIGNED, or a scheme of `none`."""
     credentials: list[str]
-    """What it accepts: the fingerprint of each public key, the number of tokens and secrets, and
-    the file of each."""
+    """The fingerprint of each public key, the number of tokens and secrets, and their files."""
     curl: str
-    """A command that tries the URL from the exporter's machine, and counts nothing; with the
-    credential where that is a token in a file."""
+    """A command that tries the URL from the exporter's machine and counts nothing; it reads the
+    credential if that is a token in a file."""
     requests: int
     """Since the start."""
     refused: dict[str, int]
@@ -35,7 +34,7 @@ class WebhookSetup(msgspec.Struct, frozen=True):
 
 
 class OtherPathStatus(msgspec.Struct, frozen=True):
-    """A path that was requested and that no webhook has."""
+    """A requested path without a webhook."""
 
     path: str
     """Without the query, redacted."""
@@ -49,13 +48,13 @@ class Setup(msgspec.Struct, frozen=True):
 
     webhooks: list[WebhookSetup]
     other_requests: int
-    """Requests since the start to paths that no webhook has."""
+    """Requests since the start to paths without a webhook."""
     other_paths: list[OtherPathStatus]
     """The most requested first."""
 
 
 def setup_of(reading: Reading) -> Setup | None:
-    """Describe the webhooks until the first result; then return None."""
+    """Describe the webhooks; None after the first result."""
     if reading.all:
         return None
     requests = reading.requests.totals
@@ -64,8 +63,8 @@ def setup_of(reading: Reading) -> Setup | None:
         [_webhook(reading, gateway) for gateway in gateways.values()],
         sum(count for (source, _), count in requests.items() if source == UNROUTED),
         [
-            OtherPathStatus(one.name, one.count, one.last_seen)
-            for one in reading.view.hub.other_paths.most_frequent()
+            OtherPathStatus(path.name, path.count, path.last_seen)
+            for path in reading.view.hub.other_paths.most_frequent()
         ],
     )
 
@@ -85,7 +84,7 @@ def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
         path=path,
         missing_settings=None if gateway.credentials else " or ".join(gateway.settings),
         accepts_anyone=gateway.accepts_anyone,
-        credentials=[str(one) for one in gateway.credentials],
+        credentials=[str(credential) for credential in gateway.credentials],
         curl=f"curl -i {_authorization(gateway)}-d '[]' {ingest}{path}",
         requests=sum(statuses.values()),
         refused={status: count for status, count in statuses.items() if refusal(status)},
@@ -93,7 +92,7 @@ def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
 
 
 def _authorization(gateway: Gateway) -> str:
-    """Return the option that reads a bearer token from its file; empty if there is none."""
-    files = (one.file for one in gateway.credentials if one.scheme == "bearer")
+    """Return the curl option that reads a bearer token from its file; empty without a token."""
+    files = (credential.file for credential in gateway.credentials if credential.scheme == "bearer")
     file = next(files, None)
     return f'-H "Authorization: Bearer $(head -n1 {quote(file)})" ' if file else ""

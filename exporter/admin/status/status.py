@@ -45,7 +45,7 @@ from exporter.metrics.results import UNKNOWN_CODE_SECONDS
 from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
 
 MAX_UNKNOWN_CODES = 10
-"""On the page, unless a channel is selected; the JSON has all."""
+"""Maximum number on the page, unless a channel is selected; the JSON has all."""
 
 
 class LedgerStatus(msgspec.Struct, frozen=True):
@@ -54,19 +54,19 @@ class LedgerStatus(msgspec.Struct, frozen=True):
     store: str
     """The path of a file, or the address of a database."""
     problem: str | None
-    """Why results cannot be stored now."""
+    """The cause if results cannot be stored."""
     pending_results: int
     """Results waiting to be committed."""
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The state of the exporter; results are those of the selection."""
+    """The state of the exporter, with the results of the selection."""
 
     health: Health
     ready: bool
     """Whether results are accepted."""
     problem: str | None
-    """Why results are not accepted: `ledger_unavailable`, `draining` or `not_scraped`."""
+    """The cause if results are not accepted: `ledger_unavailable`, `draining` or `not_scraped`."""
     now: float
     """Unix time of this status."""
     version: str
@@ -83,7 +83,7 @@ class Status(msgspec.Struct, frozen=True):
     uptime_seconds: float
     ledger: LedgerStatus
     hour_seconds: float
-    """The part of the last hour since the start, in seconds."""
+    """Seconds of the last hour since the start."""
     setup: Setup | None
     """Help until the first result; then null."""
     requests_last_hour: RequestsHour
@@ -99,16 +99,16 @@ class Status(msgspec.Struct, frozen=True):
     other_results: list[OtherResults]
     """The channels with results under the code `other`, the most of the last hour first."""
     other_codes: list[OtherCodeStatus]
-    """The last codes of each channel that are counted as `other`, the last seen first."""
+    """The latest codes of each channel counted as `other`, the last seen first."""
     unknown_hints: list[UnknownHintStatus]
-    """Words for a channel that no table knows, the last seen first."""
+    """Unknown channel names, the last seen first."""
     refused: list[Refused]
     settings: dict[str, Any]
-    """The effective settings by name; secrets are paths of files."""
+    """The effective settings by name; secrets are file paths."""
     apps: list[AppStatus] | UnsetType = UNSET
-    """Each app, the most urgent first; absent where there are no apps."""
+    """Each app, the most urgent first; absent without apps."""
     undeclared_apps: list[UndeclaredApp] | UnsetType = UNSET
-    """Names of apps that APPS does not declare, the most frequent first; absent without APPS."""
+    """App names that APPS does not declare, the most frequent first; absent without APPS."""
 
 
 def status_of(reading: Reading, newest: int | None = None) -> Steps[Status]:

@@ -13,8 +13,8 @@ LEDGER_PROBLEMS = {
     "database is locked": "Another process",
     "database or disk is full": "The disk is full",
     "attempt to write a readonly database": "read-only",
-    "unable to open database file": "gone or forbidden",
-    "disk I/O error": "The disk fails",
+    "unable to open database file": "missing or inaccessible",
+    "disk I/O error": "The disk is failing",
     "no such table: counts": "was replaced",
     "connection refused": "Fix the cause",
 }
@@ -68,7 +68,7 @@ async def test_a_short_reach_of_deduplication(make_settings: MakeSettings) -> No
 
 
 @pytest.mark.parametrize(
-    ("days", "text"), [(6, "It ends in 5 d"), (8, None)], ids=["six days", "eight days"]
+    ("days", "text"), [(6, "It expires in 5 d"), (8, None)], ids=["six days", "eight days"]
 )
 async def test_a_certificate_that_ends_soon(
     make_settings: MakeSettings, tmp_path: Path, days: int, text: str | None

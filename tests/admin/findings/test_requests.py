@@ -25,9 +25,9 @@ async def test_before_the_first_result(watched: Watched) -> None:
         "The only request: bad_signature (1). bad_signature: no configured key, token or secret "
         "verifies the request."
     )
-    assert other.title == "requests come to paths that no webhook has"
+    assert other.title == "requests to paths without a webhook"
     assert other.detail == "All 3 such requests: /webhook/mps (2), /other (1)."
-    assert other.action.endswith("Webhooks are: /webhooks/mps, /webhooks/results.")
+    assert other.action.endswith("Webhooks: /webhooks/mps, /webhooks/results.")
     await watched.count(accepted("vivo", 1))
     assert watched.titles() == []
 
@@ -70,7 +70,7 @@ async def test_a_burst_is_no_trouble(watched: Watched) -> None:
 
 @pytest.mark.parametrize(("had_accepted", "title"), [(True, ALL_REFUSED), (False, REFUSED)])
 async def test_few_refused_requests(watched: Watched, had_accepted: bool, title: str) -> None:
-    """Ten in six hours in which none was accepted: trouble for a gateway that had some."""
+    """Ten in six hours, and none accepted: trouble for a gateway that had some."""
     if had_accepted:
         await watched.count(accepted("vivo", 1))
     watched.pass_minutes(6 * 60)

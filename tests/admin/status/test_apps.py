@@ -74,7 +74,7 @@ async def test_one_channel_of_one_app(exporter: Exporter) -> None:
     assert [(row["channel"], row["results"]) for row in one["channels"]] == [("vivo", 27)]
     assert one["health"]["headline"] == "All is well on vivo for shop"
     _, page = await get(exporter, "/?app=%3Cb%3E&channel=")
-    assert "There is no app with this name." in page
+    assert "No app has this name." in page
     assert "<b>" not in page
 
 

@@ -99,7 +99,7 @@ async def test_one_channel(exporter: Exporter) -> None:
     assert 'id="channel-apns"' not in page
     assert "trouble, rejected by apns" in page
     _, page = await get(exporter, "/?channel=%3Cb%3E" + "x" * 500)
-    assert "There is no channel with this name." in page
+    assert "No channel has this name." in page
     assert "<b>" not in page
 
 

@@ -142,7 +142,7 @@ def test_codes_are_filtered(browser: Browser, exporter: ExporterProcess) -> None
         expect(page.locator("#found")).to_have_text(f"{shown.count()} of {CODES} codes")
         assert page.url.endswith("?q=APNS%20BadDeviceToken")
         page.get_by_role("searchbox").fill("no such words")
-        expect(page.get_by_text("No code has all of these words.")).to_be_visible()
+        expect(page.get_by_text("No code contains all words.")).to_be_visible()
         page.get_by_role("searchbox").fill("")
         expect(shown).to_have_count(CODES)
     with opened(browser, exporter.admin) as page:
