@@ -12,10 +12,14 @@ _TOGETHER = {
 }
 """Files that use one expensive fixture of the session: it is made once for each worker."""
 
-_APART = ("tests/deploy/test_rules.py::test_alerts_fire_when_they_should",)
+_APART = (
+    "tests/deploy/test_rules.py::test_alerts_fire_when_they_should",
+    "tests/system/postgresql/test_postgres.py::",
+)
 """Tests that share nothing, and would keep one worker busy for minutes."""
 
 _UNMEASURED = {
+    "admin",
     "dashboards",
     "deploy",
     "system",

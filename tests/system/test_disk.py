@@ -293,7 +293,7 @@ def test_unsound_ledger_ends_the_start(
         assert exporter.process.wait(20) == 2
     log = exporter.log.read_text()
     assert f"push-result-exporter: ledger {ledger}: " in log
-    assert log.endswith("move this one away to start again from zero.\n")
+    assert log.endswith("move this one away to start from zero.\n")
     assert "Traceback" not in log
     assert ledger.read_bytes() == before
 

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.load
 
 REPLICAS = 3
 SENDERS = 6
-KILLS = 21
+KILLS = 12
 
 NGINX = """
 {user}
@@ -206,7 +206,7 @@ def running_scene(
 def test_killed_exporters(
     tmp_path: Path, settings: Settings, keys: KeyPair, server: Server
 ) -> None:
-    """After twenty-one kills, whichever replica a retry reaches, each result is counted once."""
+    """After twelve kills, whichever replica a retry reaches, each result is counted once."""
     rng = random.Random(20261126)
     with running_scene(tmp_path, settings, keys, server, server.url()) as scene:
         for _ in range(KILLS):
