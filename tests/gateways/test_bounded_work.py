@@ -16,9 +16,6 @@ from tests.support.exporter import KeyPair
 from tests.support.senders import RECIPES, SENDERS, Sender, Sent
 from tests.support.work import authentication, counting_calls, decoding
 
-pytestmark = pytest.mark.no_cover
-"""Calls are counted here, and measuring coverage makes that three times as slow."""
-
 CALLS_PER_STEP = 200 * ITEMS_PER_STEP
 """Calls of functions: two hundred an item, some milliseconds in all."""
 

@@ -19,7 +19,6 @@ _APART = (
 """Tests that share nothing, and would keep one worker busy for minutes."""
 
 _UNMEASURED = {
-    "admin",
     "dashboards",
     "deploy",
     "system",
