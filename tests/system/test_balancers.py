@@ -191,7 +191,9 @@ def test_nginx_chooses_by_the_signed_id(
                 call = Call(f"/webhooks/results{url}", str(more).encode(), headers, Totals())
                 with closing(balancer.client()) as client:
                     assert client.post(call)[0] == 502  # nobody listens there
-        lines = (balancer.logs / "push.access.log").read_text().splitlines()
+        log = balancer.logs / "push.access.log"  # a line may follow its response
+        wait_for(lambda: len(log.read_text().splitlines()) == 2 * len(numbers), "all are logged")
+        lines = log.read_text().splitlines()
     chosen = [line.split()[-2] for line in lines]
     assert len(set(chosen)) == REPLICAS
     assert chosen[::2] == chosen[1::2]

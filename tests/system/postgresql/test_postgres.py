@@ -38,7 +38,7 @@ pytestmark = pytest.mark.load
 
 REPLICAS = 3
 SENDERS = 6
-KILLS = 12
+KILLS = 8
 
 NGINX = """
 {user}
@@ -206,7 +206,7 @@ def running_scene(
 def test_killed_exporters(
     tmp_path: Path, settings: Settings, keys: KeyPair, server: Server
 ) -> None:
-    """After twelve kills, whichever replica a retry reaches, each result is counted once."""
+    """After eight kills, whichever replica a retry reaches, each result is counted once."""
     rng = random.Random(20261126)
     with running_scene(tmp_path, settings, keys, server, server.url()) as scene:
         for _ in range(KILLS):
@@ -291,7 +291,7 @@ def test_pgbouncer_in_transaction_mode(
             wait_for(lambda: reached(port), "PgBouncer listens")
             url = server.url().replace(str(server.port), str(port))
             with running_scene(tmp_path, settings, keys, server, url) as scene:
-                for _ in range(6):
+                for _ in range(4):
                     scene.gateway.wait_for_more(rng.randint(1, 30))
                     scene.fleet.kill(rng.randrange(REPLICAS))
                 server.stop("immediate")
