@@ -94,10 +94,7 @@ class Ledger:
 
     @property
     def dedupe_reach_seconds(self) -> float:
-        """The effective length of the deduplication window in seconds.
-
-        It is shorter than the configured length if the bound on keys evicts keys earlier.
-        """
+        """Effective length of the deduplication window in seconds; less if keys are evicted."""
         if self._store.shared or not self._memory:
             return self._dedupe_seconds
         return self._memory.reach(time.time())
@@ -141,14 +138,16 @@ class Ledger:
         if self.problem or self._closing or not self.loaded:
             raise unavailable()
         results = results_of(deliveries)
-        self._queue.reserve(results)
+        self._queue.check(results)
         request = Request(accepted, results)
         if len(deliveries) > SLICE_DELIVERIES:
+            self._queue.reserve(results)
             return self._loop.create_task(self._record_large(request, deliveries))
         batch = self._queue.batch_for(results, self._memory)
         request.prepare(deliveries, self._memory)
         # Deduplicate on arrival, and not with the commit: the data is still in the CPU cache.
         batch.add(request, self._memory)
+        self._queue.reserve(results)
         return accepted
 
     async def _record_large(self, request: Request, deliveries: list[Delivery]) -> int:

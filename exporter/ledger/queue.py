@@ -31,11 +31,14 @@ class CommitQueue:
         """Iterate over the batches."""
         return iter(self._batches)
 
-    def reserve(self, results: int) -> None:
-        """Reserve room for results; raises RequestError (`overloaded`) if the queue is full."""
+    def check(self, results: int) -> None:
+        """Raise RequestError (`overloaded`) if there is no room for a number of results."""
         # A single body larger than the bound is accepted when the queue is empty.
         if self.pending and self.pending + results > self._max_pending:
             raise RequestError(Reason.OVERLOADED, "The commit queue is full; slow down.")
+
+    def reserve(self, results: int) -> None:
+        """Take room for results until they are released."""
         self.pending += results
 
     def release(self, results: int) -> None:
