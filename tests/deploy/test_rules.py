@@ -1,4 +1,4 @@
-"""Rules, Alertmanager configuration and runbooks: sound, tested, and in agreement."""
+"""Rules: valid, tested, and in agreement with the declarations of the code."""
 
 import json
 import re
@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 
@@ -16,21 +15,19 @@ from exporter.classification.alerts import (
     NOT_THE_CHANNEL,
     AlertName,
 )
-from exporter.classification.alerts import RUNBOOKS as RUNBOOK_ADDRESS
 from exporter.classification.tables import load_tables
 from exporter.classification.thresholds import THRESHOLDS
 from exporter.configuration.settings import Settings
 from exporter.errors import Reason
-from exporter.metrics import metrics
 from exporter.results import Category, Severity
-from tests.support.programs import program
+from tests.support.programs import checked, program
 from tests.support.promtool import failures
 from tests.support.rules import (
-    ALERTMANAGER,
     ALERTS,
     DEPLOY,
     EXPRESSIONS,
     GROUPS,
+    METRICS,
     PROMETHEUS,
     RECORDED,
     RULES,
@@ -39,7 +36,7 @@ from tests.support.rules import (
     UNIT_TESTS,
     WITH_EXTERNAL_URL,
     Alert,
-    code_blocks,
+    each_alert,
     read,
 )
 
@@ -48,52 +45,25 @@ REPLICA_LABELS = next(
     line[1:].strip() for line in HEAD.splitlines() if line.strip("# ").startswith("instance, pod")
 )
 """The labels that tell replicas apart, as the head of the rules has them."""
-TARGET_LABELS = ["cluster", "environment", "namespace", "job"]
-"""Of those that targets bring, what dashboards and Alertmanager know by name."""
 CONSTANTS = {name for name in RECORDED if name.endswith(":threshold")}
-METRICS = {
-    value
-    for value in vars(metrics).values()
-    if isinstance(value, str) and value.startswith("push_")
-}
 TABLES = load_tables()
-
-each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
-each_runbook = pytest.mark.parametrize("name", sorted(RUNBOOKS))
-
-
-def run(name: str, package: str, *arguments: str | Path) -> str:
-    """Run a program that must succeed; return its output."""
-    done = subprocess.run(
-        [program(name, package), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def amtool(*arguments: str | Path) -> str:
-    """Run amtool."""
-    return run("amtool", "prometheus-alertmanager", *arguments)
 
 
 def test_prometheus_accepts_the_rules() -> None:
     """Promtool reports no error in the rules, duplicates included."""
-    checked = run("promtool", "prometheus", "check", "rules", "--lint-fatal", RULES)
-    assert f"{len(EXPRESSIONS)} rules found" in checked
+    output = checked(program("promtool", "prometheus"), "check", "rules", "--lint-fatal", RULES)
+    assert f"{len(EXPRESSIONS)} rules found" in output
 
 
 def test_prometheus_accepts_the_configuration() -> None:
     """Promtool reports no error in the configuration, which loads the rules."""
-    assert "rules.yml" in run("promtool", "prometheus", "check", "config", PROMETHEUS)
+    assert "rules.yml" in checked(program("promtool", "prometheus"), "check", "config", PROMETHEUS)
 
 
 def test_vmalert_accepts_the_rules() -> None:
     """A vmalert that does not know keep_firing_for loads the file that is built without it."""
     arguments = ["-dryRun", f"-rule={RULES_FOR_VMALERT}", "-loggerLevel=ERROR"]
-    run("vmalert", "victoria-metrics", *arguments)
+    checked(program("vmalert", "victoria-metrics"), *arguments)
 
 
 SLOW = {
@@ -291,12 +261,6 @@ def test_job_is_named_in_one_rule() -> None:
     assert re.fullmatch(pattern[1], config["job_name"])
 
 
-def test_runbooks_have_one_address() -> None:
-    """Without the exporter's address, messages link to the runbooks of the repository."""
-    for alert in ALERTS:
-        assert f"{RUNBOOK_ADDRESS}{alert.name}.md{{{{ end }}}}" in alert.annotations["runbook_url"]
-
-
 def test_one_command_links_messages_to_the_exporter(tmp_path: Path) -> None:
     """The command at the head of the file links runbooks and codes to the exporter's pages."""
     (command,) = re.findall(r"sed -i 's#exporter.*", HEAD)
@@ -365,52 +329,6 @@ def test_alert_says_what_to_do(alert: Alert) -> None:
     assert "var-{{ $label }}=" in path[2]
 
 
-def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
-    """Alerts and runbooks are the same."""
-    assert RUNBOOKS.keys() == {alert.name for alert in ALERTS}
-
-
-@each_alert
-def test_runbook_is_complete(alert: Alert) -> None:
-    """A runbook begins with three things to do first, and has three queries and a silence."""
-    text = RUNBOOKS[alert.name]
-    assert text.startswith(f"# {alert.name}\n\n**Severity {alert.severity}.** ")
-    wanted = ["Do first", "Meaning", "Impact", "Diagnosis", "Mitigation", "Silence"]
-    assert re.findall(r"^## (.*)", text, re.MULTILINE) == wanted
-    first = text.partition("## Do first\n\n")[2].partition("\n\n## Meaning")[0]
-    assert [line[:3] for line in first.splitlines()] == ["1. ", "2. ", "3. "]
-    assert len(code_blocks(alert.name, "promql")) == 3
-    (silence,) = code_blocks(alert.name, "sh")
-    assert re.search(rf"amtool silence add .* alertname={alert.name}\b", silence, re.DOTALL)
-
-
-@each_runbook
-def test_runbook_links_lead_somewhere(name: str) -> None:
-    """Links between runbooks lead to runbooks."""
-    linked = re.findall(r"\]\(([^)]*)\)", RUNBOOKS[name])
-    assert all(link.removesuffix(".md") in RUNBOOKS for link in linked)
-
-
-@each_runbook
-def test_runbook_agrees_with_the_code_tables(name: str) -> None:
-    """A runbook names codes that exist, as the tables do, and gives their actions word by word."""
-    channels = "|".join(TABLES)
-    text = RUNBOOKS[name]
-    for channel, code, name_ in re.findall(rf"`({channels}) (-?\w+)(?: ([^`]+))?`", text):
-        row = TABLES[channel].codes[code]
-        assert name_ in {"", row.name}
-    for channel, code, action in re.findall(
-        rf"^\| `({channels}) (-?\w+) .*` \| (.*) \|$", text, re.MULTILINE
-    ):
-        assert action == TABLES[channel].codes[code].action
-    for channel, code in re.findall(rf"explain ({channels}) (-?\w+)`", text):
-        assert code in TABLES[channel].codes
-    for queried in code_blocks(name, "promql"):
-        assert set(re.findall(r"push_\w+?(?=_bucket|\b)", queried)) <= METRICS | {
-            part for recorded in RECORDED for part in recorded.split(":")
-        }
-
-
 @pytest.mark.parametrize(
     "text",
     [*EXPRESSIONS.values(), *(str(alert.annotations) for alert in ALERTS), *RUNBOOKS.values()],
@@ -433,138 +351,3 @@ def test_bad_device_token_is_the_code_that_the_rules_mean() -> None:
     """Code 2009 of APNs is BadDeviceToken, a token_invalid."""
     row = TABLES["apns"].codes["2009"]
     assert (row.name, row.category) == ("BadDeviceToken", Category.TOKEN_INVALID)
-
-
-def test_alertmanager_takes_the_configuration() -> None:
-    """Amtool finds nothing wrong with the configuration."""
-    assert "SUCCESS" in amtool("check-config", ALERTMANAGER)
-
-
-@pytest.mark.parametrize(
-    ("labels", "receivers"),
-    [
-        (["severity=warning", "channel=apns"], "ios-chat"),
-        (["severity=critical", "channel=apns"], "on-call,ios-chat"),
-        (["severity=warning", "channel=vivo"], "android-chat"),
-        (["severity=warning", "channel=vivo", "app=shop"], "android-chat"),
-        (["severity=critical", "channel=huawei"], "on-call,android-chat"),
-        (["severity=warning", "channel=mps"], "platform-chat"),
-        (["severity=warning", "channel=other"], "platform-chat"),
-        (["severity=critical", "alertname=PushExporterDown"], "on-call,platform-chat"),
-        (["severity=warning", "source=mps"], "platform-chat"),
-        (["severity=critical", "app=shop"], "on-call,platform-chat"),
-        (["severity=info", "channel=apns"], "daily-mail"),
-        (["severity=info"], "daily-mail"),
-        (["severity=warning", "channel=acme"], "platform-chat"),
-        (["severity=critical", "channel=acme"], "on-call,platform-chat"),
-        (["channel=harmonyos"], "android-chat"),
-        ([], "platform-chat"),
-    ],
-)
-def test_alerts_reach_whom_they_concern(labels: list[str], receivers: str) -> None:
-    """Severity and channel decide who hears of an alert."""
-    test = ["config", "routes", "test", f"--config.file={ALERTMANAGER}"]
-    amtool(*test, f"--verify.receivers={receivers}", *labels)
-
-
-CHATS = [
-    one["slack_configs"][0] for one in read(ALERTMANAGER)["receivers"] if "slack_configs" in one
-]
-
-
-def rendered(folder: Path, chat: dict[str, str], status: str, *names: str) -> tuple[str, str]:
-    """Render title and text of the message about alerts of a channel of an app."""
-    common = {
-        "channel": "vivo",
-        "app": "shop",
-        "severity": "warning",
-        "cluster": "eu",
-        "job": "push",
-    }
-    alerts = [
-        {
-            "status": status,
-            "labels": common | {"alertname": name},
-            "annotations": {
-                "summary": f"summary of {name}",
-                "description": f"description of {name}",
-                "runbook_url": f"https://push.example.com/runbooks/{name}?app=shop",
-                "dashboard_url": "/d/push-channel",
-            },
-            "startsAt": "2026-11-29T20:17:08Z",
-            "endsAt": "2026-11-29T21:02:40Z",
-        }
-        for name in names
-    ]
-    if len(names) == 1:
-        common["alertname"] = names[0]
-    data = {
-        "status": status,
-        "commonLabels": common,
-        "alerts": alerts,
-        "externalURL": "https://alerts.example.com",
-    }
-    file = folder / "data.json"
-    file.write_text(json.dumps(data))
-    render = ("template", "render", f"--template.glob={folder}/*.tmpl", f"--template.data={file}")
-    title, text = (amtool(*render, f"--template.text={chat[part]}") for part in ("title", "text"))
-    return title, text
-
-
-@pytest.mark.parametrize("chat", CHATS, ids=lambda chat: chat["channel"])
-def test_messages_of_alertmanager_can_be_read(chat: dict[str, str], tmp_path: Path) -> None:
-    """A message names channel, app and alert, and links to runbook, dashboard and silence."""
-    title, text = rendered(tmp_path, chat, "firing", "PushThrottled")
-    assert title == "FIRING vivo of shop PushThrottled cluster=eu job=push"
-    assert text.startswith("*summary of PushThrottled*\ndescription of PushThrottled\n")
-    assert "<https://push.example.com/runbooks/PushThrottled?app=shop|Runbook>" in text
-    assert "<https://grafana.example.com/d/push-channel|Dashboard>" in text
-    silence = re.search(r"<https://alerts.example.com/#/silences/new\?filter=(.*)\|Silence>", text)
-    assert silence
-    assert unquote(silence[1]) == (
-        '{alertname="PushThrottled",app="shop",channel="vivo",cluster="eu",job="push",'
-        'severity="warning"}'
-    )
-
-
-@pytest.mark.parametrize("chat", CHATS, ids=lambda chat: chat["channel"])
-def test_an_end_is_a_line_with_its_times(chat: dict[str, str], tmp_path: Path) -> None:
-    """A resolved alert is named with its times, and without the figures of its summary."""
-    both = ("PushThrottled", "PushFailureRatioHigh")
-    title, text = rendered(tmp_path, chat, "resolved", *both)
-    assert title == "RESOLVED vivo of shop 2 alerts cluster=eu job=push"
-    assert text.splitlines() == [f"Over: {name} vivo of shop, 20:17 to 21:02 UTC" for name in both]
-
-
-def test_every_channel_has_a_route() -> None:
-    """The channels of one kind of phones go to its team; the rest to the platform team."""
-    routes = " ".join(str(route.get("matchers")) for route in read(ALERTMANAGER)["route"]["routes"])
-    patterns = re.findall(r'channel=~?"([^"]+)"', routes)
-    routed = {name for name in TABLES if any(re.fullmatch(one, name) for one in patterns)}
-    assert TABLES.keys() - routed == {"mps", "azure", "expo", "sns", "webpush", "wns"}
-
-
-def test_inhibitions_name_alerts_that_exist() -> None:
-    """Alerts that mute or are muted exist; a channel of an app of a target mutes only itself."""
-    names = {alert.name for alert in ALERTS}
-    muted: dict[str, set[str]] = {}
-    for rule in read(ALERTMANAGER)["inhibit_rules"]:
-        sources, targets = (
-            set(re.findall(r"\bPush\w+", str(rule[f"{side}_matchers"])))
-            for side in ("source", "target")
-        )
-        assert sources | targets <= names
-        for source in sources:
-            muted.setdefault(source, set()).update(targets)
-        of_requests = {"PushWebhookRejecting", "PushItemsRejected"} & targets
-        of_results = [] if "PushAllResultsStopped" in targets else ["app", "channel"]
-        assert rule["equal"] == [*TARGET_LABELS, *(["source"] if of_requests else of_results)]
-    assert "PushExporterDown" not in muted  # one that was retired would mute for good
-    assert muted["PushLedgerFailing"] == {"PushResultsStopped", "PushAllResultsStopped"}
-    assert muted["PushAllRequestsRefused"] > muted["PushLedgerFailing"]
-    shares = {
-        alert.name for alert in ALERTS if re.search(r"channel:\w+:ratio15m", alert.expression)
-    }
-    assert muted["PushChannelRejected"] == {*shares, "PushNothingAccepted"}
-    assert muted["PushNothingAccepted"] == shares
-    assert read(ALERTMANAGER)["route"]["group_by"] == [*TARGET_LABELS, "app", "channel"]

@@ -5,7 +5,10 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, NamedTuple
 
+import pytest
 import yaml
+
+from exporter.metrics import metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "rules.yml"
@@ -48,6 +51,15 @@ ALERTS = [
     for rule in _RULES
     if "alert" in rule
 ]
+
+each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+
+METRICS = {
+    value
+    for value in vars(metrics).values()
+    if isinstance(value, str) and value.startswith("push_")
+}
+"""The names of the exporter's metrics."""
 
 EXPRESSIONS = {**RECORDED, **{alert.name: alert.expression for alert in ALERTS}}
 
