@@ -161,6 +161,68 @@ class DecodedItems(msgspec.Struct):
     defaulted: int = 0
     """Results with the description's default code, because no path of the code has a value."""
 
+    @property
+    def items(self) -> int:
+        """The number of results in the group."""
+        return self.anonymous + len(self.ids)
+
+
+class Series(NamedTuple):
+    """The key of a count in the ledger."""
+
+    channel: str
+    code: str
+    table: str
+    """The channel of the table whose row matched, empty for an unknown code. It distinguishes the
+    two meanings of `-1` under OPPO without storing a severity."""
+    app: str = ""
+    """The declared app. Empty if results have no label `app`; that is not the app `other`."""
+
+
+class ClassifiedResult(msgspec.Struct, frozen=True):
+    """A series with the meaning of its code: one shared instance per known series."""
+
+    series: Series
+    name: str
+    severity: Severity
+    category: Category
+    retry: Retry
+
+    @property
+    def known(self) -> bool:
+        """Whether a table has the code."""
+        return bool(self.series.table)
+
+    def of_app(self, app: str) -> "ClassifiedResult":
+        """Return a copy whose series has an app."""
+        return msgspec.structs.replace(self, series=self.series._replace(app=app))
+
+    @classmethod
+    def unknown(cls, channel: str, code: str) -> "ClassifiedResult":
+        """Classify a code that has no row on this channel."""
+        return cls(
+            Series(channel, code, ""), "Unknown", Severity.UNKNOWN, Category.UNKNOWN, Retry.NO
+        )
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """An invalid item of a body, by its position from 0."""
+
+    index: int
+    reason: ItemReason
+    detail: str
+
+
+class DecodedItems(msgspec.Struct):
+    """The results and the invalid items of a body, or of a part of it."""
+
+    groups: list[ResultGroup] = []
+    rejected: list[Rejection] = []
+    skipped: int = 0
+    """Items skipped by the description's items.only."""
+    defaulted: int = 0
+    """Results with the description's default code, because no path of the code has a value."""
+
     def add(self, other: "DecodedItems") -> None:
         """Add the items of another part of the same body."""
         self.groups += other.groups

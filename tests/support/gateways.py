@@ -18,7 +18,10 @@ def decoded(gateway: Gateway, request: ReceivedRequest) -> DecodedItems:
     """Decode a body to its end; equal results of several steps become one group."""
     whole = DecodedItems()
     for step in gateway.decode(request):
-        whole.add(step)
+        whole.groups += step.groups
+        whole.rejected += step.rejected
+        whole.skipped += step.skipped
+        whole.defaulted += step.defaulted
     groups: dict[tuple[object, int], ResultGroup] = {}
     for group in whole.groups:
         first = groups.setdefault((group.result, group.count), group)
