@@ -2,12 +2,13 @@
 
 import datetime as dt
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from exporter.classification.classifier import Classifier
-from exporter.classification.drafts import draft_alias, draft_row
+from exporter.classification.drafts import draft_alias, draft_app, draft_row
 from exporter.classification.tables import (
     CodeRow,
     CodeTable,
@@ -497,7 +498,18 @@ def test_draft_of_a_code_without_a_channel() -> None:
     assert 'channel = "?"' in draft_row("other", "NEW", None)
 
 
-@pytest.mark.parametrize("hint", ["VIVOPUSH", 'a"b\\', "turned \u202e round", "\u63a8\u9001"])
+HINTS = ["VIVOPUSH", 'a"b\\', "turned \u202e round", "\u63a8\u9001"]
+
+
+@pytest.mark.parametrize("hint", HINTS)
+def test_a_drafted_app_is_a_line_of_toml(hint: str) -> None:
+    """The lines that the status page offers for an undeclared app are TOML without an app."""
+    draft = draft_app(hint)
+    assert draft.replace("\n", "").isprintable()
+    assert tomllib.loads(draft) == {"map": {"app": {hint: "?"}}}
+
+
+@pytest.mark.parametrize("hint", HINTS)
 def test_a_drafted_alias_loads(tmp_path: Path, hint: str) -> None:
     """The lines that the status page offers for an unknown hint make it an alias."""
     file = tmp_path / "own.toml"

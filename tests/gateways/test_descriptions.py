@@ -292,7 +292,7 @@ def test_several_values_identify_an_item(tmp_path: Path) -> None:
     """`dedupe` identifies an item by values of any type, and shows none of them."""
     text = '[fields]\ncode = "c"\nid = "i"\ndedupe = ["t", "n.x"]\n'
     gateway = load(tmp_path, text)
-    values: list[Any] = ["a", "b", ["p", "q"], ["p", "r"], {"k": 1}, True, 1, None]
+    values: list[Any] = ["a", "b", ["p", "q"], ["p", "r"], {"k": 1}, True, 1, 10**30, None]
     batch = decode(gateway, [{"c": 1, "i": "m", "t": value} for value in values])
     [group] = batch.groups
     assert len(set(group.ids)) == len(values) - 1

@@ -228,6 +228,13 @@ async def test_http_1_0_expects_nothing(exporter: Exporter) -> None:
     assert response.startswith(b"HTTP/1.0 200 ")
 
 
+async def test_other_expectations_are_ignored(exporter: Exporter) -> None:
+    """An expectation that RFC 9110 does not define delays and refuses nothing."""
+    head = f"{HEADERS}Expect: 200-ok\r\nConnection: close\r\nContent-Length: 11\r\n\r\n"
+    response = await exporter.exchange(f'{head}{{"code": 2}}'.encode())
+    assert response.startswith(b"HTTP/1.1 200 ")
+
+
 async def test_internal_error_is_a_500(exporter: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
     """An internal error is counted and logged with its traceback; the response has no details."""
 
