@@ -260,6 +260,14 @@ def test_fields(
         assert decode(gateway, item).rejected == decode(gateway, [item]).rejected
 
 
+def test_key_of_an_item_may_list_devices(tmp_path: Path) -> None:
+    """A count is also the number of values in the item's key."""
+    size = '[fields]\ncode = "c"\ncount = { size = "@key", separator = "," }\n'
+    gateway = load(tmp_path, f'[items]\npath = "*"\n{size}')
+    counts = [group.count for group in decode(gateway, {"a,b": {"c": 1}, "d": {"c": 2}}).groups]
+    assert counts == [2, 1]
+
+
 def test_other_items_are_skipped(tmp_path: Path) -> None:
     """`only` compares as text: numbers and booleans, too."""
     only = '[items]\npath = "x.y"\nonly = { kind = ["push", 2, true] }\n'
