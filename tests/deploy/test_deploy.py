@@ -162,7 +162,7 @@ def test_sockets_have_the_ports_of_the_services() -> None:
 def test_template_is_the_unit_with_ports() -> None:
     """The two units differ in their names, ports and folders alone."""
     unit, template = (one.read_text("utf-8").partition("[Unit]")[2] for one in (UNIT, TEMPLATE))
-    ports = re.search(r"# For nginx.*?\n\n", template, re.DOTALL)
+    ports = re.search(r"# Reachable only by nginx.*?\n\n", template, re.DOTALL)
     assert ports
     assert unit == template.replace(ports[0], "").replace(" (%i)", "").replace("-%i", "")
 
