@@ -47,6 +47,8 @@ REPLICA_LABELS = next(
 """The labels that tell replicas apart, as the head of the rules has them."""
 CONSTANTS = {name for name in RECORDED if name.endswith(":threshold")}
 TABLES = load_tables()
+CASES = {file: read(file)["tests"] for file in UNIT_TESTS}
+"""The cases of each file of unit tests."""
 
 
 def test_prometheus_accepts_the_rules() -> None:
@@ -97,9 +99,9 @@ def firing(samples: list[dict[str, str]]) -> set[str]:
 @each_alert
 def test_each_alert_has_unit_tests(alert: Alert) -> None:
     """For each alert there is a case in which it fires, not at each moment, and one without."""
-    cases = [case for file in UNIT_TESTS for case in read(file)["tests"]]
     expected = [
         [firing(moment["exp_samples"]) for moment in case.get("promql_expr_test", [])]
+        for cases in CASES.values()
         for case in cases
     ]
     fired = [moments for moments in expected if any(alert.name in moment for moment in moments)]
@@ -111,8 +113,8 @@ def test_each_message_has_a_unit_test() -> None:
     """For each alert it is written down what it says, from its summary to its links."""
     moments = [
         moment
-        for file in UNIT_TESTS
-        for case in read(file)["tests"]
+        for cases in CASES.values()
+        for case in cases
         for moment in case.get("alert_rule_test", [])
     ]
     assert {one["alertname"] for one in moments if one["exp_alerts"]} == {
@@ -122,8 +124,8 @@ def test_each_message_has_a_unit_test() -> None:
 
 def test_unit_tests_have_names_of_their_own() -> None:
     """No two cases of a file have one name."""
-    for file in UNIT_TESTS:
-        names = Counter(case["name"] for case in read(file)["tests"])
+    for cases in CASES.values():
+        names = Counter(case["name"] for case in cases)
         assert [name for name, times in names.items() if times > 1] == []
 
 
