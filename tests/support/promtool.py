@@ -74,9 +74,23 @@ def _is_about_messages(case: Case) -> bool:
     return "alert_rule_test" in case and "promql_expr_test" not in case
 
 
-def _only_needed(rules: Path, cases: list[Case], target: Path) -> Path:
-    """Write the rules of the alerts in some cases, and the rules that these read."""
-    document = read(rules)
+def _needed(rules: Path, cases: list[Case]) -> dict[str, Any]:
+    """Return the rules that cases need: without messages, or only those of named alerts.
+
+    Prometheus renders the messages of an active alert, with their queries, at every evaluation.
+    """
+    document: dict[str, Any] = read(rules)
+    if all(_is_about_messages(case) for case in cases):
+        _leave_only_needed(document, cases)
+    elif not any("alert_rule_test" in case for case in cases):
+        for group in document["groups"]:
+            for rule in group["rules"]:
+                rule.pop("annotations", None)
+    return document
+
+
+def _leave_only_needed(document: dict[str, Any], cases: list[Case]) -> None:
+    """Leave the rules of the alerts in some cases, and the rules that these read."""
     by_name = {
         rule.get("alert") or rule["record"]: set(_NAME.findall(str(rule)))
         for group in document["groups"]
@@ -92,8 +106,6 @@ def _only_needed(rules: Path, cases: list[Case], target: Path) -> Path:
         group["rules"] = [
             rule for rule in group["rules"] if (rule.get("alert") or rule["record"]) in needed
         ]
-    target.write_text(yaml.safe_dump(document, sort_keys=False, width=1_000_000), "utf-8")
-    return target
 
 
 def _combined(cases: list[Case]) -> Case:
@@ -125,15 +137,14 @@ def _run(document: dict[str, Any], cases: list[Case], rules: Path) -> str:
     stale = document["evaluation_interval"] == "10m"  # Prometheus looks back for 5 minutes
     in_order = stale or any("alert_rule_test" in case for case in cases)
     content = document | {
-        "rule_files": [str(rules)],
+        "rule_files": ["rules.yml"],
         "group_eval_order": [*GROUPS] if in_order else REVERSED,
         "tests": cases,
     }
     with TemporaryDirectory() as folder:
-        if all(_is_about_messages(case) for case in cases):
-            content["rule_files"] = [str(_only_needed(rules, cases, Path(folder) / "rules.yml"))]
-            content["group_eval_order"] = [*GROUPS]
-        file = Path(folder) / "test.yml"
-        file.write_text(yaml.safe_dump(content, sort_keys=False, width=1_000_000), "utf-8")
-        done = promtool("test", "rules", file)
+        files = {"rules.yml": _needed(rules, cases), "test.yml": content}
+        for name, what in files.items():
+            text = yaml.safe_dump(what, sort_keys=False, width=1_000_000)
+            (Path(folder) / name).write_text(text, "utf-8")
+        done = promtool("test", "rules", Path(folder) / "test.yml")
     return done.stdout + done.stderr if done.returncode else ""
