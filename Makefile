@@ -30,8 +30,8 @@ test: $(VENV)/developer ## run the tests of modules, except slow ones: under fou
 	$(BIN)/pytest -m "not slow" --ignore=tests/system --numprocesses=3 $(SHARED) $(ARGS)
 
 test-all: $(VENV)/developer ## run all tests, with branch coverage of the pipeline
-	$(BIN)/pytest -m "not load" --numprocesses=3 $(SHARED) --cov --cov-report=term $(ARGS)
-	$(BIN)/pytest -m load --numprocesses=4 $(SHARED) $(ARGS)
+	$(BIN)/pytest -m "not load" --numprocesses=4 $(SHARED) --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest -m load --numprocesses=3 $(SHARED) $(ARGS)
 
 test-pythons: ## run all tests with each installed Python
 	@for version in $(VERSIONS); do \

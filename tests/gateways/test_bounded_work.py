@@ -39,7 +39,7 @@ def test_every_gateway_has_a_format() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 def test_no_step_is_much_work(form: Format, tmp_path: Path) -> None:
-    """A step over any authenticated body of a mebibyte has few items and few calls."""
+    """A step over any authenticated body within the limits has few items and few calls."""
     gateway = load_gateways(_sender(form.gateway).settings(tmp_path))[form.gateway]
     for body in bodies(form):
         request = ReceivedRequest(body.content, CIMultiDict({"Content-Type": form.content_type}))
