@@ -151,19 +151,26 @@ def _messages(incident: Incident, path: Chain, wait: Wait[Any], stage: Stage) ->
     """Wait for a message to each receiver, whichever is next; to some none is sent at the end."""
     first = stage is Stage.MESSAGE
     missing = {name for name in incident.receivers if first or sends_resolved(name)}
-    status = "FIRING" if first else "RESOLVED"
     while missing:
-        sent = partial(_message, path, incident, missing, status)
+        sent = partial(_message, path, incident, missing, first=first)
         message = wait(f"the message to {' and '.join(sorted(missing))}", sent)
         missing.remove(message.receiver)
         yield Event(message.at, stage, f"to {message.receiver}\n{message.text}")
 
 
-def _message(path: Chain, incident: Incident, receivers: set[str], status: str) -> Message | None:
-    """Return the first message to one of the receivers that has a status and names the alert."""
+def _message(
+    path: Chain, incident: Incident, receivers: set[str], *, first: bool
+) -> Message | None:
+    """Return the first message to one of the receivers that the alert fires, or is over.
+
+    That it is over is also said in a message about others of the channel that still fire.
+    """
     for message in path.told.messages:
-        wanted = message.receiver in receivers and message.text.startswith(status)
-        if wanted and incident.alert in message.text:
+        begins = message.text.startswith("FIRING" if first else "RESOLVED")
+        told = begins and incident.alert in message.text
+        if not first:
+            told |= f"Over: {incident.alert}" in message.text
+        if told and message.receiver in receivers:
             return message
     return None
 
