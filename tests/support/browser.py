@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.support.programs import ExporterProcess, Launch, program, unavailable
+from tests.support.programs import DEADLINE, ExporterProcess, Launch, program, unavailable
 
 SCREENSHOTS = Path(__file__).parents[1] / "system" / "__screenshots__"
 """Ignored by git."""
@@ -31,6 +31,7 @@ def short_minutes(seconds: float) -> Launch:
 def chromium() -> Iterator[Browser]:
     """Run the browser inside the block."""
     path = program("chromium", "chromium")
+    expect.set_options(timeout=DEADLINE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
         try:
