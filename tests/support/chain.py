@@ -56,10 +56,12 @@ def shortened(text: str) -> str:
 
 
 def short_rules(rules: Path) -> str:
-    """Return the rules with windows of a sixtieth, evaluated each second."""
-    return re.sub(
-        "interval: 250ms|interval: 1000ms", "interval: 1s", shortened(rules.read_text("utf-8"))
-    )
+    """Return the rules with windows of a sixtieth, evaluated each second.
+
+    The window of 105 s becomes a little longer: scraped each second, 1.75 s may have one sample.
+    """
+    short = shortened(rules.read_text("utf-8")).replace("[1750ms]", "[2250ms]")
+    return re.sub("interval: 250ms|interval: 1000ms", "interval: 1s", short)
 
 
 def _redirected(shipped: dict[str, Any], url: str) -> dict[str, Any]:
@@ -105,9 +107,8 @@ def prometheus_config(folder: Path, exporter: ExporterProcess, alerts: str) -> s
     """Take our configuration, with a copy of the rules, that lets a minute take a second."""
     rules = folder / "rules.yml"
     rules.write_text(short_rules(RULES))
-    # The shortest window is 1.75 s, and has to have two samples at any moment.
-    scrapes = dict.fromkeys(("scrape_interval", "scrape_timeout"), "700ms")
-    return connected(rules, exporter, alerts, evaluation_interval="1s", **scrapes)
+    fast = dict.fromkeys(("scrape_interval", "scrape_timeout", "evaluation_interval"), "1s")
+    return connected(rules, exporter, alerts, **fast)
 
 
 def connected(rules: Path, exporter: ExporterProcess, alerts: str, **settings: str) -> str:
