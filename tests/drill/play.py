@@ -166,13 +166,18 @@ def _message(
     That it is over is also said in a message about others of the channel that still fire.
     """
     for message in path.told.messages:
-        begins = message.text.startswith("FIRING" if first else "RESOLVED")
-        told = begins and incident.alert in message.text
-        if not first:
-            told |= f"Over: {incident.alert}" in message.text
-        if told and message.receiver in receivers:
+        told = _is_firing if first else _is_over
+        if message.receiver in receivers and told(message.text, incident.alert):
             return message
     return None
+
+
+def _is_firing(text: str, alert: str) -> bool:
+    return text.startswith("FIRING") and alert in text
+
+
+def _is_over(text: str, alert: str) -> bool:
+    return f"Over: {alert}" in text or (text.startswith("RESOLVED") and alert in text)
 
 
 def _alert(path: Chain, incident: Incident, state: str = "") -> dict[str, Any] | None:

@@ -1,7 +1,6 @@
 """The text of a body, which is read in steps if it is large: the same as if it were small."""
 
 import json
-from typing import TypeVar
 from urllib.parse import quote_plus
 
 import pytest
@@ -10,7 +9,7 @@ from exporter.errors import RequestError
 from exporter.gateways.described.content import MAX_FORM_FIELDS, ContentReader
 from exporter.gateways.described.description import Content
 from exporter.gateways.gateway import ReceivedRequest
-from exporter.gateways.steps import Steps
+from exporter.gateways.steps import finish
 from exporter.gateways.text import BYTES_PER_STEP, LINES_PER_STEP, MATCHES_PER_STEP, body_text
 
 LIMIT = 1 << 20
@@ -22,24 +21,10 @@ READERS = {
     "multipart": ContentReader(Content(format="multipart", field="data"), LIMIT),
 }
 
-Value = TypeVar("Value")
-
-
-def read(steps: Steps[Value]) -> tuple[Value, int]:
-    """Return what is read, and in how many steps."""
-    number = 1
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            value: Value = end.value
-            return value, number
-        number += 1
-
 
 def text(format_: str, body: bytes) -> str:
     """Read the text of a body."""
-    return read(READERS[format_].text(ReceivedRequest(body)))[0]
+    return finish(READERS[format_].text(ReceivedRequest(body)))
 
 
 @pytest.mark.parametrize(
@@ -52,18 +37,18 @@ def text(format_: str, body: bytes) -> str:
 )
 def test_damage_is_repaired_in_each_step(damaged: bytes, repaired: str, number: int) -> None:
     """Each cut character becomes U+FFFD, wherever a step begins or ends."""
-    found, steps = read(body_text(b"[" + b",".join([damaged] * number) + b"]"))
-    assert json.loads(found) == [json.loads(repaired)] * number
-    assert steps > 2
+    body = b"[" + b",".join([damaged] * number) + b"]"
+    assert json.loads(finish(body_text(body))) == [json.loads(repaired)] * number
+    assert len([*body_text(body)]) > 1  # pauses
 
 
 def test_lines_are_found_in_each_step() -> None:
     """No line is lost, or found twice, between two steps."""
     numbers = range(3 * LINES_PER_STEP)
-    body = b"\n".join(b"%d" % number for number in numbers)
-    found, steps = read(READERS["lines"].lines(ReceivedRequest(body)))
-    assert found == [b"%d" % number for number in numbers]
-    assert steps == 3
+    request = ReceivedRequest(b"\n".join(b"%d" % number for number in numbers))
+    reader = READERS["lines"]
+    assert finish(reader.lines(request)) == [b"%d" % number for number in numbers]
+    assert len([*reader.lines(request)]) == 2  # pauses
 
 
 @pytest.mark.parametrize("before", range(3))
@@ -76,7 +61,7 @@ def test_escapes_are_read_in_each_step(before: int) -> None:
 @pytest.mark.parametrize("format_", READERS)
 @pytest.mark.parametrize("body", [b"", b" \n"])
 def test_blank_body_is_malformed(format_: str, body: bytes) -> None:
-    """It is called empty, in every format."""
+    """An empty body is refused as empty, in every format."""
     with pytest.raises(RequestError, match="The body is empty") as caught:
         text(format_, body)
     assert caught.value.reason == "malformed_body"
@@ -93,5 +78,5 @@ def test_form_with_too_many_fields_is_malformed() -> None:
 
 
 def test_field_with_a_long_name_is_skipped() -> None:
-    """A name of more than 256 bytes is no field's."""
+    """Fields whose names are longer than 256 bytes are ignored."""
     assert text("form", b"n" * 257 + b"=4&data=5") == "5"

@@ -159,7 +159,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, max_size=25), st.sampled_from([(), ("shop", "chat")]))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=50)
 def test_text_is_the_librarys(
     classifiers: list[Classifier], steps: list[Step], apps: tuple[str, ...]
 ) -> None:
