@@ -2,14 +2,16 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
 from exporter.classification.tables import load_tables
 from tests.support.programs import checked, program
-from tests.support.rules import ALERTMANAGER, ALERTS, read
+from tests.support.rules import ALERTMANAGER, ALERTS, GROUPS, read
 
 TARGET_LABELS = ["cluster", "environment", "namespace", "job"]
 """The labels of targets that dashboards and Alertmanager know by name."""
@@ -129,15 +131,32 @@ def test_every_channel_has_a_route() -> None:
     assert load_tables().keys() - routed == {"mps", "azure", "expo", "sns", "webpush", "wns"}
 
 
+def test_an_alert_ends_after_those_that_it_mutes() -> None:
+    """An alert that is kept firing longer than the one that mutes it would be told then."""
+    kept = {
+        rule["alert"]: int(rule.get("keep_firing_for", "0m").removesuffix("m"))
+        for rules in GROUPS.values()
+        for rule in rules
+        if "alert" in rule
+    }
+    for rule in read(ALERTMANAGER)["inhibit_rules"]:
+        sources, targets = _muting_and_muted(rule)
+        for target in filter(kept.get, targets):
+            assert min(map(kept.__getitem__, sources)) > kept[target], (sources, target)
+
+
+def _muting_and_muted(rule: dict[str, Any]) -> Iterator[set[str]]:
+    """Return the alerts that mute, and those that they mute."""
+    for side in ("source", "target"):
+        yield set(re.findall(r"\bPush\w+", str(rule[f"{side}_matchers"])))
+
+
 def test_inhibitions_name_alerts_that_exist() -> None:
     """Alerts that mute or are muted exist; a channel of an app of a target mutes only itself."""
     names = {alert.name for alert in ALERTS}
     muted: dict[str, set[str]] = {}
     for rule in read(ALERTMANAGER)["inhibit_rules"]:
-        sources, targets = (
-            set(re.findall(r"\bPush\w+", str(rule[f"{side}_matchers"])))
-            for side in ("source", "target")
-        )
+        sources, targets = _muting_and_muted(rule)
         assert sources | targets <= names
         for source in sources:
             muted.setdefault(source, set()).update(targets)

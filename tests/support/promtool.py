@@ -124,12 +124,11 @@ def _combined(cases: list[Case]) -> Case:
     }
 
 
-def _labelled(selector: str, number: int) -> str:
-    """Add the label of a case to a selector, which every series and every query here has."""
-    before, brace, after = selector.partition("{")
-    if not brace:
-        raise ValueError(f"no label in {selector}")
-    return f'{before}{{{_LABEL}="{number}", {after}'
+def _labelled(query: str, number: int) -> str:
+    """Add the label of a case to each selector of a query; every query and series here has one."""
+    if "{" not in query:
+        raise ValueError(f"no label in {query}")
+    return query.replace("{", f'{{{_LABEL}="{number}", ')
 
 
 def _run(document: dict[str, Any], cases: list[Case], rules: Path) -> str:
