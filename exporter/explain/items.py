@@ -12,7 +12,7 @@ from exporter.gateways.described.fields import paths_of
 from exporter.gateways.described.gateway import Described
 from exporter.gateways.described.values import Size
 from exporter.gateways.gateway import ReceivedRequest
-from exporter.gateways.items import ItemJson
+from exporter.gateways.item_format import ItemJson
 from exporter.gateways.paths import ABSENT, path_text, walk
 from exporter.gateways.text import MALFORMED
 from exporter.gateways.values import ItemError, is_absent

@@ -19,7 +19,8 @@ from exporter.gateways.gateway import (
     RequestKey,
     webhook_key,
 )
-from exporter.gateways.items import Facts, ItemFormat, ItemJson, ItemReader, ItemResult
+from exporter.gateways.item_format import Facts, ItemFormat, ItemJson, ItemResult
+from exporter.gateways.items import FIRST_ITEM, ItemReader
 from exporter.gateways.steps import Steps
 from exporter.gateways.text import (
     MALFORMED,
@@ -122,7 +123,7 @@ class Generic(BuiltIn):
     def _json(self, text: str) -> Steps[None]:
         """Read an array, an envelope, or a single item."""
         if text.startswith("["):
-            yield from self._reader.array(text)
+            yield from self._array(text)
             return
         try:
             results = _ENVELOPE.decode(text).results
@@ -131,10 +132,18 @@ class Generic(BuiltIn):
         if isinstance(results, msgspec.UnsetType):
             yield self._reader.single(text)
             return
-        items = bytes(results)
-        if not items.startswith(b"["):
+        items = bytes(results).decode()
+        if not items.startswith("["):
             raise malformed("'results' is not an array")
-        yield from self._reader.array(items)
+        yield from self._array(items)
+
+    def _array(self, text: str) -> Steps[None]:
+        """Read an array; items are not repeated if the first has an id."""
+        decoded = None if '"id"' in text[:FIRST_ITEM] else self._reader.repeated(text)
+        if decoded:
+            yield decoded
+        else:
+            yield from self._reader.array(text)
 
 
 def _is_lines(text: str) -> bool:

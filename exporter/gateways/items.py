@@ -1,19 +1,19 @@
 """Decodes items to results: all items of a step at once, or one by one if any is irregular."""
 
-from abc import ABC, abstractmethod
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import msgspec
 
 from exporter.errors import ItemReason, Reason, RequestError
+from exporter.gateways.item_format import Facts, Item, ItemFormat, ItemJson, ItemResult
 from exporter.gateways.steps import ITEMS_PER_STEP
 from exporter.gateways.text import MALFORMED, malformed, problem_of
 from exporter.gateways.values import ItemError, is_absent
-from exporter.results import DecodedItems, Identity, PushResult, Rejection, ResultGroup
+from exporter.results import DecodedItems, Identity, Rejection, ResultGroup
 
 MAX_REJECTED = 10_000
 """Maximum number of rejected items per body; a body with more is refused."""
@@ -21,48 +21,11 @@ MAX_REJECTED = 10_000
 MAX_TEXT_PER_STEP = 65_536
 """Maximum number of characters decoded at once; ITEMS_PER_STEP typical items are half as long."""
 
+FIRST_ITEM = 500
+"""Number of characters that usually contain the first item of an array."""
+
 MAX_CACHED_RESULTS = 256
 """Size of the cache of results by facts; most senders report a few dozen distinct results."""
-
-Item = TypeVar("Item")
-
-Facts = tuple[Any, ...]
-"""The values of an item without its identity: equal for identical items."""
-
-ItemJson = bytes | msgspec.Raw
-"""One item as JSON."""
-
-
-class ItemResult(msgspec.Struct, frozen=True, gc=False):
-    """The result of an item, and its number of pushes."""
-
-    result: PushResult
-    pushes: int = 1
-    defaulted: bool = False
-    """Whether the code is the description's default."""
-
-
-class ItemFormat(ABC, Generic[Item]):
-    """The format of a gateway's items."""
-
-    item: type[Item]
-    """The struct of a regular item, decoded by msgspec."""
-    facts: Callable[[Item], Facts]
-    identity: Callable[[Item], Identity | None]
-    exemplar: Callable[[Item], Identity | None] | None = None
-    """The message id for exemplars, if it is not the identity."""
-
-    @abstractmethod
-    def lenient(self, text: ItemJson) -> Item:
-        """Decode an irregular item; ItemError if it is not an object, or a field is invalid."""
-
-    @abstractmethod
-    def result(self, facts: Facts) -> ItemResult | None:
-        """Return the result of an item; None if it is skipped, ItemError if it is invalid."""
-
-    @abstractmethod
-    def explain_missing_code(self, text: ItemJson) -> ItemError:
-        """Return an error with the expected fields and the item's fields."""
 
 
 class ItemReader(Generic[Item]):
@@ -106,6 +69,30 @@ class ItemReader(Generic[Item]):
         except MALFORMED as error:
             raise malformed(problem_of(error)) from None
         yield from self.steps(texts)
+
+    def repeated(self, text: str) -> DecodedItems | None:
+        """Read an array of objects without identities, most of them repeated; None for another.
+
+        The array is split as text: a piece that begins or ends inside a string or a nested value is
+        no object, so if all pieces are objects, they are the items.
+        """
+        if len(text) > MAX_TEXT_PER_STEP or not (text.startswith("[{") and text.endswith("}]")):
+            return None
+        separator = "},{" if "},{" in text[:FIRST_ITEM] else "}, {"
+        texts = text[2:-2].split(separator)
+        distinct = Counter(texts)
+        if not 2 * len(distinct) <= len(texts) <= ITEMS_PER_STEP:
+            return None
+        identical: defaultdict[Facts, list[Identity | None]] = defaultdict(list)
+        try:
+            for item_text, number in distinct.items():
+                facts, identity, _ = self._read(self._decode(f"{{{item_text}}}"))
+                if identity is not None:
+                    return None
+                identical[facts] += [None] * number
+            return _results(identical, {}, self._cached_result)
+        except (*MALFORMED, ItemError):
+            return None
 
     def at_once(
         self, decode: Callable[[Any], list[Item]], text: str | bytes
@@ -230,6 +217,18 @@ def _grouped(
     for facts, identity in zip(all_facts, all_identities, strict=True):
         identical[facts].append(identity)
     last = {} if exemplars is all_identities else dict(zip(all_facts, exemplars, strict=True))
+    return _results(identical, last, result_of)
+
+
+def _results(
+    identical: Mapping[Facts, list[Identity | None]],
+    last: Mapping[Facts, Identity | None],
+    result_of: Callable[[Facts], ItemResult | None],
+) -> DecodedItems:
+    """Return the results of identical items; ItemError if an item is invalid.
+
+    `last` has the exemplars if they are not the last identities.
+    """
     groups: list[ResultGroup] = []
     skipped = defaulted = 0
     for facts, identities in identical.items():

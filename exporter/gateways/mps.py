@@ -16,7 +16,8 @@ from exporter.gateways.auth.signatures import Rsa
 from exporter.gateways.auth.templates import Template
 from exporter.gateways.builtin import BuiltIn, load_schemes
 from exporter.gateways.gateway import Credential, ReceivedRequest, RequestKey
-from exporter.gateways.items import Facts, ItemFormat, ItemJson, ItemReader, ItemResult
+from exporter.gateways.item_format import Facts, ItemFormat, ItemJson, ItemResult
+from exporter.gateways.items import ItemReader
 from exporter.gateways.steps import Steps
 from exporter.gateways.text import body_text
 from exporter.gateways.values import (

@@ -1,12 +1,16 @@
 """From items to results, in any format."""
 
+import json
 from operator import attrgetter
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.errors import ItemReason
-from exporter.gateways.items import Facts, ItemFormat, ItemJson, ItemReader, ItemResult
+from exporter.gateways.item_format import Facts, ItemFormat, ItemJson, ItemResult
+from exporter.gateways.items import MAX_TEXT_PER_STEP, ItemReader
 from exporter.gateways.steps import ITEMS_PER_STEP
 from exporter.gateways.values import ItemError
 from exporter.results import DecodedItems, PushResult, ResultGroup
@@ -66,6 +70,55 @@ def test_large_body_is_several_steps(number: int) -> None:
     steps = list(READER.array(f"[{items}]"))
     assert [step.items for step in steps[:-1]] == [ITEMS_PER_STEP] * (len(steps) - 1)
     assert sum(step.items for step in steps) == number
+
+
+VALUES = st.sampled_from(
+    ["sent", "opened", 'a"}, {"', "}, {", "},{", "\\", "é", 7, None, {"a": [{}, {}]}]
+)
+REPEATED = st.lists(
+    st.dictionaries(st.sampled_from(["event", "message", "id"]), VALUES, max_size=2),
+    min_size=1,
+    max_size=3,
+).flatmap(lambda items: st.lists(st.sampled_from(items), min_size=1, max_size=12))
+
+
+@given(items=REPEATED, separators=st.sampled_from([(", ", ": "), (",", ":"), (",\n", ":")]))
+def test_repeated_items_mean_what_they_mean_one_by_one(
+    items: list[dict[str, object]], separators: tuple[str, str]
+) -> None:
+    """However an array is spelled, reading it by its text gives the same results, or none."""
+    text = json.dumps(items, separators=separators, ensure_ascii=False)
+    if (repeated := READER.repeated(text)) is not None:
+        (decoded,) = READER.array(text)
+        assert repeated == decoded
+
+
+@pytest.mark.parametrize("separator", [", ", ","])
+def test_repeated_items_are_read_once(separator: str) -> None:
+    """Most items are repeated: each is counted, and unwanted ones are skipped."""
+    items = ['{"event": "sent", "at": "}"}'] * 5 + ['{"event": "opened"}'] * 2
+    assert READER.repeated(f"[{separator.join(items)}]") == DecodedItems(
+        [ResultGroup(PushResult("2"), anonymous=5)], skipped=2
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"event": "sent"}]',
+        '[{"event": "sent", "id": "m"},{"event": "sent", "id": "m"}]',
+        '[{"event": "sent", "x": [{"a": 1},{"a": 1},{"a": 1}]}]',
+        '[{"event": "}, {", "x": "}, {"}, {"event": "sent"}]',
+        f"[{','.join(['{}'] * (ITEMS_PER_STEP + 1))}]",
+        f"[{','.join([json.dumps({'x': 'x' * MAX_TEXT_PER_STEP})] * 2)}]",
+        "[]",
+        "[1, 1, 1]",
+    ],
+    ids=lambda text: text[:40],
+)
+def test_other_arrays_are_not_read_as_repeated_items(text: str) -> None:
+    """Distinct items, items with ids, nested ones, too many, and other values are left."""
+    assert READER.repeated(text) is None
 
 
 LINES = {

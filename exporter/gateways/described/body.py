@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from exporter.gateways.items import ItemJson, ItemReader
+from exporter.gateways.item_format import ItemJson
+from exporter.gateways.items import ItemReader
 from exporter.gateways.paths import Mark, Path, path_text
 from exporter.gateways.steps import ITEMS_PER_STEP
 from exporter.gateways.text import MALFORMED, malformed, problem_of

@@ -8,7 +8,8 @@ from exporter.errors import ItemReason
 from exporter.gateways.described.description import Description
 from exporter.gateways.described.structs import ItemStruct
 from exporter.gateways.described.values import MISSING_KEY, OTHER_KEY, Size, Value
-from exporter.gateways.items import Facts, ItemFormat, ItemJson, ItemReader, ItemResult
+from exporter.gateways.item_format import Facts, ItemFormat, ItemJson, ItemResult
+from exporter.gateways.items import ItemReader
 from exporter.gateways.paths import Path
 from exporter.gateways.text import MALFORMED
 from exporter.gateways.values import (

@@ -26,7 +26,7 @@ from exporter.gateways.gateway import (
     Verification,
     webhook_key,
 )
-from exporter.gateways.items import ItemJson
+from exporter.gateways.item_format import ItemJson
 from exporter.gateways.steps import Steps, finish
 from exporter.gateways.text import MALFORMED, naming_content_type
 from exporter.gateways.values import is_absent

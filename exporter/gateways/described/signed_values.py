@@ -8,7 +8,7 @@ from exporter.errors import Reason, RequestError
 from exporter.gateways.described.content import ContentReader
 from exporter.gateways.described.structs import ItemStruct
 from exporter.gateways.gateway import ReceivedRequest
-from exporter.gateways.items import ItemJson
+from exporter.gateways.item_format import ItemJson
 from exporter.gateways.paths import parse_path
 from exporter.gateways.steps import finish
 from exporter.gateways.text import MALFORMED

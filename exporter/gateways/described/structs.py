@@ -33,7 +33,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from exporter.errors import ItemReason
-from exporter.gateways.items import ItemJson
+from exporter.gateways.item_format import ItemJson
 from exporter.gateways.paths import Mark, Path, Step
 from exporter.gateways.values import (
     MAX_ID_LENGTH,
