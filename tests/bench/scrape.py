@@ -6,7 +6,7 @@ import random
 import statistics
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from prometheus_client.exposition import choose_encoder
@@ -37,19 +37,25 @@ def scrape(bench: Bench, args: argparse.Namespace) -> None:
         theirs = milliseconds(partial(library, encode, exposition))
         ours = milliseconds(partial(ours_after_results, counts, exposition))
         print(f"| {apps or 'none'} | {lines:,} | {theirs:.1f} | {ours:.1f} | {theirs / ours:.1f} |")
+    print(f"\n### Callbacks at {RATE:,} a second beside a scrape every second\n")
+    print("| apps | p99 ms with scrapes | without | ratio |\n|---|---|---|---|")
+    for apps in (0, 20):
+        with_scrapes, without = beside_scrapes(bench, args, apps)
+        ratio = f"{with_scrapes / without:.2f}"
+        print(f"| {apps or 'none'} | {with_scrapes:.1f} | {without:.1f} | {ratio} |", flush=True)
+
+
+def beside_scrapes(bench: Bench, args: argparse.Namespace, apps: int) -> Iterator[float]:
+    """Yield the p99 of callbacks in milliseconds, with scrapes and without."""
     runs: dict[bool, list[Run]] = {True: [], False: []}
+    names = ",".join(f"app-{number}" for number in range(apps))
     for _ in range(args.rounds):
         for scrapes, each in runs.items():
-            with bench.ours(scrapes=scrapes) as server:
+            with bench.ours(scrapes=scrapes, apps=names) as server:
                 bench.load(server, "callbacks", 1)
                 each.append(bench.load(server, "callbacks", args.seconds, rate=RATE))
-    with_scrapes, without = (
-        statistics.median(run.p99 for run in each) for each in (runs[True], runs[False])
-    )
-    print(
-        f"\nCallbacks at {RATE:,} a second: p99 {with_scrapes:.1f} ms with a scrape every second, "
-        f"{without:.1f} without ({with_scrapes / without:.2f} ×)."
-    )
+    for each in runs.values():
+        yield statistics.median(run.p99 for run in each)
 
 
 def busy(apps: int) -> tuple[dict[Series, Count], Exposition]:
