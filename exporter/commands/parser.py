@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
-from exporter import VERSION, revision
 from exporter.commands import completion
+from exporter.configuration.version import VERSION, revision
 from exporter.errors import ConfigurationError, did_you_mean
 
 COMMANDS = {

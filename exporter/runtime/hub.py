@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from exporter import VERSION, revision
 from exporter.configuration.settings import Settings
+from exporter.configuration.version import VERSION, revision
 from exporter.errors import UNROUTED, Reason
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import Count

@@ -2,9 +2,9 @@
 
 import structlog
 
-from exporter import VERSION, revision
 from exporter.configuration.review import without_effect
 from exporter.configuration.settings import Settings
+from exporter.configuration.version import VERSION, revision
 from exporter.explain.webhooks import Webhook, webhooks_of
 from exporter.gateways.registry import Gateways
 

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from exporter import VERSION
 from exporter.commands.parser import OTHER_EXPORTERS
 from exporter.configuration.settings import Settings
+from exporter.configuration.version import VERSION
 from tests.support.commands import ROOT, Capture, buffered, exits, refused
 
 

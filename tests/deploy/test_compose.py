@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from dashboards import names
-from exporter import VERSION
 from exporter.commands.parser import COMMANDS, build_parser
 from exporter.configuration.settings import load_settings
+from exporter.configuration.version import VERSION
 from exporter.gateways.auth.public_keys import load_private_key
 from tests.support.markdown import ROOT
 from tests.support.programs import (

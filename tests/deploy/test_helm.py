@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter import VERSION
 from exporter.configuration.settings import Settings
+from exporter.configuration.version import VERSION
 from tests.support.chart_values import chart_values
 from tests.support.helm import (
     CHART,

@@ -15,8 +15,8 @@ import yaml
 from packaging.requirements import Requirement
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import VERSION
 from exporter.classification.tables import load_tables
+from exporter.configuration.version import VERSION
 from tests.support.exporter import KeyPair
 from tests.support.helm import rendered_now
 from tests.support.programs import Launch, exporter_process, fetch

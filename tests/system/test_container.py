@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exporter import VERSION
+from exporter.configuration.version import VERSION
 from tests.support.debian import ROOT, children, run
 from tests.support.exporter import KeyPair
 from tests.support.programs import (

@@ -7,7 +7,6 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
-from exporter import VERSION
 from exporter.admin.findings.finding import Health
 from exporter.admin.findings.health import findings_of, health_of
 from exporter.admin.history import MINUTE, MINUTES
@@ -41,6 +40,7 @@ from exporter.admin.status.unknown import (
     unknown_hints,
 )
 from exporter.admin.view import View
+from exporter.configuration.version import VERSION
 from exporter.metrics.results import UNKNOWN_CODE_SECONDS
 from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
 
