@@ -4,21 +4,21 @@ import argparse
 import csv
 import sys
 
-from exporter.classification.tables import code_rows, load_tables
+from exporter.classification.classifier import Classifier
+from exporter.classification.tables import Tables, code_rows, load_tables
+from exporter.commands.completers import CodesSettings, complete_channel
 from exporter.commands.flags import add_flags
 from exporter.commands.output import print_json, print_table
-from exporter.configuration.groups import TableSettings
-from exporter.configuration.settings import Sourced, load_settings
+from exporter.configuration.settings import load_settings
+from exporter.errors import ConfigurationError, did_you_mean
 
 _COLUMNS = ("channel", "code", "severity", "category", "retry", "name", "aliases")
 
 
-class CodesSettings(TableSettings, Sourced):
-    """The settings of `codes`."""
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags."""
+    """Add the arguments and flags."""
+    channels = parser.add_argument("channels", nargs="*", metavar="CHANNEL", help="only this one")
+    channels.completer = complete_channel  # type: ignore[attr-defined] # argcomplete's way
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table")
     parser.add_argument(
         "--json", dest="format", action="store_const", const="json", help="same as --format json"
@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def codes(options: argparse.Namespace) -> int:
-    """Print every row of the code tables."""
-    settings = load_settings(CodesSettings, options)
-    rows = code_rows(load_tables(settings.code_table_files))
+    """Print the rows of the code tables, or of some channels."""
+    tables = load_tables(load_settings(CodesSettings, options).code_table_files)
+    rows = code_rows(_tables_of(options.channels, tables) if options.channels else tables)
     if options.format == "json":
         print_json(rows)
         return 0
@@ -42,3 +42,14 @@ def codes(options: argparse.Namespace) -> int:
     else:
         print_table(_COLUMNS, [tuple(row[name] for name in _COLUMNS) for row in rows])
     return 0
+
+
+def _tables_of(words: list[str], tables: Tables) -> Tables:
+    """Return the tables of channels, by name or alias."""
+    classifier = Classifier(tables)
+    for word in words:
+        if classifier.channel(word) is None:
+            hint = did_you_mean(word, tables) or f"; the channels are {', '.join(tables)}"
+            raise ConfigurationError(f"no channel is called {word!r}{hint}")
+    names = {classifier.channel(word) for word in words}
+    return {name: table for name, table in tables.items() if name in names}

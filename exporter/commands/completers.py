@@ -5,10 +5,14 @@ from typing import Any
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import Tables, load_tables
-from exporter.commands.codes import CodesSettings
-from exporter.configuration.settings import load_settings
+from exporter.configuration.groups import TableSettings
+from exporter.configuration.settings import Sourced, load_settings
 from exporter.errors import ConfigurationError
 from exporter.gateways.described.files import shipped
+
+
+class CodesSettings(TableSettings, Sourced):
+    """The settings of `codes`."""
 
 
 def complete_channel(parsed_args: argparse.Namespace, **_context: Any) -> dict[str, str]:

@@ -71,6 +71,16 @@ def test_codes_as_a_table(capsys: Capture, words: list[str]) -> None:
     assert all(line == line.rstrip() for line in lines)
 
 
+def test_codes_of_channels(capsys: Capture) -> None:
+    """A channel's name, or any of its aliases, selects its rows."""
+    rows = json.loads(printed(capsys, "codes", "FCM", "hms", "--json"))
+    assert list(dict.fromkeys(row["channel"] for row in rows)) == ["huawei", "fcm"]
+    assert "no channel is called 'huawai'; did you mean 'huawei'?" in refused(
+        capsys, "codes", "huawai"
+    )
+    assert "the channels are mps, apns, huawei," in refused(capsys, "codes", "?")
+
+
 @pytest.mark.parametrize("source", ["flag", "environment", "file"])
 def test_codes_with_a_custom_table(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, custom_table: str, source: str

@@ -49,10 +49,12 @@ _MISTAKES: list[tuple[Test, str]] = [
 ]
 """A test for each mistake, in order of precedence, and its message."""
 
+_EXPECTED = "not a public key, which begins with -----BEGIN PUBLIC KEY----- or MI"
+
 
 def mistake_in(data: bytes, file: CredentialFile) -> str:
     """Describe why a file is not a public key, without quoting it."""
-    message = next((message for test, message in _MISTAKES if test(data)), "not a public key")
+    message = next((message for test, message in _MISTAKES if test(data)), _EXPECTED)
     out = shlex.quote(f"{file.path}.pem")
     return message.format(path=file.quoted, out=out, encoding=_encoding(data))
 
