@@ -102,6 +102,13 @@ def imported_names(file: Path) -> set[str]:
     return names
 
 
+def test_load_tests_are_system_tests() -> None:
+    """`make test-all` looks for tests about load nowhere else."""
+    marked = {path for path in TESTS.rglob("*.py") if re.search(r"mark\.load\b", path.read_text())}
+    others = {path for path in marked if not path.is_relative_to(TESTS / "system")}
+    assert not others
+
+
 def test_tests_import_no_tests() -> None:
     """A test module imports no other test module: what tests share is in tests/support/."""
     imported = {
