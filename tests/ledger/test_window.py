@@ -137,17 +137,18 @@ def test_eviction_never_makes_a_conflict(others: int) -> None:
 
 def test_memory_is_taken_as_the_window_fills() -> None:
     """A large window that holds few keys is small; full, it takes 32 bytes for each key."""
+    capacity = 1 << 18
     tracemalloc.start()
     try:
-        window = DeliveryWindow(1 << 20)
-        window.add(range(1000))
-        assert tracemalloc.get_traced_memory()[0] < 1e6
-        window.add(range(1000, 100_000))
-        assert tracemalloc.get_traced_memory()[0] < 20e6
-        window.extend(range(100_000, 1 << 20))
+        window = DeliveryWindow(capacity)
+        window.add(range(250))
+        assert tracemalloc.get_traced_memory()[0] < 6e5
+        window.add(range(250, 25_000))
+        assert tracemalloc.get_traced_memory()[0] < 6e6
+        window.extend(range(25_000, capacity))
         full = tracemalloc.get_traced_memory()[0]
-        assert full < 36 * (1 << 20)
-        window.extend(range(1 << 20, 1 << 21))
+        assert full < 36 * capacity
+        window.extend(range(capacity, 2 * capacity))
         assert tracemalloc.get_traced_memory()[0] < full + 1e5
     finally:
         tracemalloc.stop()

@@ -32,6 +32,10 @@ GROWTH = {"heap MB": 1.25, "index MB": 1.25, "RSS MB": 1.05, "p99 ms": 2.0}
 
 The buckets of the commit histogram are a factor of two apart.
 """
+
+MAX_KEYS = 1 << 17
+"""Keys in memory of each replica: reached within minutes, after which memory must not grow."""
+
 MIN_ROWS = 6  # below which a growth is none
 
 
@@ -84,6 +88,7 @@ def fleet(folder: Path, server: Server, args: argparse.Namespace) -> Iterator[li
                 "ledger_password_file": folder / "password",
                 "results_token_files": folder / "token",
                 "dedupe_window_seconds": args.window,
+                "dedupe_max_keys": MAX_KEYS,
             }
             environment = {f"PUSH_EXPORTER_{name.upper()}": str(v) for name, v in settings.items()}
             if args.checkout:

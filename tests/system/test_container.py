@@ -29,7 +29,7 @@ from tests.support.programs import (
 )
 from tests.support.traffic import Call, Totals, add, exposed, signed_calls
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 HOME = "/opt/push-result-exporter"
 VOLUME = "/var/lib/push-result-exporter"

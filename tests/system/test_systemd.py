@@ -17,7 +17,7 @@ from tests.support.exporter import KeyPair
 from tests.support.programs import program, started, unavailable, wait_for
 from tests.support.traffic import Call, Totals, add, signed_calls, totals_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 UNITS = sorted(
     path
