@@ -83,8 +83,8 @@ DECLARATIONS = {
     AlertName.CHANNEL_REJECTED: Declaration(
         "critical",
         "rejected by {}",
-        "Look up the code, whose page says what to renew or correct. It does not recover by "
-        "itself.",
+        "Look up the code: its page describes what to renew or correct. The channel does not "
+        "recover by itself.",
         Watch("severity", (Severity.CRITICAL,)),
         "rejected_results",
     ),
@@ -99,8 +99,7 @@ DECLARATIONS = {
         "warning",
         "bad device tokens on {}",
         "Compare the environment of the push certificate in the mPaaS console (development or "
-        "production) with the app build that was released last. Delete no tokens before they "
-        "agree.",
+        "production) with the latest released app build. Delete no tokens until the two match.",
         Watch("code", ("2009",), channel="apns"),
         "spike_results",
         "bad_device_token_share",
@@ -108,8 +107,8 @@ DECLARATIONS = {
     AlertName.THROTTLED: Declaration(
         "warning",
         "throttled by {}",
-        "If throttled, send more slowly and retry with growing delays; if a quota is spent, stop "
-        "what can wait until the next day and ask the vendor for more.",
+        "If throttled, send more slowly and retry with growing delays; if a quota is exhausted, "
+        "postpone pushes that can wait, and request more from the vendor.",
         Watch("category", (Category.THROTTLED, Category.QUOTA)),
         "min_affected",
         "throttled_share",
@@ -126,7 +125,8 @@ DECLARATIONS = {
     AlertName.VENDOR_OUTAGE: Declaration(
         "warning",
         "outage at {}",
-        "Check the vendor's status page, hold back what can wait, and let the gateway retry with "
+        "Check the vendor's status page, postpone pushes that can wait, and let the gateway retry "
+        "with"
         "growing delays.",
         Watch("category", (Category.VENDOR_OUTAGE, Category.CONNECTION)),
         "min_affected",
@@ -135,7 +135,7 @@ DECLARATIONS = {
     AlertName.FAILURE_RATIO_HIGH: Declaration(
         "warning",
         "failures on {}",
-        "Look up the most frequent code, whose page says what to do.",
+        "Look up the most frequent code: its page describes the action to take.",
         Watch("severity", (Severity.ERROR, Severity.CRITICAL)),
         "min_affected",
         "failure_share",
@@ -143,8 +143,8 @@ DECLARATIONS = {
     AlertName.DELIVERY_RATIO_LOW: Declaration(
         "warning",
         "few pushes of {} are delivered",
-        "Read the codes of the receipts, the classification of the messages with the vendor, and "
-        "the last release of the app.",
+        "Check the receipts' codes, the message class in the vendor's console, and the latest app "
+        "release.",
     ),
     AlertName.ALL_RESULTS_STOPPED: Declaration(
         "critical",
@@ -177,43 +177,42 @@ DECLARATIONS = {
     AlertName.ALL_REQUESTS_REFUSED: Declaration(
         "critical",
         "all requests to /webhooks/{} are refused",
-        "If these are the requests of your gateway, compare its key, token or format with what the "
-        "exporter has; if not, block the sender.",
+        "If these are the requests of your gateway, compare its key, token or format with the "
+        "exporter's configuration; if not, block the sender.",
         number="refused_requests",
     ),
     AlertName.WEBHOOK_REJECTING: Declaration(
         "warning",
         "requests to /webhooks/{} are refused",
-        "If these are the requests of your gateway, compare its key, token or format with what the "
-        "exporter has; if not, block the sender.",
+        "If these are the requests of your gateway, compare its key, token or format with the "
+        "exporter's configuration; if not, block the sender.",
         number="min_affected",
         share="refused_share",
     ),
     AlertName.ITEMS_REJECTED: Declaration(
         "warning",
         "items of requests to /webhooks/{} are rejected",
-        "Set RECORD, and run push-result-exporter explain --payload on a record, which names what "
-        "each item lacks.",
+        "Set RECORD, and run push-result-exporter explain --payload on a record: it reports the "
+        "error of each item.",
         number="min_affected",
         share="rejected_items_share",
     ),
     AlertName.EXPORTER_ERRORS: Declaration(
         "warning",
         "requests to /webhooks/{} fail in the exporter",
-        "Read the traceback in the exporter's log, and go back to the previous version if a new "
-        "one began it.",
+        "Read the traceback in the exporter's log; if the errors began with an upgrade, roll back.",
         number="error_requests",
     ),
     AlertName.EXPORTER_DOWN: Declaration(
         "critical",
         "exporter {} is down",
         "Start it, restore the connection from Prometheus to its admin port, or remove a retired "
-        "target from the list.",
+        "target from the scrape configuration.",
     ),
     AlertName.EXPORTER_OVERLOADED: Declaration(
         "warning",
         "requests to /webhooks/{} come faster than they can be stored",
-        "Give it a faster disk or add a replica.",
+        "Move the ledger to a faster disk, or add a replica.",
         number="min_affected",
         share="overloaded_share",
     ),
@@ -233,7 +232,7 @@ DECLARATIONS = {
     AlertName.DEDUPE_REACH_LOW: Declaration(
         "warning",
         "duplicates are recognized for too short a time",
-        "Raise DEDUPE_MAX_KEYS, have senders put one webhook-id on a batch, or add a replica.",
+        "Raise DEDUPE_MAX_KEYS, have senders send one webhook-id per batch, or add a replica.",
     ),
     AlertName.CERTIFICATE_EXPIRING: Declaration(
         "warning",

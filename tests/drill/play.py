@@ -163,21 +163,23 @@ def _message(
 ) -> Message | None:
     """Return the first message to one of the receivers that the alert fires, or is over.
 
-    That it is over is also said in a message about others of the channel that still fire.
+    That it is over is also said in a message about others of the channel that still fire, and if an
+    alert inhibited it at its end, in the message that this one is over.
     """
     for message in path.told.messages:
-        told = _is_firing if first else _is_over
-        if message.receiver in receivers and told(message.text, incident.alert):
+        is_about = _is_firing if first else _is_over
+        if message.receiver in receivers and is_about(message.text, incident):
             return message
     return None
 
 
-def _is_firing(text: str, alert: str) -> bool:
-    return text.startswith("FIRING") and alert in text
+def _is_firing(text: str, incident: Incident) -> bool:
+    return text.startswith("FIRING") and incident.alert in text
 
 
-def _is_over(text: str, alert: str) -> bool:
-    return f"Over: {alert}" in text or (text.startswith("RESOLVED") and alert in text)
+def _is_over(text: str, incident: Incident) -> bool:
+    about = incident.channel or incident.alert
+    return f"Over: {incident.alert}" in text or (text.startswith("RESOLVED") and about in text)
 
 
 def _alert(path: Chain, incident: Incident, state: str = "") -> dict[str, Any] | None:
