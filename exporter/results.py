@@ -169,7 +169,7 @@ class DecodedItems(msgspec.Struct):
 
     @property
     def without_code(self) -> int:
-        """The number of items without a value at a path of the code."""
+        """The number of items without a value at any path of the code."""
         if not self.rejected:
             return self.defaulted
         return self.defaulted + sum(item.reason in _WITHOUT_CODE for item in self.rejected)

@@ -104,7 +104,11 @@ def _lines(report: Report) -> Iterator[str]:
         for attempt in report.attempts:
             yield f"  {'failed' if attempt.problem else 'ok'}: {attempt.target}"
     yield ""
-    yield "The configuration is good." if report.is_good else "An attempt failed."
+    yield (
+        "The configuration is valid."
+        if report.is_good
+        else "At least one check failed: see the errors."
+    )
 
 
 def _warnings(settings: Settings, snapshot: Snapshot, webhooks: list[Webhook]) -> Iterator[str]:

@@ -17,7 +17,9 @@ _COLUMNS = ("channel", "code", "severity", "category", "retry", "name", "aliases
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments and flags."""
-    channels = parser.add_argument("channels", nargs="*", metavar="CHANNEL", help="only this one")
+    channels = parser.add_argument(
+        "channels", nargs="*", metavar="CHANNEL", help="print only this channel"
+    )
     channels.completer = complete_channel  # type: ignore[attr-defined] # argcomplete's way
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table")
     parser.add_argument(

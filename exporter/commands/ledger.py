@@ -49,13 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--grant-to", metavar="ROLE", help="role that gets the privileges of an exporter"
     )
     making.add_argument("--print", action="store_true", help="print the SQL without running it")
-    folding = command("fold", _fold, "Merge the counts of departed instances into one instance.")
+    folding = command("fold", _fold, "Merge the counts of stopped instances into one instance.")
     folding.add_argument("departed", nargs="*", metavar="INSTANCE", help="instances to fold")
     folding.add_argument(
         "--unseen-hours",
         type=_hours,
         metavar="HOURS",
-        help="fold all instances that have not run for this time",
+        help="fold all instances that have not run for this many hours",
     )
     folding.add_argument(
         "--into",
@@ -99,7 +99,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _row(instance: "Instance") -> tuple[str, str, str, str]:
-    state = "running" if instance.running else f"gone for {age(instance.seen_seconds_ago)}"
+    state = "running" if instance.running else f"stopped for {age(instance.seen_seconds_ago)}"
     at = instance.last_commit_at
     last = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at else "never"
     return instance.instance, state, f"{instance.results:,}", last
@@ -125,7 +125,7 @@ def _fold(options: argparse.Namespace) -> int:
     print(
         f"Folded into {options.into}: {', '.join(folded)}."
         if folded
-        else "No departed instance to fold."
+        else "No stopped instance to fold."
     )
     if running:
         print(f"Not folded, because they are running: {', '.join(running)}.", file=sys.stderr)

@@ -141,5 +141,5 @@ def _refuse_other_exporters(words: Iterable[str]) -> None:
         flag = f"--{word.lstrip('-').partition('=')[0]}" if word.startswith("-") else ""
         if flag in OTHER_EXPORTERS:
             raise ConfigurationError(
-                f"{flag} is a flag of Prometheus' exporters: {OTHER_EXPORTERS[flag]}"
+                f"{flag} is a flag of other Prometheus exporters: {OTHER_EXPORTERS[flag]}"
             )

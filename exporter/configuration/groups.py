@@ -16,7 +16,8 @@ class DescriptionSettings(Group):
 
     gateway_files: Files = Field(
         (),
-        description="descriptions of further gateways (TOML); the file's name is the path",
+        description="descriptions of further gateways (TOML); the file's name without .toml ends "
+        "the path of its webhook",
         examples=[["/etc/push-result-exporter/acme.toml"]],
     )
 
@@ -32,7 +33,8 @@ class GatewaySettings(DescriptionSettings):
     )
     mps_public_key_files: Files = Field(
         (),
-        description="RSA public keys of MPS, PEM or the console's bare base64; any may verify",
+        description="RSA public keys of MPS, PEM or the console's bare base64; a request may be "
+        "signed for any of them",
         examples=[["/etc/push-result-exporter/mps-public-key.txt"]],
     )
     results_token_files: Files = Field(
@@ -149,7 +151,7 @@ class CommitSettings(LedgerSettings):
     )
     ledger_sync: AnyCase[Literal["full", "normal", "off"]] = Field(
         "full",
-        description="SQLite's synchronous; any value but full can lose results in a power failure",
+        description="durability of commits; any value but full can lose results in a power failure",
     )
     max_pending_results: int = Field(
         100_000,

@@ -43,7 +43,8 @@ class Sourced(BaseSettings):
     )
 
     config: Path | None = Field(
-        None, description="TOML file of settings, names in lower case; not in the file itself"
+        None,
+        description="TOML file of settings, with names in lower case; the file cannot set this",
     )
 
     @classmethod

@@ -100,7 +100,7 @@ def webhook_key(identity: str, content: bytes) -> RequestKey:
 
 
 class Verification(NamedTuple):
-    """The response to a handshake or probe, of which nothing is counted."""
+    """The response to a handshake or probe, for which nothing is counted."""
 
     echo: str | None = None
     """The text of the response; None for the response to an accepted request without results."""

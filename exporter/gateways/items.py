@@ -71,7 +71,7 @@ class ItemReader(Generic[Item]):
         yield from self.steps(texts)
 
     def repeated(self, text: str) -> DecodedItems | None:
-        """Read an array of objects without identities, most of them repeated; None for another.
+        """Read an array of objects without identities, most of them repeated; else return None.
 
         The array is split as text: a piece that begins or ends inside a string or a nested value is
         no object, so if all pieces are objects, they are the items.

@@ -121,7 +121,7 @@ def is_json(text: str | bytes) -> bool:
 def malformed(problem: str) -> RequestError:
     """Return the error for a body that is not in the expected format."""
     return RequestError(
-        Reason.MALFORMED_BODY, f"The body is not what this webhook accepts: {problem}."
+        Reason.MALFORMED_BODY, f"The body is not in this webhook's format: {problem}."
     )
 
 
@@ -131,7 +131,7 @@ def naming_content_type(error: RequestError, content_type: str) -> RequestError:
         return error
     named = content_type if _MEDIA_TYPE.fullmatch(content_type) else "not a media type"
     return RequestError(
-        error.reason, f"{error.detail} It accepts JSON; the Content-Type is {named}."
+        error.reason, f"{error.detail} This webhook accepts JSON; the Content-Type is {named}."
     )
 
 

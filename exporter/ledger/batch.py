@@ -47,9 +47,9 @@ class Batch:
             request.refuse(error)
 
     def refuse_conflicts(self, keys: frozenset[int]) -> None:
-        """Refuse the requests whose key another process has counted with a different content.
+        """Refuse the requests whose key another process has counted with different content.
 
-        A request that conflicts in this process, too, was compared with a content that is now
+        A request that conflicts in this process, too, was compared with content that is now
         refused, so its sender has to repeat it.
         """
         for request in self.requests:

@@ -28,10 +28,11 @@ _ADVICE = {
     "database .* does not exist": "create the database, or correct its name in LEDGER_URL",
     "no pg_hba.conf entry": "allow this host, user and database in the server's pg_hba.conf",
     "too many clients|too many connections|connection slots|no more connections": "raise "
-    "max_connections or that of the role, or put PgBouncer before the server",
+    "max_connections or the role's connection limit, or put PgBouncer before the server",
     "read-only|hot standby": "no host of LEDGER_URL accepts writes: name the primary, or all hosts "
     "and target_session_attrs=read-write",
-    "starting up|shutting down|recovery mode": "the server is starting or stopping; this passes",
+    "starting up|shutting down|recovery mode": "the server is starting or stopping; this is "
+    "temporary",
     "resolve|translate host name|Name or service": "check the host in LEDGER_URL, and this "
     "machine's DNS",
     "SSL|certificate": "check sslmode and sslrootcert in LEDGER_URL",

@@ -1,9 +1,9 @@
 """Deduplication keys: 64 bits per identity, unpredictable without the ledger's secret.
 
 A key is the SipHash-2-4 of the identity. The hash key is derived by BLAKE2b from the secret and the
-scope, so that a sender cannot cause collisions, neither among its own deliveries nor with those of
-another sender. The probability that any two of n keys are equal is n² / 2⁶⁵: 1 in 37 million for a
-million keys, 1 in 37 for a billion.
+scope, so that a sender cannot cause collisions among its own deliveries or with those of another
+sender. The probability that any two of n keys are equal is n² / 2⁶⁵: 1 in 37 million for a million
+keys, 1 in 37 for a billion.
 """
 
 import secrets
@@ -59,7 +59,7 @@ class Keys:
             return list(map(hashed, map(_as_bytes, delivery.identities)))
 
     def of_request(self, delivery: Delivery) -> Key:
-        """Return the key of a delivery with a content."""
+        """Return the key of a delivery with content."""
         [key] = self.of(delivery)
         assert delivery.content is not None  # noqa: S101 - the caller's condition
         hashed = self._hash(_CONTENT)

@@ -40,7 +40,7 @@ class Request(msgspec.Struct):
     key: int = 0
     """The key of `may_conflict`."""
     conflict: bool = False
-    """Whether this process has counted `key` with a different content."""
+    """Whether this process has counted `key` with different content."""
 
     def prepare(self, deliveries: Iterable[Delivery], memory: Memory | None) -> None:
         """Add deliveries with their keys; without a memory all are new."""
@@ -127,7 +127,7 @@ class Request(msgspec.Struct):
 
 
 def conflict() -> RequestError:
-    """Return the error for a request whose identity was used with a different content."""
+    """Return the error for a request whose identity was used with different content."""
     return RequestError(
         Reason.CONFLICT,
         "This webhook-id was already used with a different body, and this body was not counted. "

@@ -72,7 +72,7 @@ class Outcome(NamedTuple):
     known: frozenset[int] = frozenset()
     """All of these keys; nothing was counted for them."""
     conflicts: frozenset[int] = frozenset()
-    """The known keys that were counted with a different content."""
+    """The known keys that were counted with different content."""
 
 
 class Stored(NamedTuple):
@@ -142,10 +142,10 @@ class Store(Protocol):
         """
 
     async def open(self) -> Stored:
-        """Take exclusive hold of the ledger, create it if it is missing, and read its counts.
+        """Acquire the ledger exclusively, create it if it is missing, and read its counts.
 
         A commit of this process whose outcome was unknown is either in the returned state or will
-        never take effect. Raises StoreError while another process has the ledger, and
+        never take effect. Raises StoreError while another process holds it, and
         ConfigurationError, changing nothing, for data that is not a ledger of a readable version.
         """
 

@@ -96,7 +96,7 @@ class DeliveryWindow:
         """
         seen = self.look_up(key, content)
         if seen is Seen.NEW:
-            # Even a known content, whose key was evicted: it is the next to be evicted.
+            # Add the content even if it is present: its key was evicted, so it is evicted next.
             self.extend((key, content))
         return seen
 

@@ -201,12 +201,13 @@ class DatabaseCollector(Collector):
         """Yield both families."""
         yield GaugeMetricFamily(
             OLDEST_TRANSACTION,
-            "Age of the oldest transaction, standby or slot for which deleted rows are kept.",
+            "Age of the oldest transaction, standby or replication slot for which deleted rows are "
+            "kept.",
             value=self._upkeep.oldest_transaction_seconds,
         )
         yield CounterMetricFamily(
             EXPIRY_SECONDS.removesuffix("_total"),
-            "Seconds spent on deleting expired deduplication keys from PostgreSQL.",
+            "Seconds spent deleting expired deduplication keys from PostgreSQL.",
             value=self._upkeep.expiry_seconds,
         )
 

@@ -1,4 +1,4 @@
-"""Detects a description whose code path never matches."""
+"""Detects a description whose path to the status code never matches."""
 
 from collections import Counter
 

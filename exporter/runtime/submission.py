@@ -23,7 +23,7 @@ class Submission(msgspec.Struct, gc=False):
     skipped: int = 0
     """Items skipped by the description's items.only."""
     without_code: int = 0
-    """Items without a value at a path of the code."""
+    """Items without a value at any path of the code."""
     undeclared_apps: dict[str, int] = {}
     """The number of items by undeclared app."""
 

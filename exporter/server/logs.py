@@ -9,9 +9,9 @@ import structlog
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
-    """Writes log lines, and drops them while nobody reads the pipe that they go to.
+    """Writes log lines, and drops them while the pipe is full.
 
-    A write to a full pipe would hold the event loop.
+    A write to a full pipe would block the event loop.
     """
 
     def emit(self, record: logging.LogRecord) -> None:

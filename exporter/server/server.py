@@ -34,13 +34,13 @@ class Running(NamedTuple):
 
     @property
     def ingest_url(self) -> str:
-        """The public listener, from this host."""
+        """The URL of the public listener on this host."""
         scheme = "https" if self.current.settings.ingest_tls else "http"
         return f"{scheme}://127.0.0.1:{self.service.ingest_port}"
 
     @property
     def admin_url(self) -> str:
-        """The private listener, from this host."""
+        """The URL of the private listener on this host."""
         scheme = "https" if self.current.settings.admin_tls else "http"
         return f"{scheme}://127.0.0.1:{self.service.admin_port}"
 

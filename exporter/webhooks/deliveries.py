@@ -74,7 +74,7 @@ class SubmissionBuilder:
 def deliveries_of(
     group: ResultGroup, classified: ClassifiedResult, credential: int
 ) -> Iterator[Delivery]:
-    """Yield a delivery of the results of a group with ids, and a delivery of the others."""
+    """Yield a delivery of a group's results with ids, and a delivery of those without."""
     series = classified.series
     if group.anonymous:
         yield Delivery({series: group.count * group.anonymous}, group.anonymous)

@@ -15,7 +15,8 @@ ACTIONS = {
     Reason.INVALID_RESULTS: "set RECORD to keep such bodies, and run explain --payload on a record",
     Reason.MALFORMED_REQUEST: "correct the client or the proxy as described in the detail",
     Reason.MISSING_CREDENTIALS: "run check-config: it lists the credentials of each webhook",
-    Reason.BAD_SIGNATURE: "compare key and secret with the sender's: check-config has fingerprints",
+    Reason.BAD_SIGNATURE: "compare keys and secrets with the sender's; check-config prints the "
+    "fingerprints of keys",
     Reason.STALE_TIMESTAMP: "compare this machine's clock with the sender's",
     Reason.NOT_FOUND: "correct the URL in the sender's configuration",
     Reason.METHOD_NOT_ALLOWED: "configure the sender to use POST",

@@ -17,7 +17,7 @@ from exporter.runtime.service import Service
 from exporter.runtime.submission import Receipt
 
 LISTED_REJECTIONS = 10
-"""Maximum number of rejected items in a response; some gateways take a long one for a failure."""
+"""Maximum number of rejected items in a response; some gateways treat long ones as failures."""
 
 MAX_LISTED_REJECTIONS = 1000
 """The same with `?verbose=1`."""

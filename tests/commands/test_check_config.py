@@ -44,7 +44,7 @@ def test_good_configuration_can_be_pasted(
     assert effective["ingest_port"] == 1234
     assert effective["mps_public_key_files"] == [str(keys.public)]
     assert effective["results_token_files"] == [str(token)]
-    assert out.endswith("# The configuration is good.\n")
+    assert out.endswith("# The configuration is valid.\n")
     assert "a-very-secret-token" not in out
     found = report(capsys, *words)
     assert found["settings"]["INGEST_PORT"] == 1234

@@ -88,7 +88,7 @@ def test_list(address: Address, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].split() == ["INSTANCE", "STATE", "RESULTS", "LAST", "COMMIT"]
     assert [line.split()[0] for line in lines[1:]] == ["a", "b-1"]
     assert " 3  20" in lines[1]
-    assert "gone for" in lines[2]
+    assert "stopped for" in lines[2]
     assert main(["ledger", "list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(row["instance"], row["running"], row["results"]) for row in rows] == [
@@ -118,7 +118,7 @@ def test_fold(address: Address, server: Server, capsys: pytest.CaptureFixture[st
     }
     assert totals(server) == {("departed", "2"): 3, ("departed", "2009"): 3}
     assert main(["ledger", "fold", "--unseen-hours", "1"]) == 0
-    assert "No departed instance" in capsys.readouterr().out
+    assert "No stopped instance" in capsys.readouterr().out
     assert count(address, "a", delivery(1, 2, 3, 4)) == 1
     assert totals(server)["a", "2"] == 1
 

@@ -94,7 +94,7 @@ MISTAKES = {
         "auth.hash: unknown key",
     ),
     "weak-hmac": (f'{HMAC}hash = "md5"\n{CODE}', "auth.hash: Input should be 'sha256'"),
-    "field-of-json": (f'[content]\nfield = "data"\n{CODE}', "'field' is of a form"),
+    "field-of-json": (f'[content]\nfield = "data"\n{CODE}', "'field' requires format"),
     "unknown-use": (f'use = "huawei"\n{CODE}', "use: unknown description 'huawei'"),
     "bad-channel": (f'channel = "A B"\n{CODE}', "acme.toml: channel or map.channel: 'A B'"),
     "digest-without-a-secret": (
@@ -488,7 +488,7 @@ MORE_MISTAKES = {
     "parts-without-header": (f'{HMAC}parts = ","\n{CODE}', "set both 'header' and 'parts'"),
     "signature-without-a-slot": (
         f'[auth]\nscheme = "hmac"\nsignature = "x"\n{CODE}',
-        "no slot of the request",
+        "needs a slot of the request",
     ),
     "only-of-too-many": (
         "[items.only]\n" + "".join(f"a{n} = ['x']\n" for n in range(9)) + CODE,

@@ -218,7 +218,7 @@ async def test_signature_in_any_alphabet(exporter: Exporter, keys: KeyPair, twis
 async def test_forged_callbacks_are_refused_before_parsing(
     exporter: Exporter, keys: KeyPair, unknown_key: KeyPair
 ) -> None:
-    """A unknown_key's key, a changed body, a cut signature and garbage are a 401."""
+    """An unknown key, a changed body, a cut signature and garbage are a 401."""
     body = callback("2")
     good = url_sign(keys.sign(body))
     forged = [

@@ -11,19 +11,19 @@ from exporter.runtime.code_matches import FIRST_ITEMS
 
 _LEDGER_HINTS = {
     "database is locked": "Another process holds the ledger's lock: a second exporter on the same "
-    "file, a backup or an open sqlite3 shell. End it.",
+    "file, a backup or an open sqlite3 shell. Stop it.",
     "database or disk is full": "The disk is full: free some space, or enlarge the volume.",
     "attempt to write a readonly database": "The file or its file system is read-only: mount it "
-    "for writing, and let the exporter's user own it.",
+    "for writing, and make the exporter's user its owner.",
     "unable to open database file": "The file or its folder is missing or inaccessible: "
-    "restore it, and let the exporter's user own it.",
+    "restore it, and make the exporter's user its owner.",
     "disk I/O error": "The disk is failing: check the kernel's log, and move the ledger to "
     "another disk.",
     "no such table": "The file was replaced while the exporter ran: restore it from the backup.",
 }
 """Actions by a substring of SQLite's message."""
 
-_NO_RESTART = "Results are accepted again by themselves; until then every request gets a 503."
+_NO_RESTART = "The exporter recovers by itself; until then it responds to every request with 503."
 
 
 def exporter_findings(view: View, now: float) -> Iterator[Finding]:
@@ -68,7 +68,7 @@ def _reload(view: View) -> Iterator[Finding]:
         yield declared(
             AlertName.RELOAD_FAILED,
             "",
-            f"{problem}. The previous configuration remains effective.",
+            f"{problem}. The previous configuration remains in effect.",
             "Fix the file and reload; a restart reads the same file and would fail.",
         )
 
@@ -102,7 +102,7 @@ def _descriptions(view: View) -> Iterator[Finding]:
             yield Finding(
                 Level.ATTENTION,
                 f"/webhooks/{name}: fields.code matches nothing",
-                f"None of the first {FIRST_ITEMS} items, or any since, has a value there.",
+                f"Neither the first {FIRST_ITEMS} items nor any later item has a value there.",
                 f"Run `push-result-exporter explain --payload FILE --gateway {name}` on a record "
                 "(set RECORD): it shows the value at each path.",
                 gateway=name,

@@ -54,7 +54,7 @@ def _state(reading: Reading, findings: list[Finding]) -> tuple[str, str]:
     channel, app = reading.selection
     on = (f" on {channel}" if channel else "") + (f" for {app}" if app else "")
     if last is None:
-        return "quiet", f"Ready: no result has come yet{on}"
+        return "quiet", f"Ready: no results yet{on}"
     if last < reading.now - WINDOW * 60:
         return "quiet", f"Quiet: no result{on} in the last {WINDOW} minutes"
     return "ok", f"All is well{on}"
@@ -67,4 +67,4 @@ def _urgent(findings: list[Finding]) -> list[Finding]:
 def _caveat(observed: float) -> str:
     """Describe the observed time, in whole minutes, since screen readers announce changes."""
     minutes = int(observed // MINUTE)
-    return f"as far as {minutes} minutes show" if minutes > 1 else "as far as one minute shows"
+    return f"judging by only {minutes} minutes" if minutes > 1 else "judging by only one minute"

@@ -72,7 +72,7 @@ def _stopped(reading: Reading, silent: _Silent, app: str) -> Finding:
 def _detail(reading: Reading, silent: _Silent) -> str:
     had = ", ".join(f"{group.subject} ({count:,})" for group, count in silent.items())
     return (
-        f"None in the last {WINDOW} minutes, though there were in the time before: {had}."
+        f"No results in the last {WINDOW} minutes. In the {60 - WINDOW} minutes before: {had}."
         f"{refused_now(reading)}"
     )
 

@@ -11,8 +11,8 @@ from exporter.classification.thresholds import THRESHOLDS
 from exporter.runtime.unknown_codes import MAX_PER_CHANNEL
 
 _PAST_BOUND = (
-    f" Past the first {MAX_PER_CHANNEL} codes of a channel the label is other; the last of these "
-    "codes are on the status page, too."
+    f" After the first {MAX_PER_CHANNEL} unknown codes of a channel, further codes are labelled "
+    "other; the latest of them are on the status page, too."
 )
 
 _Unknown = Mapping[AppChannel, list[CountedSeries]]

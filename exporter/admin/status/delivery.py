@@ -1,4 +1,4 @@
-"""From accepted to delivered: the receipts of the last hour, by channel of sending."""
+"""From accepted to delivered: the receipts of the last hour, by the channel that sends pushes."""
 
 from collections.abc import Iterator
 

@@ -31,14 +31,14 @@ _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOT
 def verifier(
     key: rsa.RSAPublicKey, algorithm: str = "sha256"
 ) -> Callable[[Sequence[bytes], bytes], bool]:
-    """Return a function that tells whether any of some signatures over a message is the key's."""
-    verify, made_by = key.verify, _HASHES[algorithm]
-    hashed = utils.Prehashed(made_by)
+    """Return a function: whether the key verifies any of the signatures of a message."""
+    verify, hash_algorithm = key.verify, _HASHES[algorithm]
+    hashed = utils.Prehashed(hash_algorithm)
 
     def verifies(signatures: Sequence[bytes], message: bytes) -> bool:
         if len(signatures) == 1:
-            return _verifies(verify, signatures[0], message, made_by)
-        digest = hashes.Hash(made_by)  # once, however many signatures there are
+            return _verifies(verify, signatures[0], message, hash_algorithm)
+        digest = hashes.Hash(hash_algorithm)  # once, however many signatures there are
         digest.update(message)
         finished = digest.finalize()
         return any(_verifies(verify, signature, finished, hashed) for signature in signatures)

@@ -29,7 +29,7 @@ class Known(NamedTuple):
     secret: bytes = b""
     """The shared secret; empty for a public key."""
     verifies: Callable[[Sequence[bytes], bytes], bool] = lambda _signatures, _message: False
-    """For a public key: tells whether any of some signatures over a message is the key's."""
+    """For a public key: returns whether the key verifies any of the signatures of a message."""
     key: PublicKey | None = None
     warning: str | None = None
     """A weakness of the credential."""

@@ -56,7 +56,7 @@ class SignatureScheme(FileScheme):
         ):
             raise ValueError("{part:…} needs 'header' and 'parts'")
         if not self.signature.describe():
-            raise ValueError("signature: no slot of the request")
+            raise ValueError("signature: needs a slot of the request")
         if self.header is not None:
             check_header(self.header)
         return self
@@ -186,7 +186,7 @@ class SignatureScheme(FileScheme):
 
     @abstractmethod
     def verifies(self, known: Known, signatures: Sequence[bytes], message: bytes) -> bool:
-        """Whether any of some signatures over a message is by a credential."""
+        """Whether a credential verifies any of the signatures of a message."""
 
     @abstractmethod
     def make(self, message: bytes, secret: bytes) -> bytes:

@@ -25,8 +25,8 @@ def check_timestamp(text: str, name: str, *, unit: Unit = "s", tolerance: float 
     if abs(time.time() - seconds) <= tolerance:
         return
     detail = (
-        f"{name} is more than {tolerance:g} s off the exporter's clock. Sign the request again, "
-        "and keep its id."
+        f"{name} differs from the exporter's clock by more than {tolerance:g} s. Sign the request "
+        "again, and keep its id."
     )
     looks_like_ms = given >= _SMALLEST_MILLISECONDS
     if looks_like_ms != (unit == "ms"):

@@ -96,7 +96,9 @@ class TokenScheme(SecretScheme):
     @property
     def mismatch(self) -> str:
         """The error for an unknown secret."""
-        return f"{self.expected[0].upper()}{self.expected[1:]} is not one of those configured."
+        return (
+            f"{self.expected[0].upper()}{self.expected[1:]} does not match any that is configured."
+        )
 
 
 class Bearer(TokenScheme):
@@ -113,7 +115,7 @@ class Bearer(TokenScheme):
     @property
     def mismatch(self) -> str:
         """The error for an unknown token."""
-        return "The bearer token is not one of those configured."
+        return "The bearer token does not match any configured token."
 
     def find(self, request: ReceivedRequest) -> str | None:
         """Return the token."""
@@ -139,7 +141,7 @@ class Basic(TokenScheme):
     @property
     def mismatch(self) -> str:
         """The error for an unknown user or password."""
-        return "The user or the password is not one of those configured."
+        return "The user and password do not match any that are configured."
 
     def load(self, gateway: str, file: CredentialFile) -> list[Known]:
         """Read the passwords of a file."""

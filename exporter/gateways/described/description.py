@@ -59,7 +59,7 @@ class Content(_Strict):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.field and self.format not in ("form", "multipart"):
-            raise ValueError("'field' is of a form: set format = \"form\"")
+            raise ValueError('\'field\' requires format = "form" or "multipart"')
         return self
 
 

@@ -154,7 +154,9 @@ class _Results:
                 if code := self._mapped(value):
                     return code, False
                 last = code_of(value)
-        if last is not None:  # it yields to later paths, which have no values
+        if (
+            last is not None
+        ):  # mapped to "", that is, to the next path, but no later path has a value
             return last, False
         if self._default_code is None:
             raise ItemError(ItemReason.CODE_MISSING)

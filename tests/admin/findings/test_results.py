@@ -14,7 +14,7 @@ async def test_all_is_well(watched: Watched) -> None:
     few = {"channel": "vivo", "code": 10072, "count": 9}
     health = await watched.count(accepted("vivo", 100), few)
     assert (health.state, health.headline, health.findings) == ("ok", "All is well", [])
-    assert health.caveat == "as far as one minute shows"
+    assert health.caveat == "judging by only one minute"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from tests.support.watched import Watched, accepted
 async def test_nothing_came_yet(watched: Watched) -> None:
     """Before the first result the state is quiet, not well."""
     health = watched.health()
-    assert (health.state, health.headline) == ("quiet", "Ready: no result has come yet")
+    assert (health.state, health.headline) == ("quiet", "Ready: no results yet")
 
 
 async def test_quiet(watched: Watched) -> None:
@@ -48,7 +48,7 @@ async def test_all_results_stop(watched: Watched) -> None:
     [finding] = watched.health().findings
     assert finding.title == "all results have stopped"
     assert finding.detail == (
-        "None in the last 15 minutes, though there were in the time before: apns (40), vivo (60). "
+        "No results in the last 15 minutes. In the 45 minutes before: apns (40), vivo (60). "
         "Requests are refused meanwhile: results bad_signature (2)."
     )
 

@@ -40,7 +40,7 @@ async def test_unknown_codes_are_one_note(
     [note] = health.findings
     assert note.level is Level.NOTE
     assert (note.title, note.detail, note.channel) == expected
-    assert ("the label is other" in note.action) is ("other (" in note.detail)
+    assert ("labelled other" in note.action) is ("other (" in note.detail)
 
 
 async def test_only_the_most_frequent_codes_are_named(watched: Watched) -> None:

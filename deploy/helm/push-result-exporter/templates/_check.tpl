@@ -1,4 +1,4 @@
-{{/* Refuses values that contradict each other; what one value may be is in values.schema.json. */}}
+{{/* Refuses values that contradict each other; values.schema.json validates single values. */}}
 {{- define "exporter.check" -}}
 {{- $deployment := not (empty (include "exporter.postgresql" .)) -}}
 {{- include "exporter.checkCredentials" . -}}
@@ -21,12 +21,12 @@
 {{- with .Values.updateStrategy.type -}}
 {{- $known := list "RollingUpdate" (ternary "Recreate" "OnDelete" $deployment) -}}
 {{- if not (has . $known) -}}
-{{- fail (printf "updateStrategy.type is %s; a %s has %s" . (ternary "Deployment" "StatefulSet" $deployment) (join " and " $known)) -}}
+{{- fail (printf "updateStrategy.type is %s; a %s supports %s" . (ternary "Deployment" "StatefulSet" $deployment) (join " and " $known)) -}}
 {{- end -}}
 {{- end -}}
 {{- if not $deployment -}}
 {{- if .Values.autoscaling.enabled -}}
-{{- fail "autoscaling.enabled needs ledger.postgresql: a replica with a SQLite ledger of its own must not come and go" -}}
+{{- fail "autoscaling.enabled needs ledger.postgresql: replicas with separate SQLite ledgers cannot be autoscaled" -}}
 {{- end -}}
 {{- if and .Values.ledger.existingClaim (gt (int .Values.replicas) 1) -}}
 {{- fail "ledger.existingClaim is one volume, and each of several replicas needs its own: set replicas to 1, leave it empty, or use ledger.postgresql" -}}

@@ -1,8 +1,8 @@
 {{/*
-What a controller has to know of the exporter: the size of bodies, TLS behind it, the path of the
-health check, and, where each replica has a ledger of its own, that a repeated request goes to the
-replica of the first try. That is chosen by the body: any part of the URL that is not signed would
-let whoever has captured a request have it counted by every replica.
+Settings for the ingress controller: the size of bodies, TLS to the exporter, the path of the health
+check, and, if each replica has a ledger of its own, that a repeated request goes to the same replica.
+Requests are routed by body: routing by an unsigned part of the URL would let anyone who captured a
+request have it counted by every replica.
 */}}
 {{- define "exporter.ingressAnnotations" -}}
 {{- $controller := .Values.ingest.ingress.controller -}}

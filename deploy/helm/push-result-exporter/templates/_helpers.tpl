@@ -27,7 +27,7 @@ app.kubernetes.io/name: {{ include "exporter.labelValue" (.Values.nameOverride |
 app.kubernetes.io/instance: {{ include "exporter.labelValue" .Release.Name | quote }}
 {{- end -}}
 
-{{/* The labels of every object but the Pods, which are not to restart with each chart version. */}}
+{{/* The labels of all objects except Pods, which would otherwise restart with each chart version. */}}
 {{- define "exporter.labels" -}}
 {{ include "exporter.selector" . }}
 app.kubernetes.io/version: {{ include "exporter.labelValue" .Chart.AppVersion | quote }}

@@ -1,7 +1,7 @@
 {{/*
-The rules of files/rules.yml, with the values of prometheusRule: thresholds are the recording rules
-that are a constant, by their names between `push:` and `:threshold`. Those that follow a setting of
-the exporter take it from `settings`.
+The rules of files/rules.yml, with the values of prometheusRule: a
+recording rule with a constant expression is a threshold, named by the part between `push:` and
+`:threshold`. Thresholds that depend on a setting of the exporter use its value in `settings`.
 */}}
 {{- define "exporter.rules" -}}
 {{- $values := .Values.prometheusRule -}}
@@ -48,8 +48,7 @@ the exporter take it from `settings`.
 {{- end -}}
 
 {{/*
-The file, with its texts for the names of jobs, the labels of replicas and the address of the exporter
-replaced.
+The file, with the job name, the replica labels and the exporter's address replaced.
 */}}
 {{- define "exporter.rulesText" -}}
 {{- $text := .Files.Get "files/rules.yml" -}}

@@ -147,7 +147,7 @@ AS $$ SELECT floor(extract(epoch FROM at) - 1767225600)::integer $$;
 --
 -- The first arrays are the new keys, their contents if any, and the number of the delivery to which
 -- each belongs. The next arrays are the series, with their counts if no key is known. The last
--- arrays are the counts of each key of a delivery, by the position of the series.
+-- arrays have, per delivery and series (by position), the count that each key of the delivery adds.
 --
 -- Returns whether the name is still held (otherwise nothing was written), and the known keys, for
 -- which nothing was counted, with their contents.
