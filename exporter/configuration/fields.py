@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -52,7 +53,18 @@ def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _check_link_base(url: str) -> str:
+    """Check that links can be made by appending a path; the error omits a password."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", url):
+        raise ValueError("it must be http:// or https:// and a host, with an optional path")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("links need a URL without a user, password, query and fragment")
+    return url
+
+
 Files = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(split_list)]
+LinkBase = Annotated[str, AfterValidator(_check_link_base)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 AnyCase = Annotated[T, BeforeValidator(_lower)]
 """A choice that may be written in upper case."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_serializer
 
-from exporter.configuration.fields import AnyCase, Apps, Files, Group
+from exporter.configuration.fields import AnyCase, Apps, Files, Group, LinkBase
 
 _PASSWORD = re.compile(r"((?<=://)[^:/?@]*:)[^?]*(?=@)|((?<=[?&])(?:ssl)?password=)[^&]*")
 
@@ -81,15 +81,13 @@ class TableSettings(Group):
 class LinkSettings(Group):
     """The addresses in links."""
 
-    external_url: str | None = Field(
+    external_url: LinkBase | None = Field(
         None,
-        pattern="^https?://",
         description="external URL of the admin listener's pages, for links",
         examples=["https://push-exporter.example.com"],
     )
-    runbook_base_url: str | None = Field(
+    runbook_base_url: LinkBase | None = Field(
         None,
-        pattern="^https?://",
         description="base URL of the alerts' runbooks; default: the admin listener's pages",
         examples=["https://wiki.example.com/runbooks"],
     )

@@ -1,10 +1,12 @@
 """Translates pydantic's validation errors to the terms of settings and TOML files."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from exporter.errors import ConfigurationError, did_you_mean
 
@@ -16,6 +18,8 @@ class Problem(NamedTuple):
     message: str
     known: tuple[str, ...] | None = None
     """The valid keys, if the mistake is an unknown key; else None."""
+    value: Any = None
+    """The value of an unknown key."""
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
@@ -24,10 +28,10 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Prob
         location = tuple(map(str, detail["loc"]))
         if detail["type"] == "extra_forbidden":
             path, keys = _resolve(model, location[:-1])
-            yield Problem((*path, location[-1]), "unknown key", keys)
+            yield Problem((*path, location[-1]), "unknown key", keys, detail["input"])
         else:
             path, _ = _resolve(model, location)
-            yield Problem(path, _in_words_of_toml(detail["msg"]))
+            yield Problem(path, _message(detail, path))
 
 
 def file_error(
@@ -75,6 +79,29 @@ def _has_tag(model: type[BaseModel], tag: str) -> bool:
     return any(get_origin(type_) is Literal and tag in get_args(type_) for type_ in types)
 
 
-def _in_words_of_toml(message: str) -> str:
-    message = message.removeprefix("Value error, ")
+_KINDS = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "path_type": "text",
+}
+"""The expected kind of value, by the type of pydantic's error."""
+
+_UNITS = {"seconds": " of seconds, such as 600", "bytes": " of bytes, such as 1048576"}
+_QUOTED = re.compile(r"""(["']).*\1""")
+_SHOWN = 40
+"""Maximum number of characters of a value in an error."""
+
+
+def _message(detail: ErrorDetails, path: tuple[str, ...]) -> str:
+    kind = _KINDS.get(detail["type"])
+    value = detail["input"]
+    if kind and not (isinstance(value, str) and len(value) > _SHOWN):
+        if isinstance(value, str) and _QUOTED.fullmatch(value):
+            return f"{value} is not {kind}: remove the quotes"
+        unit = _UNITS.get(path[-1].rpartition("_")[2], "") if path else ""
+        return f"{value!r} is not {kind}{unit}"
+    message = detail["msg"].removeprefix("Value error, ")
     return message.replace("a valid tuple", "an array").replace("a valid dictionary", "a table")

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar, overload
@@ -137,16 +138,24 @@ def load_settings(
         raise ConfigurationError("; ".join([text, *hints])) from None
 
 
+_OF_SERVICE = re.compile(r"\b(PUSH_EXPORTER_)?(SERVICE_(HOST|PORT)|PORT\b|PORT_[0-9]+_(TCP|UDP))")
+_SERVICE_HINT = (
+    "; Kubernetes sets such variables for a Service called push-exporter: set "
+    "enableServiceLinks: false in the Pod, or rename the Service"
+)
+
+
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     known = [name.upper() for name in Settings.model_fields]
     unknown = [
-        f"{variable}{did_you_mean(name, known, ENV_PREFIX)}"
+        f"{variable}{'' if _OF_SERVICE.search(name) else did_you_mean(name, known, ENV_PREFIX)}"
         for variable in sorted(environment)
         if variable.upper().startswith(ENV_PREFIX)
         and (name := variable.upper().removeprefix(ENV_PREFIX)) not in known
     ]
     if unknown:
-        raise ConfigurationError(f"environment: unknown setting {', '.join(unknown)}")
+        hint = _SERVICE_HINT if any(map(_OF_SERVICE.search, unknown)) else ""
+        raise ConfigurationError(f"environment: unknown setting {', '.join(unknown)}{hint}")
 
 
 def _misnamed(environment: Mapping[str, str]) -> Iterator[str]:
@@ -169,6 +178,8 @@ def _explain(problem: Problem, flags: Mapping[str, Any]) -> str:
     if problem.known is not None:
         near = did_you_mean(name.upper(), map(str.upper, problem.known))
         message = f"unknown setting{near}"
+        if isinstance(problem.value, dict):
+            message = f"settings are not in tables: remove [{name}]"
     if name in flags:
         place = f" (flag --{name.replace('_', '-')})"
     elif variables.get(variable):

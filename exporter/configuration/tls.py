@@ -48,7 +48,7 @@ def load_tls(files: TlsFiles) -> Tls:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _load_pair(context, files)
     if files.client_ca:
-        _load_client_ca(context, f"{files.prefix}_CLIENT_CA_FILE", files.client_ca)
+        _load_client_ca(context, "ADMIN_TLS_CLIENT_CA_FILE", files.client_ca)
     return Tls(context, expires_at)
 
 

@@ -15,12 +15,12 @@ from typing import Literal, TypeVar, TypeVarTuple
 import msgspec
 
 from exporter.errors import ConfigurationError
+from exporter.ledger.header import APPLICATION_ID
 from exporter.ledger.keys import EarlierKeys, Keyring, hide_old_keys, new_secret
 from exporter.ledger.sql import read_sql
 from exporter.ledger.store import Commit, Outcome, Stored, StoredKeys, StoreError, Upkeep
 from exporter.results import Series
 
-APPLICATION_ID = 0x50524558  # "PREX"
 VERSION = 3
 OLDEST_VERSION = 2
 """The oldest version that can be upgraded in place."""
@@ -107,7 +107,9 @@ class LedgerFile:
         OSError if it cannot be opened at present.
         """
         if self._path.is_dir():
-            raise self._refusal("it is a folder")
+            raise ConfigurationError(
+                f"ledger {self._path}: it is a folder. Set LEDGER_PATH to a file in it."
+            )
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._acquire_lock()

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from exporter.ledger.header import read_header
+
 MOUNTS = Path("/proc/self/mountinfo")
 
 CLOCK_TOLERANCE_SECONDS = 60.0
@@ -23,6 +25,10 @@ _NETWORK_TYPES = re.compile(
     r"|fuse\.(?!fuse-overlayfs$).+"
 )
 _ESCAPED = re.compile(r"\\([0-7]{3})")
+
+
+_ENDINGS = ("", "-wal", "-shm", ".lock")
+"""Endings of the names of a ledger's files."""
 
 
 class FailedCheck(NamedTuple):
@@ -39,8 +45,8 @@ class Written(NamedTuple):
     given: Path
     file: Path
     """A file that exists or would be written there."""
-    own: str
-    """A pattern that matches the names of the exporter's files in the folder."""
+    own: tuple[str, ...]
+    """Patterns that match the names of the exporter's files in the folder."""
 
 
 def preflight(*, ledger: Path | None, record: Path | None, now: float) -> list[FailedCheck]:
@@ -54,11 +60,11 @@ def preflight(*, ledger: Path | None, record: Path | None, now: float) -> list[F
 def _checks(ledger: Path | None, record: Path | None, now: float) -> Iterator[FailedCheck]:
     written = []
     if ledger:
-        own = f"{glob.escape(ledger.name)}*"
+        own = tuple(glob.escape(ledger.name) + ending for ending in _ENDINGS)
         written.append(Written("LEDGER_PATH", ledger, ledger.absolute(), own))
     if record:
         file = record.absolute() / "record.json"
-        written.append(Written("RECORD", record, file, "record-*"))
+        written.append(Written("RECORD", record, file, ("record-*",)))
     for failed in (
         *map(_check_writable, written),
         _check_file_system(ledger, MOUNTS) if ledger else None,
@@ -76,15 +82,18 @@ def _check_writable(path: Written) -> FailedCheck | None:
         place = next(folder for folder in path.file.parents if os.path.exists(folder))  # noqa: PTH110
         if place.is_dir() and _allows(place, os.W_OK | os.X_OK):
             return None
-    if place != path.file and not place.is_dir():
+    if place == path.file and _is_foreign(place):
+        why, remedy = f"{place} is a file of another program", ""
+    elif place != path.file and not place.is_dir():
         why, remedy = f"{place} is a file, not a folder", "Move it away"
     elif os.statvfs(place).f_flag & os.ST_RDONLY:
         why, remedy = f"{place} is on a read-only file system", "Mount a writable volume there"
     else:
-        why, remedy = f"{place} {_rights(place)}", f"Run as root: {_remedy(path, place)}"
+        why, remedy = f"{place} {_rights(place)}", _remedy(path, place)
     return FailedCheck(
         f"{path.setting} {path.given} cannot be written: {why}.",
-        f"{remedy}. Or set {path.setting} to a path that the exporter can write to.",
+        f"{remedy}{'. Or set' if remedy else 'Set'} {path.setting} to a path that the exporter can "
+        "write to.",
     )
 
 
@@ -105,19 +114,32 @@ def _remedy(path: Written, place: Path) -> str:
     """Return a safe command, which does not change the owner of a shared folder."""
     uid, gid, folder = os.geteuid(), os.getegid(), path.file.parent
     if place == path.file:
-        return shlex.join(["chown", f"{uid}:{gid}", *map(str, sorted(folder.glob(path.own)))])
-    if place == folder and not _is_exclusive(folder, path.own):
+        files = [str(file) for name in path.own for file in sorted(folder.glob(name))]
+        if place.stat().st_uid == uid:
+            return f"Run: {shlex.join(['chmod', 'u+rw', *files])}"
+        return f"If it is a ledger, run as root: {shlex.join(['chown', f'{uid}:{gid}', *files])}"
+    shared = place == folder and not _is_exclusive(folder, path.own)
+    if shared:
         folder /= "push-result-exporter"
-        inside = folder if path.setting == "RECORD" else folder / path.file.name
-        made = shlex.join(["install", "-d", "-o", str(uid), "-g", str(gid), str(folder)])
-        return f"{made}, and set {path.setting}={inside}"
-    return shlex.join(["install", "-d", "-o", str(uid), "-g", str(gid), str(folder)])
+    inside = folder if path.setting == "RECORD" else folder / path.file.name
+    made = shlex.join(["install", "-d", "-o", str(uid), "-g", str(gid), str(folder)])
+    return f"Run as root: {made}" + (f", and set {path.setting}={inside}" if shared else "")
 
 
-def _is_exclusive(folder: Path, own: str) -> bool:
-    """Whether a folder is empty or contains only the exporter's files."""
+def _is_foreign(file: Path) -> bool:
+    """Whether a file is known to be no ledger; an unreadable or empty one may be a ledger."""
     try:
-        return all(path.match(own) or path.name == "lost+found" for path in folder.iterdir())
+        header = read_header(file)
+    except OSError:
+        return False
+    return header is not None and not header.is_ledger
+
+
+def _is_exclusive(folder: Path, own: tuple[str, ...]) -> bool:
+    """Whether a folder is empty or contains only the exporter's files."""
+    patterns = (*own, "lost+found")
+    try:
+        return all(any(map(path.match, patterns)) for path in folder.iterdir())
     except OSError:
         return False
 

@@ -1,6 +1,7 @@
 """Tries the configured folders, database and ports."""
 
 import asyncio
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ import msgspec
 
 from exporter.configuration.settings import Settings
 from exporter.errors import ConfigurationError
-from exporter.ledger.sqlite import APPLICATION_ID, VERSION
+from exporter.ledger.header import read_header
+from exporter.ledger.sqlite import VERSION
 from exporter.ledger.store import StoreError
 from exporter.ledger.stores import ledger_address
 from exporter.server.listeners import bind
@@ -20,8 +22,6 @@ _NO_SCHEMA = ("3F000", "42P01")
 """SQLSTATEs of a missing schema or table."""
 
 _PROBE_BYTES = 65536
-_HEADER_BYTES, _VERSION_AT, _APPLICATION_AT = 100, 60, 68
-"""The layout of a SQLite header (https://www.sqlite.org/fileformat.html#the_database_header)."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -91,22 +91,16 @@ def _check_ledger(file: Path) -> None:
     """
     if file.is_dir():
         raise StoreError("it is a folder: name a file in it")
-    if file.exists() and (header := _header(file)):
-        application, version = (
-            int.from_bytes(header[at : at + 4], "big") for at in (_APPLICATION_AT, _VERSION_AT)
+    header = read_header(file) if file.exists() else None
+    if header and not header.is_ledger:
+        raise StoreError("not a ledger: set LEDGER_PATH to another file, or move this one away")
+    if header and header.version > VERSION:
+        raise StoreError(
+            f"it has version {header.version}, of a later exporter; this exporter reads {VERSION}"
         )
-        if not header.startswith(b"SQLite format 3\0") or application != APPLICATION_ID:
-            raise StoreError("not a ledger: set LEDGER_PATH to another file, or move this one away")
-        if version > VERSION:
-            raise StoreError(
-                f"it has version {version}, of a later exporter; this exporter reads {VERSION}"
-            )
+    if file.exists() and not os.access(file, os.W_OK):
+        raise PermissionError(errno.EACCES, "it cannot be written")
     _write(file.parent)
-
-
-def _header(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return opened.read(_HEADER_BYTES)
 
 
 def _write(folder: Path) -> None:

@@ -56,7 +56,7 @@ class File(Strict):
         ({"rows": {"5": {"name": "", "nme": ""}}}, "rows.5.nme: unknown key; did you mean 'name'?"),
         ({"rows": {"5": {"name": "", "words": 3}}}, "rows.5.words: Input should be an array"),
         ({"rows": {"5": {"name": "", "words": [1, None]}}},
-         "rows.5.words.1: Input should be a valid integer"),
+         "rows.5.words.1: None is not a whole number"),
         ({"auth": {"scheme": "hmac", "signature": "", "usr": ""}}, "auth.usr: unknown key"),
         ({"auth": {"scheme": "basic", "user": "", "usr": ""}},
          "auth.usr: unknown key; did you mean 'user'?"),

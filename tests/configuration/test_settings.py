@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,11 @@ BAD = [
     ("BODY_TIMEOUT_SECONDS", "ten"),
     ("KEEPALIVE_SECONDS", "0"),
     ("EXTERNAL_URL", "push.example.com"),
+    ("EXTERNAL_URL", "https://"),
+    ("EXTERNAL_URL", "https://push example.com"),
+    ("EXTERNAL_URL", "https://user:word@push.example.com"),
+    ("EXTERNAL_URL", "https://push.example.com/?page=1"),
+    ("RUNBOOK_BASE_URL", "https://wiki.example.com/#runbooks"),
     ("APPS", "Shop"),
     ("APPS", "other"),
     ("APPS", "a,b,a"),
@@ -400,12 +406,44 @@ def test_credentials_under_another_prefix_are_noticed(
         load()
 
 
-@pytest.mark.parametrize("line", ["colour = 1", "COLOUR = 1", "[colour]\ningest_port = 1"])
+@pytest.mark.parametrize("line", ["colour = 1", "COLOUR = 1"])
 def test_an_unknown_key_of_the_file_is_an_error(config: Write, line: str) -> None:
     """An unknown key of the file is refused by name, with the name of the file."""
     path = config(line)
     with pytest.raises(ConfigurationError, match=f"COLOUR: unknown setting.*{path}"):
         load("--config", path, allow_unsigned=True)
+
+
+def test_settings_are_not_in_tables(config: Write) -> None:
+    """A table of settings, as other programs have, is an error that says so."""
+    with pytest.raises(ConfigurationError, match=r"settings are not in tables: remove \[server\]"):
+        load("--config", config("[server]\ningest_port = 1"), allow_unsigned=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("MAX_BODY_BYTES", "1MB", "'1MB' is not a whole number of bytes, such as 1048576"),
+        ("BODY_TIMEOUT_SECONDS", "10m", "'10m' is not a number of seconds, such as 600"),
+        ("INGEST_PORT", '"21000"', '"21000" is not a whole number: remove the quotes'),
+        ("INGEST_PORT", "9" * 41 + "x", "unable to parse"),
+    ],
+)
+def test_number_that_is_none(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, message: str
+) -> None:
+    """The value is shown with what was expected, unless it is long."""
+    env(monkeypatch, **{name: text})
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        load(allow_unsigned=True)
+
+
+def test_variables_of_a_kubernetes_service_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes sets variables with our prefix for a Service called push-exporter."""
+    env(monkeypatch, SERVICE_HOST="10.0.0.1", PORT="tcp://10.0.0.1:80", PORT_80_TCP_PORT="80")
+    with pytest.raises(ConfigurationError, match="enableServiceLinks: false") as caught:
+        load(allow_unsigned=True)
+    assert "did you mean" not in str(caught.value)
 
 
 def test_misspelt_key_of_the_file_gets_a_suggestion(config: Write) -> None:

@@ -1,6 +1,7 @@
 """Preflight checks: folders that cannot be written, network file systems, clocks."""
 
 import os
+import re
 import shlex
 import subprocess
 import tempfile
@@ -135,11 +136,33 @@ def advice(setting: str, path: Path) -> tuple[list[str], dict[str, str]]:
     with running_as(UID, UID):
         ((problem, action),) = check(None, path) if setting == "RECORD" else check(path)
     assert problem.startswith(f"{setting} {path} cannot be written: ")
-    command, _, rest = action.removeprefix("Run as root: ").partition(". Or set ")
+    command, _, rest = re.sub(".*?un as root: ", "", action).partition(". Or set ")
     assert rest == f"{setting} to a path that the exporter can write to."
     command, _, change = command.partition(", and set ")
     name, _, value = change.partition("=")
     return shlex.split(command), {name: value}
+
+
+def test_file_of_another_program_keeps_its_owner(folder: Path) -> None:
+    """A file that is no ledger is left as it is."""
+    file = folder / "grafana.db"
+    file.write_text("a database of Grafana")
+    with running_as(UID, UID):
+        [failed] = check(file)
+    assert failed == FailedCheck(
+        f"LEDGER_PATH {file} cannot be written: {file} is a file of another program.",
+        "Set LEDGER_PATH to a path that the exporter can write to.",
+    )
+
+
+def test_file_of_the_exporter_that_is_read_only(folder: Path) -> None:
+    """The owner of a file needs no root, only the mode."""
+    file = folder / "ledger.sqlite3"
+    file.touch(0o444)
+    os.chown(file, UID, UID)
+    with running_as(UID, UID):
+        [(_, action)] = check(file)
+    assert action.startswith(f"Run: chmod u+rw {file}. Or set LEDGER_PATH")
 
 
 def test_file_in_the_place_of_a_folder(folder: Path) -> None:

@@ -121,7 +121,7 @@ def _secret(file: CredentialFile, number: int, line: str) -> bytes:
     if problem:
         raise ConfigurationError(
             f"secret file {file.path}: line {number} {problem}. Make a secret: "
-            f"echo whsec_$(openssl rand -base64 32) > {file.quoted}"
+            f"echo whsec_$(openssl rand -base64 32) > {file.new}"
         )
     return secret
 

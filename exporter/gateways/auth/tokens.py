@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hmac
+import re
 from abc import abstractmethod
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,16 @@ _DECODERS: Mapping[str, Callable[[str], bytes]] = {
     "hex": lambda line: binascii.a2b_hex(line.encode("ascii")),
 }
 """Decoders of a line, by encoding; each raises ValueError."""
+
+
+_NO_TOKEN = {
+    "begins with 'Bearer'": re.compile(r"(?i:bearer)\s"),
+    "is in quotes": re.compile(r"""(["']).*\1$"""),
+    "is JSON": re.compile(r"[{\[]"),
+    "is an assignment": re.compile(r"\w+\s*=\s*[^=\s]"),
+    "has blanks": re.compile(r"\S+\s"),
+}
+"""Texts that no sender can send as a token (RFC 6750, 2.1)."""
 
 
 class SecretScheme(FileScheme):
@@ -106,6 +117,16 @@ class Bearer(TokenScheme):
 
     scheme: Literal["bearer"] = "bearer"
     challenge: ClassVar[str] = "Bearer"
+
+    def read(self, file: CredentialFile) -> list[bytes]:
+        """Read the tokens of a file; ConfigurationError names file and line of another text."""
+        for number, line in read_secrets("secret file", file):
+            for mistake, pattern in _NO_TOKEN.items():
+                if pattern.match(line):
+                    raise ConfigurationError(
+                        f"secret file {file.path}: line {number} {mistake}: write the token alone"
+                    )
+        return super().read(file)
 
     @property
     def expected(self) -> str:

@@ -26,6 +26,7 @@ PASTED = {
     "openssh": "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ",
     "secret": "whsec_c2VjcmV0IG9mIHRoaXJ0eS10d28gYnl0ZXM=",
     "token": "kT3vQ8hZr1XbN0sWm5LdYp7C",
+    "hexadecimal": "569abd5be452ff00569abd5be452ff00",
 }
 
 
@@ -54,7 +55,40 @@ def test_key_file_is_refused_as_secrets(
     """A PEM file as tokens or secrets is refused: its first line is the same for everyone."""
     path = tmp_path / "key.pem"
     path.write_bytes(write(keys))
-    assert "openssl rand" in configuration_error(LOADERS[load], path)
+    assert f"openssl rand -base64 32 > {path}.new" in configuration_error(LOADERS[load], path)
+
+
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    [
+        ("Bearer 0123456789abcdef", "begins with 'Bearer'"),
+        ('"0123456789abcdef"', "is in quotes"),
+        ("TOKEN=0123456789abcdef", "is an assignment"),
+        ('{"token": "0123456789abcdef"}', "is JSON"),
+        ("remember the milk and the key", "has blanks"),
+    ],
+)
+def test_text_around_a_token_is_refused(tmp_path: Path, line: str, mistake: str) -> None:
+    """A line that is more than a token would match no request."""
+    path = tmp_path / "tokens"
+    path.write_text(f"# for the gateway\n{line}\n")
+    error = configuration_error(load_bearer_token, path)
+    assert f"line 2 {mistake}: write the token alone" in error
+    assert "0123456789" not in error
+
+
+def test_any_token_is_accepted(tmp_path: Path) -> None:
+    """Hexadecimal, Base64 with its padding, and other characters without blanks are tokens."""
+    path = tmp_path / "tokens"
+    path.write_text("569abd5be452ff56\nTWFueSBoYW5kcw0000==\na+b/c~d.e-f_g!h$i:j\n")
+    assert not load_bearer_token([path]).warnings
+
+
+def test_undeclared_app_is_named(tmp_path: Path) -> None:
+    """An app that APPS does not declare is no part of the file's path."""
+    (tmp_path / "token").write_text("0123456789abcdef")
+    with pytest.raises(ConfigurationError, match="'shop' is not in APPS: add it there"):
+        credential_files(["shop=token"], ["news"], tmp_path)
 
 
 def test_short_token_is_warned_of(tmp_path: Path) -> None:
