@@ -192,7 +192,7 @@ DECLARATIONS = {
     AlertName.ITEMS_REJECTED: Declaration(
         "warning",
         "items of requests to /webhooks/{} are rejected",
-        "Set RECORD, and run push-result-exporter explain --payload on a record: it reports the "
+        "Run push-result-exporter explain --payload on a record (setting RECORD): it reports the "
         "error of each item.",
         number="min_affected",
         share="rejected_items_share",

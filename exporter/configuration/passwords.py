@@ -63,14 +63,14 @@ class Passwords:
 def load_passwords(path: Path) -> Passwords:
     """Read the file; ConfigurationError names a line that is not `user:bcrypt-hash`."""
     hashes = {}
-    for number, line in read_lines("password file", path):
+    for number, line in read_lines("ADMIN_PASSWORD_FILE", path):
         if line.startswith(_TOOLKIT_KEYS):
-            raise ConfigurationError(f"password file {path}: {_FROM_TOOLKIT}")
+            raise ConfigurationError(f"ADMIN_PASSWORD_FILE {path}: {_FROM_TOOLKIT}")
         user, _, hashed = line.partition(":")
         if not user or not _BCRYPT.fullmatch(hashed):
             raise ConfigurationError(
-                f"password file {path}: line {number} is not user:bcrypt-hash; make one with: "
-                "htpasswd -nBC 10 USER"
+                f"ADMIN_PASSWORD_FILE {path}: line {number} is not user:bcrypt-hash; make one "
+                "with: htpasswd -nBC 10 USER"
             )
         hashes[user] = hashed.encode()
     return Passwords(hashes)

@@ -32,10 +32,13 @@ _STEP = re.compile(
     r"""(?:(?:^|\.)(?:"(?P<quoted>[^"]+)"|(?P<mark>@key$|\*$)|(?P<name>[^\s."@*\[\]]+))"""
     r"""|\[(?P<index>[0-9]{1,6})\])"""
 )
+_JSONPATH = re.compile(r"\$(\.|\[|$)")
 
 
 def parse_path(text: str) -> Path:
     """Parse a path; ValueError describes a mistake."""
+    if _JSONPATH.match(text):
+        raise ValueError(f"{text!r} is JSONPath: a path begins with the name of a member")
     steps: list[Step] = []
     position = 0
     while position < len(text):

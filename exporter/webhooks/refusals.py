@@ -11,8 +11,8 @@ from exporter.redaction import redact_path
 INTERVAL_SECONDS = 60.0
 
 ACTIONS = {
-    Reason.MALFORMED_BODY: "set RECORD to keep such bodies, and run explain --payload on a record",
-    Reason.INVALID_RESULTS: "set RECORD to keep such bodies, and run explain --payload on a record",
+    Reason.MALFORMED_BODY: "run explain --payload on a record (setting RECORD)",
+    Reason.INVALID_RESULTS: "run explain --payload on a record (setting RECORD)",
     Reason.MALFORMED_REQUEST: "correct the client or the proxy as described in the detail",
     Reason.MISSING_CREDENTIALS: "run check-config: it lists the credentials of each webhook",
     Reason.BAD_SIGNATURE: "compare keys and secrets with the sender's; check-config prints the "

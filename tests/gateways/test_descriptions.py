@@ -484,6 +484,10 @@ CLASSIFIER = Classifier(load_tables())
 
 MORE_MISTAKES = {
     "key-to-items": (f'[items]\npath = "@key"\n{CODE}', "items.path"),
+    "jsonpath": (
+        '[fields]\ncode = "$.result.code"',
+        "'$.result.code' is JSONPath: a path begins with",
+    ),
     "empty-path": ('[fields]\ncode = ""', "a path cannot be empty"),
     "parts-without-header": (f'{HMAC}parts = ","\n{CODE}', "set both 'header' and 'parts'"),
     "signature-without-a-slot": (

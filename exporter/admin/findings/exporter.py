@@ -104,6 +104,6 @@ def _descriptions(view: View) -> Iterator[Finding]:
                 f"/webhooks/{name}: fields.code matches nothing",
                 f"Neither the first {FIRST_ITEMS} items nor any later item has a value there.",
                 f"Run `push-result-exporter explain --payload FILE --gateway {name}` on a record "
-                "(set RECORD): it shows the value at each path.",
+                "(setting RECORD): it shows the value at each path.",
                 gateway=name,
             )

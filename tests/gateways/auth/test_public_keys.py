@@ -105,6 +105,7 @@ BAD_KEY_FILES: dict[str, tuple[Callable[[KeyPair], bytes], str]] = {
     "blank": (lambda _: b"\n \n", "it is empty"),
     "text": (lambda _: b"remember the milk, and the key\n", "not a public key"),
     "binary": (lambda _: bytes(range(1, 256)) * 4, "not a public key"),
+    "binary-with-an-escape": (lambda _: b"0\\n\xff" * 99, "not a public key"),
     "base64-of-no-key": (lambda _: base64.b64encode(bytes(300)), "not a public key"),
     "cut-der": (lambda pair: _der(spki(pair))[:200], "not a public key"),
     "cut-bare": (lambda pair: bare(pair)[:200], "truncated"),
