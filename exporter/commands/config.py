@@ -13,18 +13,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     purpose = "Write a TOML file with all settings, their descriptions and defaults."
     init = commands.add_parser("init", help=purpose, description=purpose, allow_abbrev=False)
     init.add_argument(
-        "file", nargs="?", type=Path, metavar="FILE", help="file to create (default: print it)"
+        "file",
+        nargs="?",
+        default="-",
+        metavar="FILE",
+        help="file to create (default: -, standard output)",
     )
     init.set_defaults(run=write_template)
 
 
 def write_template(options: argparse.Namespace) -> int:
     """Write the template; ConfigurationError if the file exists or cannot be written."""
-    if options.file is None:
+    if options.file == "-":
         print(template(), end="")
         return 0
     try:
-        with options.file.open("x", encoding="utf-8") as file:
+        with Path(options.file).open("x", encoding="utf-8") as file:
             file.write(template())
     except OSError as error:
         raise ConfigurationError(f"{options.file}: {error.strerror}") from None

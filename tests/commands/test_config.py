@@ -19,6 +19,16 @@ def template(capsys: Capture) -> str:
     return capsys.readouterr().out
 
 
+def test_dash_is_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, template: str
+) -> None:
+    """`config init -` prints the file, and creates none of that name."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["config", "init", "-"]) == 0
+    assert capsys.readouterr().out == template
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_template_changes_nothing(template: str) -> None:
     """As it comes, the file is TOML without a setting."""
     assert tomllib.loads(template) == {}
