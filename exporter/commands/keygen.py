@@ -4,6 +4,7 @@ import argparse
 import base64
 import os
 import secrets
+import shlex
 from pathlib import Path
 
 from exporter.errors import ConfigurationError
@@ -23,12 +24,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kind.add_argument(
             "file",
             nargs="?",
-            type=Path,
+            type=_new_file,
             default=file,
             metavar="FILE",
             help=f"file to create, readable by its owner only (default: {file})",
         )
         kind.set_defaults(run=make)
+
+
+def _new_file(name: str) -> Path:
+    """Return the path of a file to create; its rights would not apply to standard output."""
+    path = Path(name)
+    if str(path) == "-":
+        raise argparse.ArgumentTypeError("'-' is no file name: name the file to create")
+    return path
 
 
 def _make_pair(options: argparse.Namespace) -> int:
@@ -43,23 +52,23 @@ def _make_pair(options: argparse.Namespace) -> int:
     _create(private, key.private_bytes(pem, form, serialization.NoEncryption()), mode=0o600)
     subject = serialization.PublicFormat.SubjectPublicKeyInfo
     _create(public, key.public_key().public_bytes(pem, subject), mode=0o644)
-    print(f"push-result-exporter serve --mps-public-key-files {public}")
-    print(f"push-result-exporter simulate --private-key {private}")
+    _show("serve --mps-public-key-files", public)
+    _show("simulate --private-key", private)
     return 0
 
 
 def _make_token(options: argparse.Namespace) -> int:
     _create(options.file, f"{secrets.token_hex(_BYTES)}\n".encode(), mode=0o600)
-    print(f"push-result-exporter serve --results-token-files {options.file}")
-    print(f"push-result-exporter replay BODIES --token-file {options.file}")
+    _show("serve --results-token-files", options.file)
+    _show("replay BODIES --token-file", options.file)
     return 0
 
 
 def _make_secret(options: argparse.Namespace) -> int:
     secret = b"whsec_" + base64.b64encode(secrets.token_bytes(_BYTES)) + b"\n"
     _create(options.file, secret, mode=0o600)
-    print(f"push-result-exporter serve --results-secret-files {options.file}")
-    print(f"push-result-exporter replay BODIES --secret-file {options.file}")
+    _show("serve --results-secret-files", options.file)
+    _show("replay BODIES --secret-file", options.file)
     return 0
 
 
@@ -71,3 +80,8 @@ def _create(path: Path, content: bytes, *, mode: int) -> None:
             file.write(content)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
+
+
+def _show(command: str, path: Path) -> None:
+    """Print a command that uses a file, to be pasted into a shell."""
+    print(f"push-result-exporter {command} {shlex.quote(str(path))}")

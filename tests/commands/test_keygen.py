@@ -1,6 +1,7 @@
 """Keys, tokens and secrets that the exporter makes: each works, and is its owner's alone."""
 
 import base64
+import shlex
 import stat
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import standardwebhooks
 
 from exporter.commands.main import main
+from tests.support.commands import exits
 from tests.support.programs import exporter_process
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +36,28 @@ def test_file_is_private_and_never_overwritten(
     assert main(["keygen", kind]) == 2
     assert capsys.readouterr().err == f"push-result-exporter: {file}: File exists\n"
     assert (tmp_path / file).read_bytes() == content
+
+
+@pytest.mark.parametrize("kind", ["mps", "token", "secret"])
+def test_standard_output_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """`-` is bad usage, and creates no file of that name."""
+    monkeypatch.chdir(tmp_path)
+    assert exits("keygen", kind, "-") == 2
+    assert "'-' is no file name: name the file to create\n" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["mps", "token", "secret"])
+def test_commands_can_be_pasted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """The printed commands name the files in the quotes that a shell needs."""
+    assert main(["keygen", kind, str(tmp_path / "mein schlüssel")]) == 0
+    commands = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(commands) == 2
+    assert {Path(words[-1]) for words in commands} == {*tmp_path.iterdir()}
 
 
 def test_openssl_accepts_the_key_pair(tmp_path: Path) -> None:
