@@ -5,7 +5,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from exporter.commands.errors import CommandError
 from exporter.commands.parser import EXIT_USAGE, parse
@@ -14,16 +13,14 @@ from exporter.errors import ConfigurationError, RequestError
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 
-_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 1 for a failure, 2 for invalid usage, 130 if interrupted."""
     _prepare_streams()
     try:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
-        status = int(options.run(options))
-        sys.stdout.flush()  # here, where a closed pipe is handled
+        return _run(sys.argv[1:] if arguments is None else arguments)
     except ConfigurationError as error:
         return _fail(str(error), EXIT_USAGE)
     except RequestError as error:
@@ -34,18 +31,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail_to_write(error)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    return status
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run a command; flush its output here, where the caller handles a failure."""
+    try:
+        options = parse(arguments)
+        return int(options.run(options))
+    finally:
+        sys.stdout.flush()
 
 
 def _prepare_streams() -> None:
     """Replace closed streams (`>&-`), and escape characters outside their encoding.
 
-    Otherwise a socket could get the file descriptor of a closed stream.
+    Otherwise a socket could get the file descriptor of a closed stream, for which libuv aborts.
+    Writing to a closed stdout fails, as in other programs: its replacement is read-only.
     """
-    for name in ("stdout", "stderr"):
+    for name, access, mode in (
+        ("stdin", os.O_RDONLY, "r"),
+        ("stdout", os.O_RDONLY, "w"),
+        ("stderr", os.O_WRONLY, "w"),
+    ):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - stays
+            setattr(sys, name, os.fdopen(os.open(os.devnull, access), mode, encoding="utf-8"))
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 

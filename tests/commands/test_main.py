@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from exporter.commands.parser import OTHER_EXPORTERS
 from exporter.configuration.settings import Settings
 from exporter.configuration.version import VERSION
 from tests.support.commands import ROOT, Capture, buffered, exits, refused
+from tests.support.programs import free_port, reachable, wait_for
 
 
 def test_version(capsys: Capture) -> None:
@@ -78,6 +80,8 @@ def test_unknown_scenario_lists_the_known_ones(capsys: Capture, command: str) ->
 @pytest.mark.parametrize(
     "words",
     [
+        ["--help"],
+        ["--version"],
         ["codes"],
         ["explain", "2"],
         ["check-config", "--allow-unsigned", "--ingest-host", "127.0.0.1"],
@@ -85,20 +89,33 @@ def test_unknown_scenario_lists_the_known_ones(capsys: Capture, command: str) ->
     ids=" ".join,
 )
 @pytest.mark.parametrize(
-    ("output", "status", "problem"),
-    [
-        (">/dev/full", 1, "cannot write the output: No space left on device"),
-        (">&-", 0, ""),
-    ],
+    ("output", "problem"),
+    [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")],
 )
-def test_unwritable_output(words: list[str], output: str, status: int, problem: str) -> None:
-    """A full disk is reported without a traceback; closed output is ignored."""
+def test_unwritable_output(words: list[str], output: str, problem: str) -> None:
+    """A full disk and a closed standard output are reported without a traceback."""
     line = f"{shlex.join([sys.executable, '-m', 'exporter', *words])} {output}"
     done = subprocess.run(
         ["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT, env=buffered()
     )
-    assert done.returncode == status
-    assert done.stderr == (f"push-result-exporter: {problem}\n" if problem else "")
+    assert done.returncode == 1
+    assert done.stderr == f"push-result-exporter: cannot write the output: {problem}\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_server_needs_no_streams(tmp_path: Path, closed: str) -> None:
+    """`serve` runs with closed streams, since it does not write to standard output."""
+    port = free_port()
+    words = [sys.executable, "-m", "exporter", "serve", "--ingest-host", "127.0.0.1"]
+    words += ["--ingest-port", str(port), "--admin-port", "0", "--allow-unsigned"]
+    words += ["--ledger-path", str(tmp_path / "ledger")]
+    line = f"exec {shlex.join(words)} {closed}"
+    with subprocess.Popen(["sh", "-c", line], stderr=subprocess.DEVNULL, cwd=ROOT) as server:
+        try:
+            wait_for(lambda: reachable(port) or server.poll() is not None, "the server starts")
+        finally:
+            server.terminate()
+        assert server.wait(60) == 0
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
