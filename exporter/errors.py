@@ -173,10 +173,12 @@ class RequestError(Exception):
         self.extra = extra or {}
 
 
-def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
+def did_you_mean(
+    word: str, known: Iterable[str], prefix: str = "", *, similarity: float = 0.5
+) -> str:
     """Return a suggestion for an unknown word, to append to a message; empty if none is similar.
 
     `prefix`, which all known words share, is prepended to the suggestion and not compared.
     """
-    near = get_close_matches(word, list(known), 1, cutoff=0.5)
+    near = get_close_matches(word, list(known), 1, similarity)
     return f"; did you mean {prefix + near[0]!r}?" if near else ""

@@ -27,6 +27,8 @@ COMMANDS = {
 
 EXIT_USAGE = 2
 
+_MAX_SUGGESTED = 3
+
 OTHER_EXPORTERS = {
     "--config.check": "use the command check-config",
     "--config.file": "use --config",
@@ -65,9 +67,20 @@ class Parser(argparse.ArgumentParser):
 
     def _hint(self, word: str) -> str:
         if word.startswith("-"):
-            return did_you_mean(word, self._option_string_actions)
+            return _similar_flag(word, self._option_string_actions)
         takes_lists = any("[," in str(action.metavar) for action in self._actions)
         return "; separate the files of a list by commas" if takes_lists else ""
+
+
+def _similar_flag(unknown: str, flags: Collection[str]) -> str:
+    """Suggest flags that have all words of the unknown one, else one that is almost the same."""
+    name = unknown.lstrip("-")
+    if len(name) <= 1:
+        return did_you_mean("--config", flags, similarity=1) if name == "c" else ""
+    longer = [flag for flag in flags if all(f"-{word}" in flag for word in name.split("-"))]
+    if longer:
+        return f"; did you mean {' or '.join(map(repr, longer[:_MAX_SUGGESTED]))}?"
+    return did_you_mean(unknown, flags, similarity=0.75)
 
 
 class _PrintVersion(argparse.Action):
