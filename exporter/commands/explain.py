@@ -75,7 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Explain a code or a payload; return 1 if it is unknown or its signature is invalid."""
+    """Explain a code or a payload.
+
+    Return 1 if no table has the code, the payload has no valid result, or its signature does not
+    verify. A result with an unknown code is valid.
+    """
     settings = load_settings(ExplainSettings, options)
     explanation = _explain(options, settings)
     if options.json:

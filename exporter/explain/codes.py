@@ -6,7 +6,7 @@ from exporter.classification.alerts import Alert, alerts_for
 from exporter.classification.classifier import ChannelRule, Classifier
 from exporter.classification.codespace import RowRule
 from exporter.classification.tables import OTHER
-from exporter.errors import ConfigurationError
+from exporter.errors import ConfigurationError, did_you_mean
 from exporter.gateways.apps import AppOf, AppRule
 from exporter.redaction import redact_text
 from exporter.results import ClassifiedResult, PushResult, Series, canonical_code
@@ -79,21 +79,33 @@ def explain_code(
 ) -> list[ExplainedCode]:
     """Explain a code on a channel, by default on every channel that has it.
 
-    Raises ConfigurationError for an unknown channel or an invalid code.
+    Raises ConfigurationError for an unknown channel, a channel as the code, or an invalid code.
     """
     canonical = canonical_code(code)
     if canonical is None:
         raise ConfigurationError(f"{code!r} is not a valid code: an integer, or 1 to 64 letters")
     if channel is None:
         found = classifier.meanings(canonical)
+        if not found and classifier.channel(code):
+            raise ConfigurationError(_channel_alone(code))
     elif classifier.channel(channel) is None:
-        known = ", ".join(name for name in classifier.channels() if name != OTHER)
-        raise ConfigurationError(
-            f"unknown channel {channel!r}; known are {known} and their aliases"
-        )
+        raise ConfigurationError(_unknown_channel(classifier, channel))
     else:
         found = [classifier.classify(PushResult(canonical, channel))]
     return [_explained(classifier, classified) for classified in found]
+
+
+def _channel_alone(channel: str) -> str:
+    return (
+        f"{channel!r} is a channel: add a code (push-result-exporter explain {channel} CODE), "
+        f"or list its codes (push-result-exporter codes {channel})"
+    )
+
+
+def _unknown_channel(classifier: Classifier, channel: str) -> str:
+    known = [name for name in classifier.channels() if name != OTHER]
+    hint = did_you_mean(channel, known) or f"; known are {', '.join(known)} and their aliases"
+    return f"unknown channel {channel!r}{hint}"
 
 
 def explain_result(

@@ -89,6 +89,9 @@ def test_explain_a_custom_code(capsys: Capture, custom_table: str) -> None:
     ("words", "problem"),
     [
         (["pigeon", "2"], "'pigeon'"),
+        (["opo", "-1"], "unknown channel 'opo'; did you mean 'oppo'?"),
+        (["apns"], "'apns' is a channel: add a code (push-result-exporter explain apns CODE)"),
+        (["XIAOMI"], "or list its codes (push-result-exporter codes XIAOMI)\n"),
         ([" "], "' '"),
         ([""], "is not a valid code"),
         (["apns", ""], "is not a valid code"),
@@ -121,6 +124,23 @@ def test_explain_a_payload_file(capsys: Capture, tmp_path: Path) -> None:
     assert [(item["index"], item["reason"]) for item in explanation["rejected"]] == [
         (2, "code_missing")
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ('{"channel": "apns", "code": 4711}', 0),
+        ('[{"channel": "apns", "code": 4711}, {}, {}]', 0),
+        ('{"code": 4711}\n{"code":\n', 0),
+        ("[{}, {}]", 1),
+        ('{"channel": "apns"}', 1),
+    ],
+)
+def test_explain_fails_without_a_valid_result(tmp_path: Path, body: str, status: int) -> None:
+    """A payload exits with 1 if no item is a valid result; one with an unknown code is."""
+    path = tmp_path / "body"
+    path.write_text(body)
+    assert main(["explain", "--payload", str(path)]) == status
 
 
 def test_explain_a_payload_from_standard_input() -> None:
