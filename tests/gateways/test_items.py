@@ -72,7 +72,7 @@ def test_large_body_is_several_steps(number: int) -> None:
     assert sum(step.items for step in steps) == number
 
 
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[object] = st.sampled_from(
     ["sent", "opened", 'a"}, {"', "}, {", "},{", "\\", "é", 7, None, {"a": [{}, {}]}]
 )
 REPEATED = st.lists(
