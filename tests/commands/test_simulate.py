@@ -4,15 +4,12 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.commands import ROOT, Capture, command, refused
 from tests.support.exporter import KeyPair
+from tests.support.webhook import receiving
 
 
 def test_simulate_draws_a_bar_and_prints_json() -> None:
@@ -70,27 +67,3 @@ def test_simulate_names_no_app_of_receipts(capsys: Capture, tmp_path: Path) -> N
     assert "--app is for MPS" in refused(
         capsys, "simulate", "--gateway", str(description), "--app", "shop", "--count", "1"
     )
-
-
-@contextmanager
-def receiving() -> Iterator[tuple[str, list[str]]]:
-    """Accept POST requests inside the block; give the URL and the paths that come."""
-    paths: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            paths.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_arguments: object) -> None:
-            """Print nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", paths
-        finally:
-            server.shutdown()
-            thread.join()
