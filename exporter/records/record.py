@@ -26,6 +26,7 @@ _MAX_BINARY_BYTES = 64
 
 _MAX_FACT_LENGTH = 100
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_PEM = re.compile(rb"^(?:\xef\xbb\xbf)?-----BEGIN ", re.MULTILINE)
 _ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2}))")
 
 
@@ -173,22 +174,47 @@ def read_whole(file: str) -> bytes:
 
 
 def read_captured(file: str) -> Iterator[Captured]:
-    """Yield the bodies in the lines of a file or standard input (`-`), or in a folder's files."""
+    """Yield the bodies in the lines of a file or standard input (`-`), or in a folder's files.
+
+    Before the first body, raises ConfigurationError for a file with a key or certificate.
+    """
     if file != "-" and Path(file).is_dir():
-        with _naming(file):
-            paths = sorted(Path(file).iterdir())
+        paths = _files_in(file)
         for path in paths:
-            if path.is_file() and not path.name.startswith("."):
-                yield from _one_body(read_whole(str(path)))
+            with _opened(path) as stream:
+                _refuse_pem(stream.read(MAX_KEPT_BYTES), path)
+        for path in paths:
+            yield from _one_body(read_whole(path))
         return
     with _opened(file) as stream:
         head = stream.read(MAX_BYTES + 1)
+        _refuse_pem(head, file)
         if len(head) <= MAX_BYTES and is_json(head):
             yield as_record(head) or Captured(head.rstrip(b"\r\n"))
             return
         for line in _lines(head, stream, file):
             if line.strip():
                 yield as_record(line) or Captured(line.rstrip(b"\r\n"))
+
+
+def _files_in(folder: str) -> list[str]:
+    """Return the paths of a folder's files, in order, without hidden files."""
+    with _naming(folder):
+        paths = sorted(Path(folder).iterdir())
+        return [str(path) for path in paths if path.is_file() and not path.name.startswith(".")]
+
+
+def _refuse_pem(head: bytes, file: str) -> None:
+    """Raise ConfigurationError if a file has the first line of a key or certificate.
+
+    A body in JSON cannot have it, since line ends within JSON strings are escaped.
+    """
+    if _PEM.search(head):
+        where = "standard input" if file == "-" else file
+        raise ConfigurationError(
+            f"payload {where}: this is a key or certificate (PEM), not a payload, so nothing was "
+            "sent: replay a file or a folder of payloads only"
+        )
 
 
 def _one_body(data: bytes) -> Iterator[Captured]:

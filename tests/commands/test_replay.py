@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.support.commands import ROOT, Capture, command, refused
 from tests.support.exporter import TOKEN, KeyPair
 from tests.support.programs import Launch, exporter_process, wait_for
+from tests.support.webhook import receiving
 
 
 def test_replay_against_an_exporter(tmp_path: Path, keys: KeyPair) -> None:
@@ -66,6 +68,45 @@ def test_replay_bad_arguments(
     files["EMPTY"].write_bytes(b"\n")
     files["FOLDER"].mkdir()
     assert problem in refused(capsys, "replay", *(str(files.get(word, word)) for word in words))
+
+
+PEM_FILES = {
+    "private key": lambda keys: keys.private.read_bytes(),
+    "public key with Windows's line ends": lambda keys: _crlf(keys.public.read_bytes()),
+    "byte order mark": lambda keys: b"\xef\xbb\xbf" + keys.private.read_bytes(),
+    "notes before the key": lambda keys: b"RSA\n\n" + keys.private.read_bytes(),
+}
+
+
+def _crlf(text: bytes) -> bytes:
+    return text.replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize("of_folder", [True, False])
+@pytest.mark.parametrize("write", PEM_FILES.values(), ids=PEM_FILES)
+def test_replay_sends_no_key(
+    capsys: Capture,
+    tmp_path: Path,
+    keys: KeyPair,
+    write: Callable[[KeyPair], bytes],
+    *,
+    of_folder: bool,
+) -> None:
+    """A key among the payloads is refused by its name before the first payload is sent."""
+    (tmp_path / "a.json").write_text('{"code": 2}')
+    key = tmp_path / "key.pem"
+    key.write_bytes(write(keys))
+    with receiving() as (url, requests):
+        error = refused(capsys, "replay", str(tmp_path if of_folder else key), "--url", url)
+    assert f"payload {key}: this is a key or certificate" in error
+    assert requests == []
+
+
+def test_replay_sends_no_key_from_standard_input(keys: KeyPair) -> None:
+    """A key in standard input is refused, too."""
+    done = command("replay", "-", "--url", "http://127.0.0.1:1", body=keys.private.read_bytes())
+    assert done.returncode == 2
+    assert b"payload standard input: this is a key" in done.stderr
 
 
 def test_replay_shows_its_progress(tmp_path: Path) -> None:
