@@ -197,10 +197,14 @@ def _header(text: str) -> tuple[str, str]:
 
 
 def _sign(text: str) -> str:
-    """Return the value of `sign` in a URL or a query, or the unquoted text itself."""
-    if "sign=" not in text:
-        return unquote(text)
-    return _query(text).get("sign", "")
+    """Return the value of `sign` in a URL or a query, or the unquoted text itself.
+
+    Raises ConfigurationError for a URL or a query without `sign`.
+    """
+    sign = _query(text).get("sign")
+    if sign is None and any(mark in text for mark in ("://", "?", "&")):  # in no signature
+        raise ConfigurationError("--sign: the URL has no parameter 'sign', so it is not signed")
+    return unquote(text) if sign is None else sign
 
 
 def _query(text: str) -> Mapping[str, str]:

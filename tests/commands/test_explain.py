@@ -232,6 +232,17 @@ def test_explain_rejects_a_wrong_sign(
     assert results(explanation) == ["apns 2009"]
 
 
+@pytest.mark.parametrize(
+    "text", ["https://x/webhooks/mps", "https://x/webhooks/mps?channel=IOS", "?x=1", "x=1&assign=2"]
+)
+def test_explain_needs_a_sign_in_the_url(
+    capsys: Capture, tmp_path: Path, keys: KeyPair, text: str
+) -> None:
+    """A URL or a query without `sign` is bad usage, and not a signature that is damaged."""
+    words, _ = signed_payload(tmp_path, keys)
+    assert "the URL has no parameter 'sign'" in refused(capsys, "explain", *words, "--sign", text)
+
+
 def standard_headers(tmp_path: Path, at: float) -> list[str]:
     """Write a body, a secret and a token; return the words that explain it with a signature."""
     body = b'{"code": 2009}'
