@@ -136,6 +136,35 @@ def test_mistake_is_named_by_file_and_key(tmp_path: Path, text: str, message: st
     assert file.name in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("vivo-receipts", 'write a file with use = "vivo-receipts" and its secrets'),
+        ("vivo-receipts.toml", 'write a file with use = "vivo-receipts" and its secrets'),
+        ("no-such-receipts", "No such file"),
+        ("nowhere/vivo-receipts.toml", "No such file"),
+    ],
+)
+def test_shipped_description_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, message: str
+) -> None:
+    """The error for a shipped description's name in place of a file says how to use it."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError) as caught:
+        load_snapshot(load_settings(gateway_files=[Path(file)]))
+    assert message in str(caught.value)
+
+
+def test_file_may_have_the_name_of_a_shipped_description(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is read by its own name, and a mistake in it is reported as such."""
+    monkeypatch.chdir(tmp_path)
+    Path("vivo-receipts.toml").write_text("title = ")
+    with pytest.raises(ConfigurationError, match=r"vivo-receipts\.toml: Invalid value"):
+        load_snapshot(load_settings(gateway_files=[Path("vivo-receipts.toml")]))
+
+
 @pytest.mark.parametrize("name", ["mps", "results", "unknown", "A", "a b", "x" * 33])
 def test_name_of_a_file_is_a_path(tmp_path: Path, name: str) -> None:
     """A gateway's name makes a path and a label, and is not another gateway's."""

@@ -27,7 +27,7 @@ def load_description(path: Path) -> Description:
 
     Raises ConfigurationError with the file and the key.
     """
-    data = read_toml(KIND, path)
+    data = _read(path)
     if "use" in data:
         base = read_toml(KIND, _folder() / f"{_used(path, data['use'])}.toml")
         data = _merged(base, data)
@@ -61,6 +61,19 @@ def name_of(path: Path) -> str:
 
 def _folder() -> Path:
     return data_folder("gateways") / "descriptions"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a file; the error for the name of a shipped description says how to use that."""
+    try:
+        return read_toml(KIND, path)
+    except ConfigurationError:
+        if path.exists() or path.parent != Path() or shipped_file(path.stem) is None:
+            raise
+    raise ConfigurationError(
+        f"{KIND} {path}: no such file; {path.stem!r} is a shipped description: write a file with "
+        f'use = "{path.stem}" and its secrets, and name that file here'
+    )
 
 
 def _used(path: Path, name: object) -> str:
