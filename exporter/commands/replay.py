@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from exporter.commands.flags import add_flags
 from exporter.commands.gateways import described, formats
@@ -11,6 +12,7 @@ from exporter.commands.progress import ProgressLine
 from exporter.commands.traffic import add_json, add_key, add_rate, report, show
 from exporter.configuration.groups import DescriptionSettings
 from exporter.configuration.settings import Sourced, load_settings
+from exporter.errors import Reason
 from exporter.records.record import read_captured
 from exporter.traffic.captured import check_url, requests_of
 from exporter.traffic.described import DescribedSigner
@@ -62,7 +64,19 @@ def replay(options: argparse.Namespace) -> int:
     requests = requests_of(captured, check_url(options.url), formats(settings), known)
     line = ProgressLine()
     work = send(requests, rate=options.rate, progress=lambda summary: show(line, summary))
-    return report(line, run(work), as_json=options.json)
+    advice = _advice(options.url, signed=bool(known))
+    return report(line, run(work), as_json=options.json, advice=advice)
+
+
+def _advice(url: str, *, signed: bool) -> dict[str, str]:
+    """Return the advice for refusals that flags can prevent, by reason."""
+    advice: dict[str, str] = {}
+    if urlsplit(url).path not in ("", "/"):
+        advice[Reason.NOT_FOUND] = "use a webhook's path in --url, or none to detect the webhook"
+    if not signed:
+        flags = "--private-key, --token-file, --secret-file or --gateway-files"
+        advice[Reason.MISSING_CREDENTIALS] = f"set {flags}"
+    return advice
 
 
 def _described_signers(files: Iterable[Path], private_key: Path | None) -> dict[str, Signer]:

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from exporter.classification.tables import load_tables
 from exporter.commands.flags import add_flags
@@ -12,7 +12,7 @@ from exporter.commands.progress import ProgressLine
 from exporter.commands.traffic import add_json, add_key, add_traffic, report, show
 from exporter.configuration.groups import TableSettings
 from exporter.configuration.settings import Sourced, load_settings
-from exporter.errors import ConfigurationError
+from exporter.errors import ConfigurationError, Reason
 from exporter.traffic.captured import check_url
 from exporter.traffic.described import DescribedSigner
 from exporter.traffic.outgoing import unsigned
@@ -65,7 +65,7 @@ def simulate(options: argparse.Namespace) -> int:
         count=options.count,
         progress=lambda summary: show(line, summary, options.seconds, options.count),
     )
-    return report(line, run(work), as_json=options.json)
+    return report(line, run(work), as_json=options.json, advice=_advice(options, name))
 
 
 def _url(options: argparse.Namespace, gateway: str) -> str:
@@ -77,6 +77,17 @@ def _url(options: argparse.Namespace, gateway: str) -> str:
             "--app is for MPS only; the app of a receipt is that of the secret that signs it"
         )
     return f"{url}{'&' if '?' in url else '?'}app={quote(options.app)}"
+
+
+def _advice(options: argparse.Namespace, gateway: str) -> dict[str, str]:
+    """Return the advice for refusals that flags can prevent, by reason."""
+    advice: dict[str, str] = {}
+    path = f"/webhooks/{gateway}"
+    if options.url and urlsplit(options.url).path != path:
+        advice[Reason.NOT_FOUND] = f"use the path {path} in --url"
+    if not options.gateway and not options.private_key:
+        advice[Reason.MISSING_CREDENTIALS] = "set --private-key"
+    return advice
 
 
 def _number(text: str) -> int:

@@ -1,13 +1,23 @@
 """Flags, progress and summary of the commands that send requests."""
 
 import argparse
+import sys
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from exporter.commands.output import print_json
 from exporter.commands.progress import ProgressLine, bar
-from exporter.traffic.sender import Summary
+from exporter.traffic.sender import EXPIRED, NO_TLS, OTHER_HOST, UNTRUSTED, Summary
 from exporter.traffic.simulator import SCENARIOS
+
+_ADVICE = {
+    EXPIRED: "renew the server's certificate",
+    OTHER_HOST: "use a host name of the server's certificate in --url",
+    UNTRUSTED: "set the environment variable SSL_CERT_FILE to the file of the server's CA (PEM)",
+    NO_TLS: "use http:// in --url, or the port that has TLS",
+}
+"""The advice for causes of failed requests."""
 
 
 def add_traffic(parser: argparse.ArgumentParser, *more: str) -> None:
@@ -66,12 +76,32 @@ def show(
     line.show(text)
 
 
-def report(line: ProgressLine, summary: Summary, *, as_json: bool = False) -> int:
-    """Print the summary; return 1 if any request was not accepted."""
+def report(
+    line: ProgressLine,
+    summary: Summary,
+    *,
+    as_json: bool = False,
+    advice: Mapping[str, str] | None = None,
+) -> int:
+    """Print the summary; return 1 if any request was not accepted.
+
+    `advice` is a command's advice for reasons of refusals.
+    """
     line.end(_text(summary))
+    for text in _explanations(summary, _ADVICE | dict(advice or {})):
+        print(text, file=sys.stderr)
     if as_json:
         print_json(summary._asdict() | {"all_accepted": summary.all_accepted})
     return int(not summary.all_accepted)
+
+
+def _explanations(summary: Summary, advice: Mapping[str, str]) -> Iterator[str]:
+    """Yield the detail of the first refusal, and the advice for each cause."""
+    if summary.detail:
+        yield f"first refusal: {summary.detail}"
+    for cause in (*summary.reasons, *summary.failures):
+        if cause in advice:
+            yield f"{cause}: {advice[cause]}"
 
 
 def _text(summary: Summary) -> str:

@@ -6,16 +6,32 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
 
-from exporter.errors import ConfigurationError, RequestError
+from exporter.errors import ConfigurationError, Reason, RequestError
 
 MAX_CONCURRENT = 64
 """Maximum number of requests in flight; with more, the sender's own queue would dominate."""
 
+EXPIRED, OTHER_HOST, UNTRUSTED, NO_TLS = (
+    "expired certificate",
+    "certificate of another host",
+    "untrusted certificate",
+    "no TLS on this port",
+)
+"""Causes of failed requests."""
+
+_CERTIFICATE_ERRORS = {10: EXPIRED, 62: OTHER_HOST, 64: OTHER_HOST}
+"""The cause for each verification error of OpenSSL (X509_V_ERR), by default UNTRUSTED."""
+
+_PLAIN_TEXT = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+"""OpenSSL's reasons, by version, for failing at a port without TLS."""
+
+_MAX_DETAIL_LENGTH = 1000
+_REASONS = frozenset(Reason)
 _REASON = re.compile("[a-z_]{1,40}")
 _JSON = {"Content-Type": "application/json"}
 
@@ -41,6 +57,8 @@ class Summary(NamedTuple):
     """Refused requests, and rejected results of accepted requests, by reason."""
     failures: Counter[str]
     """Requests without a response, by cause."""
+    detail: str
+    """The exporter's explanation of the first refusal; empty if there is none."""
 
     @property
     def all_accepted(self) -> bool:
@@ -111,6 +129,14 @@ class _Response(msgspec.Struct):
     duplicates: int = 0
     rejected: list[_Rejection] = []
     error: str | None = None
+    detail: Any = None
+
+    @property
+    def explanation(self) -> str:
+        """The detail, if it can be an exporter's and is safe for a terminal."""
+        detail = self.detail
+        known = self.error in _REASONS and isinstance(detail, str) and detail.isprintable()
+        return detail[:_MAX_DETAIL_LENGTH] if known else ""
 
 
 _RESPONSE = msgspec.json.Decoder(_Response)
@@ -126,6 +152,7 @@ class _Tally:
         self.results: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self.detail = ""
 
     @property
     def seconds(self) -> float:
@@ -133,7 +160,13 @@ class _Tally:
 
     def summary(self) -> Summary:
         return Summary(
-            self.sent, self.responses, self.seconds, self.results, self.reasons, self.failures
+            self.sent,
+            self.responses,
+            self.seconds,
+            self.results,
+            self.reasons,
+            self.failures,
+            self.detail,
         )
 
     def miss(self, error: Exception) -> None:
@@ -146,6 +179,7 @@ class _Tally:
             response = _RESPONSE.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
+        self.detail = self.detail or response.explanation
         rejected = [rejection.reason for rejection in response.rejected]
         given = {
             "accepted": response.accepted,
@@ -162,8 +196,12 @@ def _cause(error: Exception) -> str:
     """Return the cause of a missing response, without the address."""
     if isinstance(error, TimeoutError):
         return "timeout"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        code = getattr(error.certificate_error, "verify_code", 0)
+        return _CERTIFICATE_ERRORS.get(code, UNTRUSTED)
     if isinstance(error, aiohttp.ClientSSLError):
-        return "TLS handshake"
+        is_plain = getattr(error.os_error, "reason", None) in _PLAIN_TEXT
+        return NO_TLS if is_plain else "TLS handshake"
     if isinstance(error, OSError) and error.errno is not None:
         # A host that is not found has a negative number.
         return os.strerror(error.errno) if error.errno > 0 else "unknown host"

@@ -1,9 +1,14 @@
 """Certificates made by the openssl program."""
 
+import datetime as dt
 import ssl
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from exporter.configuration.tls import TlsFiles, load_tls
 
@@ -44,3 +49,20 @@ def make_certificate(folder: Path, name: str, *options: str) -> Certificate:
         capture_output=True,
     )
     return made
+
+
+def expire(certificate: Certificate) -> None:
+    """Replace a certificate by one that expired long ago, which the openssl program cannot make."""
+    old = x509.load_pem_x509_certificate(certificate.chain.read_bytes())
+    key = serialization.load_pem_private_key(certificate.key.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    made = x509.CertificateBuilder(
+        old.issuer,
+        old.subject,
+        key.public_key(),
+        old.serial_number,
+        dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
+        dt.datetime(2020, 1, 2, tzinfo=dt.UTC),
+        list(old.extensions),
+    ).sign(key, hashes.SHA256())
+    certificate.chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))

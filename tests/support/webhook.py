@@ -1,5 +1,6 @@
 """A webhook that accepts every request."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 
 @contextmanager
-def receiving() -> Iterator[tuple[str, list[str]]]:
+def receiving(
+    host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """Accept POST requests inside the block; give the URL and the paths that come."""
     paths: list[str] = []
 
@@ -20,11 +23,13 @@ def receiving() -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *_arguments: object) -> None:
             """Print nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+    with HTTPServer((host, 0), Handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}", paths
+            yield f"http{'s' if tls else ''}://{host}:{server.server_port}", paths
         finally:
             server.shutdown()
             thread.join()

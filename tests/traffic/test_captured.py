@@ -134,6 +134,7 @@ async def test_refusals_are_counted_by_status_and_reason(exporter: Exporter, tok
         "code_invalid": 1,
     }
     assert not summary.all_accepted
+    assert summary.detail.startswith("Expected a signature in query parameter 'sign'")
 
 
 async def test_records_are_rejected_for_the_same_reasons(
@@ -193,6 +194,9 @@ async def server(answer: web.Response) -> AsyncIterator[str]:
         (200, "\ud7ff", {}),
         (500, '{"error": "\\u001b[31mred"}', {"unknown": 1}),
         (500, '{"error": 5}', {}),
+        (404, '{"error": "not_found", "detail": "\\u001b[31mred"}', {"not_found": 1}),
+        (404, '{"error": "not_found", "detail": 5}', {"not_found": 1}),
+        (404, '{"error": "not_here", "detail": "Elsewhere."}', {"not_here": 1}),
     ],
 )
 async def test_something_else_may_answer(status: int, text: str, reasons: dict[str, int]) -> None:
@@ -201,6 +205,7 @@ async def test_something_else_may_answer(status: int, text: str, reasons: dict[s
         summary = await replay(url, NOTHING, RESULT)
     assert summary.responses == {str(status): 1}
     assert summary.reasons == reasons
+    assert summary.detail == ""
 
 
 async def test_a_redirect_is_not_followed(token: Path) -> None:

@@ -218,7 +218,8 @@ async def test_progress_is_reported_for_each_request(exporter: Exporter, keys: K
     [
         ("http://127.0.0.1:{silent}/webhooks/mps", "Connection refused"),
         ("http://127.0.0.1:{closing}/webhooks/mps", "connection closed"),
-        ("https://127.0.0.1:{closing}/webhooks/mps", "TLS handshake"),
+        ("https://127.0.0.1:{closing}/webhooks/mps", "no TLS on this port"),
+        ("https://127.0.0.1:{alerting}/webhooks/mps", "TLS handshake"),
         ("http://no-such-host.invalid/webhooks/mps", "unknown host"),
         ("http://1.2.3.4.5/webhooks/mps", "invalid URL"),
         ("http://127.0.0.1:{closing}/no-http", "invalid response"),
@@ -233,12 +234,21 @@ async def test_no_answer_is_counted(keys: KeyPair, url: str, cause: str) -> None
             writer.write(b"this is neither\r\n\r\n")
         writer.close()
 
+    async def alert(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        writer.write(bytes.fromhex("15 0303 0002 02 28"))  # fatal, handshake_failure
+        writer.close()
+
     closing = await asyncio.start_server(close, "127.0.0.1", 0)
+    alerting = await asyncio.start_server(alert, "127.0.0.1", 0)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # taken, but nobody listens
-        ports = {"silent": silent.getsockname()[1], "closing": closing.sockets[0].getsockname()[1]}
+        servers = {"closing": closing, "alerting": alerting}
+        ports = {name: server.sockets[0].getsockname()[1] for name, server in servers.items()}
+        ports["silent"] = silent.getsockname()[1]
         summary = await send(healthy(signer(keys), url.format(**ports)), rate=1e6, count=4)
     closing.close()
+    alerting.close()
     assert (summary.sent, summary.responses) == (4, {"no response": 4})
     assert summary.failures == {cause: 4}
 
