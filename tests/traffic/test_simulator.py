@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 import socket
 import subprocess
 from base64 import urlsafe_b64decode
@@ -12,6 +13,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from exporter.classification.classifier import Classifier
 from exporter.classification.tables import load_tables
@@ -268,6 +270,7 @@ def test_key_of_either_form(tmp_path: Path, keys: KeyPair, option: str) -> None:
 def _bad_key(kind: str, keys: KeyPair) -> bytes | None:
     curve = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
     encrypt = ["pkey", "-in", str(keys.private), "-aes-128-cbc", "-passout", "pass:secret"]
+    certify = ["req", "-x509", "-key", str(keys.private), "-subj", "/CN=x"]
     made: dict[str, Callable[[], bytes | None]] = {
         "missing": lambda: None,
         "empty": lambda: b"",
@@ -276,6 +279,12 @@ def _bad_key(kind: str, keys: KeyPair) -> bytes | None:
         "public": keys.public.read_bytes,
         "cut": lambda: keys.private.read_bytes()[:300],
         "encrypted": lambda: _openssl(*encrypt),
+        "encrypted-pkcs1": lambda: _openssl("rsa", *encrypt[1:], "-traditional"),
+        "certificate": lambda: _openssl(*certify),
+        "der": lambda: _openssl("pkey", "-in", keys.private, "-outform", "DER"),
+        "utf-16": lambda: keys.private.read_text().encode("utf-16"),
+        "escaped": lambda: keys.private.read_bytes().replace(b"\n", b"\\n"),
+        "openssh": lambda: _openssh(keys),
         "elliptic": lambda: _openssl("genpkey", *curve),
         "ed25519": lambda: _openssl("genpkey", "-algorithm", "ED25519"),
     }
@@ -286,8 +295,12 @@ def _bad_key(kind: str, keys: KeyPair) -> bytes | None:
     ("kind", "problem"),
     [
         ("missing", "No such file"),
-        *((kind, "not an unencrypted PEM key") for kind in ("empty", "text", "binary", "public")),
-        *((kind, "not an unencrypted PEM key") for kind in ("cut", "encrypted")),
+        ("empty", "it is empty"),
+        *((kind, "not a private key in PEM") for kind in ("text", "binary")),
+        ("public", "this is a public key; name the file of its private key"),
+        ("certificate", "this is a certificate; name the file of its private key"),
+        ("cut", "the key is truncated"),
+        *((kind, "the key is encrypted") for kind in ("encrypted", "encrypted-pkcs1")),
         *((kind, "not an RSA key") for kind in ("elliptic", "ed25519")),
     ],
 )
@@ -303,3 +316,38 @@ def test_bad_key_file(tmp_path: Path, keys: KeyPair, kind: str, problem: str) ->
     assert str(path) in message
     lines = (content or b"").decode("latin-1").splitlines()
     assert not any(line in message for line in lines if len(line) > 8)
+
+
+def _openssh(keys: KeyPair) -> bytes:
+    """Return the private key in the format of OpenSSH."""
+    key = load_private_key(keys.private)
+    form = serialization.PrivateFormat.OpenSSH
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem"),
+    [
+        ("encrypted", "the key is encrypted"),
+        ("der", "a binary key"),
+        ("utf-16", "it is UTF-16"),
+        ("escaped", "its line ends are escaped"),
+        ("openssh", "an OpenSSH key"),
+    ],
+)
+def test_suggested_command_converts_the_key(
+    tmp_path: Path, keys: KeyPair, kind: str, problem: str
+) -> None:
+    """The command in the error, run by a shell, writes a key that signs, for its owner only."""
+    path = tmp_path / "the key"
+    path.write_bytes(_bad_key(kind, keys) or b"")
+    path.chmod(0o600)
+    with pytest.raises(ConfigurationError, match=problem) as refused:
+        load_private_key(path)
+    found = re.search(r"(\(umask|openssl|cp) .*", str(refused.value))
+    assert found
+    passphrase = " -passin pass:secret" if kind == "encrypted" else ""  # typed at a prompt
+    subprocess.run(["sh", "-c", found[0] + passphrase], check=True, capture_output=True)
+    made = load_private_key(tmp_path / "the key.pem")
+    assert (tmp_path / "the key.pem").stat().st_mode & 0o077 == 0
+    assert sign(made, b"x") == sign(load_private_key(keys.private), b"x")

@@ -4,16 +4,17 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
 from exporter.configuration.files import read_bytes
 from exporter.errors import ConfigurationError
 from exporter.gateways.auth.files import CredentialFile
-from exporter.gateways.auth.key_mistakes import TRUNCATED, mistake_in
+from exporter.gateways.auth.key_mistakes import TRUNCATED, mistake_in, private_mistake_in
 from exporter.gateways.gateway import PublicKey
 
 SMALLEST_KEY, SMALLEST_GOOD_KEY = 1024, 2048
@@ -88,18 +89,18 @@ def load_private_key(path: Path) -> rsa.RSAPrivateKey:
     pem = read_bytes("private key", path)
     try:
         return private_key(pem)
-    except ValueError as error:
-        raise ConfigurationError(f"private key {path}: {error}") from None
+    except ValueError:
+        problem = private_mistake_in(pem, CredentialFile(path))
+        raise ConfigurationError(f"private key {path}: {problem}") from None
 
 
 def private_key(pem: bytes) -> rsa.RSAPrivateKey:
-    """Parse an unencrypted RSA private key; raises ValueError with the problem."""
-    try:
+    """Parse an unencrypted RSA private key; raises ValueError for anything else."""
+    key = None
+    with suppress(ValueError, TypeError, UnsupportedAlgorithm):
         key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError):
-        raise ValueError("not an unencrypted PEM key") from None
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise ValueError("not an RSA key")  # noqa: TRY004 - the file is wrong, not the call
+        raise ValueError("not an unencrypted RSA private key")  # noqa: TRY004 - the file is wrong
     return key
 
 
