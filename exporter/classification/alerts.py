@@ -126,8 +126,7 @@ DECLARATIONS = {
         "warning",
         "outage at {}",
         "Check the vendor's status page, postpone pushes that can wait, and let the gateway retry "
-        "with"
-        "growing delays.",
+        "with growing delays.",
         Watch("category", (Category.VENDOR_OUTAGE, Category.CONNECTION)),
         "min_affected",
         "outage_share",

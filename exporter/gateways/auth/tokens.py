@@ -42,7 +42,6 @@ _NO_TOKEN = {
     "is in quotes": re.compile(r"""(["']).*\1$"""),
     "is JSON": re.compile(r"[{\[]"),
     "is an assignment": re.compile(r"\w+\s*=\s*[^=\s]"),
-    "has blanks": re.compile(r"\S+\s"),
 }
 """Texts that no sender can send as a token (RFC 6750, 2.1)."""
 
