@@ -95,13 +95,13 @@ class Status(msgspec.Struct, frozen=True):
     failing_codes_last_hour: list[CodeStatus]
     """The failing codes of the last hour, the worst severity first."""
     unknown_codes: list[UnknownCodeStatus]
-    """The last seen first."""
+    """Most recently seen first."""
     other_results: list[OtherResults]
     """The channels with results under the code `other`, the most of the last hour first."""
     other_codes: list[OtherCodeStatus]
-    """The latest codes of each channel counted as `other`, the last seen first."""
+    """The latest codes of each channel counted as `other`, most recently seen first."""
     unknown_hints: list[UnknownHintStatus]
-    """Unknown channel names, the last seen first."""
+    """Unknown channel names, most recently seen first."""
     refused: list[Refused]
     settings: dict[str, Any]
     """The effective settings by name; secrets are file paths."""

@@ -149,7 +149,7 @@ def other_results(reading: Reading) -> list[OtherResults]:
 
 
 def unknown_hints(reading: Reading) -> list[UnknownHintStatus]:
-    """Return the unknown channel names, the last seen first."""
+    """Return the unknown channel names, most recently seen first."""
     if not reading.selection.shows(OTHER):
         return []
     rows = [
