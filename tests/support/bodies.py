@@ -116,9 +116,8 @@ FORMATS = {
 """The formats of all gateways; of some, in more than one shape."""
 
 
-AT_THE_LIMIT = {"mps", "results", "mipush-receipts", "customer-io"}
-"""Gateways that take bodies of small items up to LIMIT here: both in code, and a description of a
-map in a form and of an array."""
+AT_THE_LIMIT = {"mps", "results", "customer-io"}
+"""Gateways that take bodies of small items up to LIMIT here: both in code, and a description."""
 
 
 def bodies(form: Format) -> Iterator[Body]:

@@ -20,7 +20,7 @@ from tests.support.programs import program
 from tests.support.rules import GROUPS, RULES, read
 
 _LABEL = "case"
-_FAST = {"GOGC": "400"}  # memory is cheaper than time
+_FAST = {"GOGC": "800"}  # memory is cheaper than time
 _CONSTANT = [name for name in GROUPS if "thresholds" in name]
 REVERSED = [*_CONSTANT, *(name for name in reversed(GROUPS) if name not in _CONSTANT)]
 """The order of groups in which every alert reads old values."""

@@ -158,7 +158,7 @@ def test_one_channel(browser: Browser, exporter: ExporterProcess) -> None:
     with opened(browser, exporter.admin) as page:
         page.get_by_label("Channel", exact=True).select_option("fcm")
         page.get_by_role("button", name="Show", exact=True).click()
-        expect(page.locator("h1")).to_contain_text("All is well on fcm, as far as one minute shows")
+        expect(page.locator("h1")).to_contain_text("All is well on fcm, judging by only one minute")
         expect(page.locator(".elsewhere")).to_have_text("Elsewhere: trouble, rejected by apns.")
         expect(page.locator(".channels tbody tr")).to_have_count(1)
         expect(page.locator(".failing tbody tr")).to_have_count(0)
