@@ -252,7 +252,7 @@ def test_a_ledger_out_of_reach_wakes_somebody(running: Chain) -> None:
 def test_results_that_stop_wake_somebody(running: Chain) -> None:
     """A channel that falls silent reaches the one on call, while others go on."""
     alert = sent(running, "on-call", "PushResultsStopped", "other")
-    assert re.search(r"the last came .* ago\.", alert["annotations"]["description"])
+    assert re.search(r"the last arrived .* ago\.", alert["annotations"]["description"])
     check_runbook(running, "PushResultsStopped")
 
 
