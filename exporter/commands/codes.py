@@ -10,7 +10,8 @@ from exporter.commands.completers import CodesSettings, complete_channel
 from exporter.commands.flags import add_flags
 from exporter.commands.output import print_json, print_table
 from exporter.configuration.settings import load_settings
-from exporter.errors import ConfigurationError, did_you_mean
+from exporter.errors import ConfigurationError
+from exporter.explain.codes import unknown_channel
 
 _COLUMNS = ("channel", "code", "severity", "category", "retry", "name", "aliases")
 
@@ -49,9 +50,8 @@ def codes(options: argparse.Namespace) -> int:
 def _tables_of(words: list[str], tables: Tables) -> Tables:
     """Return the tables of channels, by name or alias."""
     classifier = Classifier(tables)
-    for word in words:
-        if classifier.channel(word) is None:
-            hint = did_you_mean(word, tables) or f"; the channels are {', '.join(tables)}"
-            raise ConfigurationError(f"no channel is called {word!r}{hint}")
-    names = {classifier.channel(word) for word in words}
-    return {name: table for name, table in tables.items() if name in names}
+    names = {word: classifier.channel(word) for word in words}
+    for word, name in names.items():
+        if name is None:
+            raise ConfigurationError(unknown_channel(classifier, word))
+    return {name: table for name, table in tables.items() if name in names.values()}

@@ -36,7 +36,7 @@ def _new_file(name: str) -> Path:
     """Return the path of a file to create; its rights would not apply to standard output."""
     path = Path(name)
     if str(path) == "-":
-        raise argparse.ArgumentTypeError("'-' is no file name: name the file to create")
+        raise argparse.ArgumentTypeError("'-' is not a file name: name the file to create")
     return path
 
 

@@ -138,7 +138,7 @@ def load_settings(
         raise ConfigurationError("; ".join([text, *hints])) from None
 
 
-_OF_SERVICE = re.compile(r"\b(PUSH_EXPORTER_)?(SERVICE_(HOST|PORT)|PORT\b|PORT_[0-9]+_(TCP|UDP))")
+_OF_SERVICE = re.compile(r"SERVICE_(HOST|PORT)|PORT($|_[0-9]+_(TCP|UDP))")
 _SERVICE_HINT = (
     "; Kubernetes sets such variables for a Service called push-exporter: set "
     "enableServiceLinks: false in the Pod, or rename the Service"
@@ -147,15 +147,21 @@ _SERVICE_HINT = (
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     known = [name.upper() for name in Settings.model_fields]
-    unknown = [
-        f"{variable}{'' if _OF_SERVICE.search(name) else did_you_mean(name, known, ENV_PREFIX)}"
+    unknown = {
+        variable: name
         for variable in sorted(environment)
         if variable.upper().startswith(ENV_PREFIX)
         and (name := variable.upper().removeprefix(ENV_PREFIX)) not in known
-    ]
+    }
     if unknown:
-        hint = _SERVICE_HINT if any(map(_OF_SERVICE.search, unknown)) else ""
-        raise ConfigurationError(f"environment: unknown setting {', '.join(unknown)}{hint}")
+        hint = _SERVICE_HINT if any(map(_OF_SERVICE.match, unknown.values())) else ""
+        described = (
+            variable
+            if _OF_SERVICE.match(name)
+            else variable + did_you_mean(name, known, ENV_PREFIX)
+            for variable, name in unknown.items()
+        )
+        raise ConfigurationError(f"environment: unknown setting {', '.join(described)}{hint}")
 
 
 def _misnamed(environment: Mapping[str, str]) -> Iterator[str]:

@@ -89,7 +89,7 @@ def explain_code(
         if not found and classifier.channel(code):
             raise ConfigurationError(_channel_alone(code))
     elif classifier.channel(channel) is None:
-        raise ConfigurationError(_unknown_channel(classifier, channel))
+        raise ConfigurationError(unknown_channel(classifier, channel))
     else:
         found = [classifier.classify(PushResult(canonical, channel))]
     return [_explained(classifier, classified) for classified in found]
@@ -102,7 +102,8 @@ def _channel_alone(channel: str) -> str:
     )
 
 
-def _unknown_channel(classifier: Classifier, channel: str) -> str:
+def unknown_channel(classifier: Classifier, channel: str) -> str:
+    """Describe an unknown channel, with the most similar one or all of them."""
     known = [name for name in classifier.channels() if name != OTHER]
     hint = did_you_mean(channel, known) or f"; known are {', '.join(known)} and their aliases"
     return f"unknown channel {channel!r}{hint}"

@@ -75,10 +75,8 @@ def test_codes_of_channels(capsys: Capture) -> None:
     """A channel's name, or any of its aliases, selects its rows."""
     rows = json.loads(printed(capsys, "codes", "FCM", "hms", "--json"))
     assert list(dict.fromkeys(row["channel"] for row in rows)) == ["huawei", "fcm"]
-    assert "no channel is called 'huawai'; did you mean 'huawei'?" in refused(
-        capsys, "codes", "huawai"
-    )
-    assert "the channels are mps, apns, huawei," in refused(capsys, "codes", "?")
+    assert "unknown channel 'huawai'; did you mean 'huawei'?" in refused(capsys, "codes", "huawai")
+    assert "known are mps, apns, huawei," in refused(capsys, "codes", "?")
 
 
 @pytest.mark.parametrize("source", ["flag", "environment", "file"])

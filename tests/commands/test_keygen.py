@@ -45,7 +45,7 @@ def test_standard_output_is_refused(
     """`-` is bad usage, and creates no file of that name."""
     monkeypatch.chdir(tmp_path)
     assert exits("keygen", kind, "-") == 2
-    assert "'-' is no file name: name the file to create\n" in capsys.readouterr().err
+    assert "'-' is not a file name: name the file to create\n" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -415,7 +415,7 @@ def test_an_unknown_key_of_the_file_is_an_error(config: Write, line: str) -> Non
 
 
 def test_settings_are_not_in_tables(config: Write) -> None:
-    """A table of settings, as other programs have, is an error that says so."""
+    """A table in the settings file is refused with an explanation."""
     with pytest.raises(ConfigurationError, match=r"settings are not in tables: remove \[server\]"):
         load("--config", config("[server]\ningest_port = 1"), allow_unsigned=True)
 
@@ -432,7 +432,7 @@ def test_settings_are_not_in_tables(config: Write) -> None:
 def test_number_that_is_none(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str, message: str
 ) -> None:
-    """The value is shown with what was expected, unless it is long."""
+    """The error shows the value and the expected kind, unless the value is long."""
     env(monkeypatch, **{name: text})
     with pytest.raises(ConfigurationError, match=re.escape(message)):
         load(allow_unsigned=True)

@@ -144,7 +144,7 @@ def advice(setting: str, path: Path) -> tuple[list[str], dict[str, str]]:
 
 
 def test_file_of_another_program_keeps_its_owner(folder: Path) -> None:
-    """A file that is no ledger is left as it is."""
+    """No command is advised for a file that is not a ledger."""
     file = folder / "grafana.db"
     file.write_text("a database of Grafana")
     with running_as(UID, UID):

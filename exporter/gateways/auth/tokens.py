@@ -117,15 +117,13 @@ class Bearer(TokenScheme):
     scheme: Literal["bearer"] = "bearer"
     challenge: ClassVar[str] = "Bearer"
 
-    def read(self, file: CredentialFile) -> list[bytes]:
-        """Read the tokens of a file; ConfigurationError names file and line of another text."""
-        for number, line in read_secrets("secret file", file):
-            for mistake, pattern in _NO_TOKEN.items():
-                if pattern.match(line):
-                    raise ConfigurationError(
-                        f"secret file {file.path}: line {number} {mistake}: write the token alone"
-                    )
-        return super().read(file)
+    def _decoded(self, file: CredentialFile, number: int, line: str) -> bytes:
+        for mistake, pattern in _NO_TOKEN.items():
+            if pattern.match(line):
+                raise ConfigurationError(
+                    f"secret file {file.path}: line {number} {mistake}: write the token alone"
+                )
+        return super()._decoded(file, number, line)
 
     @property
     def expected(self) -> str:

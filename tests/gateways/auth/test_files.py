@@ -90,7 +90,7 @@ def test_any_token_is_accepted(tmp_path: Path) -> None:
 
 
 def test_undeclared_app_is_named(tmp_path: Path) -> None:
-    """An app that APPS does not declare is no part of the file's path."""
+    """An undeclared app is reported, not a missing file."""
     (tmp_path / "token").write_text("0123456789abcdef")
     with pytest.raises(ConfigurationError, match="'shop' is not in APPS: add it there"):
         credential_files(["shop=token"], ["news"], tmp_path)
