@@ -70,7 +70,7 @@ def make_settings(tmp_path: Path, keys: KeyPair) -> MakeSettings:
             "results_token_files": [token],
             "results_secret_files": [secret],
             "ledger_path": tmp_path / "ledger.sqlite3",
-            "dedupe_max_keys": 1 << 14,  # the default takes 32 MiB, and zeroes them
+            "dedupe_max_keys": 1 << 14,  # the default takes 20 MiB, and zeroes them
         }
         return load_settings(**(defaults | given))
 

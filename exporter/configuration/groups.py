@@ -144,7 +144,7 @@ class CommitSettings(LedgerSettings):
         1_048_576,
         ge=1024,
         le=1 << 28,
-        description="maximum number of deduplication keys in memory, 32 bytes each; rounded up to "
+        description="maximum number of deduplication keys in memory, 20 bytes each; rounded up to "
         "a power of two",
     )
     ledger_sync: AnyCase[Literal["full", "normal", "off"]] = Field(

@@ -42,9 +42,8 @@ class Retention:
             return self._seconds
         return min(max(now - self._groups[0].at, 0), self._seconds)
 
-    def note(self, number: int, at: float, end: int | None = None) -> None:
-        """Assign the keys up to a position, by default the end, to a commit."""
-        end = self._window.end if end is None else end
+    def note(self, number: int, at: float, end: int) -> None:
+        """Assign the keys up to a position to a commit."""
         last = self._groups[-1] if self._groups else None
         if (
             last

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger import ledger as ledger_module
+from exporter.ledger import memory as memory_module
 from exporter.ledger import sqlite as sqlite_module
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.queue import MAX_COMMIT_RESULTS
@@ -462,6 +463,26 @@ async def test_large_window_is_read_while_the_exporter_runs(
         assert await refusal(ledger, [delivery(10)]) == "ledger_unavailable"
         await until(lambda: ledger.problem is None)
         assert await ledger.record([made(*range(9, 1001))]) == 2
+
+
+async def test_keys_beyond_the_first_million_are_read_like_others(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long window is filled in bulk: each key is known, and expires with its own commit."""
+    monkeypatch.setattr(memory_module, "_FEW_KEYS", 100)
+    monkeypatch.setattr(sqlite_module, "_KEYS_PER_READ", 64)
+    monkeypatch.setattr(sqlite_module, "_MERGE_SECONDS", 0)
+    async with started(path) as ledger:
+        for first in range(10, 1010, 20):
+            await ledger.record([made(*range(first, first + 20))])
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("UPDATE deliveries SET at = at - 86390 WHERE number <= 25")
+    async with started(path) as ledger:
+        assert await ledger.record([made(*range(9, 1011))]) == 2
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("UPDATE deliveries SET at = at - 20 WHERE number <= 50")
+    async with started(path) as ledger:
+        assert await ledger.record([made(*range(9, 1011))]) == 500
 
 
 async def test_keys_that_cannot_be_read_are_read_again(

@@ -12,7 +12,7 @@ def test_a_day_of_commits_is_few_groups() -> None:
     retention = Retention(window, DAY)
     for number in range(20_000):
         window.add([number])
-        retention.note(number, number * 8.64)  # twice the window, in all
+        retention.note(number, number * 8.64, window.end)  # twice the window, in all
         retention.expire(number * 8.64)
     oldest = 20_000 - 10_000
     assert window.add(range(oldest, 20_000)) == []
@@ -27,7 +27,7 @@ def test_clock_set_back_does_not_shorten_the_window() -> None:
     retention = Retention(window, DAY)
     for number, at in ((1, 7200.0), (2, 7210.0), (3, 0.0)):
         window.add([number])
-        retention.note(number, at)
+        retention.note(number, at, window.end)
     retention.expire(7200.0 + DAY - 1)
     assert window.add([1, 2]) == []
 
@@ -38,7 +38,7 @@ def test_evicted_commits_are_not_kept() -> None:
     retention = Retention(window, DAY)
     for number in range(5000):
         window.add([number])
-        retention.note(number, 5.0)
+        retention.note(number, 5.0, window.end)
         retention.expire(5.0)
     assert retention.oldest == 5000 - 1024
     assert retention.age(15.0) == 10.0

@@ -2,6 +2,7 @@
 
 import random
 import tracemalloc
+from array import array
 
 import pytest
 from hypothesis import settings
@@ -136,18 +137,18 @@ def test_eviction_never_makes_a_conflict(others: int) -> None:
 
 
 def test_memory_is_taken_as_the_window_fills() -> None:
-    """A large window that holds few keys is small; full, it takes 32 bytes for each key."""
+    """A large window that holds few keys is small; full, it takes 20 bytes for each key."""
     capacity = 1 << 18
     tracemalloc.start()
     try:
         window = DeliveryWindow(capacity)
         window.add(range(250))
-        assert tracemalloc.get_traced_memory()[0] < 6e5
+        assert tracemalloc.get_traced_memory()[0] < 4e5
         window.add(range(250, 25_000))
-        assert tracemalloc.get_traced_memory()[0] < 6e6
+        assert tracemalloc.get_traced_memory()[0] < 3e6
         window.extend(range(25_000, capacity))
         full = tracemalloc.get_traced_memory()[0]
-        assert full < 36 * capacity
+        assert full < 22 * capacity
         window.extend(range(capacity, 2 * capacity))
         assert tracemalloc.get_traced_memory()[0] < full + 1e5
     finally:
@@ -195,6 +196,23 @@ def test_removed_key_is_new_and_its_neighbours_stay() -> None:
     assert window.add([*keys, 64]) == [64]
 
 
+@pytest.mark.parametrize("stored", [0, 1, 100, 5000, 10_000])
+@pytest.mark.parametrize("step", [9, 1000, 20_000])
+def test_filled_window_is_that_of_keys_added_one_by_one(stored: int, step: int) -> None:
+    """Keys that are filled in are found like others, whether or not they share buckets."""
+    rng = random.Random(stored + step)
+    keys = array("Q", (rng.getrandbits(64) & ~rng.choice([0, 0xFFF]) for _ in range(stored)))
+    window, other = DeliveryWindow(4096), DeliveryWindow(4096)
+    for start in range(0, stored, step):
+        window.fill(keys[start : start + step])
+    other.extend(keys)
+    assert (window.begin, window.end) == (other.begin, other.end)
+    assert window.add(keys[-4096:]) == []
+    candidates = [*keys, *range(100)]
+    rng.shuffle(candidates)
+    assert window.add(candidates) == other.add(candidates)
+
+
 # Few buckets, so that chains lead over links that are out of date.
 _KEYS = st.integers(0, 3).map(lambda n: 16 * n) | st.sampled_from([1, 3, 17, 2**63, LAST_KEY])
 
@@ -202,11 +220,16 @@ _KEYS = st.integers(0, 3).map(lambda n: 16 * n) | st.sampled_from([1, 3, 17, 2**
 class WindowAgainstList(RuleBasedStateMachine):
     """Any sequence of commits, some of which fail, is equivalent to a list of the last keys."""
 
-    @initialize(capacity=st.sampled_from([1, 2, 4, 8, 64]), step=st.sampled_from([1, 2, 1 << 14]))
-    def start(self, capacity: int, step: int) -> None:
-        """Begin with an empty window."""
+    @initialize(
+        capacity=st.sampled_from([1, 2, 4, 8, 64]),
+        step=st.sampled_from([1, 2, 1 << 14]),
+        begin=st.sampled_from([0, *range(2**32 - 9, 2**32 + 3), 2**40]),
+    )
+    def start(self, capacity: int, step: int, begin: int) -> None:
+        """Begin with an empty window, also shortly before 32-bit positions wrap around."""
         self.window = DeliveryWindow(capacity, step=step)
         self.known: list[int] = []
+        self.window.begin = self.window.end = max(begin, self.window.capacity)
 
     @rule(batch=st.lists(_KEYS, max_size=6), fails=st.booleans())
     def commit(self, batch: list[int], fails: bool) -> None:
@@ -222,6 +245,13 @@ class WindowAgainstList(RuleBasedStateMachine):
             self.window.rollback(end)
             # What they had pushed out stays out.
             self.known = self.known[: max(0, len(self.known) - len(expected))]
+
+    @rule(batch=st.lists(_KEYS, max_size=12, unique=True))
+    def fill(self, batch: list[int]) -> None:
+        """Add new keys as a start does."""
+        new = array("Q", [key for key in batch if key not in self.known])
+        self.window.fill(new)
+        self.known = [*self.known, *new][-self.window.capacity :]
 
     @rule(kept=st.integers(0, 80))
     def expire(self, kept: int) -> None:
