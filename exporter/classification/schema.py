@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     StringConstraints,
 )
+from pydantic.dataclasses import dataclass
 
 from exporter.results import Category, Retry, Severity, canonical_code
 
@@ -40,7 +41,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def _known(severity: Severity) -> Severity:
@@ -49,7 +50,8 @@ def _known(severity: Severity) -> Severity:
     return severity
 
 
-class CodeRow(_Strict):
+@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class CodeRow:
     """The meaning of one code, and the action to take."""
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]

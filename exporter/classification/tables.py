@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from exporter.classification.schema import (
     COMMON_CHANNEL,
@@ -34,6 +34,9 @@ __all__ = [  # with the names of the schema that users of tables need
     "load_tables",
     "shared_words",
 ]
+
+
+_ROW = TypeAdapter(CodeRow)
 
 
 def load_tables(
@@ -164,7 +167,7 @@ def code_rows(tables: Tables) -> list[dict[str, Any]]:
     """Return all rows of the code tables; all fields are strings, except the list of aliases."""
     return [
         {"channel": table.channel, "code": code}
-        | row.model_dump(mode="json", exclude=HOW_TO_MATCH)
+        | _ROW.dump_python(row, mode="json", exclude=HOW_TO_MATCH)
         | {"aliases": list(row.aliases)}
         for table in tables.values()
         for code, row in table.codes.items()

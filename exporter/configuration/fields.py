@@ -81,4 +81,4 @@ Apps = Annotated[
 class Group(BaseModel):
     """A group of settings, frozen."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, defer_build=True)

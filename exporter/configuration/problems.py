@@ -1,11 +1,13 @@
 """Translates pydantic's validation errors to the terms of settings and TOML files."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.dataclasses import is_pydantic_dataclass
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from exporter.errors import ConfigurationError, did_you_mean
@@ -26,7 +28,7 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Prob
     """Yield the mistakes in data for a model."""
     for detail in error.errors():
         location = tuple(map(str, detail["loc"]))
-        if detail["type"] == "extra_forbidden":
+        if detail["type"] in _UNKNOWN_KEY:
             path, keys = _resolve(model, location[:-1])
             yield Problem((*path, location[-1]), "unknown key", keys, detail["input"])
         else:
@@ -53,9 +55,9 @@ def _resolve(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return a location without the tags of unions, and the valid keys of the table there."""
     path: list[str] = []
-    models = [model]
+    models: list[type] = [model]
     for part in location:
-        fields = [found.model_fields[part] for found in models if part in found.model_fields]
+        fields = [_fields(found)[part] for found in models if part in _fields(found)]
         if fields:
             path.append(part)
             models = [found for field in fields for found in _models_in(field.annotation)]
@@ -63,21 +65,31 @@ def _resolve(
             models = tagged
         else:  # the key of a map, or an index
             path.append(part)
-    return tuple(path), tuple({name: None for found in models for name in found.model_fields})
+    return tuple(path), tuple({name: None for found in models for name in _fields(found)})
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _models_in(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type) and (
+        issubclass(annotation, BaseModel) or is_pydantic_dataclass(annotation)
+    ):
         yield annotation
     for argument in get_args(annotation):
         yield from _models_in(argument)
 
 
-def _has_tag(model: type[BaseModel], tag: str) -> bool:
+def _fields(model: type) -> Mapping[str, FieldInfo]:
+    """Return the fields of a model or dataclass."""
+    fields: Mapping[str, FieldInfo] = model.__pydantic_fields__  # type: ignore[attr-defined]
+    return fields
+
+
+def _has_tag(model: type, tag: str) -> bool:
     """Whether a model is the member of a union with a tag."""
-    types = (field.annotation for field in model.model_fields.values())
+    types = (field.annotation for field in _fields(model).values())
     return any(get_origin(type_) is Literal and tag in get_args(type_) for type_ in types)
 
+
+_UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")  # of a model, of a dataclass
 
 _KINDS = {
     "int_parsing": "a whole number",
@@ -90,6 +102,7 @@ _KINDS = {
 """The expected kind of value, by the type of pydantic's error."""
 
 _UNITS = {"seconds": " of seconds, such as 600", "bytes": " of bytes, such as 1048576"}
+_DICTIONARY = re.compile(r"an? (valid )?dictionary( or (an )?instance of \w+)?")
 _QUOTED = re.compile(r"""(["']).*\1""")
 _SHOWN = 40
 """Maximum number of characters of a value in an error."""
@@ -103,5 +116,5 @@ def _message(detail: ErrorDetails, path: tuple[str, ...]) -> str:
             return f"{value} is not {kind}: remove the quotes"
         unit = _UNITS.get(path[-1].rpartition("_")[2], "") if path else ""
         return f"{value!r} is not {kind}{unit}"
-    message = detail["msg"].removeprefix("Value error, ")
-    return message.replace("a valid tuple", "an array").replace("a valid dictionary", "a table")
+    message = detail["msg"].removeprefix("Value error, ").replace("a valid tuple", "an array")
+    return _DICTIONARY.sub("a table", message)

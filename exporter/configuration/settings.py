@@ -40,7 +40,7 @@ class Sourced(BaseSettings):
     """Base of the settings of a command, which adds the groups that it uses."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, defer_build=True
     )
 
     config: Path | None = Field(

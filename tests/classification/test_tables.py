@@ -3,6 +3,8 @@
 import datetime as dt
 import re
 import tomllib
+from dataclasses import FrozenInstanceError, fields
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -203,10 +205,10 @@ def test_an_operator_overrides_one_field(tmp_path: Path) -> None:
     """A row that gives only a severity keeps the shipped texts and classification."""
     tables = load(tmp_path, 'channel = "apns"\n[codes.2009]\nseverity = "critical"\n')
     mine, ours = tables["apns"].codes["2009"], TABLES["apns"].codes["2009"]
-    kept = {"name", "messages", "description", "category", "retry", "action"}
+    kept = attrgetter("name", "messages", "description", "category", "retry", "action")
     assert ours.severity is not Severity.CRITICAL
     assert mine.severity is Severity.CRITICAL
-    assert mine.model_dump(include=kept) == ours.model_dump(include=kept)
+    assert kept(mine) == kept(ours)
     unchanged = {row for row in rows(tables) if row[:2] != ("apns", "2009")}
     assert unchanged == {row for row in rows(TABLES) if row[:2] != ("apns", "2009")}
 
@@ -442,7 +444,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
 
 def test_tables_are_frozen() -> None:
     """A loaded row cannot be changed under the classifier's feet."""
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(FrozenInstanceError):
         setattr(TABLES["apns"].codes["2009"], "severity", Severity.INFO)  # noqa: B010 - for mypy
 
 
@@ -536,7 +538,7 @@ def test_the_worked_example_of_the_readme_loads(tmp_path: Path) -> None:
 def test_the_readme_names_every_word_of_a_table() -> None:
     """Each field, severity, category, retry and origin stands in README."""
     words = {
-        *CodeRow.model_fields,
+        *(field.name for field in fields(CodeRow)),
         *Severity,
         *Category,
         *Retry,

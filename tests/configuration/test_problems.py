@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
 
 from exporter.configuration.problems import file_error
 
@@ -36,6 +37,13 @@ class Row(Strict):
     words: tuple[int, ...] = ()
 
 
+@dataclass(kw_only=True, config=ConfigDict(extra="forbid"))
+class Light:
+    """A table that is a dataclass."""
+
+    name: str
+
+
 class File(Strict):
     """A whole file."""
 
@@ -43,6 +51,7 @@ class File(Strict):
     auth: Annotated[Basic | Hmac, Field(discriminator="scheme")] | None = None
     rows: dict[str, Row] = {}
     table: dict[str, int] = {}
+    lights: dict[str, Light] = {}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +71,10 @@ class File(Strict):
          "auth.usr: unknown key; did you mean 'user'?"),
         ({"auth": {"scheme": "hmac"}}, "auth.signature: Field required"),
         ({"table": []}, "table: Input should be a table"),
+        ({"rows": {"5": "x"}}, "rows.5: Input should be a table"),
+        ({"lights": {"5": "x"}}, "lights.5: Input should be a table"),
+        ({"lights": {"5": {"nme": ""}}},
+         "lights.5.name: Field required; lights.5.nme: unknown key; did you mean 'name'?"),
     ],
 )  # fmt: skip
 def test_mistake_is_named_by_its_keys(data: dict[str, Any], text: str) -> None:

@@ -40,7 +40,9 @@ class Known(NamedTuple):
 class Scheme(BaseModel):
     """An authentication scheme of one webhook."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True
+    )
 
     scheme: str
 
