@@ -77,14 +77,13 @@ class Codes:
     async def _make_rows(self) -> CodeRows:
         runbooks = self._pages.runbooks("./")
         texts: list[str] = []
+        template = await self._pages.template("code_row.html")
 
         def render() -> Iterator[str]:
             for row in self._watched():
                 messages = self._view.tables[row["channel"]].codes[row["code"]].messages
                 texts.append(_text(row, messages))
-                yield self._pages.fragment(
-                    "code_row.html", row=row, messages=messages, runbooks=runbooks
-                )
+                yield template.render(row=row, messages=messages, runbooks=runbooks)
 
         return CodeRows(await self._pages.pace.pieces(render()), texts)
 

@@ -5,16 +5,17 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from itertools import zip_longest
-from typing import Any, NamedTuple
-
-from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
-from markdown_it.utils import OptionsDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from exporter.configuration.files import data_folder
 
-_Tokens = Sequence[Token]
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.renderer import RendererHTML
+    from markdown_it.token import Token
+    from markdown_it.utils import OptionsDict
+
+_Tokens: TypeAlias = "Sequence[Token]"
 _Values = dict[str, Any]
 
 _ROLES = {
@@ -110,7 +111,9 @@ def _prepare_tables(tokens: _Tokens) -> None:
                 column += 1
 
 
-def _link(html: RendererHTML, tokens: _Tokens, at: int, options: OptionsDict, env: _Values) -> str:
+def _link(
+    html: "RendererHTML", tokens: _Tokens, at: int, options: "OptionsDict", env: _Values
+) -> str:
     """Link other runbooks by their pages, and other sites without a referrer."""
     token = tokens[at]
     address = str(token.attrs["href"])
@@ -121,7 +124,9 @@ def _link(html: RendererHTML, tokens: _Tokens, at: int, options: OptionsDict, en
     return html.renderToken(tokens, at, options, env)
 
 
-def _code(html: RendererHTML, tokens: _Tokens, at: int, options: OptionsDict, env: _Values) -> str:
+def _code(
+    html: "RendererHTML", tokens: _Tokens, at: int, options: "OptionsDict", env: _Values
+) -> str:
     """Make a block of code scrollable by keyboard, with a copy button."""
     del html, options, env
     line = (tokens[at].map or [0])[0]
@@ -130,7 +135,9 @@ def _code(html: RendererHTML, tokens: _Tokens, at: int, options: OptionsDict, en
     return f'<div class="code">{code}\n{button}</div>\n'
 
 
-def _parser() -> MarkdownIt:
+def _parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - for the first runbook, in its thread
+
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.add_render_rule("link_open", _link)
     parser.add_render_rule("fence", _code)
