@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -136,20 +136,14 @@ class LedgerFile:
         if not self._database:
             raise sqlite3.OperationalError("the ledger is not open")
         read: list[StoredKeys] = []
-        total, until = 0, 0.0
+        total = 0
         query = "SELECT number, at, keys FROM deliveries WHERE number > ? ORDER BY number"
         with closing(self._database.execute(query, (after,))) as rows:
-            for number, at, blob in rows:
-                if read and at < until:
-                    first, _, _, keys = read[-1]
-                    keys.frombytes(blob)
-                    read[-1] = StoredKeys(first, number, at, keys)
-                elif total >= _KEYS_PER_READ:
+            for stored in _merged(rows):
+                read.append(stored)
+                total += len(stored.keys)
+                if total >= _KEYS_PER_READ:
                     break
-                else:
-                    read.append(StoredKeys(number, number, at, array("Q", blob)))
-                    until = at + _MERGE_SECONDS
-                total += len(blob) // 8
         return read
 
     def commit(self, commit: Commit) -> None:
@@ -238,6 +232,23 @@ def read_all_keys(file: LedgerFile) -> Iterator[StoredKeys]:
     while read := file.read_keys(after):
         yield from read
         after = read[-1].last
+
+
+def _merged(rows: Iterable[tuple[int, float, bytes]]) -> Iterator[StoredKeys]:
+    """Merge commits made within a second; a row has number, time and keys."""
+    first = last = 0
+    until = at = 0.0
+    keys: list[bytes] = []
+    for number, time_, blob in rows:
+        if keys and time_ >= until:
+            yield StoredKeys(first, last, at, array("Q", b"".join(keys)))
+            keys.clear()
+        if not keys:
+            first, until = number, time_ + _MERGE_SECONDS
+        keys.append(blob)
+        last, at = number, time_
+    if keys:
+        yield StoredKeys(first, last, at, array("Q", b"".join(keys)))
 
 
 def _run_script(database: sqlite3.Connection, name: str) -> None:
