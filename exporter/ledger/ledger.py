@@ -22,6 +22,11 @@ from exporter.ledger.window import CAPACITY
 from exporter.results import Delivery, Series, results_of
 
 _PROBE_INTERVAL = 1.0  # seconds between attempts to recover
+_TURNS = 3
+"""Iterations of the event loop before a commit, in which it sends the responses to the last commit
+and reads the requests that have arrived. These join the batch, and the store's thread does not
+compete for the GIL. With two, the senders fall into two groups that commit in turn, and a callback
+takes a tenth more CPU time."""
 _START_SECONDS = 1.0
 """How long a start waits for the keys; a million keys rarely take longer."""
 _READING = "the deduplication keys are being read"
@@ -171,11 +176,8 @@ class Ledger:
         self._started.set()
         while self._queue or not self._closing:
             if self._queue:
-                # Yield to the event loop twice, so that it sends the responses to the last commit
-                # and reads the requests that have arrived: these join the batch, and the store's
-                # thread does not compete for the GIL.
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
+                for _ in range(_TURNS):
+                    await asyncio.sleep(0)
                 await self._commit(self._queue.take())
             else:
                 await self._idle()
