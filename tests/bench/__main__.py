@@ -26,6 +26,7 @@ from tests.bench.pages import pages
 from tests.bench.postgres import postgres
 from tests.bench.scrape import scrape
 from tests.bench.servers import Bench, Run, Server, install_peers, resident, scraped
+from tests.bench.start import start
 from tests.bench.traffic import send_distinct
 from tests.support.programs import cpu_seconds, free_port
 
@@ -183,6 +184,7 @@ PARTS = {
     "postgres": postgres,
     "scrape": scrape,
     "memory": memory,
+    "start": start,
 }
 WITHOUT_PEERS = {*PARTS} - {"callbacks", "batches"}
 

@@ -20,11 +20,13 @@ _APART = (
 
 _UNMEASURED = {
     "admin",
+    "configuration",
     "dashboards",
     "deploy",
     "fuzz",
     "gateways/test_bounded_work.py",
     "system",
+    "traffic",
     "test_docs.py",
     "test_project.py",
     "test_secrets.py",
