@@ -136,6 +136,7 @@ def test_eviction_never_makes_a_conflict(others: int) -> None:
     assert window.add_request(16, 5) is not Seen.CONFLICT
 
 
+@pytest.mark.no_cover  # coverage would make it six times as long
 def test_memory_is_taken_as_the_window_fills() -> None:
     """A large window that holds few keys is small; full, it takes 20 bytes for each key."""
     capacity = 1 << 18
@@ -196,6 +197,7 @@ def test_removed_key_is_new_and_its_neighbours_stay() -> None:
     assert window.add([*keys, 64]) == [64]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("stored", [0, 1, 100, 5000, 10_000])
 @pytest.mark.parametrize("step", [9, 1000, 20_000])
 def test_filled_window_is_that_of_keys_added_one_by_one(stored: int, step: int) -> None:

@@ -26,7 +26,6 @@ _UNMEASURED = {
     "fuzz",
     "gateways/test_bounded_work.py",
     "system",
-    "traffic",
     "test_docs.py",
     "test_project.py",
     "test_secrets.py",
