@@ -25,6 +25,8 @@ _UNMEASURED = {
     "deploy",
     "fuzz",
     "gateways/test_bounded_work.py",
+    "gateways/test_reporters.py",
+    "runtime/test_watch.py",
     "system",
     "test_docs.py",
     "test_project.py",
