@@ -24,9 +24,7 @@ from exporter.results import Delivery, Series, results_of
 _PROBE_INTERVAL = 1.0  # seconds between attempts to recover
 _TURNS = 3
 """Iterations of the event loop before a commit, in which it sends the responses to the last commit
-and reads the requests that have arrived. These join the batch, and the store's thread does not
-compete for the GIL. With two, the senders fall into two groups that commit in turn, and a callback
-takes a tenth more CPU time."""
+and reads further requests. With two, the senders fall into two groups that commit in turn."""
 _START_SECONDS = 1.0
 """How long a start waits for the keys; a million keys rarely take longer."""
 _READING = "the deduplication keys are being read"
