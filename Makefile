@@ -30,7 +30,7 @@ test: $(VENV)/developer ## run the tests of modules, except slow ones: under fou
 	$(BIN)/pytest -m "not slow" --ignore=tests/system --numprocesses=3 $(SHARED) $(ARGS)
 
 test-all: $(VENV)/developer ## run all tests, with branch coverage of the pipeline
-	$(BIN)/pytest -m "not load" --numprocesses=5 $(SHARED) --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest -m "not load" --numprocesses=4 $(SHARED) --cov --cov-report=term $(ARGS)
 	$(BIN)/pytest tests/system -m load --numprocesses=3 $(SHARED) $(ARGS)
 
 test-pythons: ## run all tests with each installed Python
