@@ -1,15 +1,13 @@
 """Deduplication in memory: the keys of the last deliveries, bounded by age and number."""
 
 import asyncio
-import os
 from array import array
 from collections.abc import AsyncIterator, Sequence
-from importlib import import_module
 
 from exporter.ledger.keys import Key, Keyring
 from exporter.ledger.retention import Retention
 from exporter.ledger.store import Store
-from exporter.ledger.window import DeliveryWindow, Seen
+from exporter.ledger.window import DeliveryWindow, Seen, has_numpy
 from exporter.results import Delivery
 
 _SLICE_KEYS = 1 << 14
@@ -52,7 +50,7 @@ class Memory:
         after, read = 0, 0
         while parts := await store.read_keys(after):
             keys = array("Q", b"".join(part.keys for part in parts))
-            is_long = read >= _FEW_KEYS and _has_numpy()
+            is_long = read >= _FEW_KEYS and has_numpy()
             add = self._window.fill if is_long else self._window.extend
             for start in range(0, len(keys), _SLICE_KEYS):
                 add(keys[start : start + _SLICE_KEYS])
@@ -111,14 +109,3 @@ class Memory:
         """Remove the keys that are older than the window."""
         self._retention.expire(now)
         self._keyring.expire(now - self._seconds)
-
-
-def _has_numpy() -> bool:
-    """Whether this machine can run numpy: not if its processor is too old."""
-    # OpenBLAS, which numpy brings, would start a thread per core.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    try:
-        import_module("numpy")
-    except (ImportError, RuntimeError):
-        return False
-    return True

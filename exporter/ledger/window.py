@@ -10,9 +10,11 @@ The table has the last 32 bits of a position. A link that is 2³² keys old ther
 key, which is compared like any other: it costs time, and never an answer.
 """
 
+import os
 from array import array
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
+from importlib import import_module
 
 CAPACITY = 1 << 20
 """Default maximum number of keys; the three arrays of a full window take 20 MiB."""
@@ -122,7 +124,7 @@ class DeliveryWindow:
         self._advance(len(keys))
 
     def fill(self, keys: "array[int]") -> None:
-        """Add many keys without looking them up, ten times as fast as `extend`."""
+        """Add many keys without looking them up, ten times as fast as `extend`; needs numpy."""
         self.reserve(len(keys))
         start = 0
         while start < len(keys):
@@ -133,6 +135,7 @@ class DeliveryWindow:
             start += len(part)
 
     def _fill_slots(self, slot: int, keys: "array[int]") -> None:
+        """Store keys in consecutive slots, each as the newest of its bucket."""
         import numpy as np  # noqa: PLC0415 - takes 20 MB, for windows that are larger than that
 
         newest, older = (
@@ -205,3 +208,14 @@ class DeliveryWindow:
                 return slot
             distance += self._older[slot]
         return None
+
+
+def has_numpy() -> bool:
+    """Whether this machine can run numpy: not if its processor is too old."""
+    # OpenBLAS, which numpy brings, would start a thread per core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        import_module("numpy")
+    except (ImportError, RuntimeError):
+        return False
+    return True
