@@ -52,6 +52,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares:
     return Shares(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Make `no_cover` work in workers.
+
+    pytest-cov 7.1 starts a measurement of the whole process in a worker, too, before the worker's
+    own, and never stops it. coverage.py resumes it whenever the worker's is paused.
+    """
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    if plugin and hasattr(session.config, "workerinput"):
+        plugin.cov_controller.cov.stop()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run slow tests first, so that no worker is left with one at the end."""
