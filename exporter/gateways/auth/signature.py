@@ -131,9 +131,9 @@ class SignatureScheme(FileScheme):
         signatures = self._signatures(context)
         for candidate in known:
             context.secret = candidate.secret
-            messages = self._messages(context)
-            if any(self.verifies(candidate, signatures, message) for message in messages):
-                return candidate
+            for message in self._messages(context):
+                if self.verifies(candidate, signatures, message):
+                    return candidate
         return None
 
     def _messages(self, context: Context) -> Iterator[bytes]:
