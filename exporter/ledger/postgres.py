@@ -7,10 +7,10 @@ from exporter.errors import ConfigurationError
 from exporter.ledger.address import Address
 from exporter.ledger.arrays import commit_arrays, signed, unsigned
 from exporter.ledger.database import ConnectionLostError, Database, StatementError
-from exporter.ledger.keys import Key
+from exporter.ledger.keys import Key, Keyring
 from exporter.ledger.lease import LEASE_SECONDS, LastCommit, Lease
 from exporter.ledger.maintenance import Maintenance
-from exporter.ledger.schema import prepare_schema, read_keyring
+from exporter.ledger.schema import prepare_schema, read_secrets
 from exporter.ledger.sql import read_sql
 from exporter.ledger.store import Commit, Outcome, Stored, StoredKeys, StoreError, Upkeep
 from exporter.results import Series
@@ -47,6 +47,8 @@ class PostgresStore:
         self._database = Database(address)
         self._lease = Lease(self._database, instance, holder)
         self._maintenance = Maintenance(address, dedupe_seconds)
+        self._keyring: Keyring | None = None
+        """The keyring of the ledger, which keeps it when the connection is lost."""
         self._clock = asyncio.get_running_loop().time
 
     @property
@@ -65,7 +67,7 @@ class PostgresStore:
         try:
             await self._database.connect()
             await prepare_schema(self._database, durable=self._durable)
-            keyring = await read_keyring(self._database, self._window)
+            keyring = await self._read_keyring()
             await self._lease.take()
             rows = await self._run("counts")
         except StatementError as error:
@@ -136,6 +138,14 @@ class PostgresStore:
         finally:
             self.opened = False
             await self._database.close()
+
+    async def _read_keyring(self) -> Keyring:
+        """Read the secrets; the keyring stays the same object unless the secret has changed."""
+        secret, earlier = await read_secrets(self._database, self._window)
+        if self._keyring is None or self._keyring.current.secret != secret:
+            self._keyring = Keyring(secret)
+        self._keyring.set_earlier(earlier)
+        return self._keyring
 
     async def _write(self, commit: Commit, known: dict[int, int]) -> LastCommit:
         """Write the keys that are not known; return the commit with further known keys."""

@@ -5,7 +5,7 @@ import time
 from exporter.errors import ConfigurationError
 from exporter.ledger.address import Address
 from exporter.ledger.database import Database, StatementError
-from exporter.ledger.keys import EarlierKeys, Keyring
+from exporter.ledger.keys import EarlierKeys
 from exporter.ledger.sql import read_sql
 
 VERSION = 2
@@ -80,8 +80,3 @@ async def read_secrets(database: Database, window: float) -> tuple[bytes, list[E
     if not current:
         raise StatementError("its schema has no secret: `ledger init` completes it", "")
     return current, earlier
-
-
-async def read_keyring(database: Database, window: float) -> Keyring:
-    """Read the secrets and return the keyring."""
-    return Keyring(*await read_secrets(database, window))

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from exporter.commands.main import main
+from exporter.ledger import maintenance
 from exporter.ledger.address import Address, parse_address
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.postgres import PostgresStore
@@ -195,6 +196,39 @@ def test_copy_into_a_running_instance_that_has_no_counts(
 
     asyncio.run(run())
     assert totals(server)["new", "2"] == 4
+
+
+@pytest.mark.parametrize("reconnects", [False, True])
+def test_copied_keys_are_recognized_by_running_replicas(
+    address: Address,
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reconnects: bool,
+) -> None:
+    """A running replica counts no delivery of the copied ledger again, whatever came before."""
+    monkeypatch.setattr(maintenance, "_INTERVAL", 0.05)
+    make_file(tmp_path / "old.sqlite3")
+
+    async def run() -> None:
+        ledger = Ledger(PostgresStore(address, "other", dedupe_seconds=1000))
+        await ledger.start()
+        if reconnects:
+            server.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'exporter'",
+                "fresh",
+            )
+            assert await ledger.record([delivery("meanwhile")]) == 1
+        assert await asyncio.to_thread(main, ["ledger", "copy"]) == 0
+        upkeep = ledger.upkeep
+        assert upkeep
+        for _ in range(2):  # the first round has read the secrets when the second begins
+            before = upkeep.expiry_seconds
+            await until(lambda before=before: upkeep.expiry_seconds > before)  # type: ignore[misc]
+        assert await ledger.record([delivery(0, 1, 5)]) == 1
+        await ledger.close()
+
+    asyncio.run(run())
 
 
 def test_copy_draws_a_bar_on_a_terminal(address: Address, tmp_path: Path) -> None:
