@@ -123,9 +123,11 @@ class Ledger:
         """Commit the pending results, then close the store."""
         self._closing = True
         self._wake.set()
-        if self._writer:
-            await self._writer
-        await self._store.close()
+        try:
+            if self._writer:
+                await self._writer
+        finally:
+            await self._store.close()
 
     def record(self, deliveries: list[Delivery]) -> "asyncio.Future[int]":
         """Count the new deliveries; return a future of the number of new results, once durable.
@@ -187,10 +189,7 @@ class Ledger:
             async with asyncio.timeout(_PROBE_INTERVAL if self.problem else self._store.heartbeat):
                 await self._wake.wait()
         except TimeoutError:
-            try:
-                await self._recover()
-            except ConfigurationError as error:  # the store was replaced while unreachable
-                self._failed(error)
+            await self._recover()
 
     async def _recover(self) -> None:
         """Open the store if necessary, and check whether it accepts commits."""
@@ -200,7 +199,7 @@ class Ledger:
             if self._unread:
                 await self._read_keys(self._unread)
             await self._store.probe()
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - without the writer, all requests would wait
             self._failed(error)
             return
         if self._failing:
@@ -255,10 +254,7 @@ class Ledger:
                 self._last_write = self._loop.time()
             else:  # all deliveries are duplicates
                 await self._renew_lease()
-        except StoreError as error:
-            self._rollback(batch, error)
-        except Exception as error:  # a fault of ours: without the writer, all requests would wait
-            log.exception("a commit failed")
+        except Exception as error:  # noqa: BLE001 - without the writer, all requests would wait
             self._rollback(batch, error)
         else:
             self._finish(batch, commit, outcome)
@@ -293,7 +289,8 @@ class Ledger:
 
     def _failed(self, error: Exception) -> None:
         self._on_error()
+        self.problem = str(error) or type(error).__name__
         if not self._failing:
-            log.error("ledger unavailable", ledger=self.name, problem=str(error))
+            cause = None if isinstance(error, StoreError | ConfigurationError) else error
+            log.error("ledger unavailable", ledger=self.name, problem=self.problem, exc_info=cause)
         self._failing = True
-        self.problem = str(error)

@@ -1,6 +1,7 @@
 """Deduplication in memory: the keys of the last deliveries, bounded by age and number."""
 
 import asyncio
+import time
 from array import array
 from collections.abc import AsyncIterator, Sequence
 
@@ -50,7 +51,7 @@ class Memory:
         after, read = 0, 0
         while parts := await store.read_keys(after):
             keys = array("Q", b"".join(part.keys for part in parts))
-            is_long = read >= _FEW_KEYS and has_numpy()
+            is_long = read >= _FEW_KEYS and await asyncio.to_thread(has_numpy)
             add = self._window.fill if is_long else self._window.extend
             for start in range(0, len(keys), _SLICE_KEYS):
                 add(keys[start : start + _SLICE_KEYS])
@@ -60,6 +61,7 @@ class Memory:
                 self._retention.note(part.first, part.at, self._durable)
             after, read = parts[-1].last, read + len(keys)
             yield read
+        self.expire(time.time())
 
     def keys_of(self, delivery: Delivery) -> tuple[list[int], dict[int, list[Key]]]:
         """Return the keys of a delivery that may be new, and the earlier keys of these.

@@ -237,16 +237,16 @@ def read_all_keys(file: LedgerFile) -> Iterator[StoredKeys]:
 def _merged(rows: Iterable[tuple[int, float, bytes]]) -> Iterator[StoredKeys]:
     """Merge commits made within a second; a row has number, time and keys."""
     first = last = 0
-    until = at = 0.0
+    since = at = 0.0
     keys: list[bytes] = []
     for number, time_, blob in rows:
-        if keys and time_ >= until:
+        if keys and not since <= time_ < since + _MERGE_SECONDS:  # the clock may be set back
             yield StoredKeys(first, last, at, array("Q", b"".join(keys)))
             keys.clear()
         if not keys:
-            first, until = number, time_ + _MERGE_SECONDS
+            first, since, at = number, time_, time_
         keys.append(blob)
-        last, at = number, time_
+        last, at = number, max(at, time_)
     if keys:
         yield StoredKeys(first, last, at, array("Q", b"".join(keys)))
 

@@ -94,7 +94,7 @@ class StoredKeys(NamedTuple):
     last: int
     """The number of the last commit."""
     at: float
-    """The time of the last commit."""
+    """The time of the latest commit."""
     keys: "array[int]"
 
 

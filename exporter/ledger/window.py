@@ -14,6 +14,7 @@ import os
 from array import array
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
+from functools import cache
 from importlib import import_module
 
 CAPACITY = 1 << 20
@@ -210,8 +211,9 @@ class DeliveryWindow:
         return None
 
 
+@cache
 def has_numpy() -> bool:
-    """Whether this machine can run numpy: not if its processor is too old."""
+    """Import numpy, which takes half a second; return False if the processor is too old for it."""
     # OpenBLAS, which numpy brings, would start a thread per core.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:

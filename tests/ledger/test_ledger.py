@@ -19,6 +19,7 @@ from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger import ledger as ledger_module
 from exporter.ledger import memory as memory_module
 from exporter.ledger import sqlite as sqlite_module
+from exporter.ledger import window as window_module
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.queue import MAX_COMMIT_RESULTS
 from exporter.ledger.sqlite import SqliteStore
@@ -473,6 +474,7 @@ async def test_keys_beyond_the_first_million_are_read_like_others(
     """Each key of a long window is known, and expires with its commit, also without numpy."""
     if not has_numpy:
         monkeypatch.setitem(sys.modules, "numpy", None)
+    monkeypatch.setattr(memory_module, "has_numpy", window_module.has_numpy.__wrapped__)
     monkeypatch.setattr(memory_module, "_FEW_KEYS", 100)
     monkeypatch.setattr(sqlite_module, "_KEYS_PER_READ", 64)
     monkeypatch.setattr(sqlite_module, "_MERGE_SECONDS", 0)
@@ -487,6 +489,21 @@ async def test_keys_beyond_the_first_million_are_read_like_others(
         file.execute("UPDATE deliveries SET at = at - 20 WHERE number <= 50")
     async with started(path) as ledger:
         assert await ledger.record([made(*range(9, 1011))]) == 500
+
+
+async def test_reach_of_a_window_that_was_larger(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a start with room for fewer keys the reach is that of the keys that are left."""
+    monkeypatch.setattr(sqlite_module, "_MERGE_SECONDS", 0)
+    async with started(path) as ledger:
+        for number in range(4):
+            await ledger.record([made(*range(1024 * number, 1024 * (number + 1)))])
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("UPDATE deliveries SET at = at - 100 * (4 - number)")
+    async with started(path, max_keys=1024) as ledger:
+        await until(lambda: ledger.problem is None)
+        assert ledger.dedupe_reach_seconds < 60
 
 
 async def test_keys_that_cannot_be_read_are_read_again(

@@ -117,16 +117,21 @@ def test_keys_are_stored_by_commit(path: Path) -> None:
 
 
 def test_keys_of_a_second_are_read_together(path: Path) -> None:
-    """A day of small commits is read as its seconds: first number, last time, keys in order."""
+    """A day of small commits is read as its seconds: first number, latest time, keys in order.
+
+    So it is after the clock was set back.
+    """
+    times = (10.0, 10.9, 11.0, 11.9, 30.0, 12.0, 12.9, 12.5, 11.9)
     with opened(path) as (file, _):
-        for number, at in ((1, 10.0), (2, 10.9), (3, 11.0), (4, 11.9), (5, 30.0)):
+        for number, at in enumerate(times, 1):
             file.commit(commit(number, keys=[number], at=at))
-    held = stored(path)
-    assert held.number == 5
+    assert stored(path).number == 9
     assert stored_keys(path) == [
         (1, 10.9, array("Q", [1, 2])),
         (3, 11.9, array("Q", [3, 4])),
         (5, 30.0, array("Q", [5])),
+        (6, 12.9, array("Q", [6, 7, 8])),
+        (9, 11.9, array("Q", [9])),
     ]
 
 
