@@ -148,7 +148,7 @@ class _FamilyText:
         }
 
     def _write_exemplars(self, exemplars: Exemplars) -> set[Labels]:
-        """Have prometheus-client render new exemplars; return the labels of their lines."""
+        """Have prometheus-client render new exemplars; return the labels of changed lines."""
         before = self._exemplars
         new = [
             labels for labels, exemplar in exemplars.items() if exemplar is not before.get(labels)
@@ -160,8 +160,11 @@ class _FamilyText:
             bare = self._written(_EXEMPLARS.metric(dict.fromkeys(places, 0.0))).split("\n")
             for labels, line, start in zip(new, lines[2:], bare[2:], strict=False):  # HELP, TYPE
                 self._ends[labels] = line.removeprefix(start)
+        gone = self._ends.keys() - exemplars.keys()
+        for labels in gone:
+            del self._ends[labels]
         self._exemplars = exemplars
-        return set(new)
+        return gone.union(new)
 
     def _written(self, metric: Metric) -> str:
         return self._encode(_Only(metric)).decode().removesuffix(_END)

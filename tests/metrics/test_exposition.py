@@ -114,6 +114,10 @@ class Exporter:
         """Classify by other tables."""
         self._classifier = self._classifiers[number]
 
+    def lose(self, series: Series) -> None:
+        """Count a series no more, as after another process has continued from the counts."""
+        self.counts.pop(series, None)
+
     def restart(self) -> None:
         """Read the ledger again, in another order."""
         self.counts = dict(sorted(self.counts.items()))
@@ -171,6 +175,7 @@ steps = st.one_of(
     st.builds(lambda labels, n: lambda e: e.count(labels, n), series, st.integers(1, 10**12)),
     st.builds(lambda labels, text: lambda e: e.show(labels, text), series, message_ids),
     st.builds(lambda labels: lambda e: e.age(labels), series),
+    st.builds(lambda labels: lambda e: e.lose(labels), series),
     st.builds(lambda number: lambda e: e.reload(number), st.integers(0, 1)),
     st.just(Exporter.restart),
     st.just(Exporter.check),
@@ -186,6 +191,17 @@ def test_text_is_the_librarys(
     exporter = Exporter(classifiers, apps)
     for step in steps:
         step(exporter)
+    exporter.check()
+
+
+@pytest.mark.parametrize("labels", KNOWN + UNKNOWN)
+def test_exemplar_goes_with_its_series(classifiers: list[Classifier], labels: Series) -> None:
+    """A series that is counted no more has no exemplar, though its line may stay."""
+    exporter = Exporter(classifiers)
+    exporter.count(labels, 1)
+    exporter.show(labels, "m-1")
+    exporter.check()
+    exporter.lose(labels)
     exporter.check()
 
 
