@@ -14,6 +14,7 @@ from exporter.admin.view import View
 from exporter.classification.alerts import alerts_for
 from exporter.classification.tables import code_rows
 from exporter.results import Series
+from exporter.runtime.snapshot import Snapshot
 
 MAX_QUERY = 200
 """Maximum length of a query; the rest is ignored."""
@@ -72,16 +73,18 @@ class Codes:
         return await self._content("./", rows, rows.html, "")
 
     async def _make_json(self) -> Content:
-        return await asyncio.to_thread(lambda: json_content(list(self._watched())))
+        snapshot = self._view.current.snapshot
+        return await asyncio.to_thread(lambda: json_content(list(_watched(snapshot))))
 
     async def _make_rows(self) -> CodeRows:
         runbooks = self._pages.runbooks("./")
         texts: list[str] = []
         template = await self._pages.template("code_row.html")
+        snapshot = self._view.current.snapshot
 
         def render() -> Iterator[str]:
-            for row in self._watched():
-                messages = self._view.tables[row["channel"]].codes[row["code"]].messages
+            for row in _watched(snapshot):
+                messages = snapshot.tables[row["channel"]].codes[row["code"]].messages
                 texts.append(_text(row, messages))
                 yield template.render(row=row, messages=messages, runbooks=runbooks)
 
@@ -99,13 +102,13 @@ class Codes:
             },
         )
 
-    def _watched(self) -> Iterator[dict[str, Any]]:
-        """Yield each row of the effective tables, with the alerts that watch it."""
-        classifier = self._view.classifier
-        for channel, table in self._view.tables.items():
-            for row in code_rows({channel: table}):
-                series = Series(channel, row["code"], channel)
-                yield {**row, "alerts": alerts_for(classifier.current(series))}
+
+def _watched(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+    """Yield each row of the effective tables, with the alerts that watch it."""
+    for channel, table in snapshot.tables.items():
+        for row in code_rows({channel: table}):
+            series = Series(channel, row["code"], channel)
+            yield {**row, "alerts": alerts_for(snapshot.classifier.current(series))}
 
 
 def _text(row: dict[str, Any], messages: Sequence[str]) -> str:

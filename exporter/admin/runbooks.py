@@ -14,7 +14,7 @@ from exporter.admin.history import MINUTE, WINDOW
 from exporter.admin.pace import Steps
 from exporter.admin.reading import MAX_SELECTED, CountedSeries, Reading, Selection
 from exporter.admin.rendering import Pages, relocated, root_of
-from exporter.admin.runbook_texts import filled_in, load_runbooks
+from exporter.admin.runbook_texts import Runbook, filled_in, load_runbooks
 from exporter.admin.status.codes import guidance, row_id
 from exporter.admin.view import View
 from exporter.classification.alerts import ACCEPTED, AlertName
@@ -144,6 +144,7 @@ class RunbookPages:
 
     def __init__(self, view: View, pages: Pages) -> None:
         self._view, self._pages = view, pages
+        self._loading = asyncio.Lock()
 
     async def index(self, request: web.Request) -> web.Response:
         """Respond with the list of runbooks, with current findings."""
@@ -152,7 +153,7 @@ class RunbookPages:
     async def page(self, request: web.Request) -> web.Response:
         """Respond with a runbook and live values of its alert; with 404 and the list if unknown."""
         alert = request.match_info["alert"].removesuffix(".md")  # the suffix of the files
-        runbook = (await asyncio.to_thread(load_runbooks)).get(alert)
+        runbook = (await self._runbooks()).get(alert)
         if runbook is None:
             return await self._index(request, alert[:MAX_NAME])
         root = root_of(request)
@@ -177,8 +178,13 @@ class RunbookPages:
         key = alert, selection, source
         return await self._pages.respond(request, "runbook.html", values, key, cacheable=True)
 
+    async def _runbooks(self) -> Mapping[str, Runbook]:
+        """Return the runbooks; the first call parses them, in a thread."""
+        async with self._loading:
+            return await asyncio.to_thread(load_runbooks)
+
     async def _index(self, request: web.Request, missing: str = "") -> web.Response:
-        runbooks = await asyncio.to_thread(load_runbooks)
+        runbooks = await self._runbooks()
         root = root_of(request)
 
         def values() -> Steps[Mapping[str, object]]:

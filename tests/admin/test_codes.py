@@ -1,10 +1,17 @@
 """The pages of the codes: every row of the effective tables, searched by words."""
 
+import asyncio
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from exporter.admin import codes, pace
+from exporter.classification.alerts import Alert, alerts_for
 from exporter.classification.tables import load_tables
+from exporter.results import ClassifiedResult
 from tests.support.exporter import Exporter, MakeSettings, started
 from tests.support.pages import get
 
@@ -67,3 +74,29 @@ async def test_codes_after_a_reload(make_settings: MakeSettings, tmp_path: Path)
             await exporter.client.post(exporter.admin + "/-/reload")
             for path in ("/codes", "/codes?q=vivo+full", "/api/v1/codes"):
                 assert action in (await get(exporter, path))[1]
+
+
+async def test_reload_while_the_rows_are_rendered(
+    make_settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that is being rendered is finished, though its rows are gone by then."""
+    monkeypatch.setattr(pace, "SLICE_SECONDS", 0.0)
+    table = tmp_path / "zebra.toml"
+    table.write_text(
+        'channel = "zebra"\n[codes.77]\nname = "Full"\ndescription = "The box is full."\n'
+        'severity = "warning"\ncategory = "throttled"\nretry = "backoff"\naction = "Empty it."\n'
+    )
+    async with started(make_settings(code_table_files=[table])) as exporter:
+
+        def and_reload(classified: ClassifiedResult) -> Sequence[Alert]:
+            if not reloads:
+                table.write_text('channel = "zebra"\n')
+                reloads.append(asyncio.get_running_loop().call_soon(exporter.current.reload))
+            return alerts_for(classified)
+
+        reloads: list[asyncio.Handle] = []
+        monkeypatch.setattr(codes, "alerts_for", and_reload)
+        status, page = await get(exporter, "/codes")
+        assert status == 200
+        assert "zebra-77" in rows(page)
+        assert "zebra-77" not in rows((await get(exporter, "/codes"))[1])

@@ -1,5 +1,6 @@
 """Runbooks as pages: their text, safe and linked, beside what raises their alert now."""
 
+import asyncio
 import json
 import re
 from html import unescape
@@ -19,6 +20,15 @@ RUNBOOKS = load_runbooks()
 def test_each_alert_has_a_runbook() -> None:
     """The runbooks that are served are those of the rules."""
     assert RUNBOOKS.keys() == {alert.name for alert in ALERTS}
+
+
+async def test_runbooks_are_parsed_once(exporter: Exporter) -> None:
+    """However many ask for the first page at once, its text is parsed once."""
+    load_runbooks.cache_clear()
+    paths = ["/runbooks", "/runbooks/PushUnknownCode"] * 4
+    responses = await asyncio.gather(*(get(exporter, path) for path in paths))
+    assert {status for status, _ in responses} == {200}
+    assert load_runbooks.cache_info().misses == 1
 
 
 async def test_pages_lead_to_each_other(exporter: Exporter) -> None:
