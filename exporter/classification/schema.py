@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -36,7 +36,9 @@ CLASS_SUFFIXES = ("Error", "Exception")
 ANY_TEXT = "*"
 """The wildcard of aliases: matches any run of characters."""
 
-Channel = Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,31}$")]
+_CHANNEL = "[a-z][a-z0-9_-]{0,31}"
+
+Channel = Annotated[str, Field(pattern=f"^{_CHANNEL}$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
 
@@ -44,9 +46,11 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
-def _known(severity: Severity) -> Severity:
-    if severity is Severity.UNKNOWN:
+def _known(severity: object) -> object:
+    if severity == Severity.UNKNOWN:
         raise ValueError("'unknown' is reserved for codes without a row")
+    if severity not in list(Severity):
+        raise ValueError("Input should be 'info', 'warning', 'error' or 'critical'")
     return severity
 
 
@@ -66,7 +70,7 @@ class CodeRow:
     """Vaguer codes that are classified as this row if the message contains its name, an alias, or
     one of its messages."""
     description: Text
-    severity: Annotated[Severity, AfterValidator(_known)]
+    severity: Annotated[Severity, BeforeValidator(_known)]
     category: Category
     retry: Retry
     action: Text
@@ -107,7 +111,7 @@ class CodeTable(_Strict):
     hint_only: bool = False
     """Whether only results with a hint are looked up in this table, so that its codes do not make
     those of other tables ambiguous."""
-    receipts_of: Channel | Literal[""] = ""
+    receipts_of: Annotated[str, Field(pattern=f"^({_CHANNEL})?$")] = ""
     """The channel whose pushes the receipts confirm; empty for a channel that sends pushes."""
     checked: dt.date
     """The date on which the rows were last compared with their sources."""

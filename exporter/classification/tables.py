@@ -83,7 +83,8 @@ def shared_words() -> Mapping[str, tuple[str, ...]]:
 
 def _defaults(channel: object) -> dict[str, Any]:
     """Return the defaults of a new table."""
-    return {"title": channel, "aliases": (), "checked": dt.datetime.now(dt.UTC).date()}
+    title = str(channel)[:100] or "?"  # valid, so that an invalid channel is one mistake
+    return {"title": title, "aliases": (), "checked": dt.datetime.now(dt.UTC).date()}
 
 
 def _empty(channel: str, gateway: str) -> CodeTable:
@@ -124,8 +125,9 @@ def _added(known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     for field, more in (("aliases", renamed), ("exact_aliases", [])):
         aliases = given.get(field, ())
         if field in known and isinstance(aliases, list | tuple):
-            kept = [*known[field], *(alias for alias in more if alias not in known[field])]
-            merged[field] = kept + [alias for alias in aliases if alias not in kept]
+            others = [*known[field], *(alias for alias in more if alias not in known[field])]
+            # The given ones first: an error has the index of an alias in the file.
+            merged[field] = [*aliases, *(alias for alias in others if alias not in aliases)]
     return merged
 
 

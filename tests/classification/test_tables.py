@@ -401,6 +401,11 @@ def without(field: str) -> str:
         ('channel = "acme"\nreceipts_of = "acme"', ["receipts_of: 'acme' is a channel of rec"]),
         ('channel = "acme"\nreceipts_of = "vivo-receipts"', ["receipts_of: 'vivo-rec"]),
         ('channel = "vivo"\n[codes.2]\nseverity = "unknown"', ["codes.2.severity: ", "reserved"]),
+        ('channel = "vivo"\n[codes.2]\nseverity = "bad"',
+         ["codes.2.severity: Input should be 'info', 'warning', 'error' or 'critical'"]),
+        ('channel = "acme"\nreceipts_of = "Acme!"', ["receipts_of: String should match"]),
+        ('channel = "apns"\naliases = ["x", 3]', ["aliases.1: "]),
+        ('channel = "apns"\n[codes.2011]\naliases = [3]', ["codes.2011.aliases.0: "]),
         ('channel = "acme"\naliases = "x"', ["aliases: Input should be an array"]),
         ('channel = "acme"\n[codes]\n5 = "TooHot"', ["codes.5: "]),
         ("channel = ", []),
@@ -416,6 +421,8 @@ def test_a_bad_file_is_refused_by_name(tmp_path: Path, text: str | bytes, words:
         load(tmp_path, text)
     message = str(caught.value)
     assert [word for word in [str(tmp_path / "own-1.toml"), *words] if word not in message] == []
+    assert "title" not in message
+    assert "constrained" not in message
 
 
 def test_two_operators_channels_with_one_alias_are_refused_by_file(tmp_path: Path) -> None:
