@@ -60,7 +60,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     own, and never stops it. coverage.py resumes it whenever the worker's is paused.
     """
     plugin = session.config.pluginmanager.getplugin("_cov")
-    if plugin and hasattr(session.config, "workerinput"):
+    if plugin and plugin.cov_controller and hasattr(session.config, "workerinput"):
         plugin.cov_controller.cov.stop()
 
 
