@@ -223,6 +223,20 @@ channel = { 3 = "three", "*missing" = "none", "*other" = "unlisted" }""",
         [("one", "three", 1), ("yes", "none", 1), ("rest", "unlisted", 1)],
         [],
     ),
+    "mapped-as-written": (
+        'code = "a"\n[map.code]\n"成功" = "200"\n"a b" = "x"\n1 = "one"\n"1.0" = "two"',
+        [{"a": "成功"}, {"a": "未注册"}, {"a": " a b"}, {"a": "a/b"},
+         {"a": "01"}, {"a": 1.0}, {"a": "1.0"}],
+        [("200", None, 1), ("_", None, 1), ("x", None, 1), ("a_b", None, 1),
+         ("one", None, 1), ("two", None, 1)],
+        [],
+    ),
+    "yields-to-the-next-path": (
+        'code = ["ok", "error.code"]\n[map.code]\ntrue = "2"\nfalse = ""',
+        [{"ok": False, "error": {"code": "UNAVAILABLE"}}, {"ok": True}, {"ok": False}],
+        [("UNAVAILABLE", None, 1), ("2", None, 1)],
+        ["code_invalid"],
+    ),
     "default": ('code = "a"\n[default]\ncode = 0', [{}, {"a": 1}], [("0", None, 1),
                                                                    ("1", None, 1)], []),
     "counted": (
@@ -337,6 +351,27 @@ def test_several_values_identify_an_item(tmp_path: Path) -> None:
     assert all(isinstance(key, bytes) for key in group.ids)
     assert group.exemplar == "m"
     assert decode(gateway, [{"c": 1, "t": value} for value in values]).groups[0].exemplar is None
+
+
+@pytest.mark.parametrize("identity", ['["a", "b"]', '{ join = ["a", "b"] }'])
+def test_all_values_identify_an_item(identity: str, tmp_path: Path) -> None:
+    """`dedupe` is all of its values, though the id is the first of the same, or their join."""
+    fields = f'[fields]\ncode = "c"\nid = {identity}\ndedupe = ["a", "b"]\n'
+    items = [{"c": 1, "a": a, "b": b} for a, b in (("x", "yz"), ("x", "z"), ("xy", "z"))]
+    [group] = decode(load(tmp_path, fields), items).groups
+    assert len(set(group.ids)) == 3
+
+
+def test_text_of_a_code_is_its_message(tmp_path: Path) -> None:
+    """A sentence in place of a code is the message of the result, unless it is mapped."""
+    gateway = load(tmp_path, '[fields]\ncode = "c"\n[map.code]\n"all well" = "2"\n')
+    items = [{"c": text} for text in ("all well", "not so well", "FINE")]
+    results = [group.result for group in decode(gateway, items).groups]
+    assert [(result.code, result.message) for result in results] == [
+        ("2", None),
+        ("not_so_well", "not so well"),
+        ("FINE", None),
+    ]
 
 
 @pytest.mark.parametrize("path", ["t", "n.t", "l[0]", "l[1].t"])

@@ -52,7 +52,7 @@ class _DescribedItems(ItemFormat[Any]):
         sized = [fields.count.path] if isinstance(fields.count, Size) else []
         struct = ItemStruct([*paths, *sized, *ids, *fields.dedupe], ids=ids, sized=sized)
         exemplar = _id_of(struct, fields.id) if fields.id else _no_id
-        by_id = not fields.dedupe or fields.dedupe == ids
+        by_id = not fields.dedupe or (fields.dedupe == ids and len(ids) == 1)
         self.item = struct.type
         self._struct = struct
         self.facts = _facts(struct, paths, fields.count)
@@ -120,12 +120,9 @@ class _Results:
         self._app_of = _finder(fields.app, place)
         self._is_sized = isinstance(fields.count, Size)
         self._count_of = _finder(fields.count if isinstance(fields.count, Value) else None, place)
-        self._codes = {
-            canonical_code(key) or key: code and code_of(code)
-            for key, code in words.code.items()
-            if key not in (MISSING_KEY, OTHER_KEY)
-        }
-        self._other_code = words.code.get(OTHER_KEY)
+        self._codes = _codes(words.code)
+        other = words.code.get(OTHER_KEY)
+        self._other_code = other and code_of(other)
         default = words.code.get(MISSING_KEY) or description.default.code
         self._default_code = None if default is None else code_of(default)
         self._channels = _Words(words.channel, description.channel)
@@ -137,39 +134,42 @@ class _Results:
             if as_text(facts[place]) not in wanted:
                 return None
         codes = self._codes_of(facts)
-        code, defaulted = self._code(codes)
-        message = _text(self._message_of(facts), ItemReason.MESSAGE_INVALID)
-        if message is None and not self._codes:
-            message = text_of_code(_first(codes))
+        code, text, defaulted = self._code(codes)
+        message = _text(self._message_of(facts), ItemReason.MESSAGE_INVALID) or text
         channel = _text(self._channel_of(facts), ItemReason.CHANNEL_INVALID)
         app = text_or_none(as_text(self._app_of(facts)))
         result = PushResult(code, self._channels.ours(channel), message, app=self._apps.ours(app))
         return ItemResult(result, self._pushes(facts), defaulted)
 
-    def _code(self, candidates: Sequence[Any]) -> tuple[str, bool]:
-        """Return the code, and whether it is the default."""
+    def _code(self, candidates: Sequence[Any]) -> tuple[str, str | None, bool]:
+        """Return the code, its text if it is lossy, and whether it is the default."""
         last = None
         for value in candidates:
             if not is_absent(value):
-                if code := self._mapped(value):
-                    return code, False
-                last = code_of(value)
-        if (
-            last is not None
-        ):  # mapped to "", that is, to the next path, but no later path has a value
-            return last, False
+                mapped = self._mapped(value)
+                if mapped:
+                    return mapped, None, False
+                last = value
+                if mapped is None:
+                    break
+        if last is not None:  # not mapped, or mapped to "" and no later path has a value
+            return code_of(last), text_of_code(last), False
         if self._default_code is None:
             raise ItemError(ItemReason.CODE_MISSING)
-        return self._default_code, True
+        return self._default_code, None, True
 
-    def _mapped(self, value: Any) -> str:
-        """Map a code; the result is empty if it yields to the next path."""
-        text = as_text(value) if self._codes or self._other_code else None
-        if text is not None:
-            known = self._codes.get(canonical_code(text) or text, self._other_code)
-            if known is not None:
-                return known
-        return code_of(value)
+    def _mapped(self, value: Any) -> str | None:
+        """Map a code; None if it is not mapped, empty if it yields to the next path."""
+        if not self._codes and self._other_code is None:
+            return None
+        text = as_text(value)
+        if text is None:
+            return None
+        text = text.strip()
+        known = self._codes.get(text)
+        if known is None and text_of_code(text) is None:
+            known = self._codes.get(canonical_code(text) or text)
+        return self._other_code if known is None else known
 
     def _pushes(self, facts: Facts) -> int:
         if self._is_sized:
@@ -180,6 +180,22 @@ class _Results:
         if number is None or not 1 <= number <= MAX_COUNT:
             raise ItemError(ItemReason.COUNT_INVALID)
         return int(number)
+
+
+def _codes(words: Mapping[str, str]) -> dict[str, str]:
+    """Return a map of codes, as written and, unless it is lossy, in canonical form.
+
+    The canonical forms of different texts may be equal, such as those of all Chinese texts.
+    """
+    codes = {
+        key.strip(): code and code_of(code)
+        for key, code in words.items()
+        if key not in (MISSING_KEY, OTHER_KEY)
+    }
+    for key, code in [*codes.items()]:
+        if text_of_code(key) is None:
+            codes.setdefault(canonical_code(key) or key, code)
+    return codes
 
 
 class _Words:
