@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from exporter.configuration.groups import DescriptionSettings, GatewaySettings
+from exporter.configuration.groups import FormatSettings, GatewaySettings
 from exporter.gateways.described.gateway import Described
 from exporter.gateways.registry import Gateways, load_gateways
 
 
-def formats(settings: DescriptionSettings) -> Gateways:
+def formats(settings: FormatSettings) -> Gateways:
     """Load the gateways without keys, tokens or secrets."""
-    files = GatewaySettings(gateway_files=settings.gateway_files)
-    return load_gateways(files, credentials=False)
+    given = GatewaySettings(gateway_files=settings.gateway_files, apps=settings.apps)
+    return load_gateways(given, credentials=False)
 
 
 def described(file: Path) -> Described:

@@ -1,7 +1,6 @@
 """The command `replay`: send captured bodies to an exporter."""
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +9,7 @@ from exporter.commands.gateways import described, formats
 from exporter.commands.loop import run
 from exporter.commands.progress import ProgressLine
 from exporter.commands.traffic import add_json, add_key, add_rate, report, show
-from exporter.configuration.groups import DescriptionSettings
+from exporter.configuration.groups import FormatSettings
 from exporter.configuration.settings import Sourced, load_settings
 from exporter.errors import Reason
 from exporter.records.record import read_captured
@@ -21,7 +20,7 @@ from exporter.traffic.sender import send
 from exporter.traffic.signers import signers
 
 
-class ReplaySettings(DescriptionSettings, Sourced):
+class ReplaySettings(FormatSettings, Sourced):
     """The settings of `replay`."""
 
 
@@ -59,7 +58,7 @@ def replay(options: argparse.Namespace) -> int:
     known = signers(
         private_key=options.private_key, token=options.token_file, secret=options.secret_file
     )
-    known = {**known, **_described_signers(settings.gateway_files, options.private_key)}
+    known = {**known, **_described_signers(settings, options.private_key)}
     captured = read_captured(options.file)
     requests = requests_of(captured, check_url(options.url), formats(settings), known)
     line = ProgressLine()
@@ -79,11 +78,13 @@ def _advice(url: str, *, signed: bool) -> dict[str, str]:
     return advice
 
 
-def _described_signers(files: Iterable[Path], private_key: Path | None) -> dict[str, Signer]:
+def _described_signers(settings: ReplaySettings, private_key: Path | None) -> dict[str, Signer]:
     """Return a signer for each description that names credentials, by the gateway's name."""
-    gateways = [(file, described(file)) for file in files]
+    gateways = [(file, described(file)) for file in settings.gateway_files]
     return {
-        gateway.name: DescribedSigner(gateway.description, file, private_key=private_key)
+        gateway.name: DescribedSigner(
+            gateway.description, file, apps=settings.apps, private_key=private_key
+        )
         for file, gateway in gateways
         if gateway.description.auth and gateway.description.auth.files
     }

@@ -10,9 +10,9 @@ from exporter.commands.gateways import described
 from exporter.commands.loop import run
 from exporter.commands.progress import ProgressLine
 from exporter.commands.traffic import add_json, add_key, add_traffic, report, show
-from exporter.configuration.groups import TableSettings
+from exporter.configuration.groups import AppSettings, TableSettings
 from exporter.configuration.settings import Sourced, load_settings
-from exporter.errors import ConfigurationError, Reason
+from exporter.errors import Reason
 from exporter.traffic.captured import check_url
 from exporter.traffic.described import DescribedSigner
 from exporter.traffic.outgoing import unsigned
@@ -22,7 +22,7 @@ from exporter.traffic.signers import signers
 from exporter.traffic.simulator import GATEWAY, bodies, signed_requests
 
 
-class SimulateSettings(TableSettings, Sourced):
+class SimulateSettings(AppSettings, TableSettings, Sourced):
     """The settings of `simulate`."""
 
 
@@ -30,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags."""
     add_traffic(parser)
     parser.add_argument("--url", help="URL of the webhook; default: the gateway's on this host")
-    parser.add_argument("--app", metavar="NAME", help="app of the results, sent as `?app=`")
+    parser.add_argument(
+        "--app",
+        metavar="NAME",
+        help="app of the results: sent as `?app=`, or the app whose secret of --gateway signs",
+    )
     parser.add_argument(
         "--gateway",
         type=Path,
@@ -55,7 +59,11 @@ def simulate(options: argparse.Namespace) -> int:
         table = load_tables(settings.code_table_files).get(gateway.description.channel or "")
         name, made = gateway.name, receipts(gateway, table, options.seed)
         signer = DescribedSigner(
-            gateway.description, options.gateway, private_key=options.private_key
+            gateway.description,
+            options.gateway,
+            apps=settings.apps,
+            app=options.app,
+            private_key=options.private_key,
         )
     line = ProgressLine()
     work = send(
@@ -70,12 +78,8 @@ def simulate(options: argparse.Namespace) -> int:
 
 def _url(options: argparse.Namespace, gateway: str) -> str:
     url = check_url(options.url or f"http://127.0.0.1:10987/webhooks/{gateway}")
-    if options.app is None:
+    if options.app is None or options.gateway:
         return url
-    if options.gateway:
-        raise ConfigurationError(
-            "--app is for MPS only; the app of a receipt is that of the secret that signs it"
-        )
     return f"{url}{'&' if '?' in url else '?'}app={quote(options.app)}"
 
 

@@ -22,8 +22,8 @@ class DescriptionSettings(Group):
     )
 
 
-class GatewaySettings(DescriptionSettings):
-    """The gateways: authentication of senders, and limits."""
+class AppSettings(Group):
+    """The apps."""
 
     apps: Apps = Field(
         (),
@@ -31,6 +31,15 @@ class GatewaySettings(DescriptionSettings):
         "the credentials of that app",
         examples=[["shop", "news"]],
     )
+
+
+class FormatSettings(AppSettings, DescriptionSettings):
+    """The settings that determine the formats of bodies."""
+
+
+class GatewaySettings(FormatSettings):
+    """The gateways: authentication of senders, and limits."""
+
     mps_public_key_files: Files = Field(
         (),
         description="RSA public keys of MPS, PEM or the console's bare base64; a request may be "

@@ -143,7 +143,7 @@ class DescribedSigner:
         if form := _FORMS.get(description.content.format):
             self._headers["Content-Type"] = form.content_type
         if isinstance(self._scheme, Rsa):
-            self._secret = _private_key(file, private_key)
+            self._secret = _private_key(file, private_key, app)
         else:
             self._secret = _first_secret(self._scheme, file, apps, app)
 
@@ -154,7 +154,9 @@ class DescribedSigner:
         return Outgoing(draft.url, draft.headers, draft.body)
 
 
-def _private_key(file: File, private_key: File | None) -> bytes:
+def _private_key(file: File, private_key: File | None, app: str | None) -> bytes:
+    if app is not None:
+        raise ConfigurationError(f"{file}: with RSA the app is that of the private key")
     if private_key is None:
         raise ConfigurationError(
             f"{file}: RSA needs a private key to sign: set --private-key to its file"
@@ -164,9 +166,11 @@ def _private_key(file: File, private_key: File | None) -> bytes:
 
 
 def _first_secret(scheme: Scheme, file: File, apps: Collection[str], app: str | None) -> bytes:
-    if not isinstance(scheme, (SecretScheme, StandardWebhooks)):
+    if isinstance(scheme, (SecretScheme, StandardWebhooks)):
+        for secrets in credential_files(scheme.secrets, apps, file.parent):
+            if app in (None, secrets.app):
+                return scheme.read(secrets)[0]
+    elif app is None:
         return b""
-    for secrets in credential_files(scheme.secrets, apps, file.parent):
-        if app in (None, secrets.app):
-            return scheme.read(secrets)[0]
-    raise ConfigurationError(f"{file}: auth.secrets: no secret to sign with")
+    owner = f" for the app {app!r}" if app else ""
+    raise ConfigurationError(f"{file}: auth.secrets: no secret to sign with{owner}")

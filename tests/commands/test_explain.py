@@ -56,6 +56,14 @@ def test_explain_a_code(capsys: Capture, words: list[str], names: list[str]) -> 
     ] == names
 
 
+def test_explain_names_the_app_without_credentials(tmp_path: Path, capsys: Capture) -> None:
+    """The app in a body of the generic format is read as by the exporter with these APPS."""
+    body = tmp_path / "body.json"
+    body.write_text('{"channel": "vivo", "code": 10072, "app": "shop"}')
+    text = printed(capsys, "explain", "--payload", str(body), "--apps", "shop,news")
+    assert "App shop: the request names it." in text
+
+
 def test_explain_prints_text(capsys: Capture) -> None:
     """Without `--json` the explanation is a text."""
     text = golden("unknown code").read_text("utf-8")

@@ -102,6 +102,19 @@ def test_replay_sends_no_key(
     assert requests == []
 
 
+def test_replay_signs_with_the_secret_of_an_app(tmp_path: Path) -> None:
+    """A description's secret may belong to an app."""
+    description = tmp_path / "acme.toml"
+    description.write_text(
+        '[auth]\nscheme = "bearer"\nsecrets = ["shop=secret"]\n[fields]\ncode = "c"\n'
+    )
+    (tmp_path / "secret").write_text("x" * 32)
+    with receiving() as (url, requests):
+        words = ["--gateway-files", str(description), "--apps", "shop"]
+        command("replay", "-", "--url", f"{url}/webhooks/acme", *words, body=b'{"c": 2}\n')
+    assert requests == ["/webhooks/acme"]
+
+
 def test_replay_sends_no_key_from_standard_input(keys: KeyPair) -> None:
     """A key in standard input is refused, too."""
     done = command("replay", "-", "--url", "http://127.0.0.1:1", body=keys.private.read_bytes())

@@ -120,11 +120,15 @@ def test_simulate_names_the_app(keys: KeyPair) -> None:
     assert query["app"] == ["a&b"]
 
 
-def test_simulate_names_no_app_of_receipts(capsys: Capture, tmp_path: Path) -> None:
-    """Receipts of a described gateway have the app of their secret."""
+def test_simulate_signs_receipts_of_an_app(capsys: Capture, tmp_path: Path) -> None:
+    """With a description `--app` chooses the secret, and adds nothing to the URL."""
     description = tmp_path / "vivo.toml"
-    description.write_text('use = "vivo-receipts"\n[auth]\nsecrets = ["secret"]\n')
+    description.write_text('use = "vivo-receipts"\n[auth]\nsecrets = ["shop=secret"]\n')
     (tmp_path / "secret").write_text("x")
-    assert "--app is for MPS" in refused(
-        capsys, "simulate", "--gateway", str(description), "--app", "shop", "--count", "1"
-    )
+    words = ["--gateway", str(description), "--apps", "shop,news", "--count", "1"]
+    for chosen in ([], ["--app", "shop"]):
+        with receiving() as (url, requests):
+            command("simulate", "--url", f"{url}/webhooks/vivo", *words, *chosen)
+        assert [parse_qs(urlsplit(path).query).get("app") for path in requests] == [None]
+    message = refused(capsys, "simulate", *words, "--app", "news")
+    assert "no secret to sign with for the app 'news'" in message
