@@ -145,7 +145,7 @@ class Administration:
         if not copied:
             raise ConfigurationError(
                 f"INSTANCE {instance} has already counted in {self._database.address.name}; "
-                "nothing was copied: choose another --instance"
+                "its counts were not copied: choose another --instance"
             )
 
     async def _run(self, name: str, **values: object) -> list[tuple[Any, ...]]:

@@ -151,6 +151,8 @@ class PostgresStore:
         """Write the keys that are not known; return the commit with further known keys."""
         arrays = commit_arrays(commit, known.keys())
         if not arrays["channels"]:
+            if not await self._run("probe"):
+                raise self._taken_over()
             return self._lease.last._replace(known=unsigned(()), contents=unsigned(()))
         [(held, keys, contents)] = await self._run(
             "commit", number=commit.number, at=commit.at, **arrays

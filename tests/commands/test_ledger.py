@@ -17,8 +17,10 @@ import psycopg
 import pytest
 
 from exporter.commands.main import main
+from exporter.errors import RequestError
 from exporter.ledger import maintenance
 from exporter.ledger.address import Address, parse_address
+from exporter.ledger.administration import Administration
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.postgres import PostgresStore
 from exporter.ledger.sqlite import LedgerFile
@@ -72,6 +74,13 @@ def make_file(path: Path, keys: int = 3) -> None:
         file.commit(Commit(1, now - 1e6, {BAD_TOKEN: 1}, array("Q", made(delivery(99))), 1, []))
         new = array("Q", made(delivery(*range(keys))) if keys else [])
         file.commit(Commit(2, now, {ACKED: keys}, new, 1, []))
+
+
+def disconnect(server: Server) -> None:
+    """End the connections of all replicas."""
+    server.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'exporter'", "fresh"
+    )
 
 
 def totals(server: Server) -> dict[tuple[str, str], int]:
@@ -178,8 +187,9 @@ def test_copy_of_old_counts_alone(
     assert server.execute("SELECT count(*) FROM push_result_exporter.keys", "fresh") == [(0,)]
 
 
+@pytest.mark.parametrize("is_connected", [True, False])
 def test_copy_into_a_running_instance_that_has_no_counts(
-    address: Address, server: Server, tmp_path: Path
+    address: Address, server: Server, tmp_path: Path, is_connected: bool
 ) -> None:
     """A replica that was started too early continues from the copied counts without a restart."""
     make_file(tmp_path / "old.sqlite3")
@@ -187,6 +197,8 @@ def test_copy_into_a_running_instance_that_has_no_counts(
     async def run() -> None:
         ledger = Ledger(PostgresStore(address, "new", dedupe_seconds=1000))
         await ledger.start()
+        if not is_connected:
+            disconnect(server)
         assert await asyncio.to_thread(main, ["ledger", "copy"]) == 0
         await until(lambda: ledger.counts)
         await until(lambda: not ledger.problem)
@@ -214,10 +226,7 @@ def test_copied_keys_are_recognized_by_running_replicas(
         ledger = Ledger(PostgresStore(address, "other", dedupe_seconds=1000))
         await ledger.start()
         if reconnects:
-            server.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'exporter'",
-                "fresh",
-            )
+            disconnect(server)
             assert await ledger.record([delivery("meanwhile")]) == 1
         assert await asyncio.to_thread(main, ["ledger", "copy"]) == 0
         upkeep = ledger.upkeep
@@ -226,6 +235,70 @@ def test_copied_keys_are_recognized_by_running_replicas(
             before = upkeep.expiry_seconds
             await until(lambda before=before: upkeep.expiry_seconds > before)  # type: ignore[misc]
         assert await ledger.record([delivery(0, 1, 5)]) == 1
+        await ledger.close()
+
+    asyncio.run(run())
+
+
+def test_copy_of_a_ledger_that_was_copied_before(
+    address: Address, server: Server, tmp_path: Path
+) -> None:
+    """What it has counted since the first copy is recognized after the second."""
+    file = tmp_path / "old.sqlite3"
+    make_file(file)
+    assert main(["ledger", "init"]) == 0
+    assert main(["ledger", "copy"]) == 0
+    server.execute(
+        "UPDATE push_result_exporter.secrets SET since = since - interval '2 days'", "fresh"
+    )
+    with closing(LedgerFile(file, "off")) as ledger:
+        keys = array("Q", ledger.open().keyring.current.of(delivery("later")))
+        ledger.commit(Commit(3, time.time(), {ACKED: 1}, keys, 1, []))
+    assert main(["ledger", "copy", "--instance", "second"]) == 0
+    assert count(address, "other", delivery("later", "new")) == 1
+
+
+def test_commit_of_copied_keys_renews_the_lease(
+    address: Address, server: Server, tmp_path: Path
+) -> None:
+    """A replica that only receives repetitions keeps its name."""
+    make_file(tmp_path / "old.sqlite3")
+    assert main(["ledger", "init"]) == 0
+    assert main(["ledger", "copy"]) == 0
+
+    async def run() -> None:
+        ledger = Ledger(PostgresStore(address, "other", dedupe_seconds=1000))
+        await ledger.start()
+        server.execute(
+            "UPDATE push_result_exporter.instances SET seen_at = now() - interval '1 hour'", "fresh"
+        )
+        assert await ledger.record([delivery(0)]) == 0
+        seen = "SELECT now() - seen_at < interval '1 min' FROM push_result_exporter.instances"
+        assert server.execute(f"{seen} WHERE instance = 'other'", "fresh") == [(True,)]
+        server.execute("DELETE FROM push_result_exporter.instances", "fresh")
+        with pytest.raises(RequestError):
+            await ledger.record([delivery(1)])
+        await ledger.close()
+
+    asyncio.run(run())
+
+
+def test_fold_into_an_instance_that_starts_meanwhile(address: Address) -> None:
+    """It exposes what is added to its counts after its start."""
+    for number, instance in enumerate(("a", "b", "x")):
+        count(address, instance, delivery(number))
+
+    async def run() -> None:
+        administration = Administration(address)
+        await administration.connect()
+        await administration.fold(["a"], "x", lambda _done, _total: None)
+        ledger = Ledger(PostgresStore(address, "x", dedupe_seconds=1000))
+        await ledger.start()
+        await administration.fold(["b"], "x", lambda _done, _total: None)
+        await administration.close()
+        await until(lambda: ledger.counts[ACKED].total == 3)
+        await until(lambda: not ledger.problem)
+        assert await ledger.record([delivery(0, 1, 2, 3)]) == 1
         await ledger.close()
 
     asyncio.run(run())

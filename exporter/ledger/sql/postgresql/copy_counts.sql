@@ -1,5 +1,6 @@
 -- Counts of another ledger, under a name without counts. A process that already holds the name
--- loses it, takes it again, and reads the counts.
+-- loses it, takes it again, and reads the counts; so it does if it reconnects, since the last commit
+-- is not its own.
 WITH taken AS (
     INSERT INTO push_result_exporter.instances AS held
         (instance, holder, epoch, batch, batch_epoch, seen_at, committed_at, leased, slot)
@@ -8,7 +9,8 @@ WITH taken AS (
         to_timestamp(%(at)s), %(leased)s, slot
     FROM push_result_exporter.slot_in_use FOR SHARE
     ON CONFLICT (instance) DO UPDATE
-    SET holder = '', epoch = held.epoch + 1, committed_at = excluded.committed_at
+    SET holder = '', epoch = held.epoch + 1, batch_epoch = held.epoch,
+        committed_at = excluded.committed_at
     WHERE NOT EXISTS (
         SELECT FROM push_result_exporter.counts WHERE counts.instance = held.instance
     )

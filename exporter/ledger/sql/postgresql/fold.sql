@@ -1,4 +1,5 @@
--- Add the counts of an instance that no process holds to another instance, and delete its row.
+-- Add the counts of an instance that no process holds to another instance, and delete its row. A
+-- process that has taken the other name meanwhile loses it, takes it again, and reads the counts.
 WITH departed AS (
     DELETE FROM push_result_exporter.instances
     WHERE instance = %(departed)s AND instance <> %(into)s
@@ -16,7 +17,8 @@ WITH departed AS (
         committed_at, false, slot
     FROM departed
     ON CONFLICT (instance) DO UPDATE
-    SET committed_at = greatest(held.committed_at, excluded.committed_at)
+    SET holder = '', epoch = held.epoch + 1, batch_epoch = held.epoch,
+        committed_at = greatest(held.committed_at, excluded.committed_at)
 ), folded AS (
     INSERT INTO push_result_exporter.counts AS total
         (instance, channel, code, code_table, app, count, last_at)
