@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 
@@ -10,9 +11,9 @@ MARK = "…"
 """Replaces redacted text."""
 
 _LETTER = r"[\w+/=:.-]"
-_FORM = f"application/x-www-form-urlencoded(?!{_LETTER})"  # 33 letters, and curl's default
+_FORM_TYPE = f"application/x-www-form-urlencoded(?!{_LETTER})"  # 33 letters, and curl's default
 
-LONG_WORD = re.compile(rf"(?<!{_LETTER})(?!{_FORM}){_LETTER}{{32,}}|[0-9]{{16,}}")
+LONG_WORD = re.compile(rf"(?<!{_LETTER})(?!{_FORM_TYPE}){_LETTER}{{32,}}|[0-9]{{16,}}")
 """Device tokens and target ids are long words; the words of a vendor's message are short."""
 
 # Names that end with such a word, or consist of it, perhaps after a separator.
@@ -20,17 +21,21 @@ _NAME = (
     r"(?:[\w.-]*(?:token|secret|password|phone|mobile|imei|oaid|idfa|email"
     r"|(?:target|reg|registration|device|user|client|open)[_-]?id|(?:api|access|app)[_-]?key)"
     r"|(?:[\w.-]*[.-])?"
-    r"(?:target|alias|account|uid|cid|sign|signature|authorization|cookie))s?"
+    r"(?:target|alias|account|uid|cid|sign|signature|authorization|cookie))"
+    r"(?:[_-]?(?:number|no|address|list))?s?"
 )
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
 # The time is linear: each word is tried once, from its beginning, and has at most 31 characters,
 # because LONG_WORD is applied first. A blank line separates the name of a multipart form field from
 # its value, `>` the name of an XML element.
 _NAMED = re.compile(
-    rf"""((?<![\w.-]){_NAME}\\*["']?(?:\s*[:=>]|\r?\n\r?\n)\s*\\*)"""
+    rf"""((?<![\w.-]){_NAME}\\*["']?(?:\s*[:=>]|\r?\n\r?\n)\s*\\*(?:(?:bearer|basic)\s+)?)"""
     r"""([\[{]|"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&}\]<]+)""",
     re.IGNORECASE | re.DOTALL,
 )
+# A form with escapes is decoded first: they hide names, and divide tokens that have `+` or `/`.
+_FORM = re.compile(r"[^\s=&{\[\"<]+=\S*\s*")
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 _SEPARATOR = re.compile(r"[:=>]|\n\r?\n")
 _BRACKET = re.compile(r"[\[\]{}]")
 _SHORTEST = len('{"uid":"x"}')  # the shortest line with a named secret
@@ -42,11 +47,13 @@ _MAX_SEGMENTS = 6
 
 
 def redact(text: str) -> str:
-    """Redact JSON, lines of JSON, or any other text; JSON keeps its structure."""
+    """Redact JSON, lines of JSON, a form, or other text; JSON and forms keep their structure."""
     try:
         return _Redactor().json(text)
     except (ValueError, RecursionError):  # not JSON, or nested too deeply
         pass
+    if _FORM.fullmatch(text) and _ESCAPE.search(text):
+        return _form(text)
     pieces: list[str] = []
     other: list[str] = []
     for line in text.split("\n"):
@@ -73,6 +80,15 @@ def redact_path(path: str) -> str:
     if len(shown) > _MAX_SEGMENTS:
         shown[_MAX_SEGMENTS - 1 :] = [MARK]
     return "".join(f"/{segment}" for segment in shown)
+
+
+def _form(text: str) -> str:
+    """Redact the values of a form, which may be JSON."""
+    fields = [
+        (redact_text(name), MARK if _SECRET_NAME.fullmatch(name) else redact(value))
+        for name, value in parse_qsl(text, keep_blank_values=True)
+    ]
+    return urlencode(fields).replace(quote(MARK), MARK)
 
 
 def _json_line(line: str) -> str | None:

@@ -137,6 +137,13 @@ def test_no_text_is_too_odd(text: str) -> None:
         ("application/x-www-form-urlencoded+abcdefghij", "…"),
         ("abcdefghij/application/x-www-form-urlencoded", "…"),
         ("design=2", "design=2"),
+        ("data=%7B%22targets%22%3A+%22a%2Fb%22%2C%22code%22%3A5%7D",
+         "data=%7B%22targets%22%3A%22…%22%2C%22code%22%3A5%7D"),
+        ("id=" + "abcdefgh%2F" * 4 + "&token=a%2B&note=50%25", "id=…&token=…&note=50%25"),
+        ("50%25 of all", "50%25 of all"),
+        ("Authorization: Bearer abcdefgh1", "Authorization: Bearer …"),
+        ('{"phoneNumber": "1", "emailAddress": "a@b.cn", "deviceTokenList": ["x"], "no": 5}',
+         '{"phoneNumber":"…","emailAddress":"…","deviceTokenList":["…"],"no":5}'),
     ],
 )  # fmt: skip
 def test_redacted(text: str, expected: str) -> None:
@@ -168,6 +175,8 @@ def test_json_that_nests_too_deep_is_redacted_as_text(opening: str) -> None:
         "token" + " " * 10**6 + "x",
         'token:"' * 130_000,
         "{}\n" * 300_000,
+        "a=" + "%41" * 300_000 + " x",
+        "a=" + "%25" * 300_000,
         '{"a":1,"b":\n' * 80_000,
     ],
     ids=lambda text: text[:12],
