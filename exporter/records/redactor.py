@@ -41,7 +41,7 @@ class Redactor:
 
         `items` are the positions of rejected items; `app` is the app of the request's credential.
         """
-        if not self._places.acquire(blocking=False):
+        if self._closing.is_set() or not self._places.acquire(blocking=False):
             self._keep(None)
             return
         rejected = Rejected(
