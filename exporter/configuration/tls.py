@@ -88,6 +88,9 @@ def _load_client_ca(context: ssl.SSLContext, setting: str, path: Path) -> None:
     except (ssl.SSLError, ValueError):
         raise ConfigurationError(f"{setting} {path}: it contains no certificates (PEM)") from None
     context.verify_mode = ssl.CERT_REQUIRED
+    # A resumed session is not verified again, not even after a reload of the CA.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
 
 
 def _expiry(files: TlsFiles) -> float:

@@ -1,6 +1,7 @@
 """TLS on real sockets, with certificates made by openssl."""
 
 import asyncio
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -212,6 +213,36 @@ async def test_client_has_to_show_a_certificate_of_the_ca(tmp_path: Path, old: C
         assert [await greeting(port, old, pair) for pair in shown] == [b"", b"hello\n", b""]
         current.append(contexts[1])
         assert [await greeting(port, old, pair) for pair in shown] == [b"", b"", b"hello\n"]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_client_ca_that_is_replaced(
+    old: Certificate, new: Certificate, version: ssl.TLSVersion
+) -> None:
+    """A client of the former CA is refused, also if it resumes its session."""
+    contexts = [load_tls(TlsFiles("TLS", *old, ca.chain)).context for ca in (old, new)]
+    current = contexts[0]
+    client = ssl.create_default_context(cafile=old.chain)
+    client.maximum_version = client.minimum_version = version
+    client.load_cert_chain(*old)
+
+    def asked(port: int, session: ssl.SSLSession | None) -> tuple[bytes, ssl.SSLSession | None]:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+            client.wrap_socket(plain, server_hostname="localhost", session=session) as connection,
+        ):
+            connection.sendall(b"hello\n")
+            answer = connection.recv(100)
+            if not answer:  # TLS 1.3 refuses a client after its handshake
+                raise ConnectionResetError
+            return answer, connection.session
+
+    async with echoing(reloadable_context(contexts[0], lambda: current)) as port:
+        answer, session = await asyncio.to_thread(asked, port, None)
+        assert answer == b"hello\n"
+        current = contexts[1]
+        with pytest.raises(OSError):  # noqa: PT011 - how it is refused depends on the version
+            await asyncio.to_thread(asked, port, session)
 
 
 @pytest.mark.parametrize("content", [b"", b"milk", b"\xff", b"-----BEGIN CERTIFICATE-----\nx"])
