@@ -18,7 +18,7 @@ from exporter.gateways.auth.signatures import Rsa
 from exporter.gateways.auth.standard_webhooks import StandardWebhooks
 from exporter.gateways.auth.tokens import NoAuth, SecretScheme
 from exporter.gateways.described.description import Description
-from exporter.gateways.described.values import Size, Value
+from exporter.gateways.described.values import MISSING_KEY, OTHER_KEY, Size, Value
 from exporter.gateways.paths import Mark, Path, put
 from exporter.traffic.outgoing import Outgoing
 
@@ -31,7 +31,11 @@ class Writer:
         auth = description.auth
         signs_items = isinstance(auth, SignatureScheme) and bool(auth.body_paths)
         self._is_single = description.content.format == "ndjson" or signs_items
-        self._words = {ours: theirs for theirs, ours in description.map.code.items()}
+        self._words = {
+            ours: theirs
+            for theirs, ours in description.map.code.items()
+            if theirs not in (MISSING_KEY, OTHER_KEY)
+        }
 
     def body(self, code: str, message: str, identity: str, target: str) -> bytes:
         """Write a body, with `target` in place of a token."""

@@ -86,6 +86,10 @@ MISTAKES = {
         "auth.signed: unknown slot {hedaer:X}",
     ),
     "slot-with-a-bad-path": (f'{HMAC}signed = "{{body:a..b}}"\n{CODE}', "auth.signed"),
+    "slot-with-an-index-first": (
+        f'{HMAC}signed = "{{body:[0].sign}}"\n{CODE}',
+        "auth.signed: {body:[0].sign}: the path starts with a name",
+    ),
     "brace": (f'{HMAC}signed = "{{body"\n{CODE}', "auth.signed"),
     "part-of-no-header": (f'{HMAC}signed = "{{part:x}}"\n{CODE}', "'header' and 'parts'"),
     "no-signature": (f'[auth]\nscheme = "hmac"\n{CODE}', "auth.signature: Field required"),
@@ -411,6 +415,20 @@ def test_check_config_prints_warnings(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "'none' lets anyone send results" in out
     assert "the channel 'acme' has no code table" in out
     assert "'IOS'" not in out
+
+
+@pytest.mark.parametrize("sent", ["Zm9v+YmFy/c2VjcmV0=", "Zm9v YmFy/c2VjcmV0=", "no secret"])
+def test_secret_in_the_query_may_have_a_plus(tmp_path: Path, sent: str) -> None:
+    """A `+` in a secret may be escaped or not: unescaped, it arrives as a space."""
+    text = f'[auth]\nscheme = "query"\nname = "key"\nprefix = "k "\nsecrets = ["mine"]\n{CODE}'
+    (tmp_path / "mine").write_text("Zm9v+YmFy/c2VjcmV0=\n")
+    request = ReceivedRequest(b"", {}, {"key": f"k {sent}"})
+    gateway = load(tmp_path, text)
+    if sent == "no secret":
+        with pytest.raises(RequestError):
+            gateway.authenticate(request)
+    else:
+        assert gateway.authenticate(request).proven
 
 
 def test_required_parameters(tmp_path: Path) -> None:

@@ -169,6 +169,11 @@ SHAPES = {
         fields = { message = "text" }
         default = { code = "1" }
     """,
+    "a word for what is missing": """
+        auth = { scheme = "none" }
+        fields = { code = "status", id = "id" }
+        map = { code = { "*missing" = "1" } }
+    """,
     "an id of its own or the key of a map": """
         auth = { scheme = "bearer", secrets = ["secrets"] }
         items = { path = "*" }

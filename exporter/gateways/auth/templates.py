@@ -138,8 +138,8 @@ def _slot(kind: str, name: str | None) -> _Slot:
         raise ValueError(f"unknown slot {written}; known are {' '.join(known)}")
     if kind == "header":
         check_header(name)
-    if kind == "body":
-        parse_path(name)
+    if kind == "body" and isinstance(parse_path(name)[0], int):
+        raise ValueError(f"{{body:{name}}}: the path starts with a name")
     place = _PLACES[kind].format(name)
     values, look_up = _VALUES[kind], methodcaller("get", name)
 

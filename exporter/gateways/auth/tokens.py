@@ -222,12 +222,16 @@ class Query(TokenScheme):
         return f"the secret in query parameter '{self.name}'"
 
     def find(self, request: ReceivedRequest) -> str | None:
-        """Return the parameter's value without the prefix."""
-        return _without(self.prefix, request.query.get(self.name))
+        """Return the parameter's value without the prefix; an unescaped `+` arrives as a space."""
+        value = request.query.get(self.name)
+        return value.removeprefix(self.prefix).replace(" ", "+") if value else None
 
     def sign(self, draft: Draft, secret: bytes) -> None:
         """Add the parameter."""
         draft.query[self.name] = self.prefix + _text(secret)
+
+    def _decoded(self, file: CredentialFile, number: int, line: str) -> bytes:
+        return super()._decoded(file, number, line).replace(b" ", b"+")
 
 
 class NoAuth(Scheme):
