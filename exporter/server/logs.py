@@ -7,6 +7,9 @@ from typing import Literal, TextIO
 
 import structlog
 
+_PIECE = 400
+"""Number of characters written at once: at most 4 KiB, for which a writable pipe has room."""
+
 
 class LogHandler(logging.StreamHandler[TextIO]):
     """Writes log lines, and drops them while the pipe is full.
@@ -14,10 +17,22 @@ class LogHandler(logging.StreamHandler[TextIO]):
     A write to a full pipe would block the event loop.
     """
 
+    _is_cut = False
+    """Whether the last line was dropped in part."""
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line if there is room for one of 4 KiB."""
-        if _has_room(self.stream):
-            super().emit(record)
+        """Write a line in pieces, as long as there is room."""
+        try:
+            line = f"{self.terminator * self._is_cut}{self.format(record)}{self.terminator}"
+            for start in range(0, len(line), _PIECE):
+                if not _has_room(self.stream):
+                    self._is_cut |= start > 0
+                    return
+                self.stream.write(line[start : start + _PIECE])
+                self.flush()
+            self._is_cut = False
+        except Exception:  # noqa: BLE001 - as in StreamHandler
+            self.handleError(record)
 
 
 def _has_room(stream: TextIO) -> bool:
