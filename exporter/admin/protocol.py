@@ -12,12 +12,18 @@ KEEPALIVE_SECONDS = 60
 MAX_CONNECTIONS = 64
 """Maximum number of open connections; leaves file descriptors for the public listener."""
 
+_MIN_HANDSHAKES = 8
+
 
 class AdminConnections:
     """The open connections, least recently active first."""
 
     def __init__(self) -> None:
         self._open: dict[AdminConnection, asyncio.Transport] = {}
+
+    def has_room(self, handshakes: int) -> bool:
+        """Whether a number of TLS handshakes is within the limit, or small."""
+        return handshakes <= max(_MIN_HANDSHAKES, MAX_CONNECTIONS - len(self._open))
 
     def opened(self, connection: "AdminConnection", transport: asyncio.Transport) -> None:
         """Add a connection; at the limit close the least recently active one."""

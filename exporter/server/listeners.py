@@ -21,6 +21,7 @@ from exporter.errors import ConfigurationError
 from exporter.runtime.current import Current
 from exporter.runtime.hub import Hub
 from exporter.runtime.service import Service
+from exporter.server.handshakes import TlsListener
 from exporter.webhooks.app import make_server
 from exporter.webhooks.edge import Edge
 from exporter.webhooks.limits import Limits
@@ -75,7 +76,11 @@ async def ingest_listener(
     await runner.setup()
     try:
         listening = await _listen(
-            public, partial(Connection, server, edge), lambda: current.snapshot.ingest_tls, limits
+            public,
+            partial(Connection, server, edge),
+            lambda: current.snapshot.ingest_tls,
+            limits,
+            edge.connections.has_room,
         )
         try:
             yield
@@ -116,8 +121,11 @@ async def admin_listener(
     runner = web.AppRunner(make_admin_app(current, hub, service), shutdown_timeout=1)
     await runner.setup()
     server = cast("web.Server", runner.server)  # it has been set up
-    connection = partial(AdminConnection, server, AdminConnections())
-    listening = await _listen(private, connection, lambda: current.snapshot.admin_tls, limits)
+    connections = AdminConnections()
+    connection = partial(AdminConnection, server, connections)
+    listening = await _listen(
+        private, connection, lambda: current.snapshot.admin_tls, limits, connections.has_room
+    )
     try:
         yield
     finally:
@@ -130,21 +138,20 @@ async def _listen(
     connection: Callable[[], asyncio.Protocol],
     get_tls: Callable[[], tls.Tls | None],
     limits: Limits,
-) -> asyncio.Server:
+    has_room: Callable[[int], bool],
+) -> asyncio.Server | TlsListener:
     """Accept connections on a bound socket, over TLS if there is a certificate."""
     first = get_tls()
-    context = (
-        tls.reloadable_context(first.context, lambda: (get_tls() or first).context)
-        if first
-        else None
-    )
-    return await asyncio.get_running_loop().create_server(
+    if not first:
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(connection, sock=bound, backlog=BACKLOG)
+    return TlsListener(
+        bound,
         connection,
-        sock=bound,
-        backlog=BACKLOG,
-        ssl=context,
-        ssl_handshake_timeout=limits.handshake_seconds if context else None,
-        ssl_shutdown_timeout=limits.linger_seconds if context else None,
+        tls.reloadable_context(first.context, lambda: (get_tls() or first).context),
+        handshake_seconds=limits.handshake_seconds,
+        shutdown_seconds=limits.linger_seconds,
+        has_room=has_room,
     )
 
 

@@ -10,6 +10,9 @@ from aiohttp import StreamReader, web
 from exporter.configuration.settings import Settings
 from exporter.errors import Reason, RequestError
 
+_MIN_HANDSHAKES = 32
+"""Number of handshakes for which there are files, however many connections are open."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -203,6 +206,10 @@ class Connections:
         """By connection, its transport, which aiohttp drops when it starts to close."""
         self._waiting: dict[web.RequestHandler, asyncio.TimerHandle | None] = {}
         """Connections without a request, the oldest first; new connections have a timer."""
+
+    def has_room(self, handshakes: int) -> bool:
+        """Whether a number of TLS handshakes is within the limit, or small."""
+        return handshakes <= max(_MIN_HANDSHAKES, self._limits.max_connections - len(self._open))
 
     def opened(self, connection: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Count a connection, and start the timer for its first headers."""

@@ -19,7 +19,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from exporter.errors import Reason, RequestError
-from exporter.webhooks.limits import ArrivingBytes, Bodies, Limits
+from exporter.webhooks.limits import ArrivingBytes, Bodies, Connections, Limits
 from tests.support.exporter import TOKEN, Exporter, MakeSettings, started
 from tests.support.programs import until
 
@@ -82,6 +82,14 @@ async def test_first_headers_have_their_time(make_settings: MakeSettings, sent: 
         assert b" 200 " in await used_reader.readuntil(b"}")
         slow.close()
         used.close()
+
+
+@pytest.mark.parametrize(("connections", "handshakes"), [(50, 50), (1, 32)])
+def test_handshakes_have_the_room_of_connections(connections: int, handshakes: int) -> None:
+    """TLS handshakes count as connections, but a few are possible beside any number of them."""
+    limits = Limits(max_connections=connections)
+    subject = Connections(limits, Bodies(limits))
+    assert (subject.has_room(handshakes), subject.has_room(handshakes + 1)) == (True, False)
 
 
 async def test_idle_connection_is_closed(make_settings: MakeSettings) -> None:
