@@ -27,6 +27,7 @@ from exporter.explain.codes import explain_code
 from exporter.explain.payloads import Explanation, Payload, SignatureCheck, explain_payload, verify
 from exporter.explain.suggestions import suggest
 from exporter.explain.text import OWN_RUNBOOKS, render_json, render_text
+from exporter.gateways.compression import GZIP_MAGIC, unpack_gzip
 from exporter.gateways.gateway import Gateway, ReceivedRequest
 from exporter.gateways.registry import (
     Gateways,
@@ -118,8 +119,9 @@ def _explain_body(
 ) -> Explanation:
     """Explain a body; the error for an invalid body includes the verdict on its signature."""
     known = _gateways(options, settings)
-    signature = _signature(options, known, body)
-    captured_bodies = _records(body) or [Captured(body)]
+    request = _request(options, body, settings.max_body_bytes)
+    signature = _signature(options, known, request)
+    captured_bodies = _records(body) or [Captured(request.content)]
     payloads = [_payload(captured, options.channel) for captured in captured_bodies]
     tables = load_tables(settings.code_table_files, channels_of(known.values()))
     try:
@@ -166,17 +168,28 @@ def _payload(captured: Captured, channel: str | None) -> Payload:
     )
 
 
-def _signature(options: argparse.Namespace, known: Gateways, body: bytes) -> SignatureCheck | None:
-    """Verify the credentials in the options, if any."""
-    if not _signed(options):
-        return None
-    if as_record(body):
-        raise ConfigurationError("a record is redacted, so its signature cannot be verified")
+def _request(options: argparse.Namespace, body: bytes, max_bytes: int) -> ReceivedRequest:
+    """Return the request of a body, with the options' headers, query and URL."""
     headers = CIMultiDict(dict(_header(text) for text in options.header))
     query = MultiDict(_query(options.query))
     if options.sign:
         query.add("sign", _sign(options.sign))
-    return verify(_candidates(known, body), ReceivedRequest(body, headers, query))
+    content = body
+    if "Content-Encoding" in headers and body.startswith(GZIP_MAGIC):
+        content = unpack_gzip(body, max_bytes)
+    address = options.query.partition("://")[2]
+    return ReceivedRequest(body, headers, query, content=content, address=lambda: address)
+
+
+def _signature(
+    options: argparse.Namespace, known: Gateways, request: ReceivedRequest
+) -> SignatureCheck | None:
+    """Verify the credentials in the options, if any."""
+    if not _signed(options):
+        return None
+    if as_record(request.body):
+        raise ConfigurationError("a record is redacted, so its signature cannot be verified")
+    return verify(_candidates(known, request.content), request)
 
 
 def _candidates(known: Gateways, body: bytes) -> list[Gateway]:

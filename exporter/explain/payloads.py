@@ -132,7 +132,13 @@ def verify(gateways: Sequence[Gateway], request: ReceivedRequest) -> SignatureCh
 
     The body is also tried without a final line end, which an editor or a shell may have added.
     """
-    stripped = ReceivedRequest(request.body.rstrip(b"\r\n"), request.headers, request.query)
+    stripped = ReceivedRequest(
+        request.body.rstrip(b"\r\n"),
+        request.headers,
+        request.query,
+        content=request.content.rstrip(b"\r\n"),
+        address=request.address,
+    )
     variants = (request, stripped)
     checks = [_verify(gateway, variant) for variant in variants for gateway in gateways]
     return min(checks, key=_vagueness)

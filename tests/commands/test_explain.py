@@ -1,5 +1,7 @@
 """The command `explain`."""
 
+import base64
+import gzip
 import json
 import os
 import subprocess
@@ -15,6 +17,7 @@ from exporter.commands.main import main
 from tests.support.commands import ROOT, Capture, command, printed, refused
 from tests.support.explanations import golden
 from tests.support.exporter import SECRET, TOKEN, KeyPair, url_sign, webhook_headers
+from tests.support.senders import hmac
 
 MINUS_ONE = [
     "mps -1 WaitingForVerify",
@@ -226,6 +229,28 @@ def test_explain_verifies_a_malformed_body(capsys: Capture, tmp_path: Path, keys
         err = capsys.readouterr().err
         assert err.startswith("push-result-exporter: malformed_body: ")
         assert err.endswith(f" The signature {verdict}.\n")
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_explain_verifies_as_the_exporter_does(
+    tmp_path: Path, capsys: Capture, is_packed: bool
+) -> None:
+    """A signature may cover the URL, and the body may be compressed."""
+    body, file = b'{"c": 2}', tmp_path / "body"
+    url = "https://push.example.com/webhooks/acme?a=1"
+    made = base64.b64encode(hmac(b"k" * 32, url.encode() + body)).decode()
+    file.write_bytes(gzip.compress(body) if is_packed else body)
+    (tmp_path / "secret").write_text("k" * 32)
+    (tmp_path / "acme.toml").write_text(
+        'channel = "apns"\n[auth]\nscheme = "hmac"\nsecrets = ["secret"]\nencoding = "base64"\n'
+        'signature = "{header:X-Sign}"\nsigned = "{url}{body}"\n[fields]\ncode = "c"\n'
+    )
+    words = ["--payload", str(file), "--gateway", str(tmp_path / "acme.toml"), "--query", url]
+    words += ["--header", f"X-Sign: {made}"]
+    words += ["--header", "Content-Encoding: gzip"] if is_packed else []
+    explanation = explained(capsys, *words)
+    assert explanation["signature"]["verifies"]
+    assert results(explanation) == ["apns 2"]
 
 
 @pytest.mark.parametrize("sign", ["", "!", "QUJD", "a b", "\u4e2d", "sign=", "%ff"])

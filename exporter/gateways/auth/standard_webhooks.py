@@ -9,6 +9,7 @@ import time
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import product
 from typing import ClassVar, Literal, NamedTuple
 
 from exporter.errors import ConfigurationError, Reason, RequestError
@@ -75,8 +76,11 @@ class StandardWebhooks(FileScheme):
         if headers is None:
             raise missing(self.expected)
         given = [text.encode("utf-8", "replace") for text in headers.signatures.split()]
-        for candidate in known:
-            made = signature(candidate.secret, headers.id, headers.timestamp, request.body).encode()
+        # Some senders sign a compressed body, others its content.
+        is_packed = request.content is not request.body
+        bodies = [request.body, request.content] if is_packed else [request.body]
+        for candidate, body in product(known, bodies):
+            made = signature(candidate.secret, headers.id, headers.timestamp, body).encode()
             if any(hmac.compare_digest(each, made) for each in given):
                 if fresh:
                     check_timestamp(headers.timestamp, "'webhook-timestamp'", tolerance=TOLERANCE)

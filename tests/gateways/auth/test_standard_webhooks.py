@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import gzip
 import subprocess
 import time
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 from standardwebhooks import Webhook
 
 from exporter.errors import RequestError
 from exporter.gateways.auth.authenticator import Authenticator
 from exporter.gateways.auth.standard_webhooks import StandardWebhooks
+from exporter.gateways.gateway import ReceivedRequest
 from tests.support.authentication import (
     BODY,
     KEY,
@@ -45,6 +48,18 @@ def webhooks(tmp_path: Path) -> Authenticator:
 def test_webhook_is_accepted(webhooks: Authenticator, body: bytes, age: float) -> None:
     """A good signature over id, timestamp and body counts for five minutes, either way."""
     assert refusal(webhooks, headers=webhook_headers(KEY, body, age), body=body) is None
+
+
+@pytest.mark.parametrize("signed", ["as sent", "content"])
+def test_compressed_body_may_be_signed_before_or_after(
+    webhooks: Authenticator, signed: str
+) -> None:
+    """The signature covers the body as sent or its content, and no other."""
+    packed = gzip.compress(BODY)
+    headers = CIMultiDict(webhook_headers(KEY, packed if signed == "as sent" else BODY))
+    assert webhooks.authenticate(ReceivedRequest(packed, headers, content=BODY)).proven
+    with pytest.raises(RequestError):
+        webhooks.authenticate(ReceivedRequest(packed + b"x", headers, content=BODY + b"x"))
 
 
 def test_webhook_signature_covers_everything(webhooks: Authenticator) -> None:
