@@ -41,6 +41,9 @@ class ItemFormat(ABC, Generic[Item]):
     def lenient(self, text: ItemJson) -> Item:
         """Decode an irregular item; ItemError if it is not an object, or a field is invalid."""
 
+    def check(self, item: Item) -> None:
+        """Raise ItemError if the id of an item that is not skipped is invalid."""
+
     @abstractmethod
     def result(self, facts: Facts) -> ItemResult | None:
         """Return the result of an item; None if it is skipped, ItemError if it is invalid."""

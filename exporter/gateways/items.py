@@ -160,8 +160,10 @@ class ItemReader(Generic[Item]):
         rejected: list[Rejection] = []
         for number, text in enumerate(texts):
             try:
-                read = self._read(self._item(text, keys[number] if keys else None))
-                self._result(read[0])
+                item = self._item(text, keys[number] if keys else None)
+                read = self._read(item)
+                if self._result(read[0]) is not None:
+                    self._format.check(item)
             except (*MALFORMED, ItemError) as error:
                 explained = self._explained(error, text)
                 rejected.append(Rejection(first + number, explained.reason, str(explained)))
@@ -175,9 +177,13 @@ class ItemReader(Generic[Item]):
     def judge(self, text: ItemJson, key: str | None = None) -> ItemResult | None:
         """Return the result of one item; None if it is skipped, ItemError if it is invalid."""
         try:
-            return self._result(self._facts(self._item(text, key)))
+            item = self._item(text, key)
+            result = self._result(self._facts(item))
+            if result is not None:
+                self._format.check(item)
         except (*MALFORMED, ItemError) as error:
             raise self._explained(error, text) from None
+        return result
 
     def _read(self, item: Item) -> tuple[Facts, Identity | None, Identity | None]:
         """Return the facts of an item, its identity, and its id for exemplars."""

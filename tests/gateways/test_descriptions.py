@@ -217,6 +217,13 @@ READINGS: dict[str, tuple[str, Any, list[tuple[str, str | None, int]], list[str]
         [("7", None, 1)],
         ["code_missing", "code_missing"],
     ),
+    "several-paths-of-one-array": (
+        'code = ["l[1].a", "l[0].a", "m.l[0]"]\nchannel = "l[0].c"',
+        [{"l": [{"a": 1, "c": "x"}]}, {"l": [{"a": 2}, {"a": 3}]}, {"l": {}, "m": {"l": [4]}},
+         {"l": [], "m": {"l": 5}}],
+        [("1", "x", 1), ("3", None, 1), ("4", None, 1)],
+        ["code_missing"],
+    ),
     "mapped": (
         """code = "a"
 channel = "c"
@@ -230,8 +237,8 @@ channel = { 3 = "three", "*missing" = "none", "*other" = "unlisted" }""",
     "mapped-as-written": (
         'code = "a"\n[map.code]\n"成功" = "200"\n"a b" = "x"\n1 = "one"\n"1.0" = "two"',
         [{"a": "成功"}, {"a": "未注册"}, {"a": " a b"}, {"a": "a/b"},
-         {"a": "01"}, {"a": 1.0}, {"a": "1.0"}],
-        [("200", None, 1), ("_", None, 1), ("x", None, 1), ("a_b", None, 1),
+         {"a": "01"}, {"a": 1.0}, {"a": "1.0"}, {"a": [5]}],
+        [("5", None, 1), ("200", None, 1), ("_", None, 1), ("x", None, 1), ("a_b", None, 1),
          ("one", None, 1), ("two", None, 1)],
         [],
     ),
@@ -322,6 +329,17 @@ def test_other_items_are_skipped(tmp_path: Path) -> None:
     kinds = ["push", 2, True, "mail", None, [], "2"]
     batch = decode(gateway, {"x": {"y": [{"code": 1, "kind": kind} for kind in kinds]}})
     assert (sum(group.items for group in batch.groups), batch.skipped) == (4, 3)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, 1.5, "x" * 300])
+def test_fields_of_other_items_do_not_matter(tmp_path: Path, value: Any) -> None:
+    """An item that is not wanted is skipped, whatever its id is; of a wanted one it is checked."""
+    only = '[items]\nonly = { kind = ["push"] }\n[fields]\ncode = "c"\nid = "i"\n'
+    gateway = load(tmp_path, only)
+    items = [{"kind": "mail", "i": value}, {"kind": "push", "c": 1, "i": value}]
+    batch = decode(gateway, items)
+    assert (batch.groups, batch.skipped) == ([], 1)
+    assert [(item.index, item.reason) for item in batch.rejected] == [(1, "id_invalid")]
 
 
 @pytest.mark.parametrize(

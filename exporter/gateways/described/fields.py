@@ -65,6 +65,10 @@ class _DescribedItems(ItemFormat[Any]):
         """Decode any object, field by field."""
         return self._struct.lenient(text)
 
+    def check(self, item: Any) -> None:
+        """Raise ItemError if the id of an item that is not skipped is invalid."""
+        self._struct.check_ids(item)
+
     def result(self, facts: Facts) -> ItemResult | None:
         """Return the result of an item; None if it is skipped, ItemError if it is invalid."""
         return self._results.result(facts)

@@ -87,6 +87,8 @@ class ItemStruct:
             for head in self._heads
         }
         self._root = _node(types, keyed=True)
+        self._followers: dict[Path, _Follower] = {}
+        """By head, so that its paths share the decoded array."""
         self.type: type[Any] = self._root.struct
 
     def value(self, path: Path) -> Callable[[Any], Any]:
@@ -96,7 +98,8 @@ class ItemStruct:
         head, attributes = self._located(path)
         get, rest = attrgetter(attributes), path[len(head) :]
         if self._leaf(head).type is msgspec.Raw:
-            return lambda item: _follow(get(item), rest)
+            follow = self._followers.setdefault(head, _Follower())
+            return lambda item: follow(get(item), rest)
         return lambda item: _hashable(get(item))
 
     def sized(self, path: Path) -> Callable[[Any], Any]:
@@ -132,15 +135,17 @@ class ItemStruct:
         return write
 
     def lenient(self, text: ItemJson) -> Any:
-        """Decode any JSON object; ItemError for any other value, or an invalid id."""
-        item = _lenient(self._root, item_members(text))
+        """Decode any JSON object; ItemError for any other value."""
+        return _lenient(self._root, item_members(text))
+
+    def check_ids(self, item: Any) -> None:
+        """Raise ItemError for an invalid id."""
         for path in self._ids:
             found = self.value(path)(item)
             if isinstance(found, float | NonScalar) or (
                 isinstance(found, str) and len(found) > MAX_ID_LENGTH
             ):
                 raise ItemError(ItemReason.ID_INVALID)
-        return item
 
     def _is_scalar(self, path: Path) -> bool:
         """Whether a path is decoded to a scalar attribute."""
@@ -183,6 +188,23 @@ def _hashable(value: Any) -> Any:
     if isinstance(value, list):
         return NonScalar("an array", json=b"[%b]" % b",".join(value))
     return value
+
+
+class _Follower:
+    """Follows paths in an item's JSON; an array is decoded once for all of its paths."""
+
+    def __init__(self) -> None:
+        self._raw: msgspec.Raw | None = None
+        self._array: list[msgspec.Raw] = []
+
+    def __call__(self, raw: msgspec.Raw, path: Path) -> Any:
+        """Return the scalar or NonScalar at a path, or None."""
+        index = path[0] if path else None
+        if not isinstance(index, int):
+            return _follow(raw, path)
+        if raw is not self._raw:  # another item
+            self._raw, self._array = raw, array_of(raw) or []
+        return _follow(self._array[index], path[1:]) if index < len(self._array) else None
 
 
 def _follow(raw: msgspec.Raw, path: Path) -> Any:
