@@ -26,7 +26,7 @@ run: $(VENV)/installed ## run the exporter with settings from the environment
 # In the order of tests/support/scheduling.py: slow tests first.
 SHARED = --dist=loadfile --no-loadscope-reorder
 
-test: $(VENV)/developer ## run the tests of modules, except slow ones: under four minutes
+test: $(VENV)/developer ## run the tests of modules, except slow ones: about four minutes
 	$(BIN)/pytest -m "not slow" --ignore=tests/system --numprocesses=3 $(SHARED) $(ARGS)
 
 test-all: $(VENV)/developer ## run all tests, with branch coverage of the pipeline

@@ -218,7 +218,7 @@ def test_copied_keys_are_recognized_by_running_replicas(
     monkeypatch: pytest.MonkeyPatch,
     reconnects: bool,
 ) -> None:
-    """A running replica counts no delivery of the copied ledger again, whatever came before."""
+    """A running replica recognizes the copied keys, even if it has reconnected."""
     monkeypatch.setattr(maintenance, "_INTERVAL", 0.05)
     make_file(tmp_path / "old.sqlite3")
 

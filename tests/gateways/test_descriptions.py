@@ -333,7 +333,7 @@ def test_other_items_are_skipped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [{"a": 1}, 1.5, "x" * 300])
 def test_fields_of_other_items_do_not_matter(tmp_path: Path, value: Any) -> None:
-    """An item that is not wanted is skipped, whatever its id is; of a wanted one it is checked."""
+    """A skipped item may have an invalid id; other items are rejected for it."""
     only = '[items]\nonly = { kind = ["push"] }\n[fields]\ncode = "c"\nid = "i"\n'
     gateway = load(tmp_path, only)
     items = [{"kind": "mail", "i": value}, {"kind": "push", "c": 1, "i": value}]
