@@ -60,8 +60,9 @@ class Maintenance:
             await asyncio.sleep(min(_INTERVAL, self._slot_seconds / _ROUNDS_PER_SLOT))
             try:
                 await self.run()
-            except (StoreError, ConfigurationError) as error:
-                log.warning("cannot delete expired keys now", problem=str(error))
+            except Exception as error:
+                cause = None if isinstance(error, StoreError | ConfigurationError) else error
+                log.warning("cannot delete expired keys now", problem=str(error), exc_info=cause)
 
     async def run(self) -> None:
         """Run one round."""

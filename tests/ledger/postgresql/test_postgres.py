@@ -12,11 +12,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.errors import ConfigurationError, RequestError
 from exporter.ledger import lease, maintenance, postgres
 from exporter.ledger.address import Address, parse_address
 from exporter.ledger.administration import Administration
+from exporter.ledger.keys import Keyring
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.maintenance import SLOTS_PER_WINDOW, Maintenance
 from exporter.ledger.postgres import PostgresStore
@@ -218,6 +220,26 @@ async def test_maintenance_repeats(
             age(server, WINDOW + 2)
             await until(lambda: keys(server) == 0)
         assert ledger.problem is None
+
+
+async def test_maintenance_goes_on_after_a_fault_of_ours(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round that fails unexpectedly is logged with its traceback, and others follow."""
+    monkeypatch.setattr(maintenance, "_INTERVAL", 0.01)
+    rounds: list[int] = []
+
+    class Faulty(Maintenance):
+        async def run(self) -> None:
+            rounds.append(1)
+            raise KeyError("a fault")
+
+    subject = Faulty(address, WINDOW)
+    with capture_logs() as logs:
+        subject.start(Keyring(b"secret"))
+        await until(lambda: len(rounds) > 2)
+        subject.stop()
+    assert isinstance(logs[0]["exc_info"], KeyError)
 
 
 async def test_expired_key_in_the_slot_in_use_is_new(address: Address, server: Server) -> None:
