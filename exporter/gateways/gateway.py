@@ -34,6 +34,11 @@ class ReceivedRequest:
         """Returns host, path and query of the URL; its scheme is unknown behind a proxy."""
 
     @property
+    def bodies(self) -> Sequence[bytes]:
+        """The body as sent and, if it differs, its content: a signature may cover either."""
+        return (self.body,) if self.content is self.body else (self.body, self.content)
+
+    @property
     def content_type(self) -> str:
         """The media type in lower case, without parameters; empty if it is missing."""
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()

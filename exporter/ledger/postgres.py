@@ -118,8 +118,7 @@ class PostgresStore:
     async def probe(self) -> None:
         """Renew the lease: write the time at which the process was last seen."""
         try:
-            if not await self._run("probe"):
-                raise self._taken_over()
+            await self._renew_lease()
         except ConnectionLostError as error:  # an idle connection may be closed at any time
             await self._reconnect(self._clock() + LEASE_SECONDS / 2, error)
         except StatementError as error:
@@ -139,6 +138,11 @@ class PostgresStore:
             self.opened = False
             await self._database.close()
 
+    async def _renew_lease(self) -> None:
+        """Write the time at which the process was last seen; StoreError if it lost its name."""
+        if not await self._run("probe"):
+            raise self._taken_over()
+
     async def _read_keyring(self) -> Keyring:
         """Read the secrets; the keyring stays the same object unless the secret has changed."""
         secret, earlier = await read_secrets(self._database, self._window)
@@ -151,8 +155,7 @@ class PostgresStore:
         """Write the keys that are not known; return the commit with further known keys."""
         arrays = commit_arrays(commit, known.keys())
         if not arrays["channels"]:
-            if not await self._run("probe"):
-                raise self._taken_over()
+            await self._renew_lease()
             return self._lease.last._replace(known=unsigned(()), contents=unsigned(()))
         [(held, keys, contents)] = await self._run(
             "commit", number=commit.number, at=commit.at, **arrays

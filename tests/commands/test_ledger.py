@@ -284,7 +284,7 @@ def test_commit_of_copied_keys_renews_the_lease(
 
 
 def test_fold_into_an_instance_that_starts_meanwhile(address: Address) -> None:
-    """It exposes what is added to its counts after its start."""
+    """An instance exposes counts that are added after its start."""
     for number, instance in enumerate(("a", "b", "x")):
         count(address, instance, delivery(number))
 

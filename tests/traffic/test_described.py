@@ -169,7 +169,7 @@ SHAPES = {
         fields = { message = "text" }
         default = { code = "1" }
     """,
-    "a word for what is missing": """
+    "a code for items without one": """
         auth = { scheme = "none" }
         fields = { code = "status", id = "id" }
         map = { code = { "*missing" = "1" } }

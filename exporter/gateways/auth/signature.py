@@ -143,8 +143,7 @@ class SignatureScheme(FileScheme):
         behind a proxy.
         """
         request = context.request
-        is_packed = request.content is not request.body and self._covers_body
-        for body in (request.body, request.content) if is_packed else (request.body,):
+        for body in request.bodies if self._covers_body else (request.body,):
             context.body = body
             for url in self._urls(request):
                 context.url = url

@@ -1,6 +1,6 @@
 -- Counts of another ledger, under a name without counts. A process that already holds the name
--- loses it, takes it again, and reads the counts; so it does if it reconnects, since the last commit
--- is not its own.
+-- loses it, takes it again, and reads the counts. This includes a process that reconnects, since the
+-- last commit is not its own.
 WITH taken AS (
     INSERT INTO push_result_exporter.instances AS held
         (instance, holder, epoch, batch, batch_epoch, seen_at, committed_at, leased, slot)
