@@ -55,8 +55,11 @@ async def _watch(current: Reloadable, interval: float, settle: float) -> None:
             snapshot = current.snapshot
             seen = dict(snapshot.files)
         await asyncio.sleep(interval)
-        if current.snapshot is snapshot and await _digests(seen) != seen:
-            seen = await _settled(seen, settle) | _reload(current)
+        if await _digests(seen) == seen:
+            continue
+        settled = await _settled(seen, settle)
+        if current.snapshot is snapshot:  # else somebody else has reloaded in the meantime
+            seen = settled | _reload(current)
 
 
 async def _digests(files: Iterable[Path]) -> Digests:

@@ -191,12 +191,16 @@ async def test_file_that_keeps_changing_is_loaded(token: Path) -> None:
         assert current.reloads
 
 
-async def test_manual_reload_is_not_repeated(token: Path) -> None:
+@pytest.mark.parametrize("seconds_after_the_change", [0, 0.1], ids=["at once", "while it settles"])
+async def test_manual_reload_is_not_repeated(token: Path, seconds_after_the_change: float) -> None:
     """Files that an operator has reloaded are not reloaded again."""
-    async with watched(load_settings(results_token_files=[token])) as current:
+    current = Current(load_settings(results_token_files=[token]))
+    async with watching(current, interval=0.01, settle=0.3):
+        await asyncio.sleep(0.05)
         token.write_text("other-token")
+        await asyncio.sleep(seconds_after_the_change)
         current.reload()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.7)
     assert current.reloads == 1
 
 
