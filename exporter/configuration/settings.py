@@ -30,9 +30,15 @@ from exporter.errors import ConfigurationError, did_you_mean
 
 ENV_PREFIX = "PUSH_EXPORTER_"
 
+_CREDENTIALS = (
+    "MPS_PUBLIC_KEY_FILES",
+    "RESULTS_TOKEN_FILES",
+    "RESULTS_SECRET_FILES",
+    "GATEWAY_FILES",
+)
 _NO_CREDENTIALS = (
-    "nothing authenticates senders: set MPS_PUBLIC_KEY_FILES, RESULTS_TOKEN_FILES, "
-    "RESULTS_SECRET_FILES or GATEWAY_FILES, or ALLOW_UNSIGNED=true to accept requests from anyone"
+    f"nothing authenticates senders: set {', '.join(_CREDENTIALS[:-1])} or {_CREDENTIALS[-1]}, "
+    "or ALLOW_UNSIGNED=true to accept requests from anyone"
 )
 
 
@@ -165,8 +171,8 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
 
 
 def _misnamed(environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield a hint for each variable of credentials that lacks the prefix."""
-    for name in ("MPS_PUBLIC_KEY_FILES", "RESULTS_TOKEN_FILES", "RESULTS_SECRET_FILES"):
+    """Yield a hint for each variable that would help, but lacks the prefix."""
+    for name in (*_CREDENTIALS, "ALLOW_UNSIGNED"):
         for variable in sorted(environment):
             if variable.upper().endswith(name) and not variable.upper().startswith(ENV_PREFIX):
                 yield f"the environment has {variable}: rename it to {ENV_PREFIX}{name}"

@@ -395,13 +395,21 @@ def test_an_unknown_variable_is_an_error(
     assert str(caught.value) == f"environment: unknown setting PUSH_EXPORTER_{name}{hint}"
 
 
-@pytest.mark.parametrize("prefix", ["", "EXPORTER_", "PUSH_RESULT_EXPORTER_"])
+@pytest.mark.parametrize(
+    ("prefix", "name"),
+    [
+        ("", "RESULTS_TOKEN_FILES"),
+        ("EXPORTER_", "RESULTS_TOKEN_FILES"),
+        ("PUSH_RESULT_EXPORTER_", "GATEWAY_FILES"),
+        ("", "ALLOW_UNSIGNED"),
+    ],
+)
 def test_credentials_under_another_prefix_are_noticed(
-    monkeypatch: pytest.MonkeyPatch, prefix: str
+    monkeypatch: pytest.MonkeyPatch, prefix: str, name: str
 ) -> None:
     """Where nothing authenticates senders, a variable with a wrong prefix is named."""
-    monkeypatch.setenv(f"{prefix}RESULTS_TOKEN_FILES", "token")
-    hint = f"the environment has {prefix}RESULTS_TOKEN_FILES: rename it to PUSH_EXPORTER_"
+    monkeypatch.setenv(f"{prefix}{name}", "true")
+    hint = f"the environment has {prefix}{name}: rename it to PUSH_EXPORTER_{name}$"
     with pytest.raises(ConfigurationError, match=hint):
         load()
 
