@@ -215,8 +215,6 @@ class _Results:
 
 
 def _decode(payload: Payload, gateways: Gateways) -> list[DecodedItems]:
-    if not payload.body.strip():
-        return []
     return list(_gateway(payload, gateways).decode(payload.request()))
 
 
