@@ -4,8 +4,7 @@ Totals are sampled once per step; an increase is the difference between two samp
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Generic, NamedTuple, Self, TypeVar
 
@@ -36,7 +35,7 @@ class Recent(NamedTuple, Generic[Key]):
     totals: Mapping[Key, int]
     in_progress: Mapping[Key, int]
     """The increases since the last sample."""
-    ended: deque[dict[Key, int]]
+    ended: Sequence[dict[Key, int]]
     sums: Mapping[int, Mapping[Key, int]]
     """Sums of the newest steps by number of steps, without the step in progress."""
 
@@ -57,13 +56,13 @@ class Recent(NamedTuple, Generic[Key]):
 class Increases(Generic[Key]):
     """The increases of counters in each of the newest steps, the step in progress included.
 
-    `totals` returns None until the totals are loaded; then recording begins. `step` and `clock` are
-    in seconds. `sums` are numbers of steps whose sums are maintained incrementally.
+    `step` and `clock` are in seconds. `sums` are numbers of steps whose sums are maintained
+    incrementally.
     """
 
     def __init__(
         self,
-        totals: Callable[[], Mapping[Key, int] | None],
+        totals: Callable[[], Mapping[Key, int]],
         *,
         step: float = MINUTE,
         steps: int = MINUTES,
@@ -72,41 +71,27 @@ class Increases(Generic[Key]):
     ) -> None:
         self._totals, self._clock = totals, clock
         self._step, self._steps = step, steps
-        self._sampled: Mapping[Key, int] | None = None
+        self._sampled = dict(totals())
         self._sampled_at = self._began_at = clock()
-        self._ended: deque[dict[Key, int]] = deque(maxlen=steps - 1)
+        self._ended: tuple[dict[Key, int], ...] = ()
         self._number = 0
         """Number of ended steps."""
         self._sums: dict[int, dict[Key, int]] = {newest: {} for newest in sums}
         """Sums of one step fewer than the key: the step in progress is added when read."""
-        self.sample()
-
-    @property
-    def begun(self) -> bool:
-        """Whether recording has begun."""
-        return self._sampled is not None
 
     @property
     def seconds(self) -> float:
         """Return the seconds covered."""
-        if self._sampled is None:
-            return 0.0
         return min(self._clock() - self._began_at, self._steps * self._step)
 
     def sample(self) -> None:
-        """End a step, or begin with the first totals."""
-        totals = self._totals()
-        if totals is None:
-            return
-        now = self._clock()
-        if self._sampled is None:
-            self._began_at = now
-        else:
-            # A suspended process counted nothing in the steps that it missed.
-            missed = round((now - self._sampled_at) / self._step) - 1
-            for _ in range(min(missed, self._steps)):
-                self._append({})
-            self._append(self._in_progress(totals))
+        """End a step."""
+        totals, now = self._totals(), self._clock()
+        # A suspended process counted nothing in the steps that it missed.
+        missed = round((now - self._sampled_at) / self._step) - 1
+        for _ in range(min(missed, self._steps)):
+            self._append({})
+        self._append(self._in_progress(totals))
         self._sampled, self._sampled_at = dict(totals), now
 
     def ended(self) -> Iterator[tuple[int, Mapping[Key, int]]]:
@@ -115,23 +100,25 @@ class Increases(Generic[Key]):
 
     def read(self) -> "Recent[Key]":
         """Return the increases up to now."""
-        totals = self._totals() or {}
+        totals = self._totals()
         return Recent(totals, self._in_progress(totals), self._ended, self._sums)
 
     def _in_progress(self, totals: Mapping[Key, int]) -> dict[Key, int]:
         before = self._sampled
-        if before is None:
-            return {}
         return {
             key: rise for key, total in totals.items() if (rise := total - before.get(key, 0)) > 0
         }
 
     def _append(self, step: dict[Key, int]) -> None:
-        for newest, counts in self._sums.items():
+        """Add a step; a `Recent` keeps the former objects."""
+        sums = {}
+        for newest, former in self._sums.items():
+            counts = sums[newest] = dict(former)
             if len(self._ended) >= newest - 1:
                 _subtract(counts, self._ended[1 - newest])
             _add(counts, step)
-        self._ended.append(step)
+        self._sums = sums
+        self._ended = (*self._ended, step)[1 - self._steps :]
         self._number += 1
 
 
@@ -153,7 +140,7 @@ class History(NamedTuple):
     """The increases of an exporter's counters."""
 
     results: Increases[Series]
-    """By minute."""
+    """Results that this process has counted, by minute."""
     results_by_hour: Increases[Series]
     requests: Increases[tuple[str, ...]]
     """By minute, source and status."""
@@ -163,13 +150,10 @@ class History(NamedTuple):
 
     @classmethod
     def of(cls, hub: Hub, clock: Callable[[], float] = time.monotonic) -> Self:
-        """Begin recording; results are recorded once the ledger is loaded."""
+        """Begin recording."""
 
-        def results() -> dict[Series, int] | None:
-            counts = hub.counts()
-            if counts is None:
-                return None
-            return {series: count.total for series, count in counts.items()}
+        def results() -> Mapping[Series, int]:
+            return hub.ledger.counted
 
         hour = MINUTES * MINUTE
         requests = hub.metrics.webhooks.requests
@@ -180,11 +164,6 @@ class History(NamedTuple):
             Increases(requests, step=hour, steps=HOURS, clock=clock),
             Increases(hub.metrics.webhooks.rejections, step=MINUTE, clock=clock),
         )
-
-    def begin(self) -> None:
-        """Begin recording results if the ledger is loaded."""
-        self.results.sample()
-        self.results_by_hour.sample()
 
     def sample(self, minute: int) -> None:
         """End a minute, numbered from 1; every 60th minute also ends an hour."""

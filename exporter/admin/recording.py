@@ -28,13 +28,9 @@ async def recording(view: View) -> AsyncIterator[None]:
 
 
 async def _record(view: View) -> None:
-    history = view.history
-    while not history.results.begun:
-        await asyncio.sleep(1)
-        history.begin()
     for minute in count(1):
         await asyncio.sleep(MINUTE)
-        history.sample(minute)
+        view.history.sample(minute)
         try:
             reading = Reading(view)
             await asyncio.sleep(0)

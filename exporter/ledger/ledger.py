@@ -47,6 +47,8 @@ class Ledger:
         on_error: Callable[[], None] = lambda: None,
     ) -> None:
         self.counts: dict[Series, Count] = {}
+        self.counted: dict[Series, int] = {}
+        """What this process has counted since its start; other processes may add to `counts`."""
         self.loaded = False
         """Whether the counts have been read from the store."""
         self.problem: str | None = None
@@ -265,6 +267,7 @@ class Ledger:
             total = self.counts.setdefault(series, Count(0, 0))
             total.total += count
             total.last_at = commit.at
+            self.counted[series] = self.counted.get(series, 0) + count
         if commit.counts:
             self._number = commit.number
         if self._memory:

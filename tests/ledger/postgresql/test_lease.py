@@ -85,20 +85,26 @@ async def test_host_name_that_has_counted_is_kept(address: Address) -> None:
 
 
 async def test_lost_lease(address: Address, server: Server) -> None:
-    """A process that lost its name takes another, and exposes the counts of that name."""
+    """A process that lost its name takes another, and exposes the counts of that name.
+
+    What that name has counted before, this process has not: it is no rise on the status page.
+    """
     async with running(store(address)) as ledger:
         await ledger.record([delivery(1)])
+        async with running(store(address)) as other:
+            await other.record([delivery(3, 4)])
         server.execute(
             "UPDATE push_result_exporter.instances SET epoch = epoch + 1, holder = 'another', "
-            "seen_at = now() + interval '1 hour'",
+            "seen_at = now() + interval '1 hour' WHERE instance = 'replica-0'",
             "fresh",
         )
         with pytest.raises(RequestError, match="repeat the request"):
             await ledger.record([delivery(2)])
         assert "taken over" in str(ledger.problem)
         await until(lambda: ledger.problem is None)
-        assert (ledger.instance, total(ledger)) == ("replica-1", 0)
+        assert (ledger.instance, total(ledger)) == ("replica-1", 2)
         assert await ledger.record([delivery(1, 2)]) == 1
+        assert (total(ledger), sum(ledger.counted.values())) == (3, 2)
 
 
 async def test_name_of_the_process_before_is_preferred(address: Address) -> None:
