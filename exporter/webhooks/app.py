@@ -6,6 +6,7 @@ It uses aiohttp's low-level server, since there are no routes: the router and mi
 
 import time
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import structlog
 from aiohttp import hdrs, web
@@ -15,6 +16,7 @@ from exporter.runtime.hub import Status
 from exporter.webhooks.edge import Edge
 from exporter.webhooks.handler import RequestState, Webhooks
 from exporter.webhooks.health import health
+from exporter.webhooks.protocol import Connection
 from exporter.webhooks.responses import refuse
 
 log = structlog.get_logger()
@@ -33,18 +35,20 @@ def _middleware(
     connections, finished = edge.connections, edge.hub.finished
 
     async def respond(request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.protocol
+        connection = cast("Connection", request.protocol)
         connections.began(connection)
         try:
-            return health(request, edge.service) or await answer(request)
+            return health(request, edge.service) or await answer(request, connection)
         finally:
             connections.responded(connection)
+            connection.responded(request)
 
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+    async def answer(request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
         started = time.perf_counter()
         state = RequestState()
         edge.in_flight += 1
         try:
+            connection.check(request)
             response: web.StreamResponse = await handle(request, state)
             status = state.status
         except Exception as error:  # noqa: BLE001 - every request gets a response

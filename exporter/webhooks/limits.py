@@ -42,6 +42,8 @@ class Limits:
     """Maximum size of the request line, and of each header: aiohttp's default."""
     max_headers: int = 100
     """Maximum number of headers of a request; senders use a dozen."""
+    max_head_bytes: int = 16 * 1024
+    """Maximum size of the request line and all headers together."""
     grace_seconds: float = 1.0
     """Time after SIGTERM in which new requests on open connections are served."""
     drain_seconds: float = 4.0
@@ -217,12 +219,12 @@ class Connections:
         if len(self._open) > self._limits.max_connections:
             if oldest := next(iter(self._waiting), None):
                 self.began(oldest)  # `closed` is called later
-                self._abort(oldest)
+                self.abort(oldest)
             elif not self._bodies.evict():
-                self._abort(connection)
+                self.abort(connection)
                 return
         self._waiting[connection] = asyncio.get_running_loop().call_later(
-            self._limits.header_timeout_seconds, self._abort, connection
+            self._limits.header_timeout_seconds, self.abort, connection
         )
 
     def closed(self, connection: web.RequestHandler) -> None:
@@ -240,7 +242,7 @@ class Connections:
         if connection.transport is not None:
             self._waiting[connection] = None
 
-    def _abort(self, connection: web.RequestHandler) -> None:
+    def abort(self, connection: web.RequestHandler) -> None:
         """Abort a connection: a graceful close would wait for a client that does not read."""
         connection.force_close()
         self._open[connection].abort()

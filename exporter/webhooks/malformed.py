@@ -23,7 +23,7 @@ _RECOGNIZED = (
 """Patterns of aiohttp's messages, which quote the first bytes."""
 
 
-def malformed_request(message: str | None) -> RequestError:
+def malformed_request(message: str | None = None) -> RequestError:
     """Return the error for a malformed request, depending on aiohttp's message."""
     found = (detail for pattern, detail in _RECOGNIZED if message and pattern.search(message))
     return RequestError(Reason.MALFORMED_REQUEST, next(found, _MALFORMED))

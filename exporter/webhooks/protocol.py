@@ -5,20 +5,25 @@ import logging
 from typing import cast
 
 from aiohttp import web
+from aiohttp.streams import EMPTY_PAYLOAD
 
 from exporter.errors import UNROUTED
 from exporter.webhooks.edge import Edge
 from exporter.webhooks.malformed import malformed_request
 from exporter.webhooks.responses import refuse
 
+_PIPELINE_SECONDS = 1.0
+"""Time for pipelined requests that have arrived; what then remains is unfinished."""
+
 
 class Connection(web.RequestHandler):
     """A counted connection that responds to malformed requests with JSON.
 
-    aiohttp would echo the malformed bytes as text, and log them with a traceback.
+    aiohttp would echo the malformed bytes as text, and log them with a traceback. It has no limit
+    on all headers of a request together, which it keeps until they are complete.
     """
 
-    __slots__ = ("_edge",)
+    __slots__ = ("_content", "_edge", "_received")
 
     def __init__(self, server: web.Server, edge: Edge) -> None:
         limits = edge.limits
@@ -35,6 +40,10 @@ class Connection(web.RequestHandler):
             max_line_size=limits.max_header_bytes,
         )
         self._edge = edge
+        self._content = EMPTY_PAYLOAD
+        """The body of the last request, which may still arrive after its response."""
+        self._received = 0
+        """Bytes since the last request, with its body."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection, and enforce the limit."""
@@ -45,6 +54,42 @@ class Connection(web.RequestHandler):
         """Stop counting the connection."""
         self._edge.connections.closed(self)
         super().connection_lost(exc)
+        self._content = EMPTY_PAYLOAD  # break the reference cycle
+
+    def data_received(self, data: bytes) -> None:
+        """Parse data, and refuse a request whose headers are too large together."""
+        super().data_received(data)
+        self._received += len(data)
+        if self._has_too_large_headers():
+            self._received = 0
+            super().data_received(_MALFORMED)  # aiohttp responds, and closes the connection
+
+    def check(self, request: web.BaseRequest) -> None:
+        """Raise RequestError if the headers of a request are too large together."""
+        earlier, body = self._content.total_bytes, request.content.total_bytes
+        limit = self._edge.limits.max_head_bytes
+        # Pipelined requests are no headers of this one.
+        if self._received - earlier - body > limit and _head_bytes(request) > limit:
+            raise malformed_request()
+
+    def responded(self, request: web.BaseRequest) -> None:
+        """Forget the bytes of a request; what remains is pipelined."""
+        self._received -= self._content.total_bytes
+        self._content = content = request.content
+        if self._received - content.total_bytes <= self._edge.limits.max_head_bytes:
+            self._received = content.total_bytes
+        else:
+            self._received -= _head_bytes(request)
+            asyncio.get_running_loop().call_later(_PIPELINE_SECONDS, self._close_if_unfinished)
+
+    def _has_too_large_headers(self) -> bool:
+        size = self._received - self._content.total_bytes
+        waiter = self._waiter  # aiohttp waits on it until headers are complete
+        return size > self._edge.limits.max_head_bytes and waiter is not None and not waiter.done()
+
+    def _close_if_unfinished(self) -> None:
+        if self._has_too_large_headers():
+            self._edge.connections.abort(self)
 
     def handle_error(
         self,
@@ -61,6 +106,12 @@ class Connection(web.RequestHandler):
         return refuse(error)
 
 
+def _head_bytes(request: web.BaseRequest) -> int:
+    """Return the size of a request line and headers, without extra blanks."""
+    line = len(f"{request.method} {request.raw_path} HTTP/1.1\r\n")
+    return line + sum(len(name) + len(value) + 4 for name, value in request.raw_headers) + 2
+
+
 def _without_contents(record: logging.LogRecord) -> bool:
     """Reduce a log record to the type of its exception; message and traceback may quote input."""
     kind = record.exc_info[0] if record.exc_info else None
@@ -70,6 +121,9 @@ def _without_contents(record: logging.LogRecord) -> bool:
     record.exc_info = record.exc_text = None
     return True
 
+
+_MALFORMED = b"\x01\r\n\r\n"
+"""No valid continuation of any headers."""
 
 _LOGGER = logging.getLogger("exporter.webhooks.connection")
 _LOGGER.addFilter(_without_contents)

@@ -84,6 +84,69 @@ async def test_first_headers_have_their_time(make_settings: MakeSettings, sent: 
         used.close()
 
 
+def with_headers(size: int) -> bytes:
+    """Make a request with further headers of a size, in bytes."""
+    header = b"X: " + b"x" * 995 + b"\r\n"
+    return REQUEST.replace(b"\r\n\r\n", b"\r\n" + header * (size // 1000) + b"\r\n")
+
+
+@pytest.mark.parametrize(("size", "status"), [(15_000, 200), (17_000, 400), (60_000, 400)])
+async def test_headers_are_bounded_together(exporter: Exporter, size: int, status: int) -> None:
+    """The headers of a request have a maximum size, besides that of each."""
+    reader, writer = await exporter.connect()
+    writer.write(with_headers(size))
+    answered = await reader.readuntil(b"}")
+    assert b" %d " % status in answered
+    assert (b'"malformed_request"' in answered) == (status == 400)
+    writer.close()
+
+
+async def test_unfinished_headers_are_bounded(exporter: Exporter) -> None:
+    """Headers that never end are refused at their maximum size, however they arrive."""
+    reader, writer = await exporter.connect()
+    sent = with_headers(60_000)[: Limits().max_head_bytes]
+    for start in range(0, len(sent), 4000):
+        writer.write(sent[start : start + 4000])
+        await asyncio.sleep(0.01)
+    writer.write(b"x")
+    answered = await reader.readuntil(b"}")
+    assert b" 400 " in answered
+    assert b'"malformed_request"' in answered
+    assert await closed(reader)
+    writer.close()
+
+
+async def test_unfinished_headers_are_bounded_behind_a_request(exporter: Exporter) -> None:
+    """What is pipelined behind a request is bounded, too, unless it is requests."""
+    reader, writer = await exporter.connect()
+    writer.write(REQUEST * 300)
+    for _ in range(300):
+        assert b" 200 OK" in await reader.readuntil(b"}")
+    await asyncio.sleep(1.2)
+    writer.write(REQUEST + with_headers(60_000)[:-20])
+    assert b" 200 OK" in await reader.readuntil(b"}")
+    assert await closed(reader)
+    writer.close()
+
+
+async def test_bodies_are_no_headers(exporter: Exporter) -> None:
+    """Bytes of bodies, also of unread ones, leave the room for the headers of later requests."""
+    reader, writer = await exporter.connect()
+    body = b" " * 40_000
+    unread = b"POST /elsewhere HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\n\r\n"
+    chunked = HEADERS.encode() + b"Transfer-Encoding: chunked\r\n\r\n9c40\r\n" + body
+    for _ in range(3):
+        writer.write(unread)
+        assert b" 404 " in await reader.readuntil(b"}")
+        writer.write(body)
+        for part in (REQUEST[:-30], REQUEST[-30:], chunked, b'\r\nb\r\n{"code": 2}\r\n0\r\n\r\n'):
+            await asyncio.sleep(0.01)
+            writer.write(part)
+        for _ in range(2):
+            assert b" 200 OK" in await reader.readuntil(b"}")
+    writer.close()
+
+
 @pytest.mark.parametrize(("connections", "handshakes"), [(50, 50), (1, 32)])
 def test_handshakes_have_the_room_of_connections(connections: int, handshakes: int) -> None:
     """TLS handshakes count as connections, but a few are possible beside any number of them."""
