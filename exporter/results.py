@@ -18,6 +18,12 @@ _MAX_TEXT_LENGTH = 256
 
 _INTEGER = re.compile(r"[+-]?[0-9]+(?:\.0+)?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_TOKEN = re.compile(
+    r"(?=(?:[A-Za-z]*[0-9]){4})[A-Za-z0-9]{20}"
+    r"|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}",
+    re.ASCII,
+)
+"""What no name of an error contains: 20 letters and digits, four of them digits, or a UUID."""
 _OTHER_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
 
 _SEQUENCE = re.compile(
@@ -267,7 +273,7 @@ def _canonical_text(text: str) -> str | None:
         return digits if len(digits) <= MAX_CODE_LENGTH else None
     if element := _SEQUENCE.fullmatch(text):
         return _canonical_text((element["text"] or element["number"]).strip())
-    if not _NAME.fullmatch(text):
+    if not _NAME.fullmatch(text) or _TOKEN.search(text):
         text = LONG_WORD.sub(_without_token, text)
     name = _OTHER_CHARACTERS.sub("_", text)[:MAX_CODE_LENGTH]
     return name or None

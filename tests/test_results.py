@@ -123,6 +123,10 @@ def test_a_long_text_is_cut(text: str, name: str) -> None:
         (f"Invalid token: {'a1' * 32} (400)", "Invalid_token_400_"),
         (f"{'x ' * 10}{'a1b2:' * 50}", "x_" * 9 + "x"),
         (f"{'APA91b-_:' * 20}", "_"),
+        ("a1" * 32, "_"),
+        ("0b9a7d3e-51c4-4e0a-9f0e-2d6a8c7b1f35", "_"),
+        ("PushService.0x80070005_E_ACCESSDENIED_2", "PushService.0x80070005_E_ACCESSDENIED_2"),
+        ("Error404DeviceTokenNotForTopicException", "Error404DeviceTokenNotForTopicException"),
         ("regId 15513410784181118114099 is invalid", "regId_is_invalid"),
         (
             "POST https://push.example/3/device/shop/" + "a1" * 32,

@@ -5,7 +5,7 @@ Totals are sampled once per step; an increase is the difference between two samp
 
 import time
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Generic, NamedTuple, Self, TypeVar
 
 from exporter.results import Series
@@ -46,11 +46,14 @@ class Recent(NamedTuple, Generic[Key]):
             counts = dict(ended)
             _add(counts, self.in_progress)
             return counts
-        counts = {} if after else dict(self.in_progress)
-        end = newest - 1 if newest else None  # end of the slice of ended steps
-        for step in islice(reversed(self.ended), max(after - 1, 0), end):
+        counts = {}
+        for step in islice(self.steps(), after, newest):
             _add(counts, step)
         return counts
+
+    def steps(self) -> Iterator[Mapping[Key, int]]:
+        """Yield the increases of each step, the newest first."""
+        return chain((self.in_progress,), reversed(self.ended))
 
 
 class Increases(Generic[Key]):

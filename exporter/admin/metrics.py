@@ -23,7 +23,7 @@ async def metrics(request: web.Request) -> web.Response:
     labels = request.query.getall("label", ())
     instance = request.app[VIEW].hub.ledger.instance if "instance" in labels else None
     text, content_type = exposition.render(accept, names, instance=instance)
-    if not names:
+    if not names and request.method == hdrs.METH_GET:  # a health check may use HEAD
         request.app[VIEW].service.scrapes.note()
     headers = {hdrs.CONTENT_TYPE: content_type}
     if accepts_gzip(request):

@@ -58,6 +58,10 @@ class WatchedReason(msgspec.Struct, frozen=True):
     meaning: str
 
 
+_NOT_JUDGED = (AlertName.EXPORTER_DOWN, AlertName.DELIVERY_RATIO_LOW)
+"""Alerts without findings: an exporter that is down has none, and receipts come late."""
+
+
 class Live(msgspec.Struct, frozen=True):
     """The live values of an alert, the most frequent first."""
 
@@ -68,6 +72,8 @@ class Live(msgspec.Struct, frozen=True):
     reasons: list[WatchedReason]
     since: float | None
     """Unix time of the start, if less than WINDOW minutes ago."""
+    is_judged: bool
+    """Whether there are findings of this alert at all."""
 
 
 def live_values(reading: Reading, alert: str, source: str = "") -> Live:
@@ -89,6 +95,7 @@ def live_values(reading: Reading, alert: str, source: str = "") -> Live:
         max(0, len(codes) - MAX_CODES),
         sorted(_reasons(reading, alert, source), key=attrgetter("requests"), reverse=True),
         reading.now - observed if observed < WINDOW * MINUTE else None,
+        alert not in _NOT_JUDGED,
     )
 
 

@@ -19,6 +19,15 @@ from exporter.metrics.results import FAMILIES, Family, Labels, ResultsCollector,
 _OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 _TEXT = "text/plain; version=1.0.0"
 _CLASSIC_TEXT = "text/plain; version=0.0.4"
+_FORMATS = {
+    ("application/openmetrics-text", ""): _OPENMETRICS,
+    ("application/openmetrics-text", "1.0.0"): _OPENMETRICS,
+    ("text/plain", ""): _CLASSIC_TEXT,
+    ("text/plain", "0.0.4"): _CLASSIC_TEXT,
+    ("text/plain", "1.0.0"): _TEXT,
+}
+"""By media type and version in an Accept header."""
+
 _END = "# EOF\n"
 _MAX_TEXTS = 8
 """Maximum number of cached formats and instances."""
@@ -88,20 +97,27 @@ class Exposition:
 
 
 def _supported(accept: str) -> str:
-    """Return the first supported format in an Accept header, without an escaping scheme.
+    """Return the preferred supported format in an Accept header, without an escaping scheme.
 
     prometheus-client (0.26) copies any version to the Content-Type, fails for some, and renames
     metrics in OpenMetrics for `escaping=values`; our names need no escaping.
     """
+    best, highest = _CLASSIC_TEXT, 0.0
     for accepted in accept.split(","):
-        media_type, *parameters = (part.strip() for part in accepted.split(";"))
-        versions = (text[8:] for text in parameters if text.startswith("version="))
-        version = next(versions, "")
-        if media_type == "application/openmetrics-text" and version in ("", "1.0.0"):
-            return _OPENMETRICS
-        if media_type == "text/plain" and version == "1.0.0":
-            return _TEXT
-    return _CLASSIC_TEXT
+        media_type, *given = (part.strip() for part in accepted.split(";"))
+        parameters = {name: value for name, _, value in (text.partition("=") for text in given)}
+        name = _FORMATS.get((media_type, parameters.get("version", "")))
+        quality = _quality(parameters.get("q", "1"))
+        if name and quality > highest:
+            best, highest = name, quality
+    return best
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 class _FamilyText:

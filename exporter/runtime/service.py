@@ -23,6 +23,7 @@ class Service:
         self.scrapes = Scrapes()
         self.started_at = time.time()
         """Unix time."""
+        self._started = time.monotonic()
         self.host = socket.gethostname()
         self.process_id = os.getpid()
         self.ingest_port, self.admin_port = ingest_port, admin_port
@@ -39,6 +40,10 @@ class Service:
             return "ledger_unavailable"
         if self._hub.ledger.shared and not self.scrapes.begun:
             # Series should exist before the first result: `increase` ignores their first value.
-            waited = time.time() - self.started_at
-            return "not_scraped" if waited < FIRST_SCRAPE_SECONDS else None
+            return "not_scraped" if self.uptime_seconds < FIRST_SCRAPE_SECONDS else None
         return None
+
+    @property
+    def uptime_seconds(self) -> float:
+        """Seconds since the start, whatever happens to the clock."""
+        return time.monotonic() - self._started

@@ -6,6 +6,7 @@ for the status page.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -23,6 +24,7 @@ MAX_PER_CHANNEL = 20
 MAX_OTHERS = 20
 """Number of the last codes under `other` that are kept per channel."""
 MAX_HINTS = 20
+"""Number of the last unknown hints that are kept."""
 _MAX_MESSAGE = 200
 _MAX_HINT = 64  # longer hints are never looked up
 _LOGGED_PER_HOUR = 20
@@ -56,15 +58,20 @@ class UnknownCode(msgspec.Struct):
             self._message, self._is_redacted = message[: 3 * _MAX_MESSAGE], False
 
 
-class UnknownHint(msgspec.Struct, frozen=True):
+class UnknownHint(NamedTuple):
     """A hint that is not a name or alias of a channel."""
 
-    hint: str
-    """The sender's word, truncated and redacted."""
+    text: str
+    """The beginning of the sender's word."""
     code: str
     """The last code with this hint."""
     last_seen: float
     """Unix time in seconds."""
+
+    @property
+    def hint(self) -> str:
+        """The sender's word, truncated and redacted."""
+        return _shown(self.text, _MAX_HINT)
 
 
 Codes = dict[str, UnknownCode]
@@ -82,7 +89,8 @@ class UnknownCodes:
         self._others: dict[str, Codes] = {}
         self._hints: dict[str, UnknownHint] = {}
         self._logged: dict[str, tuple[int, int]] = {}
-        """By channel, the hour in which codes under `other` were last logged, and their number."""
+        """By channel, the hour in which codes under `other` were last logged, and their number; so
+        for hints."""
 
     @property
     def labelled(self) -> Iterator[UnknownCode]:
@@ -98,7 +106,7 @@ class UnknownCodes:
 
     @property
     def hints(self) -> list[UnknownHint]:
-        """The first `MAX_HINTS` unknown hints since the start."""
+        """The last `MAX_HINTS` unknown hints since the start."""
         return list(self._hints.values())
 
     def restore(self) -> None:
@@ -138,7 +146,7 @@ class UnknownCodes:
                 if self._classify(Series(unknown.channel, unknown.code, "")).known:
                     del codes[unknown.code]
         for key, hint in list(self._hints.items()):
-            if snapshot.classifier.channel(hint.hint):
+            if snapshot.classifier.channel(hint.text):
                 del self._hints[key]
         self.restore()
 
@@ -150,11 +158,7 @@ class UnknownCodes:
         known = codes.pop(code, None)
         if known is None:
             known = UnknownCode(channel, code, time.time())
-            hour, logged = self._logged.get(channel, (0, 0))
-            now = int(time.time() // 3600)
-            logged = logged + 1 if hour == now else 1
-            self._logged[channel] = now, logged
-            if logged <= _LOGGED_PER_HOUR:
+            if self._may_log(channel):
                 log.warning("unknown code counted as other", channel=channel, code=code)
         known.use(message)
         codes[code] = known
@@ -164,13 +168,23 @@ class UnknownCodes:
     def _remember_hint(self, hint: str, code: str) -> None:
         """Keep a hint; log a new hint, with a TOML draft that makes it an alias."""
         key = fold(hint)[:_MAX_HINT]
-        known = self._hints.get(key)
-        if known is None and (len(self._hints) >= MAX_HINTS or key == OTHER):
+        if key == OTHER:
             return
-        shown = known.hint if known else _shown(hint, _MAX_HINT)
-        if known is None:
-            log.warning("unknown hint", hint=shown, toml=draft_alias(shown))
-        self._hints[key] = UnknownHint(shown, code, time.time())
+        known = self._hints.pop(key, None)
+        text = known.text if known else hint[: 3 * _MAX_HINT]
+        new = self._hints[key] = UnknownHint(text, code, time.time())
+        if known is None and self._may_log("unknown hint"):
+            log.warning("unknown hint", hint=new.hint, toml=draft_alias(new.hint))
+        while len(self._hints) > MAX_HINTS:
+            del self._hints[next(iter(self._hints))]
+
+    def _may_log(self, kind: str) -> bool:
+        """Count a log line; return False if its kind has had enough of them this hour."""
+        hour, logged = self._logged.get(kind, (0, 0))
+        now = int(time.time() // 3600)
+        logged = logged + 1 if hour == now else 1
+        self._logged[kind] = now, logged
+        return logged <= _LOGGED_PER_HOUR
 
 
 def _has_room(codes: Codes) -> bool:

@@ -144,7 +144,18 @@ if (search) {
 
   // A page with a query has its matching rows only; another query needs another page.
   let completing = table.dataset.complete !== undefined && Promise.resolve();
-  const complete = () => (completing ||= load().catch(() => { completing = undefined; }));
+  const complete = async () => {
+    try {
+      await (completing ||= load());
+      gone.hidden = true;
+      return true;
+    } catch {
+      completing = undefined;
+      gone.hidden = false;
+      gone.textContent = "The other codes could not be loaded: the exporter is not reachable.";
+      return false;
+    }
+  };
   const load = async () => {
     const response = await fetch(table.dataset.all);
     if (!response.ok) throw new Error(response.status);
@@ -181,13 +192,11 @@ if (search) {
 
   read();
   query.addEventListener("input", async () => {
-    await complete();
-    filter();
+    if (await complete()) filter();
   });
   search.addEventListener("submit", async (event) => {
     event.preventDefault();
-    await complete();
-    filter();
+    if (await complete()) filter();
   });
   addEventListener("hashchange", jump);
   jump();

@@ -33,13 +33,14 @@ def finding_of_codes(
     affected: Results,
     total: int,
     *,
+    causes: Results | None = None,
     period: str = "",
 ) -> Finding:
-    """Make a finding about codes, with the action of the most frequent code."""
+    """Make a finding about codes, with the action of the most frequent (possible) cause."""
     codes: dict[str, int] = {}
     for entry, count in affected:
         codes[_named(entry)] = codes.get(_named(entry), 0) + count
-    most, _ = max(affected, key=itemgetter(1))
+    most, _ = max(causes or affected, key=itemgetter(1))
     row = reading.view.classifier.row(most.meaning.series)
     return declared(
         alert,

@@ -87,18 +87,26 @@ def _nothing_accepted(
         return None
     now = recent(counted)
     enough = THRESHOLDS["nothing_accepted_results"]
-    if _doubtful(now) >= enough and not _accepted(now) and _usually_accepts(counted):
-        return finding_of_codes(reading, alert, group, now, number_of(now))
+    if number_of(_doubtful(now)) >= enough and not _accepted(now) and _usually_accepts(counted):
+        return finding_of_codes(reading, alert, group, now, number_of(now), causes=_doubtful(now))
     for period in _periods(reading, counted):
         results = _results(counted, period.results(reading))
         if (
             period.doubtful
-            and _doubtful(results) >= period.doubtful
+            and number_of(_doubtful(results)) >= period.doubtful
             and _usually_accepts(counted)
             and _acceptance_was_expected(reading, counted)
         ):
             total = number_of(results)
-            return finding_of_codes(reading, alert, group, results, total, period=_text(period))
+            return finding_of_codes(
+                reading,
+                alert,
+                group,
+                results,
+                total,
+                causes=_doubtful(results),
+                period=_text(period),
+            )
     return None
 
 
@@ -117,10 +125,10 @@ def _text(period: Period) -> str:
     return f" These are results of the last {period.name}, in which nothing was accepted."
 
 
-def _doubtful(results: Results) -> int:
-    """Count the results that may indicate a dead channel."""
+def _doubtful(results: Results) -> Results:
+    """Select the results that may indicate a dead channel."""
     innocent = (*NOT_THE_CHANNEL, *ACCEPTED)
-    return sum(count for entry, count in results if entry.meaning.category not in innocent)
+    return [(entry, count) for entry, count in results if entry.meaning.category not in innocent]
 
 
 def _accepted(results: Results) -> bool:
@@ -143,4 +151,4 @@ def _acceptance_was_expected(reading: Reading, counted: list[CountedSeries]) -> 
     """Whether the day had enough results for the usual share to include an accepted push."""
     day = _results(counted, reading.day)
     expected = THRESHOLDS["nothing_accepted_results"] * THRESHOLDS["usually_accepted_share"]
-    return _doubtful(day) * _accepted_share(counted) >= expected
+    return number_of(_doubtful(day)) * _accepted_share(counted) >= expected

@@ -1,17 +1,24 @@
 """Findings about the exporter itself: its ledger, its configuration, its shutdown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from exporter.admin.findings.finding import Finding, Level, declared
 from exporter.admin.formats import age, clock
+from exporter.admin.reading import Reading
 from exporter.admin.view import View
-from exporter.classification.alerts import AlertName
+from exporter.classification.alerts import DECLARATIONS, AlertName
 from exporter.classification.thresholds import THRESHOLDS
+from exporter.errors import Reason
 from exporter.runtime.code_matches import FIRST_ITEMS
 
+_LOCKED = (
+    "Another process holds the ledger's lock: a second exporter on the same file, a backup or an "
+    "open sqlite3 shell. Stop it."
+)
 _LEDGER_HINTS = {
-    "database is locked": "Another process holds the ledger's lock: a second exporter on the same "
-    "file, a backup or an open sqlite3 shell. Stop it.",
+    "database is locked": _LOCKED,
+    "another process holds": _LOCKED,
     "database or disk is full": "The disk is full: free some space, or enlarge the volume.",
     "attempt to write a readonly database": "The file or its file system is read-only: mount it "
     "for writing, and make the exporter's user its owner.",
@@ -26,25 +33,54 @@ _LEDGER_HINTS = {
 _NO_RESTART = "The exporter recovers by itself; until then it responds to every request with 503."
 
 
-def exporter_findings(view: View, now: float) -> Iterator[Finding]:
+_FAILING_MINUTES = 5
+"""Minutes in which the ledger fails repeatedly, as of the alert."""
+
+
+def exporter_findings(reading: Reading) -> Iterator[Finding]:
     """Yield the findings about the exporter."""
-    yield from _ledger(view)
+    view = reading.view
+    yield from _ledger(reading)
     yield from _shutdown(view)
     yield from _reload(view)
     yield from _dedupe_reach(view)
-    yield from _certificates(view, now)
+    yield from _certificates(view, reading.now)
     yield from _descriptions(view)
 
 
-def _ledger(view: View) -> Iterator[Finding]:
-    if problem := view.hub.ledger.problem:
+def _ledger(reading: Reading) -> Iterator[Finding]:
+    """Yield a finding if the ledger fails now, or has failed in several of the last minutes."""
+    ledger = reading.view.hub.ledger
+    alert = declared(AlertName.LEDGER_FAILING, "", "").alert
+    refused = [
+        number
+        for minute in islice(reading.requests.steps(), _FAILING_MINUTES)
+        if (number := _refused_by_ledger(minute))
+    ]
+    if problem := ledger.problem:
         yield Finding(
             Level.TROUBLE,
             "not accepting results, the ledger cannot be used",
-            f"{view.hub.ledger.name}: {problem}.",
+            f"{ledger.name}: {problem}.",
             f"{ledger_hint(problem)} {_NO_RESTART}",
-            declared(AlertName.LEDGER_FAILING, "", "").alert,
+            alert,
         )
+    elif len(refused) > 1:
+        yield Finding(
+            Level.TROUBLE,
+            "the ledger fails repeatedly",
+            f"{ledger.name}: commits succeed now, but in the last {_FAILING_MINUTES} minutes "
+            f"{sum(refused):,} requests were refused.",
+            DECLARATIONS[AlertName.LEDGER_FAILING].advice,
+            alert,
+        )
+
+
+def _refused_by_ledger(requests: Mapping[tuple[str, ...], int]) -> int:
+    """Return how many requests the ledger has refused, of those by source and status."""
+    return sum(
+        count for (_, status), count in requests.items() if status == Reason.LEDGER_UNAVAILABLE
+    )
 
 
 def ledger_hint(problem: str) -> str:

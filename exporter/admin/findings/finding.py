@@ -6,7 +6,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from exporter.admin.formats import query_string
+from exporter.admin.formats import query_string, share
 from exporter.admin.history import WINDOW
 from exporter.classification.alerts import DECLARATIONS, Alert, AlertName
 from exporter.classification.thresholds import THRESHOLDS
@@ -119,5 +119,5 @@ def _share(part: int, total: int, what: str) -> str:
         return f"All {total:,} {what}" if total > 1 else f"The only {what.removesuffix('s')}"
     if total < _SMALL:
         return f"{part} of {total} {what}"
-    percent = f"{part / total:.0%}" if part >= total / 100 else "Less than 1%"
+    percent = share(part, total).replace("<", "Less than ").replace(">", "More than ")
     return f"{percent} of {total:,} {what}"

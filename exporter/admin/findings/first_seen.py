@@ -37,7 +37,8 @@ class FirstSeen:
                 finding.app,
             )
             seen = self._seen.get(key)
-            first = seen.first if seen and now - seen.last <= FORGET_SECONDS else now
+            # The clock may have been set back.
+            first = min(seen.first, now) if seen and now - seen.last <= FORGET_SECONDS else now
             self._seen[key] = _Seen(first, now)
             noted.append(msgspec.structs.replace(finding, since=first))
         for key, seen in list(self._seen.items()):

@@ -40,8 +40,9 @@ def findings_of(reading: Reading) -> list[Finding]:
 
 
 def _findings(reading: Reading) -> Iterator[Finding]:
-    yield from exporter_findings(reading.view, reading.now)
-    yield from request_findings(reading) if reading.all else first_day_findings(reading)
+    yield from exporter_findings(reading)
+    is_first_day = reading.view.hub.ledger.loaded and not reading.all
+    yield from first_day_findings(reading) if is_first_day else request_findings(reading)
     yield from result_findings(reading)
 
 
@@ -54,10 +55,19 @@ def _state(reading: Reading, findings: list[Finding]) -> tuple[str, str]:
     channel, app = reading.selection
     on = (f" on {channel}" if channel else "") + (f" for {app}" if app else "")
     if last is None:
-        return "quiet", f"Ready: no results yet{on}"
-    if last < reading.now - WINDOW * 60:
+        is_ready = reading.view.service.not_ready() is None
+        return "quiet", f"Ready: no results yet{on}" if is_ready else "Not ready: not scraped yet"
+    if not _heard(reading, last):
         return "quiet", f"Quiet: no result{on} in the last {WINDOW} minutes"
     return "ok", f"All is well{on}"
+
+
+def _heard(reading: Reading, last: float) -> bool:
+    """Whether the window has a result; shortly after a start, the ledger knows the last one."""
+    if any(entry.window for entry in reading.counted):
+        return True
+    is_observed = reading.view.history.results.seconds >= WINDOW * MINUTE
+    return not is_observed and last >= reading.now - WINDOW * MINUTE
 
 
 def _urgent(findings: list[Finding]) -> list[Finding]:

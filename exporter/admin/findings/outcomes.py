@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from exporter.admin.history import HOURS, WINDOW
@@ -96,8 +97,7 @@ class Outcomes:
         number = sum(lost.values())
         if not self.none_accepted or number < THRESHOLDS["min_affected"]:
             return None
-        by_hour = self._reading.requests_by_hour
-        steps = [by_hour.in_progress, *list(reversed(by_hour.ended))[: LAST_HOURS - 1]]
+        steps = islice(self._reading.requests_by_hour.steps(), LAST_HOURS)
         recurs = sum(bool(_select(self._of(step), is_lost)) for step in steps) > 1
         if recurs or 0 < sum(_select(self.window, is_lost).values()) < number:
             return Lost(f"{LAST_HOURS} hours", lost, sum(self.hours.values()))

@@ -60,9 +60,12 @@ def request_findings(reading: Reading) -> Iterator[Finding]:
 
 
 def first_day_findings(reading: Reading) -> Iterator[Finding]:
-    """Yield the findings before the first result: refused requests, requests to other paths."""
+    """Yield the findings before the first result: refused or failed requests, other paths."""
     for gateway in _gateways(reading):
-        statuses = Outcomes(reading, gateway).since_start
+        outcomes = Outcomes(reading, gateway)
+        yield from _failed(outcomes)
+        # Other replicas may have had results for long.
+        statuses = outcomes.window if reading.view.hub.ledger.shared else outcomes.since_start
         refused = _watched(AlertName.WEBHOOK_REJECTING, statuses)
         if refused:
             most = Reason(max(refused, key=lambda status: refused[status]))

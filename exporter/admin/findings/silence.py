@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from exporter.admin.findings.finding import Finding, declared
+from exporter.admin.findings.finding import Finding, Level, declared
 from exporter.admin.findings.requests import refused_now
 from exporter.admin.history import MINUTES, WINDOW
 from exporter.admin.reading import AppChannel, Reading, of_app
@@ -21,8 +21,24 @@ _Silent = Mapping[AppChannel, int]
 def silence_findings(reading: Reading) -> Iterator[Finding]:
     """Yield findings about channels with steady results before, and none in the window.
 
-    A single campaign is not steady. Receipts are not watched, since they depend on the phones.
+    A single campaign is not steady. Receipts are not watched, since they depend on the phones. Of
+    several replicas, one may have none although its senders go on: that is a note.
     """
+    shared = reading.view.hub.ledger.shared
+    return map(_of_replica, _findings(reading)) if shared else _findings(reading)
+
+
+def _of_replica(finding: Finding) -> Finding:
+    return msgspec.structs.replace(
+        finding,
+        level=Level.NOTE,
+        title=f"{finding.title} on this replica",
+        action="Look at the other replicas: the senders may have moved there. The alert adds them "
+        "up.",
+    )
+
+
+def _findings(reading: Reading) -> Iterator[Finding]:
     silent = {
         group: sum(quarters)
         for group, minutes in sorted(reading.minutes.items())
@@ -39,7 +55,8 @@ def silence_findings(reading: Reading) -> Iterator[Finding]:
         if app and len(of_this) > 1 and app not in {group.app for group in heard}:
             yield _all_stopped(reading, of_this, app)
         else:
-            yield _stopped(reading, of_this, app)
+            for group, count in of_this.items():
+                yield _stopped(reading, group, count)
 
 
 def _has_receipts(reading: Reading, group: AppChannel) -> bool:
@@ -58,15 +75,10 @@ def _all_stopped(reading: Reading, silent: _Silent, app: str) -> Finding:
     return msgspec.structs.replace(found, title=f"{of_app('all results', app)} have stopped")
 
 
-def _stopped(reading: Reading, silent: _Silent, app: str) -> Finding:
-    only = next(iter(silent)) if len(silent) == 1 else None
-    return declared(
-        AlertName.RESULTS_STOPPED,
-        only.subject if only else of_app(f"{len(silent)} channels", app),
-        _detail(reading, silent),
-        channel=only and only.channel,
-        app=app,
-    )
+def _stopped(reading: Reading, group: AppChannel, count: int) -> Finding:
+    detail = _detail(reading, {group: count})
+    alert = AlertName.RESULTS_STOPPED
+    return declared(alert, group.subject, detail, channel=group.channel, app=group.app)
 
 
 def _detail(reading: Reading, silent: _Silent) -> str:

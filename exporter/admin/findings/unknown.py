@@ -33,8 +33,14 @@ def unknown_findings(reading: Reading) -> Iterator[Finding]:
         if is_alone and total >= THRESHOLDS["min_affected"]:
             yield finding_of_codes(reading, AlertName.ALL_CODES_UNKNOWN, group, results, total)
             del unknown[group]
-    if unknown:
-        yield _note(reading, unknown)
+    # A note is only shown with the results that it is about.
+    shown = {
+        group: found
+        for group, found in unknown.items()
+        if reading.selection.shows(group.channel, group.app)
+    }
+    if shown:
+        yield _note(reading, shown)
 
 
 def _note(reading: Reading, unknown: _Unknown) -> Finding:

@@ -38,8 +38,8 @@ class UndeclaredApp(msgspec.Struct, frozen=True):
 
     name: str
     """Redacted."""
-    results: int
-    """Since the start; they are counted under the app `other`."""
+    items: int
+    """Since the start, repetitions included; they are counted under the app `other`."""
     last_seen: float
     """Unix time."""
     declaration: str
@@ -51,7 +51,9 @@ def apps_of(reading: Reading, findings: Sequence[Finding]) -> list[AppStatus]:
     if not reading.apps:
         return []
     declared = reading.view.current.settings.apps
-    rows = {app: AppStatus(app, app in declared, "quiet") for app in reading.apps}
+    rows: dict[str | None, AppStatus] = {
+        app: AppStatus(app, app in declared, "quiet") for app in reading.apps
+    }
     for group, counted in reading.groups.items():
         row = rows.get(group.app)
         if row is None:
@@ -65,8 +67,10 @@ def apps_of(reading: Reading, findings: Sequence[Finding]) -> list[AppStatus]:
         if row.state == "quiet" and any(entry.window for entry in counted):
             row.state = "ok"
     for finding in reversed(findings):  # the most urgent last
-        if finding.level is not Level.NOTE and finding.app and finding.app in rows:
-            rows[finding.app].state = finding.level
+        # Without an app, a finding about a channel is about results that were counted without one.
+        app = finding.app or ("" if finding.channel else None)
+        if finding.level is not Level.NOTE and app in rows:
+            rows[app].state = finding.level
     for row in rows.values():
         if row.results_last_hour:
             row.failing_share_last_hour = row.failing_last_hour / row.results_last_hour

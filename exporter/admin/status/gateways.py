@@ -92,12 +92,12 @@ def _received(gateway: str, requests: Totals, rejections: Totals) -> Received:
 
 
 def _finding(gateway: str, requests: Totals, rejections: Totals) -> str | None:
-    """Report that no item has had a code so far: the format differs from the expected format."""
+    """Report that no item has had a valid code: the format differs from the expected one."""
     without = sum(rejections.get((gateway, reason), 0) for reason in _WITHOUT_CODE)
     if not without or requests.get((gateway, ACCEPTED)):
         return None
     return (
-        f"None of {without:,} items so far has a code. To see the paths: "
+        f"No item so far has a valid code ({without:,} rejected). To see the paths: "
         f"push-result-exporter explain --gateway {gateway} --payload FILE"
     )
 

@@ -6,6 +6,7 @@ import msgspec
 
 from exporter.admin.findings.requests import refusal
 from exporter.admin.reading import Reading
+from exporter.configuration.settings import Settings
 from exporter.errors import UNROUTED
 from exporter.gateways.gateway import Gateway
 
@@ -54,8 +55,8 @@ class Setup(msgspec.Struct, frozen=True):
 
 
 def setup_of(reading: Reading) -> Setup | None:
-    """Describe the webhooks; None after the first result."""
-    if reading.all:
+    """Describe the webhooks; None after the first result, or until the ledger is loaded."""
+    if reading.all or not reading.view.hub.ledger.loaded:
         return None
     requests = reading.requests.totals
     gateways = reading.view.current.snapshot.gateways
@@ -85,14 +86,19 @@ def _webhook(reading: Reading, gateway: Gateway) -> WebhookSetup:
         missing_settings=None if gateway.credentials else " or ".join(gateway.settings),
         accepts_anyone=gateway.accepts_anyone,
         credentials=[str(credential) for credential in gateway.credentials],
-        curl=f"curl -i {_authorization(gateway)}-d '[]' {ingest}{path}",
+        curl=f"curl -i {_options(settings)}{_authorization(gateway)}-d '[]' {ingest}{path}",
         requests=sum(statuses.values()),
         refused={status: count for status, count in statuses.items() if refusal(status)},
     )
+
+
+def _options(settings: Settings) -> str:
+    """Return the curl option for a certificate, which is not for the name of this address."""
+    return "--insecure " if settings.ingest_tls else ""
 
 
 def _authorization(gateway: Gateway) -> str:
     """Return the curl option that reads a bearer token from its file; empty without a token."""
     files = (credential.file for credential in gateway.credentials if credential.scheme == "bearer")
     file = next(files, None)
-    return f'-H "Authorization: Bearer $(head -n1 {quote(file)})" ' if file else ""
+    return f'-H "Authorization: Bearer $(grep -m1 "^[^#]" {quote(file)})" ' if file else ""

@@ -64,9 +64,10 @@ class Status(msgspec.Struct, frozen=True):
 
     health: Health
     ready: bool
-    """Whether results are accepted."""
+    """Whether `/-/ready` responds with 200."""
     problem: str | None
-    """The cause if results are not accepted: `ledger_unavailable`, `draining` or `not_scraped`."""
+    """The cause if not: `ledger_unavailable`, `draining` or `not_scraped`; with the last, results
+    are accepted."""
     now: float
     """Unix time of this status."""
     version: str
@@ -135,7 +136,7 @@ def status_of(reading: Reading, newest: int | None = None) -> Steps[Status]:
         process=view.service.process_id,
         ports={"ingest": view.service.ingest_port, "admin": view.service.admin_port},
         started_at=view.service.started_at,
-        uptime_seconds=reading.now - view.service.started_at,
+        uptime_seconds=view.service.uptime_seconds,
         ledger=LedgerStatus(view.hub.ledger.name, view.hub.ledger.problem, view.hub.ledger.pending),
         hour_seconds=view.history.results.seconds,
         setup=setup_of(reading),

@@ -38,6 +38,19 @@ async def test_nothing_accepted(watched: Watched, result: dict[str, Any]) -> Non
     assert (shown.channel, shown.code, shown.results) == ("vivo", str(result["code"]), 50)
 
 
+async def test_action_is_that_of_a_cause(watched: Watched) -> None:
+    """The action belongs to a code that may be the cause, however many others there are."""
+    await watched.count(accepted("apns", 100))
+    watched.pass_minutes(16)
+    await watched.count(
+        {"channel": "apns", "count": 200, "code": "Unregistered"},
+        {"channel": "apns", "count": 60, "code": "BadPath"},
+    )
+    [finding] = [one for one in watched.health().findings if one.title.startswith("nothing")]
+    row = watched.view.tables["apns"].codes["2016"]
+    assert (row.name, finding.action) == ("BadPath", row.action)
+
+
 @pytest.mark.parametrize("results", ALIVE.values(), ids=ALIVE)
 async def test_something_may_be_accepted(
     watched: Watched, results: list[tuple[str, int, int]]

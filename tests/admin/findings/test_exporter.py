@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from exporter.admin.findings.exporter import ledger_hint
+from exporter.errors import Reason
 from tests.support.certificates import make_certificate
 from tests.support.exporter import TOKEN, MakeSettings, started
 from tests.support.watched import Watched, accepted
 
 LEDGER_PROBLEMS = {
     "database is locked": "Another process",
+    "another process holds /data/ledger.sqlite3.lock": "Another process",
     "database or disk is full": "The disk is full",
     "attempt to write a readonly database": "read-only",
     "unable to open database file": "missing or inaccessible",
@@ -35,6 +37,18 @@ async def test_a_ledger_that_fails(watched: Watched) -> None:
     health = watched.health()
     assert health.headline == "Trouble: not accepting results, the ledger cannot be used"
     assert str(path) in health.findings[0].detail
+
+
+async def test_a_ledger_that_fails_repeatedly(watched: Watched) -> None:
+    """A ledger that failed in two of the last minutes is trouble, though it works in between."""
+    title = "the ledger fails repeatedly"
+    for found in ([], [title]):
+        watched.exporter.hub.finished("results", Reason.LEDGER_UNAVAILABLE, 0.1)
+        assert watched.titles() == found
+        watched.pass_minutes(1)
+    assert "2 requests were refused" in watched.health().findings[0].detail
+    watched.pass_minutes(4)
+    assert watched.titles() == []
 
 
 async def test_a_failed_reload(watched: Watched) -> None:

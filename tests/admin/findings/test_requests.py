@@ -121,6 +121,13 @@ async def test_overload(make_settings: MakeSettings) -> None:
         ]
 
 
+async def test_faults_before_the_first_result(watched: Watched) -> None:
+    """Requests that fail for a fault of the exporter are a finding on the first day, too."""
+    for _ in range(20):
+        watched.exporter.hub.finished("results", Reason.INTERNAL_ERROR, 0.1)
+    assert watched.titles() == ["requests to /webhooks/results fail in the exporter"]
+
+
 async def test_faults_of_the_exporter(watched: Watched) -> None:
     """Three requests that fail for a fault of the exporter are a finding."""
     await watched.count(accepted("vivo", 1))

@@ -2,6 +2,7 @@
 
 import time
 
+from exporter.admin.reading import Selection
 from exporter.admin.runbooks import live_values
 from tests.support.watched import Watched, accepted
 
@@ -13,9 +14,22 @@ async def test_nothing_came_yet(watched: Watched) -> None:
 
 
 async def test_quiet(watched: Watched) -> None:
-    """Without a result for a quarter of an hour the state is quiet, not well."""
+    """Without a result for a quarter of an hour the state is quiet, also with a clock set back."""
     await watched.count(accepted("apns", 1))
+    watched.pass_minutes(15)
+    assert watched.health().headline == "Quiet: no result in the last 15 minutes"
     [count] = watched.exporter.hub.ledger.counts.values()
+    count.last_at = time.time() + 3600
+    assert watched.health().headline == "Quiet: no result in the last 15 minutes"
+
+
+async def test_last_result_before_the_start(watched: Watched) -> None:
+    """Shortly after a start, the last result in the ledger tells whether it is quiet."""
+    await watched.count(accepted("apns", 1))
+    hub = watched.exporter.hub
+    watched = Watched(watched.exporter)
+    [count] = hub.ledger.counts.values()
+    assert watched.health().headline == "All is well"
     count.last_at = time.time() - 901
     assert watched.health().headline == "Quiet: no result in the last 15 minutes"
 
@@ -51,6 +65,20 @@ async def test_all_results_stop(watched: Watched) -> None:
         "No results in the last 15 minutes. In the 45 minutes before: apns (40), vivo (60). "
         "Requests are refused meanwhile: results bad_signature (2)."
     )
+
+
+async def test_two_channels_stop(watched: Watched) -> None:
+    """Each silent channel has a finding of its own, which another channel's page does not show."""
+    for _ in range(2):
+        await watched.count(accepted("apns", 20), accepted("vivo", 30))
+        for _ in range(15):
+            watched.pass_minutes(1)
+            await watched.count(accepted("fcm", 1))
+    assert watched.titles() == ["results of apns have stopped", "results of vivo have stopped"]
+    health = watched.health(Selection(channel="fcm"))
+    assert (health.state, health.findings) == ("ok", [])
+    assert health.elsewhere
+    assert health.elsewhere.title == "results of apns have stopped"
 
 
 async def test_receipts_may_be_late(watched: Watched) -> None:

@@ -63,7 +63,7 @@ async def test_one_app(exporter: Exporter) -> None:
     per_minute = {row["channel"]: row["last_hour"]["per_minute"][-1] for row in shop["channels"]}
     assert (per_minute["apns"], per_minute["vivo"]) == (9, 27)
     _, page = await get(exporter, "/?app=shop")
-    assert "<option selected>shop</option>" in page
+    assert '<option id="select-app-shop" selected>shop</option>' in page
     assert 'href="./?app=shop&amp;channel=vivo"' in page
     assert "channels without any result for shop" in page
 

@@ -69,6 +69,6 @@ async def test_codes_counted_as_other(exporter: Exporter) -> None:
     _, page = await get(exporter, "/")
     assert "vivo 26 (26 in the last hour)" in page
     assert "<q><bdi>news 44</bdi></q>" in page
-    assert 'id="other-vivo-N44"' in page
-    assert 'id="other-vivo-N25"' not in page  # the page has the last ten of all channels
-    assert 'id="other-vivo-N25"' in (await get(exporter, "/?channel=vivo"))[1]
+    assert 'id="other.-vivo-N44"' in page
+    assert 'id="other.-vivo-N25"' not in page  # the page has the last ten of all channels
+    assert 'id="other.-vivo-N25"' in (await get(exporter, "/?channel=vivo"))[1]

@@ -145,12 +145,34 @@ def test_codes_are_filtered(browser: Browser, exporter: ExporterProcess) -> None
         expect(page.get_by_text("No code contains all words.")).to_be_visible()
         page.get_by_role("searchbox").fill("")
         expect(shown).to_have_count(CODES)
+    with opened(browser, f"{exporter.admin}/codes?q=vivo", errors=True) as page:
+        page.route("**/codes", lambda route: route.abort())
+        page.get_by_role("searchbox").fill("BadDeviceToken")
+        expect(page.get_by_role("alert")).to_contain_text("could not be loaded")
+        expect(page.get_by_text("No code contains all words.")).to_be_hidden()
     with opened(browser, exporter.admin) as page:
         page.locator("#failing-apns-2014-apns a").first.click()
         assert page.url.endswith("/codes#apns-2014")
         expect(page.locator("#apns-2014")).to_be_in_viewport()
     with opened(browser, f"{exporter.admin}/codes?q=vivo#apns-2009") as page:
         expect(page.locator("#apns-2009")).to_be_in_viewport()
+
+
+def test_choice_survives_a_refresh(browser: Browser, tmp_path: Path) -> None:
+    """A selected channel stays selected when another appears in the list."""
+    with (
+        exporter_process(tmp_path, allow_unsigned=True) as exporter,
+        opened(browser, exporter.admin) as page,
+    ):
+        post(exporter, [{"channel": channel, "code": 2} for channel in ("apns", "oppo")])
+        page.clock.install()
+        page.reload()
+        choice = page.get_by_label("Channel", exact=True)
+        choice.select_option("oppo")
+        post(exporter, [{"channel": "huawei", "code": 2}])
+        page.clock.run_for(5100)
+        expect(page.locator("#channel-huawei [data-label='All time']")).to_have_text("1")
+        expect(choice).to_have_value("oppo")
 
 
 def test_one_channel(browser: Browser, exporter: ExporterProcess) -> None:
