@@ -21,7 +21,7 @@ from exporter.metrics import metrics
 from exporter.results import Category, Severity
 from tests.support.dashboards import BOARDS, Query, all_queries, panels, substituted
 from tests.support.programs import program, unavailable
-from tests.support.rules import RECORDED
+from tests.support.rules import ALERTMANAGER, RECORDED, read
 
 PROVISIONING = build.GRAFANA / "provisioning"
 HISTOGRAMS = {metrics.REQUEST_SECONDS, metrics.COMMIT_SECONDS}
@@ -446,6 +446,12 @@ def test_policies_name_contact_points_that_exist() -> None:
     assert {root["receiver"], *(route["receiver"] for route in root["routes"])} == points
     critical = root["routes"][0]
     assert ["severity", "=", "critical"] in critical["object_matchers"]
+
+
+def test_policies_group_as_alertmanager_does() -> None:
+    """The same alerts share a message, whichever of the two sends it."""
+    (root,) = provisioned("alerting/policies.yaml")["policies"]
+    assert root["group_by"] == read(ALERTMANAGER)["route"]["group_by"]
 
 
 def test_provider_reads_the_folder_of_the_container() -> None:
