@@ -15,8 +15,16 @@ from tests.support.rules import (
     code_blocks,
     each_alert,
 )
+from tests.support.several_exporters import (
+    EXPORTERS,
+    OTHERS,
+    REPLICAS,
+    differences,
+    without_exporter,
+)
 
 TABLES = load_tables()
+QUERIES = [query for name in sorted(RUNBOOKS) for query in code_blocks(name, "promql")]
 
 each_runbook = pytest.mark.parametrize("name", sorted(RUNBOOKS))
 
@@ -71,3 +79,21 @@ def test_runbook_agrees_with_the_code_tables(name: str) -> None:
         assert set(re.findall(r"push_\w+?(?=_bucket|\b)", queried)) <= METRICS | {
             part for recorded in RECORDED for part in recorded.split(":")
         }
+
+
+def test_queries_find_exporters_alone() -> None:
+    """No query returns what is of another program."""
+    assert not differences(OTHERS, dict.fromkeys(QUERIES, None))
+
+
+def test_queries_keep_replicas_of_two_exporters_apart() -> None:
+    """Replicas of the same name neither make a query fail nor are they merged."""
+    queries = map(without_exporter, QUERIES)
+    assert not differences([*EXPORTERS, *OTHERS], dict.fromkeys(queries, None))
+
+
+def test_queries_find_each_process() -> None:
+    """Queries of uptime and restarts find every replica, also if `up` has another instance."""
+    counts = [f"count({query})" for query in QUERIES if "process_" in query]
+    assert counts
+    assert not differences([*EXPORTERS, *OTHERS], dict.fromkeys(counts, len(REPLICAS)))
