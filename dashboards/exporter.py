@@ -3,6 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import layout, queries, replicas
+from dashboards.names import TARGET_LABELS
 from dashboards.panels import Panel, heatmap, stat, timeseries
 from dashboards.queries import SHARE_WINDOW
 from dashboards.style import (
@@ -48,7 +49,7 @@ def _now() -> list[Panel]:
 
 
 def _replicas_now() -> list[Panel]:
-    up = queries.select("up")
+    up = queries.select(queries.UP)
     return [
         stat(
             "Replicas up",
@@ -57,7 +58,7 @@ def _replicas_now() -> list[Panel]:
             f"sum({up})",
             steps=[(None, "red"), (1, "green")],
             link=to_runbook(AlertName.EXPORTER_DOWN),
-            no_value="Not scraped",
+            no_value="Not scraped, or rules not loaded",
         ),
         stat(
             "Replicas down",
@@ -66,14 +67,13 @@ def _replicas_now() -> list[Panel]:
             f"sum({up} == bool 0)",
             steps=ZERO_IS_GOOD,
             link=to_runbook(AlertName.EXPORTER_DOWN),
-            no_value="Not scraped",
+            no_value="Not scraped, or rules not loaded",
         ),
     ]
 
 
 def _calls_now() -> list[Panel]:
     requests = queries.total(queries.rate(metrics.REQUESTS, window=SHARE_WINDOW))
-    refused = queries.total(queries.rate(metrics.REQUESTS, _REFUSED, window=SHARE_WINDOW))
     return [
         stat(
             "Requests",
@@ -83,9 +83,10 @@ def _calls_now() -> list[Panel]:
         ),
         stat(
             "Requests refused",
-            f"Share of requests that were not accepted, over the last {SHARE_WINDOW}.",
+            f"Share of requests that were not accepted, over the last {SHARE_WINDOW}; of several "
+            "exporters, that of the worst.",
             SHARE,
-            queries.share(refused, requests),
+            _refused_share(window=SHARE_WINDOW),
             steps=up_to("refused_share"),
             link=to_runbook(AlertName.WEBHOOK_REJECTING),
             no_value=f"No requests in {SHARE_WINDOW}",
@@ -129,18 +130,25 @@ def _requests() -> Panel:
 
 
 def _refusals() -> Panel:
-    whole = queries.total(queries.rate(metrics.REQUESTS), "source")
-    part = queries.total(queries.rate(metrics.REQUESTS, _REFUSED), "source")
     return timeseries(
         "Requests refused by webhook",
-        "Share of each webhook's requests that were not accepted. Source unknown is a path that is "
-        "no webhook, or a request that is not HTTP.",
+        "Share of each webhook's requests that were not accepted; of several exporters, that of "
+        "the worst. Source unknown is a path that is no webhook, or a request that is not HTTP.",
         SHARE,
-        Line(queries.share(part, whole), "{{source}}"),
+        Line(_refused_share("source"), "{{source}}"),
         link=to_runbook(AlertName.WEBHOOK_REJECTING),
         min_interval="1m",
         no_value=_QUIET,
     )
+
+
+def _refused_share(*by: str, window: str = queries.INTERVAL) -> str:
+    """Return the share of requests that were not accepted; the highest of the exporters."""
+    part, whole = (
+        queries.total(queries.rate(metrics.REQUESTS, *status, window=window), *TARGET_LABELS, *by)
+        for status in ([_REFUSED], [])
+    )
+    return queries.worst(queries.share(part, whole), *by)
 
 
 def _latency() -> Panel:
@@ -157,7 +165,8 @@ def _latency() -> Panel:
 def _latency_quantiles() -> Panel:
     return timeseries(
         "Response time, quantiles",
-        "How long the faster half and 99 % of the requests took at most, estimated.",
+        "How long the faster half and 99 % of the requests took at most, estimated; of several "
+        "exporters, the slowest.",
         SECONDS,
         Line(queries.quantile(0.5, metrics.REQUEST_SECONDS), "median"),
         Line(queries.quantile(0.99, metrics.REQUEST_SECONDS), "99 %"),

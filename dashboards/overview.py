@@ -13,6 +13,7 @@ from dashboards.style import (
     RUNBOOK_OF_CELL,
     SECONDS,
     SHARE,
+    TARGET_COLUMNS,
     ZERO_IS_GOOD,
     Column,
     Line,
@@ -66,10 +67,10 @@ def _now() -> list[Panel]:
             "Exporter",
             "Whether Prometheus reaches every replica of the exporter.",
             "none",
-            f"min({queries.select('up')})",
+            f"min({queries.select(queries.UP)})",
             mappings={"0": ("Replica down", "red"), "1": ("Up", "green")},
             link=("Open the exporter", to_dashboard(layout.EXPORTER, "${__url_time_range}")),
-            no_value="Not scraped",
+            no_value="Not scraped, or rules not loaded",
         ),
         stat(
             "Firing alerts",
@@ -282,18 +283,17 @@ def _by_name(title: str, description: str, category: str, runbook: str) -> Panel
 
 
 def _alerts() -> Panel:
-    labels = "alertname, channel, app, severity, alertstate"
+    columns = [
+        Column("alertname", "Alert", link=RUNBOOK_OF_CELL),
+        *(Column(label, label.capitalize()) for label in ("channel", "app", "severity")),
+        Column("alertstate", "State"),
+        *TARGET_COLUMNS,
+    ]
     return table(
         "Alerts",
         "Push alerts that are pending or firing in Prometheus. Grafana's own alerts are on its "
         "Alerting page.",
-        [
-            Column("alertname", "Alert", link=RUNBOOK_OF_CELL),
-            Column("channel", "Channel"),
-            Column("app", "App"),
-            Column("severity", "Severity"),
-            Column("alertstate", "State"),
-        ],
-        f"max by ({labels}) ({queries.alerts(queries.OF_APP)})",
+        columns,
+        queries.worst(queries.alerts(queries.OF_APP), *(column.field for column in columns)),
         no_value="No alert is pending or firing",
     )

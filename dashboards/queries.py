@@ -30,11 +30,13 @@ CRITICAL = _watched_by(AlertName.CHANNEL_REJECTED)
 UNKNOWN = _watched_by(AlertName.UNKNOWN_CODE)
 NOT_INFO = 'severity!="info"'
 
-OURS = 'alertname=~"Push.+"'
-"""The alerts of the rules; not all have the exporter's job."""
+OURS = f'alertname=~"{"|".join(AlertName)}"'
+"""The alerts of the rules, by name: not all have the exporter's job."""
 FIRING = 'alertstate="firing"'
 EVALUATED = "push:min_results:threshold"
 """A series that exists if Prometheus evaluates deploy/prometheus/rules.yml."""
+UP = "instance:push_exporter:up"
+"""`up` of the exporters alone, recorded by these rules."""
 
 TOKEN_INVALID = _watched_by(AlertName.INVALID_TOKEN_RATIO_HIGH)
 THROTTLED = _watched_by(AlertName.THROTTLED)
@@ -52,6 +54,9 @@ COMPARISON_OFFSET = "1d"
 CODE = ("channel", "code", "severity")
 """The labels that join push_results_total and push_code_info."""
 
+REPLICA = (*TARGET_LABELS, "instance")
+"""The labels of a replica; replicas of two exporters may have the same instance."""
+
 RUNBOOK = "runbook"
 """The label with the name of a runbook."""
 
@@ -59,6 +64,14 @@ RUNBOOK = "runbook"
 def select(metric: str, *matchers: str) -> str:
     """Select a metric of the selected exporters."""
     return f"{metric}{{{', '.join((TARGETS, *matchers))}}}"
+
+
+def of_exporters(expression: str) -> str:
+    """Restrict metrics that other programs expose, too, to the exporters.
+
+    `up` would not match: with `GET /metrics?label=instance`, its instance differs from theirs.
+    """
+    return f"({expression} and ignoring (version, revision) {select(metrics.BUILD_INFO)})"
 
 
 def select_results(*matchers: str) -> str:
@@ -82,8 +95,9 @@ def increase(metric: str, *matchers: str, window: str = RANGE) -> str:
 
 
 def quantile(of: float, metric: str) -> str:
-    """Estimate a quantile of a histogram over all replicas."""
-    return f"histogram_quantile({of}, {total(rate(f'{metric}_bucket'), 'le')})"
+    """Estimate a quantile of a histogram over all replicas; the highest of the exporters."""
+    buckets = total(rate(f"{metric}_bucket"), *TARGET_LABELS, "le")
+    return worst(f"histogram_quantile({of}, {buckets})")
 
 
 def results(*matchers: str, window: str = INTERVAL, past: str = "") -> str:
@@ -169,7 +183,7 @@ def bad_device_token_share(past: str = "") -> str:
 
 
 def worst(expression: str, *by: str) -> str:
-    """Return the highest share, so that no healthy cluster hides a failing cluster."""
+    """Return the highest value, so that no healthy cluster hides a failing cluster."""
     return f"max by ({', '.join(by)}) ({expression})" if by else f"max({expression})"
 
 

@@ -2,7 +2,18 @@
 
 from dashboards import queries
 from dashboards.panels import Panel, table, timeseries
-from dashboards.style import BYTES, COUNT, PER_SECOND, SECONDS, SHARE, Column, Line, to_runbook
+from dashboards.style import (
+    BYTES,
+    COUNT,
+    PER_SECOND,
+    REPLICA,
+    SECONDS,
+    SHARE,
+    TARGET_COLUMNS,
+    Column,
+    Line,
+    to_runbook,
+)
 from exporter.classification.alerts import AlertName
 from exporter.metrics import metrics
 
@@ -40,7 +51,7 @@ def _commits() -> Panel:
         "Commits",
         "Commits to the ledger per second. Each holds all that came since the one before.",
         PER_SECOND,
-        Line(queries.total(commits, "instance"), "{{instance}}"),
+        Line(queries.total(commits, *queries.REPLICA), REPLICA),
         link=to_runbook(AlertName.LEDGER_FAILING),
     )
 
@@ -48,7 +59,8 @@ def _commits() -> Panel:
 def _commit_seconds() -> Panel:
     return timeseries(
         "Time of a commit, quantiles",
-        "How long the faster half and 99 % of the commits took at most, estimated.",
+        "How long the faster half and 99 % of the commits took at most, estimated; of several "
+        "exporters, the slowest.",
         SECONDS,
         Line(queries.quantile(0.5, metrics.COMMIT_SECONDS), "median"),
         Line(queries.quantile(0.99, metrics.COMMIT_SECONDS), "99 %"),
@@ -63,8 +75,8 @@ def _waiting() -> Panel:
         "Waiting",
         "Requests in flight, and results that wait for their commit.",
         COUNT,
-        Line(queries.select(metrics.IN_FLIGHT), "{{instance}} requests"),
-        Line(queries.select(metrics.PENDING), "{{instance}} results"),
+        Line(queries.select(metrics.IN_FLIGHT), f"{REPLICA} requests"),
+        Line(queries.select(metrics.PENDING), f"{REPLICA} results"),
         link=to_runbook(AlertName.EXPORTER_OVERLOADED),
     )
 
@@ -76,7 +88,7 @@ def _commit_errors() -> Panel:
         "Failed attempts to write to the ledger per second. Nothing is acknowledged until one "
         "succeeds.",
         PER_SECOND,
-        Line(queries.total(errors, "instance"), "{{instance}}"),
+        Line(queries.total(errors, *queries.REPLICA), REPLICA),
         link=to_runbook(AlertName.LEDGER_FAILING),
     )
 
@@ -87,7 +99,7 @@ def _dedupe_reach() -> Panel:
         "How far back a repeated result is recognised. Below DEDUPE_WINDOW_SECONDS the bound on "
         "entries is reached, and a retry that is older is counted again.",
         SECONDS,
-        Line(queries.select(metrics.DEDUPE_REACH), "{{instance}}"),
+        Line(queries.select(metrics.DEDUPE_REACH), REPLICA),
         link=to_runbook(AlertName.DEDUPE_REACH_LOW),
         no_value="No deduplication",
     )
@@ -105,12 +117,12 @@ def _oldest_transaction() -> Panel:
 
 
 def _expiry() -> Panel:
-    spent = queries.total(queries.rate(_EXPIRY), "instance")
+    spent = queries.total(queries.rate(_EXPIRY), *queries.REPLICA)
     return timeseries(
         "Time spent on expiry in PostgreSQL",
         "Share of the time that each replica spends on removing expired keys from the database.",
         SHARE,
-        Line(spent, "{{instance}}"),
+        Line(spent, REPLICA),
         no_value="No ledger in PostgreSQL",
     )
 
@@ -120,7 +132,7 @@ def _reloads() -> Panel:
         "Reloads",
         "Whether each replica could read its keys, tokens and code tables the last time: 1, or 0.",
         COUNT,
-        Line(queries.select(metrics.RELOAD_SUCCESSFUL), "{{instance}}"),
+        Line(queries.select(metrics.RELOAD_SUCCESSFUL), REPLICA),
         link=to_runbook(AlertName.RELOAD_FAILED),
     )
 
@@ -131,7 +143,10 @@ def _certificates() -> Panel:
         "Certificates",
         "Time until the TLS certificate of each listener ends.",
         SECONDS,
-        Line(f"min by (listener, instance) ({left})", "{{instance}} {{listener}}"),
+        Line(
+            f"min by ({', '.join(queries.REPLICA)}, listener) ({left})",
+            f"{REPLICA} {{{{listener}}}}",
+        ),
         link=to_runbook(AlertName.CERTIFICATE_EXPIRING),
         no_value="No TLS",
     )
@@ -142,17 +157,17 @@ def _memory() -> Panel:
         "Memory",
         "Resident memory of each replica.",
         BYTES,
-        Line(queries.select("process_resident_memory_bytes"), "{{instance}}"),
+        Line(queries.of_exporters(queries.select("process_resident_memory_bytes")), REPLICA),
     )
 
 
 def _processor() -> Panel:
-    used = queries.total(queries.rate("process_cpu_seconds_total"), "instance")
+    used = queries.of_exporters(queries.rate("process_cpu_seconds_total"))
     return timeseries(
         "Processor",
         "Share of one core that each replica uses; a replica uses one at most.",
         SHARE,
-        Line(used, "{{instance}}"),
+        Line(queries.total(used, *queries.REPLICA), REPLICA),
         link=to_runbook(AlertName.EXPORTER_OVERLOADED),
     )
 
@@ -163,25 +178,27 @@ def _files() -> Panel:
         "Open files",
         "Share of the open files, connections included, that each replica may have.",
         SHARE,
-        Line(f"{opened} / {allowed}", "{{instance}}"),
+        Line(queries.of_exporters(f"{opened} / {allowed}"), REPLICA),
         link=to_runbook(AlertName.EXPORTER_OVERLOADED),
     )
 
 
 def _replicas() -> Panel:
-    started = f"time() - max by (instance) ({queries.select('process_start_time_seconds')})"
-    version = f"max by (instance, version, revision) ({queries.select(metrics.BUILD_INFO)})"
+    replica = ", ".join(queries.REPLICA)
+    started = queries.of_exporters(queries.select("process_start_time_seconds"))
+    version = f"max by ({replica}, version, revision) ({queries.select(metrics.BUILD_INFO)})"
     return table(
         "Replicas",
         "Version of each replica that is up, and how long it has been running.",
         [
+            *TARGET_COLUMNS,
             Column("instance", "Instance"),
             Column("version", "Version"),
             Column("revision", "Revision"),
             Column("Value #B", "Running for", SECONDS),
         ],
         version,
-        started,
+        f"time() - max by ({replica}) {started}",
         width=12,
         no_value="Not scraped",
     )

@@ -66,6 +66,12 @@ class Column(NamedTuple):
     width: int = 0
 
 
+TARGET_COLUMNS = [Column(label, label.capitalize()) for label in TARGET_LABELS]
+"""The columns of target labels; Grafana omits the columns of absent labels."""
+
+REPLICA = " ".join(f"{{{{{label}}}}}" for label in (*TARGET_LABELS, "instance"))
+"""The legend of a replica; Grafana replaces absent labels with nothing."""
+
 KEEP_APP = "${app:queryparam}"
 """The query parameter of links between the dashboards with the variable."""
 

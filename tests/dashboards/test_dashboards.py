@@ -83,7 +83,7 @@ def test_query_is_promql_on_our_metrics(query: Query) -> None:
         name = str(selector.name)
         if name in {"ALERTS", *RECORDED}:
             continue
-        assert name in {*OURS, "up"} or name.startswith("process_")
+        assert name in OURS or name.startswith("process_")
 
 
 @pytest.mark.parametrize("query", all_queries(), ids=lambda query: query.name)
