@@ -165,10 +165,10 @@ def test_inhibitions_name_alerts_that_exist() -> None:
         assert rule["equal"] == [*TARGET_LABELS, *(["source"] if of_requests else of_results)]
     assert "PushExporterDown" not in muted  # one that was retired would mute for good
     assert muted["PushLedgerFailing"] == {"PushResultsStopped", "PushAllResultsStopped"}
-    assert muted["PushAllRequestsRefused"] > muted["PushLedgerFailing"]
+    assert "PushResultsStopped" not in muted["PushAllRequestsRefused"]  # of other gateways
     shares = {
         alert.name for alert in ALERTS if re.search(r"channel:\w+:ratio15m", alert.expression)
     }
-    assert muted["PushChannelRejected"] == {*shares, "PushNothingAccepted"}
+    assert muted["PushChannelRejected"] == {"PushFailureRatioHigh"}  # it may be a few of many
     assert muted["PushNothingAccepted"] == shares
     assert read(ALERTMANAGER)["route"]["group_by"] == [*TARGET_LABELS, "app", "channel"]

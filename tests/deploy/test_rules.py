@@ -180,6 +180,7 @@ def test_thresholds_are_constants() -> None:
         "0.2",  # four fifths of the half hour
         "0.05",  # ten minutes of three hours
         "24",  # steps of 5 minutes in two hours
+        "5",  # periods of 3 minutes in 15
         "8",  # steps of 15 minutes in two hours
         "120",
         "300",

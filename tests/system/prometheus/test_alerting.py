@@ -313,10 +313,9 @@ OF_REQUESTS = {
     for name in ("PushWebhookRejecting", "PushExporterErrors", "PushItemsRejected")
     for source in ("mps", "results")
 }
-ALWAYS = {one for one in OF_RESULTS if one[0] == "PushFailureRatioHigh"} | {
-    one for one in OF_REQUESTS if one[0] == "PushItemsRejected"
-}
-"""Held back by PushThrottled and PushWebhookRejecting, which are among them."""
+ALL_STOPPED = {("PushAllResultsStopped", "", app, "") for app in ("shop", "")}
+ALWAYS = {one for one in OF_REQUESTS if one[0] == "PushItemsRejected"}
+"""Held back by PushWebhookRejecting, which is among them."""
 SHARES = {"PushInvalidTokenRatioHigh", "PushThrottled", "PushFailureRatioHigh"}
 STOPPED = {one for one in OF_RESULTS if one[0] == "PushResultsStopped"}
 
@@ -327,15 +326,15 @@ def of_shop(*names: str) -> set[Identity]:
 
 
 MUTES: list[tuple[Identity, set[Identity]]] = [
-    (("PushLedgerFailing", "", "", ""), STOPPED),
-    (("PushChannelRejected", "apns", "shop", ""), of_shop(*SHARES)),
+    (("PushLedgerFailing", "", "", ""), STOPPED | ALL_STOPPED),
+    (("PushChannelRejected", "apns", "shop", ""), of_shop("PushFailureRatioHigh")),
     (("PushNothingAccepted", "apns", "shop", ""), of_shop(*SHARES)),
     (("PushVendorOutage", "apns", "shop", ""), of_shop("PushFailureRatioHigh")),
     (("PushBadDeviceTokenSpike", "apns", "shop", ""), of_shop("PushInvalidTokenRatioHigh")),
     (("PushAllCodesUnknown", "apns", "shop", ""), of_shop("PushUnknownCode")),
     (
         ("PushAllRequestsRefused", "", "", "mps"),
-        STOPPED | {one for one in OF_REQUESTS if one[3] == "mps"},
+        {("PushAllResultsStopped", "", "", "")} | {one for one in OF_REQUESTS if one[3] == "mps"},
     ),
 ]
 """What an alert holds back of those above."""
@@ -343,7 +342,7 @@ MUTES: list[tuple[Identity, set[Identity]]] = [
 
 def test_alerts_mute_what_follows_from_them(tmp_path: Path) -> None:
     """Alertmanager holds back what another alert explains, and on no other channel or app."""
-    targets = OF_RESULTS | OF_REQUESTS
+    targets = OF_RESULTS | OF_REQUESTS | ALL_STOPPED
     with receiver() as told, alertmanager(tmp_path, told) as url:
         for source, expected in MUTES:
             post(url, {source} | targets, ends_in=60)
