@@ -68,6 +68,15 @@ def test_mounted_paths_exist(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_read_only_services_mount_files(service: str) -> None:
+    """Compose refuses a config or secret with inline content in a read-only container."""
+    declared = SERVICES[service]
+    sources = [COMPOSE["configs"][one["source"]] for one in declared.get("configs", [])]
+    sources += [COMPOSE["secrets"][name] for name in declared.get("secrets", [])]
+    assert not declared.get("read_only") or all(one.keys() == {"file"} for one in sources)
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_services_are_pinned_checked_and_confined(service: str) -> None:
     """Whole versions, health checks; only webhooks and Grafana are published."""
     declared = SERVICES[service]
@@ -153,7 +162,7 @@ def test_prometheus_finds_everything(tmp_path: Path) -> None:
     for config in service["configs"]:
         mount = tmp_path / config["target"][1:]
         assert mount.exists()  # the folder is mounted read-only, so nothing can be made in it
-        mount.write_text(COMPOSE["configs"][config["source"]]["content"])
+        shutil.copyfile(DEPLOY / COMPOSE["configs"][config["source"]]["file"], mount)
     checked(program("promtool", "prometheus"), "check", "config", etc / "prometheus.yml")
     flags = [
         flag.replace("=/etc", f"={tmp_path}/etc").replace(f"={data}", f"={tmp_path}/data")
