@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-msg-status.html
 
 import base64
 import gzip
+import hashlib
 import json
 import os
 import urllib.request
@@ -24,22 +25,36 @@ ACCEPTED = 2
 
 
 def handler(event, context):
-    """Forward the log entries of an event; Lambda invokes it again after an exception."""
+    """Forward the log events of an invocation; Lambda repeats it after an exception."""
     del context
-    body = json.dumps(results(event)).encode()
+    events = log_events(event)
     headers = {
         "Authorization": f"Bearer {os.environ['EXPORTER_TOKEN']}",
         "Content-Type": "application/json",
+        "webhook-id": webhook_id(events),
     }
+    body = json.dumps(results(events)).encode()
     request = urllib.request.Request(os.environ["EXPORTER_URL"], body, headers)
     with urllib.request.urlopen(request, timeout=10) as response:
         return response.status
 
 
-def results(event):
-    """Make a result of each log entry."""
-    logs = json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))
-    return [result(json.loads(one["message"])) for one in logs["logEvents"]]
+def log_events(event):
+    """Unpack the log events of an invocation."""
+    return json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))["logEvents"]
+
+
+def webhook_id(events):
+    """Return an id that is the same when Lambda repeats the invocation, so that it counts once.
+
+    Entries have no id of their own: those of a push to a topic share its messageId.
+    """
+    return hashlib.sha256(" ".join(one["id"] for one in events).encode()).hexdigest()
+
+
+def results(events):
+    """Make a result of each log event."""
+    return [result(json.loads(one["message"])) for one in events]
 
 
 def result(entry):
@@ -51,7 +66,7 @@ def result(entry):
         "channel": CHANNELS.get(platform, platform.lower()),
         "code": ACCEPTED if succeeded else delivery["statusCode"],
         "message": None if succeeded else reason(delivery.get("providerResponse", "")),
-        "id": entry["notification"]["messageId"],
+        "id": entry["notification"]["messageId"],  # an exemplar, since the request has an id
     }
 
 

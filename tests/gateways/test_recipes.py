@@ -1,5 +1,6 @@
 """Recipes other than descriptions, and the README of gateways."""
 
+import asyncio
 import base64
 import gzip
 import json
@@ -30,6 +31,7 @@ from exporter.gateways.described.description import (
 from exporter.gateways.described.files import load_description, shipped
 from exporter.gateways.gateway import ReceivedRequest
 from exporter.results import Series
+from tests.support.exporter import TOKEN, MakeSettings, started
 from tests.support.gateways import decoded, unsigned_gateways
 from tests.support.libraries import Libraries
 from tests.support.senders import RECIPES
@@ -43,6 +45,20 @@ def series(body: Any) -> list[tuple[Series, list[str | int | bytes]]]:
     batch = decoded(unsigned_gateways()["results"], ReceivedRequest(text.encode()))
     assert not batch.rejected
     return [(CLASSIFIER.classify(group.result).series, group.ids) for group in batch.groups]
+
+
+SNS: dict[str, Any] = runpy.run_path(str(RECIPES / "aws_sns_forwarder.py"))
+"""The names in the program for AWS Lambda."""
+
+
+def invocation(*entries: dict[str, Any], first: int = 1) -> dict[str, Any]:
+    """Pack log entries as CloudWatch Logs does; their ids are numbers from `first`."""
+    events = [
+        {"id": str(number), "timestamp": 1, "message": json.dumps(logged)}
+        for number, logged in enumerate(entries, first)
+    ]
+    packed = gzip.compress(json.dumps({"logEvents": events}).encode())
+    return {"awslogs": {"data": base64.b64encode(packed).decode()}}
 
 
 def entry(status: str, platform: str, code: int, response: str) -> dict[str, Any]:
@@ -87,12 +103,23 @@ def entry(status: str, platform: str, code: int, response: str) -> dict[str, Any
 )
 def test_sns_forwarder(logged: dict[str, Any], expected: tuple[str, ...]) -> None:
     """A log entry counts under the code that its reason names, on the channel of its platform."""
-    forwarder = runpy.run_path(str(RECIPES / "aws_sns_forwarder.py"))
-    events = {"logEvents": [{"id": "1", "timestamp": 1, "message": json.dumps(logged)}]}
-    packed = base64.b64encode(gzip.compress(json.dumps(events).encode())).decode()
-    made = forwarder["results"]({"awslogs": {"data": packed}})
+    made = SNS["results"](SNS["log_events"](invocation(logged)))
     assert series(made) == [(Series(*expected), ["9655abe4"])]
     assert "tokA" not in json.dumps(made)
+
+
+async def test_sns_forwarder_counts_each_endpoint_of_a_topic_once(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries of one push to a topic all count, and count once though Lambda repeats them."""
+    logged = entry("FAILURE", "APNS", 400, '{"reason":"BadDeviceToken"}')
+    first, second = invocation(logged, logged, logged), invocation(logged, logged, first=4)
+    async with started(make_settings()) as exporter:
+        monkeypatch.setenv("EXPORTER_URL", f"{exporter.ingest}/webhooks/results")
+        monkeypatch.setenv("EXPORTER_TOKEN", TOKEN)
+        for event in (first, second, first):
+            assert await asyncio.to_thread(SNS["handler"], event, None) == 200
+        assert await exporter.counted() == {("apns", "2009", "warning"): 5}
 
 
 def test_onesignal_template(libraries: Libraries, tmp_path: Path) -> None:
