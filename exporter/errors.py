@@ -151,6 +151,10 @@ class ConfigurationError(ValueError):
     """A setting, or a file named by a setting, is unusable; the message names it and the place."""
 
 
+class ListenError(Exception):
+    """An address cannot be bound: perhaps not yet, so the start is worth repeating."""
+
+
 class RequestError(Exception):
     """A request to a webhook is refused.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from exporter.commands.errors import CommandError
 from exporter.commands.parser import EXIT_USAGE, parse
-from exporter.errors import ConfigurationError, RequestError
+from exporter.errors import ConfigurationError, ListenError, RequestError
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), EXIT_USAGE)
     except RequestError as error:
         return _fail(f"{error.reason}: {error.detail}")
-    except CommandError as error:
+    except (CommandError, ListenError) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail_to_write(error)

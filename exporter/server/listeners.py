@@ -17,7 +17,7 @@ from aiohttp import web
 from exporter.admin.app import make_admin_app
 from exporter.admin.protocol import AdminConnection, AdminConnections
 from exporter.configuration import tls
-from exporter.errors import ConfigurationError
+from exporter.errors import ListenError
 from exporter.runtime.current import Current
 from exporter.runtime.hub import Hub
 from exporter.runtime.service import Service
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 
 def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
-    """Bind an address; ConfigurationError if it cannot be bound."""
+    """Bind an address; ListenError if it cannot be bound."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -54,7 +54,7 @@ def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
         problem = os.strerror(error.errno or 0) if has_number else str(error.strerror)
         if error.errno == errno.EADDRINUSE:
             problem += f"; find the process: ss -ltnp 'sport = :{port}'"
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {problem}") from error
+        raise ListenError(f"cannot listen on {host}:{port}: {problem}") from error
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from exporter.configuration.settings import Settings
-from exporter.errors import ConfigurationError
+from exporter.errors import ConfigurationError, ListenError
 from exporter.ledger.header import read_header
 from exporter.ledger.sqlite import VERSION
 from exporter.ledger.store import StoreError
@@ -51,7 +51,7 @@ def reach(settings: Settings) -> Iterator[Attempt]:
 def _try(target: str, attempt: Callable[[], str | None]) -> Attempt:
     try:
         note = attempt()
-    except (ConfigurationError, StoreError) as error:
+    except (ConfigurationError, ListenError, StoreError) as error:
         return Attempt(target, str(error))
     except OSError as error:
         return Attempt(target, error.strerror or str(error))

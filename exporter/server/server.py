@@ -48,7 +48,8 @@ class Running(NamedTuple):
 async def serve(settings: Settings) -> None:
     """Run an exporter until SIGTERM or SIGINT; SIGHUP reloads.
 
-    Raises ConfigurationError for unusable settings or files, or if an address cannot be bound.
+    Raises ConfigurationError for unusable settings or files, ListenError if an address cannot be
+    bound.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

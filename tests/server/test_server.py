@@ -145,13 +145,17 @@ def test_not_a_ledger_is_refused(tmp_path: Path) -> None:
     assert file.read_text().startswith("not a database")
 
 
-def test_serve_names_a_port_in_use(process: ExporterProcess, tmp_path: Path) -> None:
-    """A port that is in use ends the start with a message that names it."""
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1", "no.such.host.invalid"])
+def test_serve_names_an_address_that_it_cannot_bind(
+    process: ExporterProcess, tmp_path: Path, host: str
+) -> None:
+    """A port in use, an address not up and an unknown host are named, with exit status 1."""
     port = process.ingest.rpartition(":")[2]
     ledger = str(tmp_path / "other.sqlite3")
-    done = run("serve", "--allow-unsigned", "--ledger-path", ledger, "--ingest-port", port)
-    assert done.returncode == 2
-    assert f":{port}" in done.stderr
+    flags = ["--ledger-path", ledger, "--ingest-host", host, "--ingest-port", port]
+    done = run("serve", "--allow-unsigned", *flags)
+    assert done.returncode == 1
+    assert f"cannot listen on {host}:{port}: " in done.stderr
     assert "Traceback" not in done.stderr
 
 
