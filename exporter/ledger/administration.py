@@ -144,8 +144,9 @@ class Administration:
         )
         if not copied:
             raise ConfigurationError(
-                f"INSTANCE {instance} has already counted in {self._database.address.name}; "
-                "its counts were not copied: choose another --instance"
+                f"INSTANCE {instance} has already counted in {self._database.address.name}, so the "
+                "file's counts were not added: if this file was copied before, nothing is left to "
+                "do; otherwise choose another --instance"
             )
 
     async def _run(self, name: str, **values: object) -> list[tuple[Any, ...]]:

@@ -168,7 +168,9 @@ def test_copy(
     )
     assert totals(server) == {("new", "2"): 12_345, ("new", "2009"): 1}
     assert main(["ledger", "copy"]) == 2
-    assert "INSTANCE new has already counted in" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "INSTANCE new has already counted in" in error
+    assert "if this file was copied before, nothing is left to do" in error
     assert count(address, "new", delivery(0, 12_344, 12_345), delivery(7, content=5)) == 1
     assert totals(server) == {("new", "2"): 12_346, ("new", "2009"): 1}
 
