@@ -106,7 +106,6 @@ def haproxy(
     text = replaced(
         HAPROXY.read_text("utf-8"),
         ("default_backend push_postgresql", f"default_backend {group}"),
-        ("nbsrv(push_postgresql)", f"nbsrv({group})"),
         ("bind :443", f"bind 127.0.0.1:{port}"),
         ("/etc/haproxy/push.example.com.pem", chain),
         ("log /dev/log local0", "log stdout format raw local0"),

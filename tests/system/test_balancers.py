@@ -272,3 +272,20 @@ def test_health_is_seen_through_the_balancer(
         assert 'push_webhook_requests_total{source="unknown",status="not_found"} 0.0' in metrics
         fleet.stop(0)
         wait_for(lambda: ready() == 0, "no exporter is left")
+
+
+@pytest.mark.parametrize("group", ["push_postgresql", "push_sqlite"])
+def test_haproxy_reports_the_health_of_the_chosen_backend(
+    tmp_path: Path, settings: Settings, certificate: Certificate, group: str
+) -> None:
+    """With either `default_backend` HAProxy is ready exactly while an exporter is."""
+    ports = [int(str(settings["ingest_port"]))] * REPLICAS
+    with haproxy(tmp_path, certificate, group, ports) as balancer:
+
+        def is_ready() -> bool:
+            return answers(f"{balancer.url}/-/ready", trust=balancer.trust)
+
+        wait_for(lambda: not is_ready(), "the backend has no exporter")
+        with exporter_process(tmp_path, **settings):
+            wait_for(is_ready, "the exporter is ready")
+        wait_for(lambda: not is_ready(), "the exporter has stopped")
