@@ -190,6 +190,35 @@ def test_mistakes_are_refused() -> None:
         assert problem in error, values
 
 
+@pytest.mark.parametrize(
+    ("postgresql", "ports"),
+    [
+        ({"url": "postgresql://push@db.example.com/push"}, [5432]),
+        ({"url": "postgresql://push@db1:5433,db2,[2001:db8::1]:5433/push"}, [5433, 5432]),
+        ({"url": "postgresql://push@[2001:db8::1]?sslmode=require&port=6432"}, [6432]),
+        ({"url": "postgresql://push@db.push.svc/push", "port": 6432}, [6432]),
+        ({"urlSecret": {"name": "push-app"}}, [5432]),
+    ],
+)
+def test_database_is_reachable_on_its_ports(postgresql: dict[str, Any], ports: list[int]) -> None:
+    """The NetworkPolicy allows the ports of the URL, unless another is given."""
+    (policy,) = rendered_now(IMAGE | {"ledger": {"postgresql": postgresql}}, "NetworkPolicy")
+    dns, database = policy["spec"]["egress"]
+    assert {one["port"] for one in dns["ports"]} == {53, 5353}
+    assert [one["port"] for one in database["ports"]] == ports
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds"), [("15s", 60), ("30s", 75), ("1m", 135), ("5m", 135), ("500ms", 60)]
+)
+def test_replica_has_time_for_its_last_scrapes(interval: str, seconds: int) -> None:
+    """With PostgreSQL the termination time has room for two scrapes."""
+    values = {"ledger": {"postgresql": {"urlSecret": {"name": "push-app"}}}}
+    monitor = {"serviceMonitor": {"enabled": True, "interval": interval}}
+    (workload,) = rendered_now(IMAGE | values | monitor, "Deployment")
+    assert workload["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == seconds
+
+
 def test_examples_render() -> None:
     """The chart accepts every example of values in its README."""
     readme = (CHART / "README.md").read_text("utf-8")
@@ -200,14 +229,16 @@ def test_examples_render() -> None:
 
 
 def test_null_removes_a_default_from_a_parent_chart_too(tmp_path: Path) -> None:
-    """As a dependency under another name, the chart renders, and `null` removes the user."""
+    """As a dependency with a condition, the chart renders, and `null` removes the user."""
     parent = tmp_path / "parent"
     dependency = {"name": CHART.name, "alias": "results", "version": VERSION}
+    dependency["condition"] = "results.enabled"
     chart = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
     shutil.copytree(CHART, parent / "charts" / CHART.name)
     (parent / "templates").mkdir()
     (parent / "Chart.yaml").write_text(yaml.safe_dump(chart))
-    values = IMAGE | {"podSecurityContext": {"runAsUser": None, "fsGroup": None}}
+    values: dict[str, Any] = {"podSecurityContext": {"runAsUser": None, "fsGroup": None}}
+    values |= IMAGE | {"enabled": True}
     (found,) = rendered_now({"results": values}, "StatefulSet", chart=parent)
     context = found["spec"]["template"]["spec"]["securityContext"]
     assert context["runAsGroup"] == 10001

@@ -11,6 +11,9 @@ from tests.support.helm import CHART
 
 _LONGEST = 48
 
+_OF_HELM = ("enabled", "global")
+"""Values that Helm or a parent chart gives, without defaults."""
+
 
 class Value(NamedTuple):
     """A value of the chart; each is Markdown."""
@@ -32,7 +35,7 @@ def _values(kind: dict[str, Any], default: Any, name: str) -> Iterator[Value]:
         yield Value(f"`{name}`", _shown(default), kind.get("description", ""))
         return
     for key, below in kind["properties"].items():
-        if name or key != "global":  # which Helm adds
+        if name or key not in _OF_HELM:
             yield from _values(below, default[key], f"{name}.{key}".lstrip("."))
 
 

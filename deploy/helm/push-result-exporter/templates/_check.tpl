@@ -6,6 +6,9 @@
 {{- if and .Values.ledger.postgresql.url .Values.ledger.postgresql.urlSecret.name -}}
 {{- fail "ledger.postgresql.url and ledger.postgresql.urlSecret.name are both set: choose one" -}}
 {{- end -}}
+{{- if regexMatch "://[^/@]*:[^/@]*@|[?&](ssl)?password=" .Values.ledger.postgresql.url -}}
+{{- fail "ledger.postgresql.url has a password, which everyone who can read the Deployment would see: remove it and name its Secret in ledger.postgresql.passwordSecret, or put the whole URL into a Secret for ledger.postgresql.urlSecret" -}}
+{{- end -}}
 {{- range .Values.extraEnv -}}
 {{- if hasPrefix "PUSH_EXPORTER_" .name -}}
 {{- fail (printf "extraEnv sets %s: give the exporter's settings under `settings`, where they are checked" .name) -}}
@@ -15,6 +18,12 @@
 {{- fail "serviceMonitor.enabled and podMonitor.enabled are both set: every result would be counted twice; choose one" -}}
 {{- end -}}
 {{- include "exporter.checkTls" . -}}
+{{- $seconds := include "exporter.secondsToStop" . -}}
+{{- with .Values.terminationGracePeriodSeconds -}}
+{{- if lt (int64 .) (int64 $seconds) -}}
+{{- fail (printf "terminationGracePeriodSeconds is %d, too short for two scrapes of serviceMonitor.interval (%s) and the last commit: remove it, or set at least %s" (int64 .) $.Values.serviceMonitor.interval $seconds) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- fail "autoscaling.minReplicas is greater than autoscaling.maxReplicas" -}}
 {{- end -}}

@@ -75,6 +75,18 @@ annotations:
 {{- .Values.ledger.postgresql.url | default .Values.ledger.postgresql.urlSecret.name -}}
 {{- end -}}
 
+{{/*
+The seconds that a replica takes to stop: 5 until proxies are updated, 10 for requests and the last
+commit, and with PostgreSQL two scrapes, if a monitor has their interval. The exporter waits for
+intervals of up to 60 seconds.
+*/}}
+{{- define "exporter.secondsToStop" -}}
+{{- $monitored := or .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
+{{- $interval := ternary .Values.serviceMonitor.interval "0s" (and $monitored (include "exporter.postgresql" .) | empty | not) -}}
+{{- $seconds := index (dict "ms" 0.001 "s" 1.0 "m" 60.0) (regexFind "[a-z]+$" $interval) -}}
+{{- mulf (regexFind "^[0-9]+" $interval | float64) $seconds | minf 60 | mulf 2 | addf 15 | ceil -}}
+{{- end -}}
+
 {{/* Not empty if a repeated request has to reach the replica of the first try. */}}
 {{- define "exporter.ledgersOfTheirOwn" -}}
 {{- if and (gt (int .Values.replicas) 1) (not (include "exporter.postgresql" .)) -}}true{{- end -}}
