@@ -49,6 +49,9 @@ FIXED = {
 }  # fmt: skip
 """Settings that the chart has values of its own for, or that are not for a container."""
 
+KIND = ("type", "enum", "minimum", "exclusiveMinimum", "maximum")
+"""What the schemas of chart and exporter have in common."""
+
 ELSEWHERE = {"prometheusRule.job", "prometheusRule.replicaLabels"}
 """Values that test_helm_rules renders."""
 
@@ -190,35 +193,6 @@ def test_mistakes_are_refused() -> None:
         assert problem in error, values
 
 
-@pytest.mark.parametrize(
-    ("postgresql", "ports"),
-    [
-        ({"url": "postgresql://push@db.example.com/push"}, [5432]),
-        ({"url": "postgresql://push@db1:5433,db2,[2001:db8::1]:5433/push"}, [5433, 5432]),
-        ({"url": "postgresql://push@[2001:db8::1]?sslmode=require&port=6432"}, [6432]),
-        ({"url": "postgresql://push@db.push.svc/push", "port": 6432}, [6432]),
-        ({"urlSecret": {"name": "push-app"}}, [5432]),
-    ],
-)
-def test_database_is_reachable_on_its_ports(postgresql: dict[str, Any], ports: list[int]) -> None:
-    """The NetworkPolicy allows the ports of the URL, unless another is given."""
-    (policy,) = rendered_now(IMAGE | {"ledger": {"postgresql": postgresql}}, "NetworkPolicy")
-    dns, database = policy["spec"]["egress"]
-    assert {one["port"] for one in dns["ports"]} == {53, 5353}
-    assert [one["port"] for one in database["ports"]] == ports
-
-
-@pytest.mark.parametrize(
-    ("interval", "seconds"), [("15s", 60), ("30s", 75), ("1m", 135), ("5m", 135), ("500ms", 60)]
-)
-def test_replica_has_time_for_its_last_scrapes(interval: str, seconds: int) -> None:
-    """With PostgreSQL the termination time has room for two scrapes."""
-    values = {"ledger": {"postgresql": {"urlSecret": {"name": "push-app"}}}}
-    monitor = {"serviceMonitor": {"enabled": True, "interval": interval}}
-    (workload,) = rendered_now(IMAGE | values | monitor, "Deployment")
-    assert workload["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == seconds
-
-
 def test_examples_render() -> None:
     """The chart accepts every example of values in its README."""
     readme = (CHART / "README.md").read_text("utf-8")
@@ -247,10 +221,9 @@ def test_null_removes_a_default_from_a_parent_chart_too(tmp_path: Path) -> None:
 
 def test_schema_knows_the_settings() -> None:
     """Every setting can be given: by name, as a mounted file, or by a value of its own."""
-    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
-    known = set(schema["properties"]["settings"]["properties"])
+    known = settings_schema()
     files = {name for name in Settings.model_fields if name.endswith(("_file", "_files"))}
-    assert known == {name.upper() for name in set(Settings.model_fields) - files - FIXED}
+    assert known.keys() == {name.upper() for name in set(Settings.model_fields) - files - FIXED}
     variables = {
         variable
         for name in SETS
@@ -259,6 +232,21 @@ def test_schema_knows_the_settings() -> None:
     }
     assert not {f"PUSH_EXPORTER_{name.upper()}" for name in files} - variables
     assert "PUSH_EXPORTER_INSTANCE" not in variables  # which replicas lease from the database
+
+
+def test_schema_accepts_what_the_exporter_does() -> None:
+    """Type, choices and bounds of each setting are those of the exporter."""
+    fields = Settings.model_json_schema()["properties"]
+    for name, kind in settings_schema().items():
+        field = fields[name.lower()]
+        options = [one for one in field.get("anyOf", [field]) if one["type"] != "null"]
+        assert [{key: one[key] for key in KIND if key in one} for one in options] == [kind], name
+
+
+def settings_schema() -> dict[str, dict[str, Any]]:
+    """Return the schema of each setting in `settings`."""
+    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+    return dict(schema["properties"]["settings"]["properties"])
 
 
 def test_every_value_is_documented_and_rendered() -> None:

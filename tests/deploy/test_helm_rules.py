@@ -92,11 +92,11 @@ def test_rules_name_jobs_and_replicas_once(values: dict[str, Any], old: str, new
 
 def test_rules_follow_the_settings_of_the_exporter() -> None:
     """The exporter's address and the settings behind two thresholds go into the rules."""
-    settings = {"MAX_PENDING_RESULTS": 5_000_000, "DEDUPE_WINDOW_SECONDS": "7200"}
+    settings = {"MAX_PENDING_RESULTS": 5_000_000, "DEDUPE_WINDOW_SECONDS": 90_000.5}
     values = {"settings": settings, "externalUrl": "https://push.example.com/"}
     rules = rules_of(spec_of(**values, prometheusRule={"enabled": True}))
     assert rules["push:pending_results:threshold"]["expr"] == "vector(4000000)"
-    assert rules["push:dedupe_window_seconds:threshold"]["expr"] == "vector(7200)"
+    assert rules["push:dedupe_window_seconds:threshold"]["expr"] == "vector(90000.5)"
     links = [rule["annotations"]["runbook_url"] for rule in rules.values() if "alert" in rule]
     prefix = '{{ $exporter := "https://push.example.com" }}'
     assert links

@@ -6,7 +6,7 @@ request have it counted by every replica.
 */}}
 {{- define "exporter.ingressAnnotations" -}}
 {{- $controller := .Values.ingest.ingress.controller -}}
-{{- $bytes := .Values.settings.MAX_BODY_BYTES | default 1048576 | toJson | trimAll "\"" -}}
+{{- $bytes := .Values.settings.MAX_BODY_BYTES | default 1048576 | int64 -}}
 {{- $hash := not (include "exporter.postgresql" .) -}}
 {{- $tls := eq (include "exporter.ingestScheme" .) "https" -}}
 {{- if eq $controller "ingress-nginx" }}

@@ -42,7 +42,7 @@ recording rule with a constant expression is a threshold, named by the part betw
 {{- $_ := set $thresholds "pending_results" (div (mul (int64 .) 4) 5) -}}
 {{- end -}}
 {{- with .Values.settings.DEDUPE_WINDOW_SECONDS -}}
-{{- $_ := set $thresholds "dedupe_window_seconds" (int64 .) -}}
+{{- $_ := set $thresholds "dedupe_window_seconds" . -}}
 {{- end -}}
 {{- merge (dict) .Values.prometheusRule.thresholds $thresholds | toYaml -}}
 {{- end -}}
