@@ -1,5 +1,6 @@
 """What is released: one wheel that stands alone, a lock that fits it, one version."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from exporter.classification.tables import load_tables
 from exporter.configuration.version import VERSION
 from tests.support.exporter import KeyPair
 from tests.support.helm import rendered_now
-from tests.support.programs import Launch, exporter_process, fetch
+from tests.support.programs import Launch, exporter_process, fetch, tool
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -111,6 +112,26 @@ def test_wheel_holds_all_that_is_needed_and_nothing_else(wheel: Path) -> None:
         }
     assert found.keys() == wanted.keys()
     assert found == wanted
+
+
+def test_sdist_holds_chart_and_dashboards(tmp_path: Path) -> None:
+    """The sdist has every file of the chart and of Grafana, including those in linked folders."""
+    build = [tool("uv"), "build", "--quiet", "--sdist", "--out-dir", tmp_path]
+    subprocess.run([*build, "--python", sys.executable, ROOT], check=True)
+    with tarfile.open(tmp_path / f"push_result_exporter-{VERSION}.tar.gz") as archive:
+        archive.extractall(tmp_path / "out", filter="data")
+    deploy = tmp_path / "out" / f"push_result_exporter-{VERSION}" / "deploy"
+    for name in ("helm", "grafana"):
+        assert contents(deploy / name) == contents(ROOT / "deploy" / name)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Read all files below a folder, through links."""
+    return {
+        str((place := Path(parent, name)).relative_to(folder)): place.read_bytes()
+        for parent, _, names in os.walk(folder, followlinks=True)
+        for name in names
+    }
 
 
 def test_wheel_knows_the_revision_that_a_build_wrote(tmp_path: Path) -> None:
