@@ -2,6 +2,7 @@
 
 import argparse
 import base64
+import errno
 import os
 import secrets
 import shlex
@@ -45,8 +46,11 @@ def _make_pair(options: argparse.Namespace) -> int:
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - for this kind only
     from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
 
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private, public = options.file, options.file.with_suffix(".pub.pem")
+    for file in (private, public):  # both, before either is written
+        if os.path.lexists(file):
+            raise ConfigurationError(f"{file}: {os.strerror(errno.EEXIST)}")
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = serialization.Encoding.PEM
     form = serialization.PrivateFormat.PKCS8
     _create(private, key.private_bytes(pem, form, serialization.NoEncryption()), mode=0o600)

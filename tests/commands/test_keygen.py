@@ -38,6 +38,15 @@ def test_file_is_private_and_never_overwritten(
     assert (tmp_path / file).read_bytes() == content
 
 
+def test_half_a_pair_is_never_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If either file of a pair exists, none is written."""
+    for name, other in (("a.pem", "a.pub.pem"), ("b.pub.pem", "b.pem")):
+        (tmp_path / name).touch()
+        assert main(["keygen", "mps", str(tmp_path / f"{name[0]}.pem")]) == 2
+        assert f"{tmp_path / name}: File exists" in capsys.readouterr().err
+        assert not (tmp_path / other).exists()
+
+
 @pytest.mark.parametrize("kind", ["mps", "token", "secret"])
 def test_standard_output_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
