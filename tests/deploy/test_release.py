@@ -116,8 +116,8 @@ def test_wheel_holds_all_that_is_needed_and_nothing_else(wheel: Path) -> None:
 
 def test_sdist_holds_chart_and_dashboards(tmp_path: Path) -> None:
     """The sdist has every file of the chart and of Grafana, including those in linked folders."""
-    build = [tool("uv"), "build", "--quiet", "--sdist", "--out-dir", tmp_path]
-    subprocess.run([*build, "--python", sys.executable, ROOT], check=True)
+    build = [str(tool("uv")), "build", "--quiet", "--sdist", "--python", sys.executable]
+    subprocess.run([*build, "--out-dir", tmp_path, ROOT], check=True)
     with tarfile.open(tmp_path / f"push_result_exporter-{VERSION}.tar.gz") as archive:
         archive.extractall(tmp_path / "out", filter="data")
     deploy = tmp_path / "out" / f"push_result_exporter-{VERSION}" / "deploy"
