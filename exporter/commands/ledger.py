@@ -1,7 +1,6 @@
 """The command `ledger`: administer the ledger in PostgreSQL."""
 
 import argparse
-import math
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from exporter.admin.formats import age
 from exporter.commands.errors import CommandError
 from exporter.commands.flags import add_flags
 from exporter.commands.loop import run
+from exporter.commands.numbers import hours
 from exporter.commands.output import print_json, print_table
 from exporter.commands.progress import ProgressLine, bar
 from exporter.configuration.groups import LedgerSettings
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     folding.add_argument("departed", nargs="*", metavar="INSTANCE", help="instances to fold")
     folding.add_argument(
         "--unseen-hours",
-        type=_hours,
+        type=hours,
         metavar="HOURS",
         help="fold all instances that have not run for this many hours",
     )
@@ -69,13 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "copy", _copy, "Copy the SQLite ledger at LEDGER_PATH; its exporter must be stopped."
         )
     )
-
-
-def _hours(text: str) -> float:
-    hours = float(text)
-    if not 0 <= hours < math.inf:
-        raise argparse.ArgumentTypeError("not a number of hours")
-    return hours
 
 
 def _name(text: str) -> str:

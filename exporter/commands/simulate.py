@@ -8,6 +8,7 @@ from exporter.classification.tables import load_tables
 from exporter.commands.flags import add_flags
 from exporter.commands.gateways import described
 from exporter.commands.loop import run
+from exporter.commands.numbers import whole_number
 from exporter.commands.progress import ProgressLine
 from exporter.commands.traffic import add_json, add_key, add_traffic, report, show
 from exporter.configuration.groups import AppSettings, TableSettings
@@ -43,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_flags(parser, SimulateSettings)
     add_key(parser)
-    parser.add_argument("--count", type=_number, help="number of results, instead of a duration")
+    parser.add_argument(
+        "--count", type=whole_number, help="number of results, instead of a duration"
+    )
     parser.add_argument("--seed", type=int, help="random seed, for reproducible results")
     add_json(parser)
     parser.set_defaults(run=simulate)
@@ -92,10 +95,3 @@ def _advice(options: argparse.Namespace, gateway: str) -> dict[str, str]:
     if not options.gateway and not options.private_key:
         advice[Reason.MISSING_CREDENTIALS] = "set --private-key"
     return advice
-
-
-def _number(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from exporter.commands.numbers import positive_number
 from exporter.commands.output import print_json
 from exporter.commands.progress import ProgressLine, bar
 from exporter.traffic.sender import EXPIRED, NO_TLS, OTHER_HOST, UNTRUSTED, Summary
@@ -28,7 +29,9 @@ def add_traffic(parser: argparse.ArgumentParser, *more: str) -> None:
         "--scenario", choices=scenarios, default=default, help="default: %(default)s"
     )
     add_rate(parser, "results per second")
-    parser.add_argument("--seconds", type=_positive, help="duration (default: until interrupted)")
+    parser.add_argument(
+        "--seconds", type=positive_number, help="duration (default: until interrupted)"
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +42,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_rate(parser: argparse.ArgumentParser, text: str) -> None:
     """Add the flag for the rate."""
     parser.add_argument(
-        "--rate", type=_positive, default=50.0, help=f"{text} (default: %(default)g)"
+        "--rate", type=positive_number, default=50.0, help=f"{text} (default: %(default)g)"
     )
 
 
@@ -51,13 +54,6 @@ def add_key(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="RSA key (PEM) that signs requests to MPS's webhook, or to a description with RSA",
     )
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError(text)
-    return number
 
 
 def show(

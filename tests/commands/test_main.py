@@ -68,6 +68,22 @@ def test_bad_usage_exits_with_2(capsys: Capture, words: list[str]) -> None:
     assert not words or words[-1] in err or words[-2] in err
 
 
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["simulate", "--count", "0"], "'0' is not a whole number of at least 1"),
+        (["simulate", "--count", "ten"], "'ten' is not a whole number of at least 1"),
+        (["demo", "--seconds", "inf"], "'inf' is not a number greater than 0"),
+        (["replay", "bodies", "--rate", "fast"], "'fast' is not a number greater than 0"),
+        (["ledger", "fold", "--unseen-hours", "-1"], "'-1' is not a number of hours"),
+    ],
+)
+def test_bad_numbers_are_explained(capsys: Capture, words: list[str], problem: str) -> None:
+    """A number that is out of range, or is none, is refused with what is expected."""
+    assert exits(*words) == 2
+    assert f"argument {words[-2]}: {problem}\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["simulate", "demo"])
 def test_unknown_scenario_lists_the_known_ones(capsys: Capture, command: str) -> None:
     """A scenario that does not exist is refused with those that do."""
