@@ -70,6 +70,13 @@ body = sys.argv[2].encode() if len(sys.argv) > 2 else None
 print(urllib.request.urlopen(sys.argv[1], body).read().decode())
 """
 
+HOLD = """
+import signal, socket, sys
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))):
+    print("listening", flush=True)
+    signal.pause()
+"""
+
 
 def install(machine: Path, wheels: Path, key: Path) -> None:
     """Install as README describes: a venv from the lock, the units, the key."""
@@ -223,3 +230,16 @@ def test_hung_service_is_restarted(machine: Machine, keys: KeyPair) -> None:
     wait_for(lambda: machine.show(SECOND, "ActiveState") == "active", "it is active")
     assert machine.counted(SECOND) == before + add(calls)
     assert machine.show(FIRST, "NRestarts") == "0"
+
+
+def test_service_waits_for_its_port(machine: Machine) -> None:
+    """While another process has the port, systemd starts the exporter again and again."""
+    machine.control("systemctl", "stop", SECOND)
+    inside = ["nsenter", "--target", machine.leader, "--net", "--", sys.executable, "-c"]
+    log = machine.log.with_name("holder.log")
+    with started([*inside, HOLD, str(INGEST[SECOND])], log):
+        wait_for(log.read_text, "another process listens")
+        machine.control("systemctl", "start", "--no-block", SECOND)
+        wait_for(lambda: machine.show(SECOND, "ExecMainStatus") == "1", "the start fails")
+        wait_for(lambda: machine.show(SECOND, "NRestarts") != "0", "systemd restarts it")
+    wait_for(lambda: machine.show(SECOND, "ActiveState") == "active", "it is active")
