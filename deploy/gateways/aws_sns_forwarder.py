@@ -47,7 +47,7 @@ def log_events(event):
 def webhook_id(events):
     """Return an id that is the same when Lambda repeats the invocation, so that it counts once.
 
-    Entries have no id of their own: those of a push to a topic share its messageId.
+    Log entries have no unique id: those of a push to a topic share its messageId.
     """
     return hashlib.sha256(" ".join(one["id"] for one in events).encode()).hexdigest()
 
