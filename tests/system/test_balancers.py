@@ -1,15 +1,13 @@
 """nginx and HAProxy in front of real exporters, configured as in deploy/."""
 
-import hashlib
-import hmac
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from tests.support.balancers import Balancer, haproxy, nginx
+from tests.support.balancers import haproxy, nginx
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.exporter import KeyPair
 from tests.support.postgres import PASSWORD, running_server
@@ -18,7 +16,6 @@ from tests.support.programs import (
     ExporterProcess,
     Settings,
     answers,
-    exporter_process,
     exporter_starting,
     fetch,
     free_port,
@@ -42,19 +39,6 @@ REPLICAS = 3
 SENDERS = 6
 
 ONE_TRY = ("proxy_next_upstream error timeout;", "proxy_next_upstream off;")
-
-DESCRIPTION = """
-channel = "vivo"
-[auth]
-scheme = "hmac"
-signature = "{header:x-signature}"
-signed = "{url}{body}"
-secrets = ["{secret}"]
-[fields]
-code = "code"
-"""
-
-Balancing = Callable[..., AbstractContextManager[Balancer]]
 
 
 @pytest.fixture(scope="module")
@@ -199,28 +183,6 @@ def test_nginx_chooses_by_the_signed_id(
     assert chosen[::2] == chosen[1::2]
 
 
-@pytest.mark.parametrize("balancing", [nginx, haproxy])
-def test_url_signature_verifies(
-    tmp_path: Path, settings: Settings, certificate: Certificate, balancing: Balancing
-) -> None:
-    """A signature over the URL verifies behind TLS, on any port."""
-    (secret := tmp_path / "secret").write_text("correct-horse-battery-staple")
-    description = tmp_path / "urlsigner.toml"
-    description.write_text(DESCRIPTION.replace("{secret}", secret.name))
-    port = int(str(settings["ingest_port"]))
-    with exporter_process(tmp_path, **(settings | {"gateway_files": description})):
-        group = "push_one" if balancing is nginx else "push_sqlite"
-        front = balancing(tmp_path, certificate, group, [port] * (1 if group == "push_one" else 3))
-        with front as balancer, closing(balancer.client()) as client:
-            body = b'{"code": 10072}'
-            for host in ("push.example.com", "push.example.com:8443"):
-                signed = f"https://{host}/webhooks/urlsigner".encode() + body
-                signature = hmac.new(secret.read_bytes(), signed, hashlib.sha256).hexdigest()
-                headers = {"x-signature": signature, "Host": host}
-                call = Call("/webhooks/urlsigner", body, headers, Totals())
-                assert client.post(call)[0] == 200
-
-
 def test_hung_exporter_keeps_few_requests(
     postgresql_fleet: Fleet, tmp_path: Path, certificate: Certificate, keys: KeyPair
 ) -> None:
@@ -272,20 +234,3 @@ def test_health_is_seen_through_the_balancer(
         assert 'push_webhook_requests_total{source="unknown",status="not_found"} 0.0' in metrics
         fleet.stop(0)
         wait_for(lambda: ready() == 0, "no exporter is left")
-
-
-@pytest.mark.parametrize("group", ["push_postgresql", "push_sqlite"])
-def test_haproxy_reports_the_health_of_the_chosen_backend(
-    tmp_path: Path, settings: Settings, certificate: Certificate, group: str
-) -> None:
-    """With either `default_backend` HAProxy is ready exactly while an exporter is."""
-    ports = [int(str(settings["ingest_port"]))] * REPLICAS
-    with haproxy(tmp_path, certificate, group, ports) as balancer:
-
-        def is_ready() -> bool:
-            return answers(f"{balancer.url}/-/ready", trust=balancer.trust)
-
-        wait_for(lambda: not is_ready(), "the backend has no exporter")
-        with exporter_process(tmp_path, **settings):
-            wait_for(is_ready, "the exporter is ready")
-        wait_for(lambda: not is_ready(), "the exporter has stopped")
