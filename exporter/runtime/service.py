@@ -45,5 +45,5 @@ class Service:
 
     @property
     def uptime_seconds(self) -> float:
-        """Seconds since the start, whatever happens to the clock."""
+        """Seconds since the start, by a clock that is never set back."""
         return time.monotonic() - self._started
