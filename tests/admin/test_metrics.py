@@ -45,13 +45,6 @@ async def scrape(exporter: Exporter, accept: str = "", query: str = "") -> tuple
         ("text/plain; version=99999999999999999999.0.0", CLASSIC),
         ("text/plain; version=1.0.0", "text/plain; version=1.0.0"),
         ("application/openmetrics-text; version=2.0.0; escaping=values", CLASSIC),
-        (
-            "text/plain;version=0.0.4;q=1,application/openmetrics-text;version=1.0.0;q=0.5",
-            CLASSIC,
-        ),
-        ("text/plain;q=0.1,application/openmetrics-text;version=1.0.0;q=0.5", "application/openm"),
-        ("application/openmetrics-text;version=1.0.0;q=0,text/html", CLASSIC),
-        ("application/openmetrics-text;version=1.0.0;q=much", CLASSIC),
         (";;;,,,=", CLASSIC),
     ],
 )

@@ -21,7 +21,8 @@ from exporter.metrics.results import UNKNOWN_CODE_SECONDS, ResultsCollector
 from exporter.results import Series
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-FORMATS = (OPENMETRICS, "text/plain; version=1.0.0", "text/plain; version=0.0.4")
+CLASSIC = "text/plain; version=0.0.4"
+FORMATS = (OPENMETRICS, "text/plain; version=1.0.0", CLASSIC)
 NAMES = ("push_results_total", "push_code_info", "push_webhook_requests_total")
 
 KNOWN = [
@@ -239,3 +240,19 @@ def test_only_changed_lines_are_written(classifiers: list[Classifier]) -> None:
     after = lasting(exporter.exposition.render(OPENMETRICS).text)
     changed = [line.partition(b"{")[0] for line in after if line not in before]
     assert changed == [b"push_results_total", b"push_results_last_received_timestamp_seconds"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("text/plain;version=0.0.4;q=1,application/openmetrics-text;version=1.0.0;q=0.5", CLASSIC),
+        ("text/plain;q=0.1,application/openmetrics-text;version=1.0.0;q=0.5", OPENMETRICS),
+        ("application/openmetrics-text;version=1.0.0;q=0,text/html", CLASSIC),
+        ("application/openmetrics-text;version=1.0.0;q=much", CLASSIC),
+    ],
+)
+def test_preferred_format(accept: str, content_type: str) -> None:
+    """Of several formats the one with the highest quality is rendered, and none of quality 0."""
+    results = ResultsCollector(dict, lambda: Classifier(load_tables()), ())
+    rendered = Exposition(CollectorRegistry(), results).render(accept)
+    assert rendered.content_type.startswith(content_type)
