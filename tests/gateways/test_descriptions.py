@@ -224,6 +224,12 @@ READINGS: dict[str, tuple[str, Any, list[tuple[str, str | None, int]], list[str]
         [("1", "x", 1), ("3", None, 1), ("4", None, 1)],
         ["code_missing"],
     ),
+    "an-array-and-its-first-element": (
+        'code = ["c", "c[0]", "o.c", "o"]',
+        [{"c": 1}, {"c": [2]}, {"o": {"c": 3}}, {"o": 4}, {}],
+        [("1", None, 1), ("2", None, 1), ("3", None, 1), ("4", None, 1)],
+        ["code_missing"],
+    ),
     "mapped": (
         """code = "a"
 channel = "c"
