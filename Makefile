@@ -126,7 +126,9 @@ types: $(VENV)/developer ## check static types
 imports: $(VENV)/developer ## check that imports go one way
 	$(BIN)/lint-imports
 
-check: lint types imports test-all ## run all checks, as CI does
+check: ## run all checks, as CI does
+	$(MAKE) --jobs=3 --output-sync lint types imports
+	$(MAKE) test-all
 
 format: $(VENV)/developer ## format the code
 	$(BIN)/ruff check --fix-only

@@ -30,7 +30,7 @@ from tests.support.traffic import (
 pytestmark = pytest.mark.load
 
 SENDERS = 8
-KILLS = 21
+KILLS = 14
 
 log = logging.getLogger(__name__)
 

@@ -36,8 +36,8 @@ from tests.support.traffic import (
 pytestmark = pytest.mark.load
 
 CALLS = 1000
-CUTS = 20
-DISK_CUTS = 8
+CUTS = 12
+DISK_CUTS = 6
 SENDERS = 4
 
 log = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from urllib.parse import urldefrag, urljoin
 
@@ -83,8 +84,13 @@ def test_each_width_and_colour(
         assert (brightness < 60) if dark else (brightness > 200)
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE])
-@pytest.mark.parametrize("path", [*PATHS, "/codes", "/nothing", "/runbooks/PushNothing"])
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [
+        *product(PATHS, (DESKTOP, PHONE)),
+        *product(("/codes", "/nothing", "/runbooks/PushNothing"), (DESKTOP,)),
+    ],
+)
 def test_each_page(
     browser: Browser, stress: ExporterProcess, axe: str, path: str, size: tuple[int, int]
 ) -> None:
