@@ -123,10 +123,10 @@ AT_THE_LIMIT = {"mps", "results", "customer-io"}
 def bodies(form: Format) -> Iterator[Body]:
     """Yield bodies of about LIMIT bytes: as they are meant, and each kind of work at its worst.
 
-    Of gateways that share the code of others, those of many small items have a quarter, which
-    makes ten steps and more.
+    Of gateways that share the code of others, those of many small items have an eighth, which
+    makes five steps and more.
     """
-    limit = LIMIT if form.gateway in AT_THE_LIMIT else LIMIT // 4
+    limit = LIMIT if form.gateway in AT_THE_LIMIT else LIMIT // 8
     for name, make in ITEMS.items():
         yield Body(name, _filled(form, make, limit))
     for name, text in TEXTS.items():
