@@ -31,7 +31,7 @@ test: $(VENV)/developer ## run the tests of modules, except slow ones: about fou
 
 test-all: $(VENV)/developer ## run all tests, with branch coverage of the pipeline
 	$(BIN)/pytest -m "not load" --numprocesses=4 $(SHARED) --cov --cov-report=term $(ARGS)
-	$(BIN)/pytest tests/system -m load --numprocesses=3 $(SHARED) $(ARGS)
+	$(BIN)/pytest tests/system -m load --numprocesses=4 $(SHARED) $(ARGS)
 
 test-pythons: ## run all tests with each installed Python
 	@for version in $(VERSIONS); do \
