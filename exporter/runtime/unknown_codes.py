@@ -174,7 +174,8 @@ class UnknownCodes:
         text = known.text if known else hint[: 3 * _MAX_HINT]
         new = self._hints[key] = UnknownHint(text, code, time.time())
         if known is None and self._may_log("unknown hint"):
-            log.warning("unknown hint", hint=new.hint, toml=draft_alias(new.hint))
+            shown = new.hint
+            log.warning("unknown hint", hint=shown, toml=draft_alias(shown))
         while len(self._hints) > MAX_HINTS:
             del self._hints[next(iter(self._hints))]
 

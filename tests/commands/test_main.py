@@ -79,7 +79,7 @@ def test_bad_usage_exits_with_2(capsys: Capture, words: list[str]) -> None:
     ],
 )
 def test_bad_numbers_are_explained(capsys: Capture, words: list[str], problem: str) -> None:
-    """A number that is out of range, or is none, is refused with what is expected."""
+    """An invalid or out-of-range number is refused; the error states the expected range."""
     assert exits(*words) == 2
     assert f"argument {words[-2]}: {problem}\n" in capsys.readouterr().err
 

@@ -15,7 +15,7 @@ BY_NAME = {query.name: query.expression() for query in all_queries()}
 
 
 def test_other_programs_are_not_shown() -> None:
-    """With All selected, no query returns what is not of an exporter."""
+    """With All selected, no query returns series of other programs."""
     marks = [board["annotations"]["list"][0]["target"]["expr"] for board in BOARDS.values()]
     queries = [*BY_NAME.values(), *map(substituted, marks)]
     assert not differences(OTHERS, dict.fromkeys(queries, None))
@@ -28,7 +28,7 @@ def test_no_replica_without_its_exporter() -> None:
 
 
 def test_each_replica_has_a_legend() -> None:
-    """Every replica is a line with a legend of its own."""
+    """Every replica is a line with a distinct legend."""
     lines = {
         query.expression(): ", ".join(re.findall(r"{{(\w+)}}", query.target["legendFormat"]))
         for query in all_queries()

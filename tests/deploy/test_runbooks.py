@@ -82,7 +82,7 @@ def test_runbook_agrees_with_the_code_tables(name: str) -> None:
 
 
 def test_queries_find_exporters_alone() -> None:
-    """No query returns what is of another program."""
+    """No query returns series of another program."""
     assert not differences(OTHERS, dict.fromkeys(QUERIES, None))
 
 

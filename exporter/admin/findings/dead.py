@@ -87,13 +87,15 @@ def _nothing_accepted(
         return None
     now = recent(counted)
     enough = THRESHOLDS["nothing_accepted_results"]
-    if number_of(_doubtful(now)) >= enough and not _accepted(now) and _usually_accepts(counted):
-        return finding_of_codes(reading, alert, group, now, number_of(now), causes=_doubtful(now))
+    doubtful = _doubtful(now)
+    if number_of(doubtful) >= enough and not _accepted(now) and _usually_accepts(counted):
+        return finding_of_codes(reading, alert, group, now, number_of(now), causes=doubtful)
     for period in _periods(reading, counted):
         results = _results(counted, period.results(reading))
+        doubtful = _doubtful(results)
         if (
             period.doubtful
-            and number_of(_doubtful(results)) >= period.doubtful
+            and number_of(doubtful) >= period.doubtful
             and _usually_accepts(counted)
             and _acceptance_was_expected(reading, counted)
         ):
@@ -104,7 +106,7 @@ def _nothing_accepted(
                 group,
                 results,
                 total,
-                causes=_doubtful(results),
+                causes=doubtful,
                 period=_text(period),
             )
     return None

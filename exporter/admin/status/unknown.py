@@ -153,7 +153,8 @@ def unknown_hints(reading: Reading) -> list[UnknownHintStatus]:
     if not reading.selection.shows(OTHER):
         return []
     rows = [
-        UnknownHintStatus(unknown.hint, unknown.code, unknown.last_seen, draft_alias(unknown.hint))
+        UnknownHintStatus(hint, unknown.code, unknown.last_seen, draft_alias(hint))
         for unknown in reading.view.hub.unknown_codes.hints
+        for hint in [unknown.hint]  # redacted once
     ]
     return sorted(rows, key=lambda row: -row.last_seen)

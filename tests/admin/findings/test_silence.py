@@ -68,7 +68,7 @@ async def test_all_results_stop(watched: Watched) -> None:
 
 
 async def test_two_channels_stop(watched: Watched) -> None:
-    """Each silent channel has a finding of its own, which another channel's page does not show."""
+    """Each silent channel has a separate finding, which the pages of other channels do not show."""
     for _ in range(2):
         await watched.count(accepted("apns", 20), accepted("vivo", 30))
         for _ in range(15):

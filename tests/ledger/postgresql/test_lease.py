@@ -87,7 +87,7 @@ async def test_host_name_that_has_counted_is_kept(address: Address) -> None:
 async def test_lost_lease(address: Address, server: Server) -> None:
     """A process that lost its name takes another, and exposes the counts of that name.
 
-    What that name has counted before, this process has not: it is no rise on the status page.
+    Counts from before under that name are not counted by this process on the status page.
     """
     async with running(store(address)) as ledger:
         await ledger.record([delivery(1)])
